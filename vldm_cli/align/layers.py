@@ -1,0 +1,137 @@
+"""The two kinds of temporal layer (Video LDM, §3.1 and figure 4) and what they share during one call.
+
+Both take the output `z_NCHW` of a spatial layer, N = B·T frames, and return
+
+    α · z + (1 − α) · z'        z' = z + f(z): the temporal layer's output, α ∈ (0, 1) learned, one per layer
+
+computed as z + (1 − α) · f(z), with 1 − α folded into the last projection of f. That projection starts at
+zero, so a new layer is the identity.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+# Batches beyond 65 535 overflow a CUDA grid dimension in some fused attention kernels.
+_ATTENTION_BATCH = 32768
+
+
+@dataclass
+class State:
+    """What the temporal layers of one model share during a call: set before the spatial model runs."""
+
+    frames: int = 1
+    """T: how many neighbouring rows of the spatial batch are one video."""
+    on: bool = True
+    """False: the hooks leave the spatial outputs alone, bit for bit (α = 1)."""
+    embedding_BE: Tensor | None = None
+    context: dict[tuple[int, int], Tensor] = field(default_factory=dict)
+    """Context features (N, F, h, w) by resolution (h, w)."""
+
+
+class TemporalLayer(nn.Module):
+    """What both kinds have in common: the mixing weight α and access to the call's state."""
+
+    def __init__(self, state: State) -> None:
+        super().__init__()
+        self.state = state
+        self.alpha_logit = nn.Parameter(torch.zeros(()))
+
+    @property
+    def alpha(self) -> Tensor:
+        """α ∈ (0, 1), a scalar tensor. A sigmoid never reaches 1: `State.on = False` is the exact α = 1."""
+        return torch.sigmoid(self.alpha_logit)
+
+    def scaled(self, last: nn.Linear | nn.Conv2d) -> tuple[Tensor, Tensor]:
+        """Weight and bias of the last projection times 1 − α: mixing then costs one addition."""
+        share = 1 - self.alpha
+        return last.weight * share, last.bias * share
+
+
+class TemporalConvolution(TemporalLayer):
+    """A residual block of two 3×1×1 convolutions over (T, H, W), after a spatial residual block.
+
+    Its group norms see one frame at a time: a norm over time would make every frame depend on the window's
+    length. `embed` brings in the call's embedding (diffusion time, frame step), `context` the features of
+    c_S (Video LDM, §3.2) at this resolution through a 2D convolution.
+    """
+
+    def __init__(self, channels: int, groups: int, embed_dim: int, context_dim: int, state: State) -> None:
+        super().__init__(state)
+        self.norm1 = nn.GroupNorm(groups, channels)
+        self.embed = nn.Linear(embed_dim, channels) if embed_dim else None
+        self.context = nn.Conv2d(context_dim, channels, 1) if context_dim else None
+        # 3×1×1 kernels, kept as 4-dimensional (C, 3C, 1, 1): memory_format=channels_last refuses 5 dimensions.
+        self.conv1 = nn.Conv2d(3 * channels, channels, 1)
+        self.norm2 = nn.GroupNorm(groups, channels)
+        self.conv2 = nn.Conv2d(3 * channels, channels, 1)
+        nn.init.zeros_(self.conv2.weight)
+        nn.init.zeros_(self.conv2.bias)
+
+    def forward(self, z_NCHW: Tensor) -> Tensor:
+        h = self.norm1(z_NCHW)
+        if self.embed is not None:
+            e_NC = self.embed(self.state.embedding_BE).repeat_interleave(self.state.frames, 0)
+            h = h + e_NC[:, :, None, None].to(h.dtype)
+        if self.context is not None:
+            h = h + self.context(self.state.context[tuple(z_NCHW.shape[-2:])]).to(h.dtype)
+        h = self._convolve(F.silu(h), self.conv1.weight, self.conv1.bias)
+        h = self._convolve(F.silu(self.norm2(h)), *self.scaled(self.conv2))
+        return z_NCHW + h
+
+    def _convolve(self, h_NCHW: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        """The 3×1×1 convolution; a frame's neighbours past the ends are zero.
+
+        In channels_last both permutes are views: (B, T, H, W, C) is the 3D convolution's own channels_last.
+        """
+        C = h_NCHW.shape[1]
+        kernel = weight.view(C, 3, C, 1, 1).permute(0, 2, 1, 3, 4)
+        h_BCTHW = h_NCHW.unflatten(0, (-1, self.state.frames)).permute(0, 2, 1, 3, 4)
+        h_BCTHW = F.conv3d(h_BCTHW, kernel, bias, padding=(1, 0, 0))
+        return h_BCTHW.permute(0, 2, 1, 3, 4).flatten(0, 1)
+
+
+class TemporalAttention(TemporalLayer):
+    """Self-attention over the T frames at each position, after a spatial transformer.
+
+    Frames are told apart by a sinusoidal encoding of their index (Video LDM, §3.1), so T is free.
+    """
+
+    def __init__(self, channels: int, heads: int, embed_dim: int, state: State) -> None:
+        super().__init__(state)
+        self.heads = heads
+        self.norm = nn.LayerNorm(channels)
+        self.embed = nn.Linear(embed_dim, channels) if embed_dim else None
+        self.qkv = nn.Linear(channels, 3 * channels, bias=False)
+        self.out = nn.Linear(channels, channels)
+        nn.init.zeros_(self.out.weight)
+        nn.init.zeros_(self.out.bias)
+
+    def forward(self, z_NCHW: Tensor) -> Tensor:
+        N, C, H, W = z_NCHW.shape
+        T = self.state.frames
+        B = N // T
+        # (B, T, C, H, W) → (B, H·W, T, C)
+        h = z_NCHW.unflatten(0, (B, T)).permute(0, 3, 4, 1, 2).reshape(B, H * W, T, C)
+        h = self.norm(h) + sinusoids(torch.arange(T, device=h.device), C).to(h.dtype)
+        if self.embed is not None:
+            h = h + self.embed(self.state.embedding_BE)[:, None, None].to(h.dtype)
+        q, k, v = self.qkv(h).view(B * H * W, T, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
+        parts = zip(*(x.split(_ATTENTION_BATCH) for x in (q, k, v)), strict=True)
+        h = torch.cat([F.scaled_dot_product_attention(*part) for part in parts])
+        h = F.linear(h.transpose(1, 2).reshape(B, H, W, T, C), *self.scaled(self.out))
+        return z_NCHW + h.permute(0, 3, 4, 1, 2).reshape(N, C, H, W)
+
+
+def sinusoids(x: Tensor, dim: int, longest: float = 10000.0) -> Tensor:
+    """Sinusoidal encoding of real numbers x (...,) → (..., dim) in float32 (Vaswani et al. 2017, §3.5)."""
+    half = dim // 2
+    frequencies = torch.exp(-math.log(longest) * torch.arange(half, device=x.device) / half)
+    angles = x[..., None].float() * frequencies
+    encoded = torch.cat([angles.sin(), angles.cos()], -1)
+    return F.pad(encoded, (0, dim - 2 * half))

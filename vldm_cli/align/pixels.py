@@ -1,0 +1,29 @@
+"""Pixel space as the ×4 upscaler's UNet sees it (Video LDM, §3.4): the residual to a bicubic guess, folded.
+
+The UNet works at the low resolution: each s×s block of high-resolution pixels becomes 3·s² channels (pixel
+unshuffle), so most arithmetic happens where there are few positions. What is diffused is the residual to the
+bicubic enlargement of the low-resolution frame, so colours and large shapes come from the input exactly.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor
+from torch.nn import functional as F
+
+RESIDUAL_GAIN = 6.0
+"""Residuals have a standard deviation of about 1/6 at edges and far less elsewhere; diffusion wants about 1."""
+
+
+def upsample(lr_NCHW: Tensor, scale: int) -> Tensor:
+    """Bicubic enlargement, (N, C, h, w) → (N, C, s·h, s·w)."""
+    return F.interpolate(lr_NCHW, scale_factor=scale, mode="bicubic", align_corners=False)
+
+
+def to_residual(hr_NCHW: Tensor, lr_NCHW: Tensor, scale: int) -> Tensor:
+    """High-resolution frame → what the UNet denoises, (N, 3·s², h, w)."""
+    return F.pixel_unshuffle((hr_NCHW - upsample(lr_NCHW, scale)) * RESIDUAL_GAIN, scale)
+
+
+def from_residual(r_NCHW: Tensor, lr_NCHW: Tensor, scale: int) -> Tensor:
+    """The inverse of `to_residual`, limited to [−1, 1]."""
+    return (upsample(lr_NCHW, scale) + F.pixel_shuffle(r_NCHW, scale) / RESIDUAL_GAIN).clamp(-1, 1)

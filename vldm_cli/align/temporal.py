@@ -1,0 +1,108 @@
+"""What an aligned UNet and an aligned decoder share: attaching layers, saving and loading them, switching them off."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from vldm_cli.align.layers import State, TemporalLayer
+from vldm_cli.errors import RequestError
+
+_CHILD = "temporal"
+
+
+class TemporalModel(nn.Module):
+    """An image model with temporal layers attached as children named `temporal` of its blocks, called by hooks.
+
+    The image model's own state-dict keys and values stay as they were; its parameters are frozen.
+    """
+
+    def __init__(self, image_model: nn.Module, sizes: dict[str, int | None]) -> None:
+        super().__init__()
+        image_model.requires_grad_(False)
+        self.state = State()
+        self.sizes = sizes
+
+    def attach(self, block: nn.Module, layer: TemporalLayer) -> None:
+        """Runs `layer` on the output of `block`. Raises ValueError if the block already has a temporal layer."""
+        if hasattr(block, _CHILD):
+            raise ValueError("this image model already has temporal layers: load a fresh one to align it")
+        weight = next(block.parameters())
+        block.add_module(_CHILD, layer.to(weight.device, weight.dtype))
+        block.register_forward_hook(_run_temporal)
+
+    @staticmethod
+    def _is_temporal(name: str) -> bool:
+        return f".{_CHILD}." in name or not name.startswith(("unet.", "vae."))
+
+    def temporal_parameters(self) -> list[nn.Parameter]:
+        """φ and α: what training changes."""
+        return [p for name, p in self.named_parameters() if self._is_temporal(name)]
+
+    def temporal_state_dict(self) -> dict[str, Tensor]:
+        """The temporal part alone; it fits any image model of the same shape."""
+        return {name: t for name, t in self.state_dict().items() if self._is_temporal(name)}
+
+    def load_temporal_state_dict(self, state: dict[str, Tensor]) -> None:
+        """Raises RequestError if names or shapes are not those of this model."""
+        own = self.temporal_state_dict()
+        wrong = own.keys() ^ state.keys() or {k for k in own if own[k].shape != state[k].shape}
+        if wrong:
+            raise RequestError(
+                f"these temporal layers were made for an image model of another shape ({min(wrong)} differs): "
+                "use them with the image model they were trained on or one fine-tuned from it"
+            )
+        with torch.no_grad():
+            for name, tensor in own.items():
+                tensor.copy_(state[name])
+
+    def save_temporal(self, path: str | os.PathLike, dtype: torch.dtype | None = None) -> None:
+        """One safetensors file, sizes in its metadata; `dtype` None keeps the present one."""
+        tensors = {k: t.detach().to("cpu", dtype).contiguous() for k, t in self.temporal_state_dict().items()}
+        save_file(tensors, os.fspath(path), metadata={"align": json.dumps(self.sizes)})
+
+    def load_temporal(self, path: str | os.PathLike) -> None:
+        """Raises RequestError if the file cannot be read or does not fit."""
+        self.load_temporal_state_dict(read_temporal(path)[0])
+
+    @contextmanager
+    def temporal_off(self) -> Iterator[None]:
+        """Within this, every α is 1: the image model frame by frame, bit for bit."""
+        before, self.state.on = self.state.on, False
+        try:
+            yield
+        finally:
+            self.state.on = before
+
+
+def read_temporal(path: str | os.PathLike) -> tuple[dict[str, Tensor], dict[str, int | None]]:
+    """Tensors and sizes of a file that `save_temporal` wrote. Raises RequestError naming the file."""
+    try:
+        with safe_open(os.fspath(path), framework="pt") as file:
+            sizes = json.loads((file.metadata() or {})["align"])
+            return {name: file.get_tensor(name) for name in file.keys()}, sizes  # noqa: SIM118 (no dict)
+    except (OSError, SafetensorError, KeyError, ValueError) as error:
+        raise RequestError(
+            f"{Path(path)} holds no readable temporal layers ({error}): check the pack with `vldm packs check`"
+        ) from error
+
+
+def _run_temporal(block: nn.Module, _inputs: tuple, output):
+    """Forward hook: the block's temporal layer on the block's output, in whichever form diffusers returns it."""
+    layer: TemporalLayer = getattr(block, _CHILD)
+    if not layer.state.on:
+        return output
+    if isinstance(output, Tensor):
+        return layer(output)
+    if isinstance(output, tuple):
+        return (layer(output[0]), *output[1:])
+    output.sample = layer(output.sample)
+    return output

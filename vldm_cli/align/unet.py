@@ -1,0 +1,111 @@
+"""Any diffusers UNet2DConditionModel as a video UNet (Video LDM, §3.1 to §3.4)."""
+
+from __future__ import annotations
+
+import os
+
+import torch
+from diffusers.models.resnet import ResnetBlock2D
+from diffusers.models.transformers.transformer_2d import Transformer2DModel
+from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
+from torch import Tensor
+
+from vldm_cli.align.context import Context, ContextEncoder, StepEmbedding
+from vldm_cli.align.layers import TemporalAttention, TemporalConvolution
+from vldm_cli.align.temporal import TemporalModel, read_temporal
+
+
+class VideoUNet(TemporalModel):
+    """The image UNet θ, unmodified and frozen, with temporal layers φ after each of its blocks.
+
+    context_channels: latent channels of the context c_S; None for the UNet's output channels, 0 for none.
+    context_dim: channels of the context's features. embed_dim: size of the embedding of diffusion time and
+    frame step. head_dim: channels of a temporal attention head.
+    """
+
+    def __init__(
+        self,
+        unet: UNet2DConditionModel,
+        context_channels: int | None = None,
+        context_dim: int = 32,
+        embed_dim: int = 128,
+        head_dim: int = 32,
+    ) -> None:
+        if context_channels is None:
+            context_channels = unet.config.out_channels
+        sizes = {
+            "context_channels": context_channels,
+            "context_dim": context_dim,
+            "embed_dim": embed_dim,
+            "head_dim": head_dim,
+        }
+        super().__init__(unet, sizes)
+        self.unet = unet
+        weight = next(unet.parameters())
+        self.embedding = StepEmbedding(embed_dim).to(weight.device, weight.dtype)
+        self.context_encoder = None
+        if context_channels:
+            levels = len(unet.config.block_out_channels)
+            self.context_encoder = ContextEncoder(context_channels, context_dim, levels)
+            self.context_encoder.to(weight.device, weight.dtype)
+        for block in [m for m in unet.modules() if isinstance(m, ResnetBlock2D | Transformer2DModel)]:
+            if isinstance(block, ResnetBlock2D):
+                layer = TemporalConvolution(
+                    block.out_channels,
+                    block.norm2.num_groups,
+                    embed_dim,
+                    context_dim if context_channels else 0,
+                    self.state,
+                )
+            else:
+                channels = block.out_channels
+                layer = TemporalAttention(channels, max(1, channels // head_dim), embed_dim, self.state)
+            self.attach(block, layer)
+
+    @classmethod
+    def from_file(cls, unet: UNet2DConditionModel, path: str | os.PathLike) -> VideoUNet:
+        """The UNet with the temporal layers of a file, in the file's sizes. Raises RequestError if they do not fit."""
+        tensors, sizes = read_temporal(path)
+        model = cls(unet, **sizes)
+        model.load_temporal_state_dict(tensors)
+        return model
+
+    def forward(
+        self,
+        z_BTCHW: Tensor,
+        timestep: Tensor | int | float,
+        text_BLD: Tensor | None = None,
+        *,
+        context: Context | None = None,
+        frame_step: Tensor | int = 1,
+        extra_BTCHW: Tensor | None = None,
+        class_labels: Tensor | None = None,
+    ) -> Tensor:
+        """One denoiser call: noisy latents (B, T, C, H, W) → prediction of the same shape.
+
+        timestep: one, or (B,). text_BLD: hidden states of the text, one text a video. context: the known frames;
+        None is S = 0. frame_step: distance of neighbouring frames, in frames at the pack's rate, one or (B,).
+        extra_BTCHW: channels concatenated to the input (a low-resolution frame). class_labels: (B,).
+        """
+        B, T, _, H, W = z_BTCHW.shape
+        device, dtype = z_BTCHW.device, z_BTCHW.dtype
+        timestep_B = torch.as_tensor(timestep, device=device).expand(B)
+        state = self.state
+        state.frames = T
+        if state.on:
+            frame_step_B = torch.as_tensor(frame_step, device=device).expand(B)
+            state.embedding_BE = self.embedding(timestep_B, frame_step_B)
+            if self.context_encoder is not None:
+                if context is None:
+                    context = Context.none(B, T, self.sizes["context_channels"], H, W, device, dtype)
+                state.context = self.context_encoder(context)
+        x = z_BTCHW if extra_BTCHW is None else torch.cat([z_BTCHW, extra_BTCHW], 2)
+        x_NCHW = x.flatten(0, 1).contiguous(memory_format=torch.channels_last)
+        prediction_NCHW = self.unet(
+            x_NCHW,
+            timestep_B.repeat_interleave(T),
+            None if text_BLD is None else text_BLD.repeat_interleave(T, 0),
+            class_labels=None if class_labels is None else class_labels.repeat_interleave(T),
+            return_dict=False,
+        )[0]
+        return prediction_NCHW.unflatten(0, (B, T))

@@ -1,0 +1,79 @@
+"""Text guidance and context guidance in one batched denoiser call."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from vldm_cli.align.context import Context
+from vldm_cli.align.unet import VideoUNet
+
+
+@dataclass(frozen=True)
+class Guidance:
+    """Weights of guidance; 1 is none.
+
+    text: classifier-free guidance (Ho & Salimans 2022). context: the s of Video LDM, §3.2. rescale: φ of
+    Lin et al. 2023 (Common Diffusion Noise Schedules, §3.4), 0 for none; keeps strong guidance from overexposing.
+    """
+
+    text: float = 1.0
+    context: float = 1.0
+    rescale: float = 0.0
+
+
+def guided(
+    model: VideoUNet,
+    z_BTCHW: Tensor,
+    timestep: Tensor,
+    text_BLD: Tensor | None,
+    negative_BLD: Tensor | None,
+    context: Context | None,
+    guidance: Guidance,
+    **conditions,
+) -> Tensor:
+    """The guided prediction, (B, T, C, H, W). With text c, context c_S, text weight w and context weight s:
+
+        ε' = ε(c, c_S) + (w − 1) (ε(c, c_S) − ε(∅, c_S)) + (s − 1) (ε(c, c_S) − ε(c, ∅))
+
+    For w = 1 this is Video LDM's context guidance, for s = 1 classifier-free guidance. It is linear, so it holds
+    for v-prediction as well. Only passes of nonzero weight are computed, all in one call of the model.
+    Raises ValueError if text guidance is asked for without `negative_BLD`.
+    """
+    w = guidance.text if text_BLD is not None else 1.0
+    s = guidance.context if context is not None and not context.empty else 1.0
+    if w != 1 and negative_BLD is None:
+        raise ValueError("text guidance needs the hidden states of the negative prompt")
+    passes = [(w + s - 1, text_BLD, context)]
+    if w != 1:
+        passes.append((1 - w, negative_BLD, context))
+    if s != 1:
+        passes.append((1 - s, text_BLD, context.dropped()))
+
+    n = len(passes)
+    conditions = {k: v.repeat(n, *[1] * (v.ndim - 1)) if _is_batch(v) else v for k, v in conditions.items()}
+    prediction = model(
+        z_BTCHW.repeat(n, 1, 1, 1, 1),
+        timestep,
+        None if text_BLD is None else torch.cat([text.expand(len(z_BTCHW), -1, -1) for _, text, _ in passes]),
+        context=None if context is None else Context.cat([c for _, _, c in passes]),
+        **conditions,
+    ).float()
+    parts = prediction.chunk(n)
+    combined = sum(weight * part for (weight, _, _), part in zip(passes, parts, strict=True))
+    if guidance.rescale and n > 1:
+        combined = _rescale(combined, parts[0], guidance.rescale)
+    return combined
+
+
+def _is_batch(value) -> bool:
+    return isinstance(value, Tensor) and value.ndim > 0
+
+
+def _rescale(guided_BTCHW: Tensor, plain_BTCHW: Tensor, phi: float) -> Tensor:
+    """Lin et al. 2023, equations 15 and 16; the standard deviations are taken per video."""
+    dims = (1, 2, 3, 4)
+    factor = plain_BTCHW.std(dims, keepdim=True) / guided_BTCHW.std(dims, keepdim=True)
+    return guided_BTCHW * (phi * factor + 1 - phi)
