@@ -1,0 +1,136 @@
+import json
+import shutil
+
+import numpy as np
+import pytest
+import torch
+
+from tests.tiny import WORDS
+from vldm_cli.errors import RequestError
+from vldm_cli.packs import load
+from vldm_cli.packs.new import TINY, new_pack, new_unet
+from vldm_cli.packs.pack import PARTS, Pack
+from vldm_cli.packs.save import save_part
+from vldm_cli.packs.sizes import TOYLAND
+from vldm_cli.packs.words import Words
+
+
+@pytest.fixture(scope="module")
+def pipeline(tiny_pack):
+    from diffusers import StableDiffusionPipeline
+
+    pipe = StableDiffusionPipeline.from_pretrained(
+        str(tiny_pack.folder), safety_checker=None, dtype=torch.float32, local_files_only=True
+    )
+    pipe.set_progress_bar_config(disable=True)
+    return pipe
+
+
+def test_stock_diffusers_opens_the_image_part(pipeline):
+    image = pipeline("a red ball", num_inference_steps=2, output_type="np").images[0]
+    assert image.shape == (TINY.height, TINY.width, 3)
+    assert np.isfinite(image).all() and image.std() > 0
+
+
+@pytest.mark.parametrize("prompt", ["a Red ball, bounces.", "", "a zebra's ball! on (sand)", "ball " * 60])
+def test_text_is_encoded_as_stock_diffusers_does(tiny_pack, pipeline, prompt):
+    ours = load.load_text(tiny_pack).encode([prompt])
+    theirs, _ = pipeline.encode_prompt(prompt, "cpu", 1, False)
+    assert ours.shape == (1, TINY.text_tokens, TINY.text_width)
+    torch.testing.assert_close(ours, theirs)
+
+
+def test_unknown_words_are_named_once_in_order(tiny_pack):
+    words = Words(tiny_pack.path("tokenizer"))
+    assert words.unknown("A Zebra, a red quagga; the zebra's ball!") == ["zebra", "quagga", "s"]
+    assert words.unknown("a red, BALL bounces.") == []
+    assert words.max_words == TINY.text_tokens - 2
+    assert words.count("ball " * 60) == 60
+
+
+def test_loaded_unet_is_the_saved_one(tiny_pack, tmp_path):
+    copy = Pack.open(shutil.copytree(tiny_pack.folder, tmp_path / "tiny"))
+    unet = new_unet(TINY)
+    save_part(copy.folder, "unet", unet)
+    loaded = load.load_unet(Pack.open(copy.folder))
+    for key, value in unet.state_dict().items():
+        torch.testing.assert_close(loaded.state_dict()[key], value.half().float(), rtol=0, atol=0)
+    assert not loaded.training and loaded.conv_in.weight.dtype == torch.float32
+
+
+@pytest.mark.parametrize("part", ["keyframes", "interpolation", "upscaler_pixel_temporal", "decoder"])
+def test_temporal_parts_load_and_matter(tiny_pack, part):
+    z = torch.randn(1, 3, 4, 8, 12)
+    if part == "decoder":
+        model = load.load_decoder(tiny_pack)
+
+        def run():
+            return model.decode(z)
+    elif part == "upscaler_pixel_temporal":
+        model = load.load_upscaler(tiny_pack)
+        noisy, lr = torch.randn(1, 3, 48, 32, 48), torch.randn(1, 3, 3, 32, 48)
+
+        def run():
+            return model(noisy, 500, None, extra_BTCHW=lr, class_labels=torch.tensor([100]))
+    else:
+        model = getattr(load, f"load_{part}")(tiny_pack)
+        text = torch.randn(1, TINY.text_tokens, TINY.text_width)
+
+        def run():
+            return model(z, 500, text, frame_step=4)
+
+    with torch.no_grad():
+        on = run()
+        with model.temporal_off():
+            off = run()
+    assert on.shape == off.shape and not torch.allclose(on, off)
+
+
+def test_temporal_layers_attached_to_a_unet_stay_out_of_its_file(tiny_pack, tmp_path):
+    copy = shutil.copytree(tiny_pack.folder, tmp_path / "tiny")
+    before = (copy / PARTS["unet"]).read_bytes()
+    video = load.load_keyframes(tiny_pack)
+    save_part(copy, "unet", video.unet)
+    assert (copy / PARTS["unet"]).read_bytes() == before
+
+
+def test_a_file_that_does_not_load_is_named(tiny_pack, tmp_path):
+    copy = shutil.copytree(tiny_pack.folder, tmp_path / "tiny")
+    (copy / PARTS["vae"]).write_bytes(b"nonsense" * 10)
+    with pytest.raises(RequestError, match=rf"{PARTS['vae']}.*vldm packs check"):
+        load.load_vae(Pack.open(copy, check=False))
+
+
+def test_another_size_of_pack_is_refused_in_words(tiny_pack, tmp_path):
+    copy = shutil.copytree(tiny_pack.folder, tmp_path / "tiny")
+    shutil.copy(copy / PARTS["upscaler_pixel_temporal"], copy / PARTS["keyframes"])
+    with pytest.raises(RequestError, match="another shape"):
+        load.load_keyframes(Pack.open(copy, check=False))
+
+
+def test_schedule_ends_in_pure_noise(tiny_pack):
+    config = load.scheduler_config(tiny_pack)
+    assert config["prediction_type"] == "v_prediction" and config["rescale_betas_zero_snr"]
+    assert load.upscaler_scheduler_config(tiny_pack) == config
+
+
+def test_same_seed_same_pack(tmp_path):
+    one, two, other = (
+        new_pack(tmp_path / n, words=WORDS, name="x", seed=s) for n, s in (("a", 1), ("b", 1), ("c", 2))
+    )
+    assert one.manifest.files == two.manifest.files != other.manifest.files
+    with pytest.raises(RequestError, match="already holds a pack"):
+        new_pack(tmp_path / "a", words=WORDS)
+
+
+def test_toyland_sizes_are_those_of_its_world():
+    assert (TOYLAND.width, TOYLAND.height) == (256, 160)
+    assert TOYLAND.latent_factor == 8 and TOYLAND.size_multiple == 32
+    assert TOYLAND.width % TOYLAND.size_multiple == TOYLAND.height % TOYLAND.size_multiple == 0
+
+
+def test_model_index_names_what_is_there(tiny_pack):
+    index = json.loads(tiny_pack.path("model_index.json").read_text())
+    parts = {k for k, v in index.items() if isinstance(v, list) and v[0]}
+    assert parts == {"unet", "vae", "text_encoder", "tokenizer", "scheduler"}
+    assert all(tiny_pack.path(part).is_dir() for part in parts)

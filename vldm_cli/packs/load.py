@@ -1,0 +1,125 @@
+"""Loading the parts of a pack: each function returns one model for inference, on a device, in a dtype.
+
+The image models are plain diffusers models; the video models are the same with temporal layers of the pack
+put under them (`align`). Imports of this module are heavy (torch, diffusers).
+"""
+
+import json
+from contextlib import contextmanager
+
+import torch
+from diffusers import AutoencoderKL, UNet2DConditionModel
+from safetensors import SafetensorError
+from transformers import CLIPTextModel
+
+from vldm_cli.align.decoder import VideoDecoder
+from vldm_cli.align.unet import VideoUNet
+from vldm_cli.errors import RequestError
+from vldm_cli.packs.pack import PARTS, Pack
+from vldm_cli.packs.words import Words
+
+
+class TextEncoder:
+    """Prompts to the embeddings that the UNet's cross attention reads."""
+
+    def __init__(self, words: Words, model: CLIPTextModel):
+        self.words, self.model = words, model
+        self.max_words = words.max_words
+
+    @torch.no_grad()
+    def encode(self, prompts: list[str]) -> torch.Tensor:
+        """(B, L, D) embeddings on the encoder's device and in its dtype, as stock diffusers computes them."""
+        ids = torch.tensor([self.words.ids(prompt) for prompt in prompts], device=self.model.device)
+        return self.model(ids).last_hidden_state
+
+    def unknown_words(self, prompt: str) -> list[str]:
+        """The words of the prompt that the pack has never seen."""
+        return self.words.unknown(prompt)
+
+
+def load_unet(pack: Pack, device="cpu", dtype=torch.float32) -> UNet2DConditionModel:
+    """The image LDM's denoiser."""
+    return _ready(_image_model(pack, "unet", UNet2DConditionModel), device, dtype)
+
+
+def load_vae(pack: Pack, device="cpu", dtype=torch.float32) -> AutoencoderKL:
+    """The autoencoder of single frames."""
+    return _ready(_image_model(pack, "vae", AutoencoderKL), device, dtype)
+
+
+def load_text(pack: Pack, device="cpu", dtype=torch.float32) -> TextEncoder:
+    """Tokenizer and text encoder."""
+    with _blame(pack, "text"):
+        model = CLIPTextModel.from_pretrained(
+            pack.path("text_encoder"), dtype=torch.float32, local_files_only=True
+        )
+    return TextEncoder(Words(pack.path("tokenizer")), model.eval().requires_grad_(False).to(device, dtype))
+
+
+def load_keyframes(pack: Pack, device="cpu", dtype=torch.float32) -> VideoUNet:
+    """The video model that makes and continues keyframes (METHOD §2, §4)."""
+    return _video_unet(pack, "unet", "keyframes", device, dtype)
+
+
+def load_interpolation(pack: Pack, device="cpu", dtype=torch.float32) -> VideoUNet:
+    """The video model that fills in frames between known ones (METHOD §5)."""
+    return _video_unet(pack, "unet", "interpolation", device, dtype)
+
+
+def load_decoder(pack: Pack, device="cpu", dtype=torch.float32) -> VideoDecoder:
+    """The temporal decoder, its `vae` with encoder included (METHOD §3)."""
+    vae = _image_model(pack, "vae", AutoencoderKL)
+    with _blame(pack, "decoder"):
+        decoder = VideoDecoder.from_file(vae, pack.path(PARTS["decoder"]))
+    return _ready(decoder, device, dtype)
+
+
+def load_upscaler(pack: Pack, space: str = "pixel", device="cpu", dtype=torch.float32) -> VideoUNet:
+    """The video upscaler's denoiser in pixel or latent space (METHOD §6)."""
+    return _video_unet(pack, f"upscaler_{space}", f"upscaler_{space}_temporal", device, dtype)
+
+
+def scheduler_config(pack: Pack) -> dict:
+    """The image LDM's noise schedule, as diffusers' schedulers take it."""
+    return json.loads(pack.path("scheduler", "scheduler_config.json").read_text())
+
+
+def upscaler_scheduler_config(pack: Pack, space: str = "pixel") -> dict:
+    """The upscaler's noise schedule."""
+    return json.loads(pack.path(f"upscaler_{space}", "scheduler", "scheduler_config.json").read_text())
+
+
+def _image_model(pack: Pack, part: str, kind):
+    with _blame(pack, part):
+        folder = pack.path(PARTS[part]).parent
+        return kind.from_pretrained(folder, use_safetensors=True, dtype=torch.float32, local_files_only=True)
+
+
+def _video_unet(pack: Pack, spatial: str, temporal: str, device, dtype) -> VideoUNet:
+    unet = _image_model(pack, spatial, UNet2DConditionModel)
+    with _blame(pack, temporal):
+        model = VideoUNet.from_file(unet, pack.path(PARTS[temporal]))
+    return _ready(model, device, dtype)
+
+
+def _ready(model, device, dtype):
+    # channels_last is the faster layout here (on a CPU in bf16 by far); the video models feed their inputs
+    # in it
+    model = model.eval().requires_grad_(False).to(device=device, dtype=dtype)
+    return model.to(memory_format=torch.channels_last)
+
+
+@contextmanager
+def _blame(pack: Pack, part: str):
+    """What is unreadable is named with its remedy, whichever library stumbled over it."""
+    path = pack.path(PARTS[part])
+    remedy = f"check the pack with `vldm packs check {pack.folder}`"
+    if not path.is_file():
+        raise RequestError(f"pack {pack.name}: {PARTS[part]} is missing; {remedy}")
+    try:
+        yield
+    except (OSError, SafetensorError, RuntimeError, KeyError, ValueError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise RequestError(
+            f"pack {pack.name}: {PARTS[part]} cannot be loaded ({reason:.200}); {remedy}"
+        ) from error

@@ -1,0 +1,219 @@
+"""A pack: one folder that holds a whole Video LDM, with a manifest that names and checks every file of it.
+
+The image part is in diffusers' own layout (it opens in `StableDiffusionPipeline.from_pretrained`); beside it
+lie the temporal layers, one safetensors file a part, and the upscalers. `pack.toml` carries name, licence,
+the numbers that the chain needs and the sha256 of every file. Nothing here imports torch, so the commands
+can check a request before anything heavy is loaded.
+"""
+
+import hashlib
+import json
+import tomllib
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+from vldm_cli.errors import RequestError
+
+MANIFEST = "pack.toml"
+
+# Where each part of a pack lies.
+PARTS = {
+    "unet": "unet/diffusion_pytorch_model.safetensors",
+    "vae": "vae/diffusion_pytorch_model.safetensors",
+    "text": "text_encoder/model.safetensors",
+    "keyframes": "temporal/keyframes.safetensors",
+    "interpolation": "temporal/interpolation.safetensors",
+    "decoder": "temporal/decoder.safetensors",
+    "upscaler_pixel": "upscaler_pixel/unet/diffusion_pytorch_model.safetensors",
+    "upscaler_pixel_temporal": "upscaler_pixel/temporal.safetensors",
+    "upscaler_latent": "upscaler_latent/unet/diffusion_pytorch_model.safetensors",
+    "upscaler_latent_temporal": "upscaler_latent/temporal.safetensors",
+}
+
+# The parts that are temporal layers alone; the others are whole image models.
+TEMPORAL_PARTS = (
+    "keyframes",
+    "interpolation",
+    "decoder",
+    "upscaler_pixel_temporal",
+    "upscaler_latent_temporal",
+)
+
+
+@dataclass(frozen=True)
+class VideoNumbers:
+    """What the pack was made for: pixels, frames per second, frames between keyframes, keyframes a window
+    (and how many of them are context when a video goes on), pixels a latent cell, and what sizes must be
+    divisible by."""
+
+    width: int
+    height: int
+    fps: Fraction
+    keyframe_step: int
+    window: int
+    context: int
+    latent_factor: int
+    size_multiple: int
+
+
+@dataclass(frozen=True)
+class Defaults:
+    """What a command uses where nothing else is asked for. Windows and overlaps are in frames, except
+    `interpolation_window`, which counts intervals between known frames; `interpolation_steps` are the
+    denoising steps at a frame step of 4 and of 1."""
+
+    keyframe_steps: int
+    interpolation_steps: tuple[int, int]
+    guidance: float
+    context_guidance: float
+    upscale_steps: int
+    upscale_noise: float
+    scheduler: str
+    decode_window: int
+    decode_overlap: int
+    upscale_window: int
+    upscale_overlap: int
+    interpolation_window: int
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """The content of `pack.toml`; `hash` is the sha256 of the whole file, and so of every weight it lists."""
+
+    name: str
+    version: int
+    licence: str
+    description: str
+    video: VideoNumbers
+    defaults: Defaults
+    files: dict[str, str]
+    hash: str
+
+
+@dataclass(frozen=True)
+class Pack:
+    """An opened pack. Make one with `Pack.open`."""
+
+    folder: Path
+    manifest: Manifest
+
+    @classmethod
+    def open(cls, name_or_folder: str | Path = "toyland", check: bool = True) -> "Pack":
+        """The pack of that name (embedded ones) or in that folder, with every file checked unless told
+        otherwise.
+
+        Raises RequestError when there is none, or when a file of it is missing, truncated or not the listed
+        one.
+        """
+        folder = _find(name_or_folder)
+        pack = cls(folder, read_manifest(folder))
+        if check:
+            for problem in pack.problems():
+                raise RequestError(problem)
+        return pack
+
+    @property
+    def name(self) -> str:
+        return self.manifest.name
+
+    def path(self, *parts: str) -> Path:
+        """A path inside the pack's folder."""
+        return self.folder.joinpath(*parts)
+
+    def has(self, part: str) -> bool:
+        """Whether the pack holds that part (a key of PARTS)."""
+        return self.path(PARTS[part]).is_file()
+
+    def problems(self) -> list[str]:
+        """One sentence for each listed file that is missing, truncated or changed; empty when all is well."""
+        remedy = f"check the pack with `vldm packs check {self.folder}` and install it again"
+        if self.folder in embedded().values():
+            remedy = f"check the pack with `vldm packs check {self.name}` and install vldm again"
+        found = []
+        for relative, sha256 in self.manifest.files.items():
+            path = self.folder / relative
+            if not path.is_file():
+                found.append(f"pack {self.name}: {relative} is missing; {remedy}")
+            elif _truncated(path):
+                found.append(f"pack {self.name}: {relative} is truncated; {remedy}")
+            elif file_sha256(path) != sha256:
+                found.append(f"pack {self.name}: {relative} is damaged (wrong checksum); {remedy}")
+        return found
+
+
+def embedded() -> dict[str, Path]:
+    """Name → folder of the packs that come with vldm: inside the installed package, or beside it in a
+    checkout."""
+    package = Path(__file__).resolve().parent.parent
+    found = {}
+    for weights in (package.parent / "weights", package / "weights"):
+        for manifest in sorted(weights.glob(f"*/{MANIFEST}")):
+            found[manifest.parent.name] = manifest.parent
+    return found
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """`pack.toml` of that folder, typed. Raises RequestError when it cannot be read or lacks an entry."""
+    path = folder / MANIFEST
+    try:
+        raw = path.read_bytes()
+        table = tomllib.loads(raw.decode())
+        video = {**table["video"], "fps": Fraction(str(table["video"]["fps"]))}
+        defaults = {
+            **table["defaults"],
+            "interpolation_steps": tuple(table["defaults"]["interpolation_steps"]),
+        }
+        return Manifest(
+            name=table["name"],
+            version=table["version"],
+            licence=table["licence"],
+            description=table["description"],
+            video=VideoNumbers(**video),
+            defaults=Defaults(**defaults),
+            files=dict(table["files"]),
+            hash=hashlib.sha256(raw).hexdigest(),
+        )
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise RequestError(f"{path} is no usable manifest ({error}); install the pack again") from error
+
+
+def file_sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _find(name_or_folder: str | Path) -> Path:
+    known = embedded()
+    if str(name_or_folder) in known:
+        return known[str(name_or_folder)]
+    folder = Path(name_or_folder).expanduser()
+    if (folder / MANIFEST).is_file():
+        return folder.resolve()
+    if folder.is_dir():
+        raise RequestError(
+            f"{name_or_folder} is no pack: there is no {MANIFEST} in it; name a pack or its folder"
+        )
+    names = ", ".join(known) or "none is installed"
+    raise RequestError(
+        f"there is no pack {name_or_folder!s:.80}; known packs: {names} (or name a pack's folder)"
+    )
+
+
+def _truncated(path: Path) -> bool:
+    """Whether a file is empty or, for safetensors, shorter than its own header says it is."""
+    size = path.stat().st_size
+    if path.suffix != ".safetensors":
+        return size == 0
+    if size < 8:
+        return True
+    with path.open("rb") as file:
+        header = int.from_bytes(file.read(8), "little")
+        if header > size - 8:
+            return True
+        try:
+            tensors = json.loads(file.read(header))
+        except ValueError:
+            return False  # not truncated but damaged: the checksum says so
+    ends = [entry["data_offsets"][1] for key, entry in tensors.items() if key != "__metadata__"]
+    return 8 + header + max(ends, default=0) > size

@@ -1,0 +1,115 @@
+"""How large the models of a pack are: Toyland's sizes, and tiny ones for tests."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Sizes of every model of a pack. Channels are listed from the finest level to the coarsest; the
+    autoencoder halves the frame once less than it has levels, so `latent_factor` follows from
+    `vae_channels`."""
+
+    width: int
+    height: int
+    latent_channels: int
+    unet_channels: tuple[int, ...]
+    unet_layers: int
+    head_width: int
+    unet_groups: int
+    vae_channels: tuple[int, ...]
+    vae_layers: int
+    vae_groups: int
+    text_width: int
+    text_layers: int
+    text_heads: int
+    text_intermediate: int
+    text_tokens: int
+    temporal_embed: int
+    upscale: int
+    upscaler_channels: tuple[int, ...]
+    upscaler_layers: int
+    upscaler_groups: int
+    defaults: dict
+
+    @property
+    def latent_factor(self) -> int:
+        """Pixels along one side of a latent cell."""
+        return 2 ** (len(self.vae_channels) - 1)
+
+    @property
+    def size_multiple(self) -> int:
+        """What width and height of a frame must be divisible by, so that every level of the UNet is whole."""
+        return self.latent_factor * 2 ** (len(self.unet_channels) - 1)
+
+
+TOYLAND = Sizes(
+    width=256,
+    height=160,
+    latent_channels=8,
+    unet_channels=(96, 128, 160),
+    unet_layers=1,
+    head_width=32,
+    unet_groups=16,
+    vae_channels=(32, 64, 96, 128),
+    vae_layers=1,
+    vae_groups=16,
+    text_width=192,
+    text_layers=3,
+    text_heads=6,
+    text_intermediate=512,
+    text_tokens=48,
+    temporal_embed=128,
+    upscale=4,
+    upscaler_channels=(48, 64, 96),
+    upscaler_layers=1,
+    upscaler_groups=16,
+    defaults={
+        "keyframe_steps": 24,
+        "interpolation_steps": [8, 4],
+        "guidance": 3.0,
+        "context_guidance": 1.5,
+        "upscale_steps": 2,
+        "upscale_noise": 0.1,
+        "scheduler": "dpm++",
+        "decode_window": 12,
+        "decode_overlap": 2,
+        "upscale_window": 8,
+        "upscale_overlap": 1,
+        "interpolation_window": 4,
+    },
+)
+
+# Not Toyland's numbers with less in them: another latent factor, another window and other overlaps, so that
+# a test notices where one of them has been assumed.
+TINY = Sizes(
+    width=48,
+    height=32,
+    latent_channels=4,
+    unet_channels=(16, 32),
+    unet_layers=1,
+    head_width=8,
+    unet_groups=8,
+    vae_channels=(8, 16, 16),
+    vae_layers=1,
+    vae_groups=8,
+    text_width=16,
+    text_layers=1,
+    text_heads=2,
+    text_intermediate=32,
+    text_tokens=48,
+    temporal_embed=16,
+    upscale=4,
+    upscaler_channels=(8, 16),
+    upscaler_layers=1,
+    upscaler_groups=8,
+    defaults={
+        **TOYLAND.defaults,
+        "keyframe_steps": 2,
+        "interpolation_steps": [2, 1],
+        "upscale_steps": 1,
+        "decode_window": 8,
+        "decode_overlap": 2,
+        "upscale_window": 6,
+        "upscale_overlap": 2,
+    },
+)
