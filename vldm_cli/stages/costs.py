@@ -1,0 +1,40 @@
+"""What a plan costs: seconds a stage and peak memory, from a few measured constants a kind of device.
+
+These are estimates for `--dry-run` and the doctor; nothing else depends on them.
+"""
+
+NATIVE = 160 * 256  # pixels a frame at which the rates below were measured
+MIB = 2**20
+
+# Frames a second: one pass of the denoiser over one latent frame, one decoded frame, one pass of the upscaler over
+# one low-resolution frame, one finished frame written (160×256; sixteen times the pixels when upscaled).
+RATES = {
+    "cpu": {"denoise": 60.0, "decode": 20.0, "upscale": 4.0, "write": 600.0},
+    "mps": {"denoise": 300.0, "decode": 100.0, "upscale": 20.0, "write": 600.0},
+    "cuda": {"denoise": 3000.0, "decode": 1000.0, "upscale": 250.0, "write": 600.0},
+}
+# Bytes: interpreter, libraries and loaded models; then for each frame of a window of the decoder and of the upscaler
+# (activations, at 160×256 low-resolution pixels) and for each finished pixel that waits for its window.
+BASE = {"cpu": 1300 * MIB, "mps": 1300 * MIB, "cuda": 700 * MIB}
+DECODE_BYTES = 70 * MIB
+UPSCALE_BYTES = 110 * MIB
+
+
+def estimate(
+    model_frames: dict[str, int],
+    size: tuple[int, int],
+    upscale: bool,
+    decode_window: int,
+    upscale_window: int,
+    device: str,
+) -> tuple[dict[str, float], int]:
+    """(seconds by stage, peak bytes) for a plan's `model_frames` (passes over single frames, by stage)."""
+    rates = RATES[device]
+    area = size[0] * size[1] / NATIVE
+    seconds = {}
+    for stage, frames in model_frames.items():
+        kind = stage if stage in rates else "denoise"
+        pixels = area * (16 if stage == "write" and upscale else 1)
+        seconds[stage] = round(frames * pixels / rates[kind], 3)
+    peak = max(decode_window * DECODE_BYTES, upscale_window * UPSCALE_BYTES * upscale) * area
+    return seconds, int(BASE[device] + peak)

@@ -1,0 +1,34 @@
+"""Decoding: latents to frames by the temporal decoder, in fixed windows that fade into each other (METHOD.md §3)."""
+
+from collections.abc import Callable, Iterator, Sequence
+
+import torch
+from torch import Tensor
+
+from vldm_cli.align.decoder import VideoDecoder
+from vldm_cli.stages.plan import Window
+from vldm_cli.stages.progress import Meter
+from vldm_cli.stages.source import Reader, Source, faded
+
+
+class Decode:
+    """The source of frames (3, H, W) in [−1, 1], float32 on the decoder's device, from the source of latents."""
+
+    def __init__(
+        self, windows: Sequence[Window], latents: Source, decoder: Callable[[], VideoDecoder], meter: Meter
+    ) -> None:
+        self.windows, self.latents, self.decoder, self.meter = windows, latents, decoder, meter
+
+    def __call__(self, start: int) -> Iterator[Tensor]:
+        """Frames start, start + 1, …: the same ones wherever one starts."""
+        latents = Reader(self.latents)
+
+        def run(i: int) -> Tensor:
+            z_TCHW = torch.stack(latents.window(self.windows[i].start, self.windows[i].stop))
+            decoder = self.decoder()
+            weight = next(decoder.parameters())
+            return decoder.decode(z_TCHW[None].to(weight.device, weight.dtype))[0].float().clamp(-1, 1)
+
+        for frame, x_CHW in enumerate(faded(self.windows, start, run), start):
+            self.meter.upto(frame + 1)
+            yield x_CHW

@@ -1,0 +1,71 @@
+"""One stage of latents: a model with its text, its guidance and its noise, ready to fill windows."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from vldm_cli.align.context import Context
+from vldm_cli.align.unet import VideoUNet
+from vldm_cli.denoise.guidance import Guidance
+from vldm_cli.denoise.noise import frame_noise
+from vldm_cli.denoise.sampler import sample
+
+OnStep = Callable[[int], None]
+"""on_step(steps done)."""
+
+
+@dataclass(frozen=True)
+class Denoiser:
+    """Fills windows of latents around the frames that are known in them.
+
+    model and scheduler are asked for when the first window is filled (resuming may need none) and a scheduler for
+    each call, since it has a state. frame_step: frames at the final rate between items of this stage.
+    text: () → (text_BLD, negative_BLD), one row each. shape: (C, h, w) of a latent frame.
+    """
+
+    model: Callable[[], VideoUNet]
+    scheduler: Callable[[], object]
+    text: Callable[[], tuple[Tensor, Tensor]]
+    seed: int
+    stage: str
+    frame_step: int
+    steps: int
+    shape: tuple[int, int, int]
+    guidance: Guidance
+
+    def fill(
+        self, starts: Sequence[int], known_BTCHW: Tensor, mask_BT: Tensor, on_step: OnStep | None = None
+    ) -> Tensor:
+        """Windows of equal length, the b-th one with the items from starts[b] on → latents (B, T, C, h, w), float32
+        on the CPU. Known items (mask 1) come back exactly; noise belongs to the item's frame at the final rate."""
+        model = self.model()
+        device = next(model.parameters()).device
+        T = known_BTCHW.shape[1]
+        noise_BTCHW = torch.stack(
+            [
+                frame_noise(
+                    self.seed, self.stage, [(start + t) * self.frame_step for t in range(T)], self.shape
+                )
+                for start in starts
+            ]
+        )
+        context = (
+            Context.at(known_BTCHW.to(device, torch.float32), mask_BT.to(device)) if mask_BT.any() else None
+        )
+        text_BLD, negative_BLD = self.text()
+        callback = None if on_step is None else lambda step, steps, x0_BTCHW: on_step(step)
+        z_BTCHW = sample(
+            model,
+            self.scheduler(),
+            noise_BTCHW.to(device),
+            steps=self.steps,
+            text_BLD=text_BLD,
+            negative_BLD=negative_BLD,
+            context=context,
+            guidance=self.guidance,
+            callback=callback,
+            frame_step=self.frame_step,
+        )
+        return z_BTCHW.float().cpu()

@@ -1,0 +1,213 @@
+"""The folder of a run: what is finished stays finished. The same command again goes on from here.
+
+`.NAME.vldm/` beside the output holds plan.json (what is being made), one safetensors file for each finished window
+of latents, and the encoded segments. Every file is written under a temporary name, flushed and renamed, so it is
+either whole or not there; a file that was damaged later is noticed by its checksum and made again.
+"""
+
+import json
+import os
+import shutil
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import BinaryIO
+
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+from torch import Tensor
+
+from vldm_cli.errors import RequestError, RunError
+
+PLAN = "plan.json"
+LOCK = "lock"
+
+Tensors = dict[str, Tensor]
+
+
+def run_folder(out: Path) -> Path:
+    """Where the run that makes `out` keeps what is finished."""
+    return out.parent / f".{out.name}.vldm"
+
+
+def stored_plan(folder: Path) -> dict | None:
+    """What the run in that folder makes; None when there is no such run or its plan is unreadable."""
+    try:
+        table = json.loads((folder / PLAN).read_text())
+    except (OSError, ValueError):
+        return None
+    return table if isinstance(table, dict) else None
+
+
+class Journal:
+    """An opened run folder, locked against other processes. A context manager: leaving it frees the lock.
+
+    identity: JSON-able, decides what is made. A folder with the same identity is resumed, one with another (or with
+    `resume=False`) is emptied first. Raises RequestError when another process is working in the folder or when it
+    cannot be made.
+    """
+
+    def __init__(self, folder: Path, identity: dict, resume: bool = True) -> None:
+        self.folder = folder
+        identity = json.loads(json.dumps(identity))
+        self._lock = _lock(folder)
+        try:
+            self.resumed = resume and stored_plan(folder) == identity
+            if not self.resumed:
+                self._empty()
+                self._write(folder / PLAN, json.dumps(identity, indent=1).encode())
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> "Journal":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def unit(self, stage: str, index: int, make: Callable[[], Tensors]) -> Tensors:
+        """The finished unit, or what `make` returns, which is stored before it is returned."""
+        tensors = self.load(stage, index)
+        if tensors is None:
+            tensors = make()
+            self.save(stage, index, tensors)
+        return tensors
+
+    def load(self, stage: str, index: int) -> Tensors | None:
+        """A unit's tensors (on the CPU), bit for bit as they were saved; None if it is missing or damaged."""
+        try:
+            data = self._unit_path(stage, index).read_bytes()
+        except FileNotFoundError:
+            return None
+        if len(data) < 4 or zlib.crc32(data[4:]) != int.from_bytes(data[:4], "little"):
+            return None
+        try:
+            return load(data[4:])
+        except SafetensorError:
+            return None
+
+    def save(self, stage: str, index: int, tensors: Tensors) -> None:
+        """Stores a unit. Raises RunError when it cannot be written."""
+        data = save({name: t.detach().cpu().contiguous() for name, t in tensors.items()})
+        self._write(self._unit_path(stage, index), zlib.crc32(data).to_bytes(4, "little") + data)
+
+    def segment(self, index: int, suffix: str) -> Path:
+        """Where a finished segment of video lies."""
+        return self.folder / f"segment-{index:06d}{suffix}"
+
+    def has_segment(self, index: int, suffix: str) -> bool:
+        """Whether that segment is there and whole."""
+        try:
+            expected = json.loads(_seal_of(self.segment(index, suffix)).read_text())
+        except (OSError, ValueError):
+            return False
+        return expected == _checksums(self.segment(index, suffix))
+
+    def make_segment(self, index: int, suffix: str, write: Callable[[Path], None]) -> Path:
+        """Lets `write` make the segment (a file or a folder) under a temporary name, then puts it in its place."""
+        path = self.segment(index, suffix)
+        part = path.with_name(f"part-{path.name}")
+        for leftover in (path, part, _seal_of(path)):
+            _remove(leftover)
+        write(part)
+        sums = _checksums(part)
+        os.replace(part, path)
+        self._write(_seal_of(path), json.dumps(sums).encode())
+        return path
+
+    def remove(self) -> None:
+        """The run is finished: its folder goes, the lock with it."""
+        # The plan first: without it a half-removed folder is never taken for a run that can go on.
+        _remove(self.folder / PLAN)
+        self._empty()
+        self.close()
+        shutil.rmtree(self.folder)
+
+    def close(self) -> None:
+        """Frees the lock; what is finished stays."""
+        self._lock.close()
+
+    def _unit_path(self, stage: str, index: int) -> Path:
+        return self.folder / f"{stage}-{index:06d}.safetensors"
+
+    def _empty(self) -> None:
+        for path in self.folder.iterdir():
+            if path.name != LOCK:
+                _remove(path)
+
+    def _write(self, path: Path, data: bytes) -> None:
+        part = path.with_name(f"part-{path.name}")
+        try:
+            with part.open("wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(part, path)
+        except OSError as error:
+            raise RunError(
+                f"cannot write to {self.folder} ({error.strerror}); what is finished is kept there: "
+                "make room and run the same command again"
+            ) from error
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _seal_of(segment: Path) -> Path:
+    return segment.with_name(f"{segment.name}.json")
+
+
+def _checksums(path: Path) -> dict[str, int]:
+    """crc32 of a file, or of each file of a folder, by name."""
+    files = sorted(path.iterdir()) if path.is_dir() else [path]
+    return {
+        file.name if path.is_dir() else "": zlib.crc32(file.read_bytes()) for file in files if file.is_file()
+    }
+
+
+def _lock(folder: Path) -> BinaryIO:
+    """The folder's lock file, made with the folder if need be, and locked by the operating system.
+
+    The system frees the lock when the process ends in whatever way, so a lock is never stale, unlike a file with a
+    process number in it (numbers come back, in containers at once).
+    """
+    while True:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            file = (folder / LOCK).open("a+b")
+        except OSError as error:
+            raise RequestError(
+                f"cannot write to {folder.parent} ({error.strerror}); name another place with --out"
+            ) from error
+        try:
+            _lock_file(file)
+        except OSError as error:
+            file.close()
+            raise RequestError(
+                f"another vldm is making this video (it works in {folder}); wait for it or name another --out"
+            ) from error
+        # Whoever held it may have finished and removed the folder between our opening and our locking.
+        try:
+            if os.path.samestat(os.fstat(file.fileno()), os.stat(folder / LOCK)):
+                return file
+        except FileNotFoundError:
+            pass
+        file.close()
+
+
+def _lock_file(file: BinaryIO) -> None:
+    """Raises OSError when another holds the lock."""
+    if os.name == "nt":
+        import msvcrt
+
+        file.seek(0)
+        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+    else:
+        import fcntl
+
+        fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,0 +1,54 @@
+"""Running out of memory: recognising it, trying again with less at once, and how much a run has used."""
+
+import gc
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+import torch
+
+Item = TypeVar("Item")
+Made = TypeVar("Made")
+
+_CPU_WORDS = ("not enough memory", "can't allocate memory", "cannot allocate memory")
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an exception says that device or host memory ran out."""
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    return isinstance(error, RuntimeError) and any(words in str(error).lower() for words in _CPU_WORDS)
+
+
+def in_halves(run: Callable[[Sequence[Item]], list[Made]], items: Sequence[Item]) -> list[Made]:
+    """run(items), or when memory runs out, of each half of them, down to single items; those raise."""
+    try:
+        return run(items)
+    except (RuntimeError, MemoryError) as error:
+        if len(items) == 1 or not is_out_of_memory(error):
+            raise
+    # Out of the except block: the exception would keep the tensors of every frame of its traceback alive.
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    middle = len(items) // 2
+    return in_halves(run, items[:middle]) + in_halves(run, items[middle:])
+
+
+def reset_peak(device: torch.device) -> None:
+    """A new measurement begins (on GPUs; a process's own peak cannot be reset)."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+
+
+def peak_bytes(device: torch.device) -> int | None:
+    """The most memory in use at once: of the GPU, or else of this process; None where the system does not tell."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    import sys
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024

@@ -1,0 +1,71 @@
+"""The models of a pack, each loaded when it is first needed and kept for the next video."""
+
+from functools import cached_property
+
+import torch
+from torch import nn
+
+from vldm_cli.align.decoder import VideoDecoder
+from vldm_cli.align.unet import VideoUNet
+from vldm_cli.denoise.sampler import make_scheduler
+from vldm_cli.errors import RequestError
+from vldm_cli.packs import load
+from vldm_cli.packs.pack import Pack
+
+
+class Models:
+    """A pack's models on one device in one dtype. Raises RequestError when the device or dtype is not there."""
+
+    def __init__(self, pack: Pack, device: str = "cpu", dtype: str = "float32") -> None:
+        self.pack = pack
+        try:
+            self.device = torch.device(device)
+            torch.empty(1, device=self.device)
+        except (RuntimeError, AssertionError) as error:  # torch asserts that it was built with CUDA
+            raise RequestError(
+                f"there is no device {device} here; leave --device out or use --device cpu"
+            ) from error
+        self.dtype = getattr(torch, dtype, None)
+        if self.dtype not in (torch.float32, torch.bfloat16, torch.float16):
+            raise RequestError(f"--dtype {dtype} is none of float32, bfloat16, float16")
+
+    @cached_property
+    def text(self) -> load.TextEncoder:
+        return load.load_text(self.pack, self.device, self.dtype)
+
+    @cached_property
+    def keyframes(self) -> VideoUNet:
+        return _channels_last(load.load_keyframes(self.pack, self.device, self.dtype))
+
+    @cached_property
+    def interpolation(self) -> VideoUNet:
+        return _channels_last(load.load_interpolation(self.pack, self.device, self.dtype))
+
+    @cached_property
+    def decoder(self) -> VideoDecoder:
+        return _channels_last(load.load_decoder(self.pack, self.device, self.dtype))
+
+    @cached_property
+    def upscaler(self) -> VideoUNet:
+        return _channels_last(load.load_upscaler(self.pack, "pixel", self.device, self.dtype))
+
+    @cached_property
+    def latent_channels(self) -> int:
+        """Channels of a latent frame."""
+        return self.keyframes.unet.config.out_channels
+
+    def scheduler(self, name: str):
+        """A new sampler over the image LDM's noise schedule."""
+        return make_scheduler(load.scheduler_config(self.pack), name)
+
+    def upscaler_scheduler(self, name: str):
+        """A new sampler over the upscaler's noise schedule."""
+        return make_scheduler(load.upscaler_scheduler_config(self.pack, "pixel"), name)
+
+
+def _channels_last(model: nn.Module) -> nn.Module:
+    """2D convolution weights in the layout in which both models run (5-dimensional weights have no such layout)."""
+    for parameter in model.parameters():
+        if parameter.ndim == 4:
+            parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
+    return model

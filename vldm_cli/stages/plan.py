@@ -1,0 +1,255 @@
+"""What will be computed, before anything is: pure arithmetic from frames and rates to windows, calls and cost.
+
+No torch here. Progress bars, `--dry-run`, the journal and the stages themselves all read the plan, so that what is
+promised and what is done cannot differ. Three kinds of window, METHOD.md §4 to §6:
+
+- keyframes: the first makes up to `window` of them; each next one sees the last `context` of those made and goes on;
+- interpolation: up to `interpolation_window` intervals between known frames; neighbours share one known frame;
+- decoder and upscaler: one fixed length (group norms average over time, so a changing length would be a visible
+  seam), overlapping and cross-faded; the last one is moved back so that it keeps the length.
+"""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field
+
+from vldm_cli.stages.costs import estimate
+
+SEGMENT = 24  # finished frames that are encoded and put on disk together
+LEVELS = {16: (16, 4, 1), 4: (4, 1), 1: (1,)}  # --interpolation → frame step of keyframes and of each level
+UPSCALE = 4
+
+
+@dataclass(frozen=True)
+class Window:
+    """Items [start, stop) of a stage's own sequence that the model sees together; those from `new` on are given by
+    this window, the ones before it are context, shared, or (decoder, upscaler) faded out of the window before."""
+
+    start: int
+    stop: int
+    new: int
+
+    @property
+    def length(self) -> int:
+        return self.stop - self.start
+
+
+@dataclass(frozen=True)
+class Level:
+    """One pass of interpolation ×4. Windows count known frames: [start, stop) of them bound stop − start − 1
+    intervals, and `new` is the first *made* frame (at `frame_step`) that the window gives."""
+
+    stage: str
+    frame_step: int
+    known: int
+    made: int
+    steps: int
+    windows: tuple[Window, ...]
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """What a plan needs to know of a pack and of the options. Windows and overlaps in frames, except
+    `interpolation_window`, which counts intervals; `interpolation_steps` at a frame step of 4 and of 1."""
+
+    window: int = 8
+    context: int = 2
+    interpolation_window: int = 4
+    decode_window: int = 12
+    decode_overlap: int = 2
+    upscale_window: int = 8
+    upscale_overlap: int = 1
+    keyframe_steps: int = 20
+    interpolation_steps: tuple[int, int] = (8, 6)
+    upscale_steps: int = 1
+    guidance: float = 1.0
+    context_guidance: float = 1.0
+    latent_factor: int = 8
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All windows of one video. `as_dict` is what `--dry-run --json` prints; `hash` leaves the estimates out."""
+
+    frames: int
+    interpolation: int
+    height: int
+    width: int
+    upscale: bool
+    numbers: Numbers
+    keyframes: int
+    lead: int
+    keyframe_windows: tuple[Window, ...]
+    levels: tuple[Level, ...]
+    decode_windows: tuple[Window, ...]
+    upscale_windows: tuple[Window, ...]
+    segments: tuple[tuple[int, int], ...]
+    calls: dict[str, int]
+    model_frames: dict[str, int]
+    estimated_seconds: dict[str, float] = field(compare=False)
+    estimated_peak_bytes: int = field(compare=False)
+
+    @property
+    def keyframe_step(self) -> int:
+        """Frames between keyframes."""
+        return self.interpolation
+
+    @property
+    def out_size(self) -> tuple[int, int]:
+        """Height and width of the finished frames, in pixels."""
+        scale = UPSCALE if self.upscale else 1
+        return self.height * scale, self.width * scale
+
+    @property
+    def totals(self) -> dict[str, int]:
+        """Stage → units of progress: denoiser calls, then frames; in the order in which the stages run."""
+        frames = {
+            "decode": self.frames,
+            **({"upscale": self.frames} if self.upscale else {}),
+            "write": self.frames,
+        }
+        return {**{stage: n for stage, n in self.calls.items() if stage != "upscale"}, **frames, "join": 2}
+
+    @property
+    def hash(self) -> str:
+        """sha256 of everything that decides what is made."""
+        table = {k: v for k, v in asdict(self).items() if not k.startswith("estimated")}
+        return hashlib.sha256(json.dumps(table, sort_keys=True).encode()).hexdigest()
+
+    def as_dict(self) -> dict:
+        """Plain numbers, lists and strings, for JSON. Windows are [start, stop, new]."""
+        table = asdict(self)
+        table["keyframe_windows"] = _triples(self.keyframe_windows)
+        table["decode_windows"] = _triples(self.decode_windows)
+        table["upscale_windows"] = _triples(self.upscale_windows)
+        for level, plain in zip(self.levels, table["levels"], strict=True):
+            plain["windows"] = _triples(level.windows)
+        table["keyframe_step"], table["out_size"], table["hash"] = (
+            self.keyframe_step,
+            self.out_size,
+            self.hash,
+        )
+        table["estimated_total_seconds"] = sum(self.estimated_seconds.values())
+        return json.loads(json.dumps(table))
+
+
+def make_plan(
+    frames: int,
+    interpolation: int = 16,
+    *,
+    numbers: Numbers,
+    size: tuple[int, int],
+    upscale: bool = True,
+    lead: int = 0,
+    device: str = "cpu",
+) -> Plan:
+    """The plan of `frames` frames of `size` (height, width in pixels before upscaling).
+
+    `lead` counts the keyframes that are given at the start (1 with `--image`); `device` is "cpu", "cuda" or "mps" and
+    only decides the estimates. Raises ValueError for numbers that no plan fits.
+    """
+    if frames < 1 or interpolation not in LEVELS:
+        raise ValueError(f"no plan for {frames} frames at interpolation {interpolation}")
+    steps = LEVELS[interpolation]
+    counts = [-(-(frames - 1) // step) + 1 for step in steps]
+    keyframe_windows = continued_windows(counts[0], numbers.window, numbers.context, lead)
+    levels = tuple(
+        Level(
+            f"interpolate{step}",
+            step,
+            known,
+            made,
+            numbers.interpolation_steps[0 if step == 4 else 1],
+            interval_windows(known - 1, numbers.interpolation_window),
+        )
+        for step, known, made in zip(steps[1:], counts, counts[1:], strict=False)
+    )
+    decode_windows = fixed_windows(frames, numbers.decode_window, numbers.decode_overlap)
+    upscale_windows = (
+        fixed_windows(frames, numbers.upscale_window, numbers.upscale_overlap) if upscale else ()
+    )
+
+    calls = {"keyframes": sum(w.new < w.stop for w in keyframe_windows) * numbers.keyframe_steps}
+    seen = {
+        "keyframes": sum(w.length * passes(w, numbers) for w in keyframe_windows) * numbers.keyframe_steps
+    }
+    for level in levels:
+        calls[level.stage] = len(level.windows) * level.steps
+        seen[level.stage] = sum(4 * (w.length - 1) + 1 for w in level.windows) * level.steps
+    seen["decode"] = sum(w.length for w in decode_windows)
+    if upscale:
+        calls["upscale"] = len(upscale_windows) * numbers.upscale_steps
+        seen["upscale"] = sum(w.length for w in upscale_windows) * numbers.upscale_steps
+    seen["write"] = frames
+    seconds, peak = estimate(seen, size, upscale, longest(decode_windows), longest(upscale_windows), device)
+    return Plan(
+        frames=frames,
+        interpolation=interpolation,
+        height=size[0],
+        width=size[1],
+        upscale=upscale,
+        numbers=numbers,
+        keyframes=counts[0],
+        lead=lead,
+        keyframe_windows=keyframe_windows,
+        levels=levels,
+        decode_windows=decode_windows,
+        upscale_windows=upscale_windows,
+        segments=tuple((s, min(s + SEGMENT, frames)) for s in range(0, frames, SEGMENT)),
+        calls=calls,
+        model_frames=seen,
+        estimated_seconds=seconds,
+        estimated_peak_bytes=peak,
+    )
+
+
+def continued_windows(count: int, window: int, context: int, lead: int = 0) -> tuple[Window, ...]:
+    """Windows that make `count` items one after the other: each next one starts `context` items back.
+
+    The first `lead` items are given. The last window may be shorter. METHOD.md §4.
+    """
+    if not 0 < context < window or not 0 <= lead < window:
+        raise ValueError(f"no windows of {window} with {context} of context and {lead} given")
+    first = min(window, count)
+    windows = [Window(0, first, min(lead, first))]
+    while windows[-1].stop < count:
+        last = windows[-1].stop
+        windows.append(Window(last - context, min(last - context + window, count), last))
+    return tuple(windows)
+
+
+def interval_windows(intervals: int, window: int) -> tuple[Window, ...]:
+    """Windows over intervals between known frames, four made frames an interval. METHOD.md §5."""
+    starts = range(0, intervals, window)
+    return tuple(Window(s, min(s + window, intervals) + 1, 4 * s + (s > 0)) for s in starts)
+
+
+def fixed_windows(count: int, window: int, overlap: int) -> tuple[Window, ...]:
+    """Windows of one length, each `overlap` further back than the end of the one before; `new` is where the
+    cross-fade from the one before begins. Fewer items than a window: one window of that many."""
+    if not 0 <= 2 * overlap <= window:  # else three windows would meet in one frame
+        raise ValueError(f"no windows of {window} with an overlap of {overlap}")
+    if count <= window:
+        return (Window(0, count, 0),)
+    windows = [Window(0, window, 0)]
+    while windows[-1].stop < count:
+        last = windows[-1].stop
+        start = min(last - overlap, count - window)
+        windows.append(Window(start, start + window, last - overlap))
+    return tuple(windows)
+
+
+def passes(window: Window, numbers: Numbers) -> int:
+    """Passes of the denoiser that guidance needs for one keyframe window. METHOD.md §4."""
+    if window.new == window.stop:
+        return 0
+    return 1 + (numbers.guidance != 1) + (window.new > window.start and numbers.context_guidance != 1)
+
+
+def longest(windows: tuple[Window, ...]) -> int:
+    """Items in the longest of some windows; 0 of none."""
+    return max((w.length for w in windows), default=0)
+
+
+def _triples(windows: tuple[Window, ...]) -> list[list[int]]:
+    return [[w.start, w.stop, w.new] for w in windows]

@@ -1,0 +1,195 @@
+"""What is asked of `generate`, what comes back, and the settings that a pack's defaults make of it. No torch."""
+
+import hashlib
+from dataclasses import asdict, dataclass, field
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+
+from vldm_cli.errors import RequestError
+from vldm_cli.packs.pack import Manifest
+from vldm_cli.stages.plan import LEVELS, Numbers, Plan, make_plan
+
+MAX_FRAMES = 10_000
+
+
+@dataclass(frozen=True)
+class GenerateRequest:
+    """One video. None means: as the pack has it. `size` is (height, width) before upscaling; `image` the first frame,
+    uint8 (H, W, 3) of that size; `steps` limits all denoising steps; `device` and `dtype` as torch names them."""
+
+    prompt: str
+    out: Path
+    frames: int = 240
+    negative: str = ""
+    seed: int | None = None
+    fps: Fraction | None = None
+    steps: int | None = None
+    guidance: float | None = None
+    context_guidance: float | None = None
+    scheduler: str | None = None
+    image: np.ndarray | None = None
+    interpolation: int = 16
+    upscale: bool = True
+    upscale_noise: float | None = None
+    size: tuple[int, int] | None = None
+    crf: int = 16
+    device: str = "cpu"
+    dtype: str = "float32"
+    preview: Path | None = None
+    resume: bool = True
+    force: bool = False
+
+
+@dataclass(frozen=True)
+class GenerateResult:
+    """What was made. `seconds` by stage, each without the stages that it waited for; `first_segment_seconds` until
+    the first finished frames were on disk (None if they were there before); `peak_memory_bytes` None if unknown."""
+
+    out: Path
+    frames: int
+    fps: Fraction
+    width: int
+    height: int
+    seconds: dict[str, float]
+    total_seconds: float
+    first_segment_seconds: float | None
+    seed: int
+    prompt: str
+    pack: dict[str, str]
+    settings: dict
+    device: str
+    peak_memory_bytes: int | None
+    warnings: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """A request with every default filled in: all that decides what is made, except the seed."""
+
+    prompt: str
+    negative: str
+    frames: int
+    fps: Fraction
+    interpolation: int
+    upscale: bool
+    upscale_noise: float
+    height: int
+    width: int
+    scheduler: str
+    guidance: float
+    context_guidance: float
+    keyframe_steps: int
+    interpolation_steps: tuple[int, int]
+    upscale_steps: int
+    crf: int
+    dtype: str
+    image_sha256: str | None
+
+    def as_dict(self) -> dict:
+        """For JSON; the frame rate as "24" or "24000/1001"."""
+        return {**asdict(self), "fps": str(self.fps), "interpolation_steps": list(self.interpolation_steps)}
+
+
+def resolve(request: GenerateRequest, manifest: Manifest) -> Settings:
+    """The settings of a request. Raises RequestError, one sentence, for what cannot be served."""
+    video, defaults = manifest.video, manifest.defaults
+    height, width = request.size or (video.height, video.width)
+    fps = video.fps if request.fps is None else Fraction(request.fps)
+    if not request.prompt.strip():
+        raise RequestError("the prompt is empty; say what the video shall show")
+    if not 1 <= request.frames <= MAX_FRAMES:
+        raise RequestError(f"--frames {request.frames} is not between 1 and {MAX_FRAMES}")
+    if request.interpolation not in LEVELS:
+        raise RequestError(
+            f"--interpolation {request.interpolation} is none of {', '.join(map(str, sorted(LEVELS)))}"
+        )
+    multiple = video.size_multiple
+    if min(height, width) < multiple or height % multiple or width % multiple:
+        near = [max(multiple, round(side / multiple) * multiple) for side in (width, height)]
+        raise RequestError(
+            f"--size {width}x{height} is not divisible by {multiple}, as pack {manifest.name} needs; "
+            f"the nearest is {near[0]}x{near[1]}"
+        )
+    if not 0 < fps <= 1000:
+        raise RequestError(f"--fps {fps} is not a frame rate; give one between 0 and 1000")
+    if request.steps is not None and not 1 <= request.steps <= 1000:
+        raise RequestError(f"--steps {request.steps} is not between 1 and 1000")
+    if not 0 <= request.crf <= 51:
+        raise RequestError(f"--crf {request.crf} is not between 0 (no loss) and 51")
+    if request.seed is not None and not 0 <= request.seed < 2**63:
+        raise RequestError(f"--seed {request.seed} is not between 0 and 2^63 − 1")
+    noise = defaults.upscale_noise if request.upscale_noise is None else request.upscale_noise
+    if not 0 <= noise < 1:
+        raise RequestError(f"--noise {noise} is not between 0 and 1")
+    image = request.image
+    if image is not None and (image.shape != (height, width, 3) or image.dtype != np.uint8):
+        raise RequestError(
+            f"the first frame must be an RGB image of {width}x{height} pixels, not {image.shape}"
+        )
+
+    def steps(default: int) -> int:
+        return default if request.steps is None else min(default, request.steps)
+
+    return Settings(
+        prompt=request.prompt,
+        negative=request.negative,
+        frames=request.frames,
+        fps=fps,
+        interpolation=request.interpolation,
+        upscale=request.upscale,
+        upscale_noise=noise,
+        height=height,
+        width=width,
+        scheduler=request.scheduler or defaults.scheduler,
+        guidance=defaults.guidance if request.guidance is None else request.guidance,
+        context_guidance=defaults.context_guidance
+        if request.context_guidance is None
+        else request.context_guidance,
+        keyframe_steps=request.steps or defaults.keyframe_steps,
+        interpolation_steps=tuple(steps(n) for n in defaults.interpolation_steps),
+        upscale_steps=steps(defaults.upscale_steps),
+        crf=request.crf,
+        dtype=request.dtype,
+        image_sha256=None if image is None else hashlib.sha256(np.ascontiguousarray(image)).hexdigest(),
+    )
+
+
+def plan_of(settings: Settings, manifest: Manifest, device: str = "cpu") -> Plan:
+    """The plan of these settings with this pack; `device` (such as "cuda:1") only decides the estimates."""
+    video, defaults = manifest.video, manifest.defaults
+    numbers = Numbers(
+        window=video.window,
+        context=video.context,
+        interpolation_window=defaults.interpolation_window,
+        decode_window=defaults.decode_window,
+        decode_overlap=defaults.decode_overlap,
+        upscale_window=defaults.upscale_window,
+        upscale_overlap=defaults.upscale_overlap,
+        keyframe_steps=settings.keyframe_steps,
+        interpolation_steps=settings.interpolation_steps,
+        upscale_steps=settings.upscale_steps,
+        guidance=settings.guidance,
+        context_guidance=settings.context_guidance,
+        latent_factor=video.latent_factor,
+    )
+    return make_plan(
+        settings.frames,
+        settings.interpolation,
+        numbers=numbers,
+        size=(settings.height, settings.width),
+        upscale=settings.upscale,
+        lead=int(settings.image_sha256 is not None),
+        device=device.split(":")[0],
+    )
+
+
+def identity(settings: Settings, plan: Plan, manifest: Manifest, seed: int) -> dict:
+    """What a run's journal is known by: the same identity, the same video."""
+    return {
+        "plan": plan.hash,
+        "pack": {"name": manifest.name, "hash": manifest.hash},
+        "settings": settings.as_dict(),
+        "seed": seed,
+    }
