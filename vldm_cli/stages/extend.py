@@ -17,7 +17,7 @@ def extend(denoiser: Denoiser, window: Window, known_TCHW: Tensor, on_step: OnSt
     S = window.new - window.start
     if len(known_TCHW) != S:
         raise ValueError(f"a window with {S} frames of context was given {len(known_TCHW)}")
-    if S == window.length:
+    if window.length == S:
         return known_TCHW
     z_TCHW = torch.zeros(window.length, *denoiser.shape)
     z_TCHW[:S] = known_TCHW

@@ -21,6 +21,7 @@ from vldm_cli.errors import RequestError, RunError
 
 PLAN = "plan.json"
 LOCK = "lock"
+DELIVERED = "delivered.json"
 
 Tensors = dict[str, Tensor]
 
@@ -37,6 +38,11 @@ def stored_plan(folder: Path) -> dict | None:
     except (OSError, ValueError):
         return None
     return table if isinstance(table, dict) else None
+
+
+def is_delivered(folder: Path, out: Path) -> bool:
+    """Whether `out` is what the run in that folder made, so that only its tidying up was interrupted."""
+    return _sealed(folder / DELIVERED, out)
 
 
 class Journal:
@@ -92,34 +98,42 @@ class Journal:
         data = save({name: t.detach().cpu().contiguous() for name, t in tensors.items()})
         self._write(self._unit_path(stage, index), zlib.crc32(data).to_bytes(4, "little") + data)
 
-    def segment(self, index: int, suffix: str) -> Path:
+    def segment(self, index: int) -> Path:
         """Where a finished segment of video lies."""
-        return self.folder / f"segment-{index:06d}{suffix}"
+        return self.folder / f"segment-{index:06d}.video"
 
-    def has_segment(self, index: int, suffix: str) -> bool:
+    def has_segment(self, index: int) -> bool:
         """Whether that segment is there and whole."""
-        try:
-            expected = json.loads(_seal_of(self.segment(index, suffix)).read_text())
-        except (OSError, ValueError):
-            return False
-        return expected == _checksums(self.segment(index, suffix))
+        return _sealed(_seal_of(self.segment(index)), self.segment(index))
 
-    def make_segment(self, index: int, suffix: str, write: Callable[[Path], None]) -> Path:
-        """Lets `write` make the segment (a file or a folder) under a temporary name, then puts it in its place."""
-        path = self.segment(index, suffix)
-        part = path.with_name(f"part-{path.name}")
-        for leftover in (path, part, _seal_of(path)):
-            _remove(leftover)
-        write(part)
-        sums = _checksums(part)
-        os.replace(part, path)
-        self._write(_seal_of(path), json.dumps(sums).encode())
+    def make_segment(self, index: int, write: Callable[[Path], object]) -> None:
+        """Lets `write` make the segment's file; it counts as finished once it is sealed with its checksum."""
+        path = self.segment(index)
+        _seal_of(path).unlink(missing_ok=True)
+        write(path)
+        self._write(_seal_of(path), json.dumps(_checksums(path)).encode())
+
+    def joined(self, suffix: str) -> Path:
+        """Where the whole video (a file, or a folder of frames) is put together; empty."""
+        path = self.folder / f"joined{suffix}"
+        _remove(path)
         return path
 
+    def deliver(self, joined: Path, out: Path) -> None:
+        """Puts the whole video under its final name, in one step. Raises RunError when that fails."""
+        self._write(self.folder / DELIVERED, json.dumps(_checksums(joined)).encode())
+        try:
+            if out.is_dir():  # one name cannot be given to a second folder; the old frames have to go first
+                shutil.rmtree(out)
+            os.replace(joined, out)
+        except OSError as error:
+            raise RunError(f"cannot put the finished video at {out} ({error.strerror})") from error
+
     def remove(self) -> None:
-        """The run is finished: its folder goes, the lock with it."""
-        # The plan first: without it a half-removed folder is never taken for a run that can go on.
-        _remove(self.folder / PLAN)
+        """The video is delivered: the folder goes, the lock with it."""
+        # What tells that only this was left to do goes last, in case it is interrupted.
+        self._empty(keep=(DELIVERED, PLAN))
+        _remove(self.folder / DELIVERED)
         self._empty()
         self.close()
         shutil.rmtree(self.folder)
@@ -131,9 +145,9 @@ class Journal:
     def _unit_path(self, stage: str, index: int) -> Path:
         return self.folder / f"{stage}-{index:06d}.safetensors"
 
-    def _empty(self) -> None:
+    def _empty(self, keep: tuple[str, ...] = ()) -> None:
         for path in self.folder.iterdir():
-            if path.name != LOCK:
+            if path.name not in (LOCK, *keep):
                 _remove(path)
 
     def _write(self, path: Path, data: bytes) -> None:
@@ -145,10 +159,7 @@ class Journal:
                 os.fsync(file.fileno())
             os.replace(part, path)
         except OSError as error:
-            raise RunError(
-                f"cannot write to {self.folder} ({error.strerror}); what is finished is kept there: "
-                "make room and run the same command again"
-            ) from error
+            raise RunError(f"cannot write to {self.folder} ({error.strerror})") from error
 
 
 def _remove(path: Path) -> None:
@@ -164,10 +175,17 @@ def _seal_of(segment: Path) -> Path:
 
 def _checksums(path: Path) -> dict[str, int]:
     """crc32 of a file, or of each file of a folder, by name."""
-    files = sorted(path.iterdir()) if path.is_dir() else [path]
-    return {
-        file.name if path.is_dir() else "": zlib.crc32(file.read_bytes()) for file in files if file.is_file()
-    }
+    if path.is_dir():
+        return {file.name: zlib.crc32(file.read_bytes()) for file in sorted(path.iterdir())}
+    return {"": zlib.crc32(path.read_bytes())}
+
+
+def _sealed(seal: Path, path: Path) -> bool:
+    """Whether the checksums in `seal` are those of `path`."""
+    try:
+        return json.loads(seal.read_text()) == _checksums(path)
+    except (OSError, ValueError):
+        return False
 
 
 def _lock(folder: Path) -> BinaryIO:

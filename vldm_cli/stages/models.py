@@ -1,5 +1,6 @@
 """The models of a pack, each loaded when it is first needed and kept for the next video."""
 
+import json
 from functools import cached_property
 
 import torch
@@ -25,6 +26,8 @@ class Models:
             raise RequestError(
                 f"there is no device {device} here; leave --device out or use --device cpu"
             ) from error
+        if self.device.type not in ("cpu", "cuda", "mps"):
+            raise RequestError(f"vldm does not run on {device}; use --device cuda, mps or cpu")
         self.dtype = getattr(torch, dtype, None)
         if self.dtype not in (torch.float32, torch.bfloat16, torch.float16):
             raise RequestError(f"--dtype {dtype} is none of float32, bfloat16, float16")
@@ -52,7 +55,7 @@ class Models:
     @cached_property
     def latent_channels(self) -> int:
         """Channels of a latent frame."""
-        return self.keyframes.unet.config.out_channels
+        return json.loads(self.pack.path("unet", "config.json").read_text())["out_channels"]
 
     def scheduler(self, name: str):
         """A new sampler over the image LDM's noise schedule."""

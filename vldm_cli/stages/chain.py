@@ -1,0 +1,284 @@
+"""`generate`: the stages composed into one source of finished frames, pulled segment by segment into a file.
+
+Everything is pulled from the end. So the first segment is on disk after a few windows of each stage, memory depends
+on the windows and not on the length, and a run that goes on starts right at its first missing segment.
+"""
+
+import secrets
+from collections.abc import Callable, Iterator
+from functools import cached_property
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vldm_cli import __version__
+from vldm_cli.denoise.guidance import Guidance
+from vldm_cli.errors import RequestError, RunError
+from vldm_cli.packs.pack import Pack
+from vldm_cli.stages.decode import Decode
+from vldm_cli.stages.denoiser import Denoiser
+from vldm_cli.stages.interpolate import Interpolation
+from vldm_cli.stages.journal import Journal, is_delivered, run_folder, stored_plan
+from vldm_cli.stages.keyframes import Keyframes, encode_image
+from vldm_cli.stages.memory import is_out_of_memory, peak_bytes, reset_peak
+from vldm_cli.stages.models import Models
+from vldm_cli.stages.plan import Plan
+from vldm_cli.stages.preview import ContactSheet
+from vldm_cli.stages.progress import Clock, Meter, NullProgress, Progress
+from vldm_cli.stages.request import GenerateRequest, GenerateResult, Settings, identity, plan_of, resolve
+from vldm_cli.stages.source import Source
+from vldm_cli.stages.upscale import Upscale
+from vldm_cli.video.write import SETTINGS, encode_segment, join_segments, open_container
+
+# Interpolation windows in one call of the model: first frames early on CPUs, throughput on GPUs.
+BATCH = {"cpu": 1, "mps": 1, "cuda": 4}
+
+
+def generate(
+    request: GenerateRequest, pack: Pack, progress: Progress | None = None, models: Models | None = None
+) -> GenerateResult:
+    """Makes the video that is asked for, or goes on with the run that was interrupted (METHOD.md §1 to §6).
+
+    models: loaded ones to use again; by default the pack's are loaded as each stage begins. Raises RequestError,
+    with nothing written, for what cannot be served, and RunError when it breaks: what is finished is then kept.
+    """
+    clock = Clock()
+    settings = resolve(request, pack.manifest)
+    models = models or Models(pack, request.device, request.dtype)
+    plan = plan_of(settings, pack.manifest, request.device)
+    _check_out(request)
+    with clock.stage("load"):
+        warnings = _read_prompt(models, settings)
+    folder = run_folder(request.out)
+    seed = _seed(request, lambda seed: identity(settings, plan, pack.manifest, seed), folder)
+    reset_peak(models.device)
+    run = _Run(request, settings, plan, pack, models, seed, clock)
+    first_seconds = None
+    with Journal(folder, identity(settings, plan, pack.manifest, seed), request.resume) as journal:
+        try:
+            with torch.inference_mode():
+                if not (journal.resumed and is_delivered(folder, request.out)):
+                    first_seconds = run.make(journal, progress or NullProgress())
+        except RunError as error:
+            raise RunError(f"{error}; {_saved(journal)}") from error
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            raise RunError(
+                f"memory ran out in the stage {clock.failed_in} on {models.device}; {_saved(journal)} "
+                "(a smaller --size or --no-upscale needs less)"
+            ) from error
+        journal.remove()
+    height, width = plan.out_size
+    return GenerateResult(
+        out=request.out,
+        frames=plan.frames,
+        fps=settings.fps,
+        width=width,
+        height=height,
+        seconds={stage: round(seconds, 3) for stage, seconds in clock.seconds.items()},
+        total_seconds=round(clock.elapsed, 3),
+        first_segment_seconds=first_seconds,
+        seed=seed,
+        prompt=settings.prompt,
+        pack={"name": pack.manifest.name, "hash": pack.manifest.hash},
+        settings=settings.as_dict(),
+        device=str(models.device),
+        peak_memory_bytes=peak_bytes(models.device),
+        warnings=warnings,
+    )
+
+
+class _Run:
+    """One run: what is made, with what, and the clock."""
+
+    def __init__(
+        self,
+        request: GenerateRequest,
+        settings: Settings,
+        plan: Plan,
+        pack: Pack,
+        models: Models,
+        seed: int,
+        clock: Clock,
+    ) -> None:
+        self.request, self.settings, self.plan, self.pack = request, settings, plan, pack
+        self.models, self.seed, self.clock = models, seed, clock
+        self.kind = open_container(request.out)
+
+    def make(self, journal: Journal, progress: Progress) -> float | None:
+        """All segments that are missing, then the file. Seconds until the first segment of this run was on disk."""
+        plan, out = self.plan, self.request.out
+        meters = {stage: Meter(progress, stage, total) for stage, total in plan.totals.items()}
+        frames = self.frames(journal, meters)
+        sheet = ContactSheet(self.request.preview, plan.frames, journal) if self.request.preview else None
+        stream: Iterator[np.ndarray] | None = None
+        first_seconds = None
+        for i, (start, stop) in enumerate(plan.segments):
+            if journal.has_segment(i):
+                stream = None
+            else:
+                stream = (
+                    self.written(frames(start), start, meters["write"], sheet) if stream is None else stream
+                )
+                self.segment(journal, i, islice(stream, stop - start))
+                first_seconds = self.clock.elapsed if first_seconds is None else first_seconds
+                if sheet:
+                    sheet.write()
+            for stage in ("decode", "upscale", "write"):
+                if stage in meters:
+                    meters[stage].upto(stop)
+            progress.finished(stop - start)
+        for stage in ("keyframes", *(level.stage for level in plan.levels)):
+            meters[stage].upto(plan.calls[stage])
+        with self.clock.stage("join"):
+            joined = journal.joined(out.suffix)
+            segments = [journal.segment(i) for i in range(len(plan.segments))]
+            join_segments(segments, joined, self.kind, self.settings.fps, self.metadata())
+            meters["join"].upto(1)
+            journal.deliver(joined, out)
+            meters["join"].upto(2)
+        return first_seconds
+
+    def segment(self, journal: Journal, index: int, frames: Iterator[np.ndarray]) -> None:
+        """One segment of the video from the frames that are pulled out of the chain."""
+
+        def write(path: Path) -> None:
+            encode_segment(path, frames, self.settings.fps, self.kind, self.settings.crf)
+
+        with self.clock.stage("write"):
+            journal.make_segment(index, write)
+
+    def frames(self, journal: Journal, meters: dict[str, Meter]) -> Source:
+        """The source of finished frames (3, H, W) in [−1, 1]: the whole chain."""
+        settings, plan, models = self.settings, self.plan, self.models
+        lead = (
+            None if self.request.image is None else (lambda: encode_image(models.decoder, self.request.image))
+        )
+        guidance = Guidance(text=settings.guidance, context=settings.context_guidance)
+        denoiser = self.denoiser(
+            "keyframes", lambda: models.keyframes, plan.keyframe_step, settings.keyframe_steps, guidance
+        )
+        keyframes = Keyframes(plan.keyframe_windows, denoiser, journal, meters["keyframes"], lead)
+        latents = self.timed("keyframes", keyframes)
+        for level in plan.levels:
+            denoiser = self.denoiser(
+                level.stage, lambda: models.interpolation, level.frame_step, level.steps, Guidance()
+            )
+            batch = BATCH[models.device.type]
+            level_source = Interpolation(level, latents, denoiser, journal, meters[level.stage], batch)
+            latents = self.timed(level.stage, level_source)
+        frames = Decode(plan.decode_windows, latents, lambda: models.decoder, meters["decode"])
+        frames = self.timed("decode", frames)
+        if not plan.upscale:
+            return frames
+        upscale = Upscale(
+            plan.upscale_windows,
+            frames,
+            lambda: models.upscaler,
+            lambda: models.upscaler_scheduler(settings.scheduler),
+            meters["upscale"],
+            seed=self.seed,
+            steps=settings.upscale_steps,
+            noise=settings.upscale_noise,
+        )
+        return self.timed("upscale", upscale)
+
+    def denoiser(
+        self, stage: str, model: Callable, frame_step: int, steps: int, guidance: Guidance
+    ) -> Denoiser:
+        """One stage of latents at this run's size, with its text and seed."""
+        scheduler = self.settings.scheduler
+        factor = self.pack.manifest.video.latent_factor
+        shape = (self.models.latent_channels, self.plan.height // factor, self.plan.width // factor)
+        return Denoiser(
+            model=model,
+            scheduler=lambda: self.models.scheduler(scheduler),
+            text=lambda: self.text_BLDs,
+            seed=self.seed,
+            stage=stage,
+            frame_step=frame_step,
+            steps=steps,
+            shape=shape,
+            guidance=guidance,
+        )
+
+    @cached_property
+    def text_BLDs(self) -> tuple[Tensor, Tensor]:
+        """Hidden states (1, L, D) of the prompt and of the negative prompt."""
+        text_BLD = self.models.text.encode([self.settings.prompt, self.settings.negative])
+        return text_BLD[:1], text_BLD[1:]
+
+    def timed(self, stage: str, source: Source) -> Source:
+        """The same source, its work on the clock."""
+        return lambda start: self.clock.timed(stage, source(start))
+
+    def written(
+        self, frames: Iterator[Tensor], start: int, meter: Meter, sheet: ContactSheet | None
+    ) -> Iterator[np.ndarray]:
+        """Frames as a file takes them, uint8 (H, W, 3): rounded once, here."""
+        for frame, x_CHW in enumerate(frames, start):
+            image = ((x_CHW + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
+            image = image.permute(1, 2, 0).contiguous().cpu().numpy()
+            if sheet:
+                sheet.see(frame, image)
+            yield image
+            meter.upto(frame + 1)
+
+    def metadata(self) -> dict:
+        """What `vldm info` shows and can make a command of: nothing in it changes from run to run."""
+        manifest = self.pack.manifest
+        return {
+            "vldm": __version__,
+            "command": "generate",
+            "prompt": self.settings.prompt,
+            "seed": self.seed,
+            "pack": {"name": manifest.name, "hash": manifest.hash},
+            "settings": self.settings.as_dict(),
+        }
+
+
+def _check_out(request: GenerateRequest) -> None:
+    """Raises RequestError when the file cannot or must not be written; an unknown suffix included."""
+    out = request.out
+    open_container(out)
+    if not out.parent.is_dir():
+        raise RequestError(f"there is no folder {out.parent}; make it or name another place with --out")
+    if request.resume and is_delivered(run_folder(out), out):
+        return
+    if out.exists() and not request.force:
+        raise RequestError(f"{out} exists; name another --out or add --force to replace it")
+    if out.is_dir() and any(path.suffix != ".png" and path.name != SETTINGS for path in out.iterdir()):
+        raise RequestError(f"{out} holds more than PNG frames and is not replaced; name another --out")
+
+
+def _read_prompt(models: Models, settings: Settings) -> list[str]:
+    """Warnings about words that the pack does not know. Raises RequestError for a text that is too long."""
+    text = models.text
+    for name, words in (("prompt", settings.prompt), ("--negative", settings.negative)):
+        count = text.words.count(words)
+        if count > text.max_words:
+            raise RequestError(
+                f"the {name} has {count} words; pack {models.pack.name} reads at most {text.max_words}"
+            )
+    unknown = text.unknown_words(settings.prompt)
+    if not unknown:
+        return []
+    return [f"pack {models.pack.name} has never seen: {', '.join(unknown)}"]
+
+
+def _seed(request: GenerateRequest, known_as: Callable[[int], dict], folder: Path) -> int:
+    """The seed that was asked for; or the one of the interrupted run of the same request; or a drawn one."""
+    if request.seed is not None:
+        return request.seed
+    stored = stored_plan(folder) if request.resume else None
+    if stored is not None and isinstance(stored.get("seed"), int) and stored == known_as(stored["seed"]):
+        return stored["seed"]
+    return secrets.randbelow(2**31)
+
+
+def _saved(journal: Journal) -> str:
+    return f"what is finished is kept in {journal.folder} and the same command goes on from there"

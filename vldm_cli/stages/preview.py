@@ -1,0 +1,52 @@
+"""`--preview`: one picture of the video so far, refreshed while it is made."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+from vldm_cli.stages.journal import Journal
+
+THUMBNAILS = 12
+COLUMNS = 4
+WIDTH = 256
+UNIT = "preview"
+
+
+class ContactSheet:
+    """A sheet of up to twelve thumbnails, evenly spaced over the video; what is not made yet is grey.
+
+    Thumbnails are units of the journal, so that a run which goes on shows the ones of before.
+    """
+
+    def __init__(self, path: Path, frames: int, journal: Journal) -> None:
+        self.path, self.journal = path, journal
+        count = min(THUMBNAILS, frames)
+        self.shown = [i * (frames - 1) // max(1, count - 1) for i in range(count)]
+
+    def see(self, frame: int, image: np.ndarray) -> None:
+        """A finished frame goes by: uint8 (H, W, 3)."""
+        if frame in self.shown:
+            picture = Image.fromarray(image)
+            height = max(1, round(WIDTH * picture.height / picture.width))
+            small = np.array(picture.resize((WIDTH, height), Image.Resampling.LANCZOS))
+            self.journal.save(UNIT, frame, {"image": torch.from_numpy(small)})
+
+    def write(self) -> None:
+        """The sheet as a PNG; the file under its name is always whole."""
+        units = {frame: self.journal.load(UNIT, frame) for frame in self.shown}
+        images = {frame: unit["image"].numpy() for frame, unit in units.items() if unit is not None}
+        if not images:
+            return
+        height = next(iter(images.values())).shape[0]
+        columns = min(COLUMNS, len(self.shown))
+        rows = -(-len(self.shown) // columns)
+        sheet = Image.new("RGB", (columns * WIDTH, rows * height), (64, 64, 64))
+        for i, frame in enumerate(self.shown):
+            if frame in images:
+                sheet.paste(Image.fromarray(images[frame]), (i % columns * WIDTH, i // columns * height))
+        part = self.path.with_name(f".{self.path.name}.part")
+        sheet.save(part, format="PNG")
+        os.replace(part, self.path)

@@ -1,0 +1,82 @@
+"""Upscaling ×4 in pixel space, in fixed windows that fade into each other (METHOD.md §6)."""
+
+from collections.abc import Callable, Iterator, Sequence
+
+import torch
+from torch import Tensor
+
+from vldm_cli.align.pixels import from_residual
+from vldm_cli.align.unet import VideoUNet
+from vldm_cli.denoise.noise import frame_noise
+from vldm_cli.denoise.sampler import sample
+from vldm_cli.stages.plan import UPSCALE, Window
+from vldm_cli.stages.progress import Meter
+from vldm_cli.stages.source import Reader, Source, faded
+
+STAGE = "upscale"
+LEVELS = 1000
+
+
+def noise_label(level: float) -> int:
+    """The noise level of the low-resolution frame, 0 ≤ level < 1, as the upscaler's class label, 0..999."""
+    return min(round(level * LEVELS), LEVELS - 1)
+
+
+class Upscale:
+    """The source of upscaled frames (3, 4H, 4W) in [−1, 1] from the source of frames (3, H, W).
+
+    noise: level of noise augmentation of the low-resolution frame, 0 ≤ noise < 1: how much detail may be invented.
+    The model denoises the folded residual to the bicubic enlargement, so a frame's noise has its low-res size.
+    """
+
+    def __init__(
+        self,
+        windows: Sequence[Window],
+        frames: Source,
+        model: Callable[[], VideoUNet],
+        scheduler: Callable[[], object],
+        meter: Meter,
+        *,
+        seed: int,
+        steps: int,
+        noise: float,
+    ) -> None:
+        self.windows, self.frames, self.model, self.scheduler, self.meter = (
+            windows,
+            frames,
+            model,
+            scheduler,
+            meter,
+        )
+        self.seed, self.steps, self.noise = seed, steps, noise
+
+    def __call__(self, start: int) -> Iterator[Tensor]:
+        """Frames start, start + 1, …: the same ones wherever one starts."""
+        frames = Reader(self.frames)
+
+        def run(i: int) -> Tensor:
+            window = self.windows[i]
+            lr_TCHW = torch.stack(frames.window(window.start, window.stop))
+            return self._window(range(window.start, window.stop), lr_TCHW)
+
+        for frame, x_CHW in enumerate(faded(self.windows, start, run), start):
+            self.meter.upto(frame + 1)
+            yield x_CHW
+
+    def _window(self, frames: range, lr_TCHW: Tensor) -> Tensor:
+        model = self.model()
+        weight = next(model.parameters())
+        size = lr_TCHW.shape[-2:]
+        seen_TCHW = lr_TCHW
+        if self.noise:
+            noise_TCHW = frame_noise(self.seed, f"{STAGE}-input", frames, (3, *size)).to(lr_TCHW.device)
+            seen_TCHW = (1 - self.noise**2) ** 0.5 * lr_TCHW + self.noise * noise_TCHW
+        r_TCHW = sample(
+            model,
+            self.scheduler(),
+            frame_noise(self.seed, STAGE, frames, (3 * UPSCALE**2, *size))[None].to(weight.device),
+            steps=self.steps,
+            extra_BTCHW=seen_TCHW[None].to(weight.device, weight.dtype),
+            class_labels=torch.tensor([noise_label(self.noise)], device=weight.device),
+        )[0]
+        return from_residual(r_TCHW.float(), lr_TCHW.to(weight.device), UPSCALE)
