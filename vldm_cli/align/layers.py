@@ -74,6 +74,10 @@ class TemporalConvolution(TemporalLayer):
         nn.init.zeros_(self.conv2.bias)
 
     def forward(self, z_NCHW: Tensor) -> Tensor:
+        if torch.is_grad_enabled() and not z_NCHW.requires_grad:
+            # The first layer over frozen ones. torch 2.13 crashes on a CPU in a group norm's backward pass when
+            # the norm's weight wants a gradient and its channels_last input does not.
+            z_NCHW = z_NCHW.detach().requires_grad_()
         h = self.norm1(z_NCHW)
         if self.embed is not None:
             e_NC = self.embed(self.state.embedding_BE).repeat_interleave(self.state.frames, 0)
