@@ -1,0 +1,25 @@
+"""What the wheel carries: setuptools takes what pyproject.toml names, so the names must be all there are."""
+
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def setuptools_table():
+    return tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
+
+
+def test_every_package_is_named(setuptools_table):
+    there = {
+        ".".join(path.parent.relative_to(ROOT).parts) for path in (ROOT / "vldm_cli").rglob("__init__.py")
+    }
+    assert set(setuptools_table["packages"]) == there | {"vldm_cli.weights"}
+
+
+def test_weights_go_into_the_wheel(setuptools_table):
+    assert setuptools_table["package-dir"]["vldm_cli.weights"] == "weights"
+    assert setuptools_table["package-data"]["vldm_cli.weights"] == ["**/*"]

@@ -1,0 +1,51 @@
+import numpy as np
+import pytest
+from PIL import Image
+
+from vldm_cli.errors import RequestError
+from vldm_cli.video.read import read_image, video_info
+
+
+def test_image_is_cut_about_its_centre_not_squeezed(tmp_path):
+    picture = np.zeros((40, 100, 3), np.uint8)
+    picture[:, 30:70] = (200, 100, 50)
+    Image.fromarray(picture).save(tmp_path / "a.png")
+    got = read_image(tmp_path / "a.png", (20, 20))
+    assert got.shape == (20, 20, 3) and got.dtype == np.uint8
+    assert np.abs(got[:, 1:-1].astype(int) - (200, 100, 50)).max() <= 3
+
+
+def test_image_is_turned_upright_and_laid_on_white(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6  # the camera was held a quarter turn to the left
+    picture = Image.new("RGB", (40, 20), "blue")
+    picture.paste("red", (0, 0, 20, 20))
+    picture.save(tmp_path / "a.jpg", exif=exif, quality=95)
+    got = read_image(tmp_path / "a.jpg", (40, 20)).astype(int)
+    assert got[5, 10, 0] > 200 and got[35, 10, 2] > 200
+    Image.new("RGBA", (8, 8), (0, 0, 0, 0)).save(tmp_path / "b.png")
+    assert (read_image(tmp_path / "b.png", (8, 8)) == 255).all()
+
+
+@pytest.mark.parametrize("content", [b"", b"no image at all", b"\x89PNG\r\n\x1a\n" + b"\0" * 30])
+def test_what_is_no_image_is_refused(tmp_path, content):
+    (tmp_path / "a.png").write_bytes(content)
+    with pytest.raises(RequestError, match=r"no readable image"):
+        read_image(tmp_path / "a.png", (8, 8))
+
+
+def test_a_missing_or_truncated_image_is_refused(tmp_path):
+    with pytest.raises(RequestError, match="there is no image"):
+        read_image(tmp_path / "gone.png", (8, 8))
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8)).save(tmp_path / "a.png")
+    data = (tmp_path / "a.png").read_bytes()
+    (tmp_path / "a.png").write_bytes(data[: len(data) // 2])
+    with pytest.raises(RequestError, match="no readable image"):
+        read_image(tmp_path / "a.png", (8, 8))
+
+
+def test_what_is_no_video_is_refused(tmp_path):
+    (tmp_path / "a.mp4").write_bytes(b"not a video")
+    for path, words in (("a.mp4", "holds no video"), ("gone.mp4", "cannot read"), (".", "no PNG frames")):
+        with pytest.raises(RequestError, match=words):
+            video_info(tmp_path / path)

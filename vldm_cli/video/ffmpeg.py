@@ -1,0 +1,60 @@
+"""Running the ffmpeg that imageio-ffmpeg ships: one place for its flags, its errors and its end."""
+
+import subprocess
+import tempfile
+from collections.abc import Iterable
+from functools import cache
+
+from vldm_cli.errors import RunError
+
+# Bit-exact: no dates, versions or random identifiers in the file, so the same frames are the same bytes.
+BITEXACT = ("-fflags", "+bitexact", "-flags:v", "+bitexact")
+
+
+@cache
+def ffmpeg_exe() -> str:
+    """Path of the ffmpeg program."""
+    import imageio_ffmpeg
+
+    return imageio_ffmpeg.get_ffmpeg_exe()
+
+
+def run(arguments: list[str], what: str, stdin: Iterable[bytes] = ()) -> bytes:
+    """Run ffmpeg with `arguments`, streaming `stdin` into it; returns what it wrote to its stdout.
+
+    Raises RunError with ffmpeg's last words when it fails; `what` says what it was doing ("writing ball.mp4").
+    If `stdin` raises, ffmpeg is ended and the exception goes on.
+    """
+    command = [ffmpeg_exe(), "-hide_banner", "-nostats", "-loglevel", "error", "-y", *arguments]
+    with tempfile.TemporaryFile() as words, tempfile.TemporaryFile() as output:
+        # In a session of its own: Ctrl-C in the terminal is ours to handle, not ffmpeg's.
+        process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=output, stderr=words, start_new_session=True
+        )
+        try:
+            for chunk in stdin:
+                process.stdin.write(chunk)
+            process.stdin.close()
+        except BrokenPipeError:
+            pass  # it gave up reading; its own words below say why
+        except BaseException:
+            process.kill()
+            process.wait()
+            raise
+        code = process.wait()
+        words.seek(0)
+        said = words.read().decode(errors="replace").strip()
+        # ffmpeg ends with 0 after some errors (a damaged input among several), but it never keeps quiet about one
+        if code or said:
+            lines = said.splitlines() or [f"it ended with status {code}"]
+            raise RunError(f"{what} failed: ffmpeg says: {lines[-1].strip():.300}")
+        output.seek(0)
+        return output.read()
+
+
+def probe(arguments: list[str]) -> tuple[bytes, str]:
+    """What ffmpeg writes to its stdout and says on its stderr; it is the caller who judges what it means."""
+    done = subprocess.run(
+        [ffmpeg_exe(), "-hide_banner", "-nostdin", *arguments], capture_output=True, check=False
+    )
+    return done.stdout, done.stderr.decode(errors="replace")

@@ -1,0 +1,174 @@
+"""Writing video: segments of frames as files of their own, and their joining into the final file.
+
+A segment is closed (it starts with a keyframe and refers to nothing outside), has no B-frames and always the same
+bytes for the same frames, so an interrupted video goes on at the next segment and ends with the same file.
+MP4 and WebM segments are in the final codec and are joined without encoding again; for GIF, WebP and PNG folders
+segments are lossless.
+"""
+
+import json
+import os
+from collections.abc import Iterable, Iterator
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+
+from vldm_cli.errors import RequestError, RunError
+from vldm_cli.video import ffmpeg
+from vldm_cli.video.tags import tag_gif, tag_webp
+
+KINDS = {".mp4": "mp4", ".webm": "webm", ".gif": "gif", ".webp": "webp", "": "png"}
+SETTINGS = "settings.json"  # beside the frames of a PNG folder
+
+# RGB in, BT.709 limited range out, and tagged as what it is: without the conversion the colours would be BT.601's
+# under a player that assumes BT.709 for anything of this size.
+_COLOUR = (
+    "scale=in_range=pc:out_range=tv:out_color_matrix=bt709:flags=bicubic+accurate_rnd+full_chroma_int,"
+    "format=yuv420p,"
+    "setparams=range=tv:colorspace=bt709:color_primaries=bt709:color_trc=bt709"
+)
+_THREADS = "2"  # fixed, because x264's bytes depend on it
+
+
+def open_container(out: Path) -> str:
+    """The kind of file that `out` names: mp4, webm, gif, webp or png (a folder). RequestError for another suffix."""
+    suffix = Path(out).suffix.lower()
+    if suffix not in KINDS:
+        raise RequestError(
+            f"{out} ends in {suffix}, which vldm does not write: use .mp4, .webm, .gif, .webp or a folder's name"
+        )
+    return KINDS[suffix]
+
+
+def even(frame: np.ndarray) -> np.ndarray:
+    """(H, W, 3) with the last row or column repeated where H or W is odd: 4:2:0 video has only even sizes."""
+    height, width = frame.shape[:2]
+    if height % 2 or width % 2:
+        frame = np.pad(frame, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
+    return frame
+
+
+def encode_segment(path: Path, frames: Iterable[np.ndarray], fps: Fraction, kind: str, crf: int) -> int:
+    """Encode uint8 (H, W, 3) RGB frames into the file `path` (which appears whole or not at all); how many it took.
+
+    Frames are streamed, never collected. Odd sizes grow by one pixel in mp4 and webm (see `even`).
+    Raises RunError with ffmpeg's words when it fails (disk full, …).
+    """
+    path = Path(path)
+    frames = iter(frames)
+    first = next(frames, None)
+    if first is None:
+        raise ValueError("a segment needs at least one frame")
+    count = 0
+
+    def stream() -> Iterator[bytes]:
+        nonlocal count
+        for frame in _chain(first, frames):
+            if frame.shape != first.shape or frame.dtype != np.uint8:
+                raise ValueError(f"frames of one segment are uint8 and alike: {frame.dtype} {frame.shape}")
+            count += 1
+            yield np.ascontiguousarray(even(frame) if kind in ("mp4", "webm") else frame).tobytes()
+
+    shown = even(first) if kind in ("mp4", "webm") else first
+    rate = f"{fps.numerator}/{fps.denominator}"
+    arguments = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{shown.shape[1]}x{shown.shape[0]}"]
+    arguments += ["-framerate", rate, "-i", "pipe:0", *_codec(kind, crf, fps), *ffmpeg.BITEXACT]
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        ffmpeg.run([*arguments, str(temporary)], f"writing {path.name}", stream())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return count
+
+
+def join_segments(segments: list[Path], out_tmp: Path, kind: str, fps: Fraction, metadata: dict) -> None:
+    """Join segments into `out_tmp` (a folder for png), at exactly `fps`, with `metadata` as JSON in its comment.
+
+    The caller renames it when this returns. Raises RunError with ffmpeg's words when it fails.
+    """
+    out_tmp = Path(out_tmp)
+    listing = Path(segments[0]).with_name(f".segments.{os.getpid()}.txt")
+    quoted = (str(Path(segment).absolute()).replace("'", r"'\''") for segment in segments)
+    listing.write_text("".join(f"file '{name}'\n" for name in quoted))
+    source = ["-f", "concat", "-safe", "0", "-i", str(listing)]
+    text = json.dumps(metadata, ensure_ascii=False, sort_keys=True)
+    what = f"joining {len(segments)} segments"
+    # Every packet is one frame: its time is counted, not added up from rounded durations of the segments.
+    per_frame, per_second = _ticks(fps)
+    exact = f"setts=ts=N*{per_frame}:duration={per_frame}"
+    if kind == "webm":  # Matroska counts milliseconds
+        exact = f"setts=ts=round(N*1000*{fps.denominator}/{fps.numerator})"
+    copy = [*source, "-map", "0:v:0", "-c", "copy", "-bsf:v", exact, *ffmpeg.BITEXACT]
+    try:
+        if kind == "mp4":
+            tags = ["-metadata", f"comment={text}", "-video_track_timescale", str(per_second)]
+            ffmpeg.run([*copy, *tags, "-movflags", "+faststart", "-f", "mp4", str(out_tmp)], what)
+        elif kind == "webm":
+            ffmpeg.run([*copy, "-metadata", f"comment={text}", "-f", "webm", str(out_tmp)], what)
+        elif kind == "gif":
+            _join_gif(source, out_tmp, _retimed(fps), what)
+            tag_gif(out_tmp, text)
+        elif kind == "webp":
+            codec = ["-c:v", "libwebp_anim", "-quality", "90", "-loop", "0", "-fps_mode", "passthrough"]
+            ffmpeg.run(
+                [*source, "-vf", _retimed(fps), *codec, *ffmpeg.BITEXACT, "-f", "webp", str(out_tmp)], what
+            )
+            tag_webp(out_tmp, json.dumps(metadata, sort_keys=True))
+        else:
+            out_tmp.mkdir(parents=True, exist_ok=True)
+            ffmpeg.run([*copy, "-start_number", "0", "-f", "image2", str(out_tmp / "%06d.png")], what)
+            (out_tmp / SETTINGS).write_text(json.dumps(metadata, ensure_ascii=False, indent=2) + "\n")
+    except OSError as error:
+        raise RunError(f"{what} failed: {error}") from error
+    finally:
+        listing.unlink(missing_ok=True)
+
+
+def _codec(kind: str, crf: int, fps: Fraction) -> list[str]:
+    clock = ["-video_track_timescale", str(_ticks(fps)[1])]
+    if kind == "mp4":
+        h264 = ["-c:v", "libx264", "-preset", "veryfast", "-crf", str(crf), "-bf", "0", "-threads", _THREADS]
+        return ["-vf", _COLOUR, *h264, *clock, "-f", "mp4"]
+    if kind == "webm":
+        # VP9 counts quality from 0 to 63 where H.264 counts to 51
+        vp9 = ["-c:v", "libvpx-vp9", "-crf", str(round(crf * 63 / 51)), "-b:v", "0"]
+        return ["-vf", _COLOUR, *vp9, "-cpu-used", "4", "-threads", _THREADS, "-f", "webm"]
+    return ["-c:v", "png", "-compression_level", "1", "-threads", _THREADS, *clock, "-f", "mov"]
+
+
+def _ticks(fps: Fraction) -> tuple[int, int]:
+    """Ticks a frame and a second of a track's clock in which every frame lasts a whole number of ticks."""
+    factor = -(-10_000 // fps.numerator)
+    return fps.denominator * factor, fps.numerator * factor
+
+
+def _retimed(fps: Fraction) -> str:
+    """The filters that give frame N the time N / fps, exactly."""
+    return f"settb={fps.denominator}/{fps.numerator},setpts=N"
+
+
+def _join_gif(source: list[str], out_tmp: Path, retimed: str, what: str) -> None:
+    """One palette for the whole video, found in a first pass, so that memory does not grow with the length."""
+    palette = out_tmp.with_name(f".{out_tmp.name}.palette.png")
+    try:
+        find = ["-vf", "palettegen=stats_mode=full", "-update", "1", "-frames:v", "1", "-f", "image2"]
+        ffmpeg.run([*source, *find, str(palette)], what)
+        use = [
+            "-lavfi",
+            f"[0:v]{retimed}[v];[v][1:v]paletteuse=dither=sierra2_4a",
+            "-fps_mode",
+            "passthrough",
+            "-loop",
+            "0",
+        ]
+        arguments = [*source, "-i", str(palette), *use, *ffmpeg.BITEXACT]
+        ffmpeg.run([*arguments, "-f", "gif", str(out_tmp)], what)
+    finally:
+        palette.unlink(missing_ok=True)
+
+
+def _chain(first: np.ndarray, rest: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
+    yield first
+    yield from rest
