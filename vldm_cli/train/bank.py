@@ -1,0 +1,93 @@
+"""A bank of ready training examples on the training device, renewed a chunk at a time.
+
+Rendering, decoding and encoding are slower than a training step, so examples are made in chunks and used many
+times over. Chunk i is a function of (seed, process, i) alone, so a resumed run rebuilds the very bank it had from
+one number: how many chunks had been made.
+"""
+
+import time
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import Tensor
+
+# Share of a timed run that making examples may take: before the first step, and then in all.
+FILL_SHARE, RENEW_SHARE = 0.12, 0.22
+# In a run counted in steps, one chunk is renewed every so many steps.
+RENEW_STEPS = 50
+
+
+class Bank:
+    """A ring of `chunks` chunks. `make(i)` gives chunk i as {name: tensor (n, …)}, n the same for every chunk."""
+
+    def __init__(self, make: Callable[[int], dict[str, Tensor]], chunks: int, device: torch.device):
+        self.make, self.chunks, self.device = make, chunks, device
+        self.made, self.length, self.spent = 0, 0, 0.0
+        self.tensors: dict[str, Tensor] = {}
+
+    @property
+    def size(self) -> int:
+        """How many examples there are now."""
+        return min(self.made, self.chunks) * self.length
+
+    def add(self) -> None:
+        """Make the next chunk; it takes the oldest one's place once the ring is full."""
+        self._wait()
+        start = time.monotonic()
+        self._put(self.made)
+        self.made += 1
+        self._wait()
+        self.spent += time.monotonic() - start
+
+    def fill(self, seconds: float | None) -> None:
+        """Make chunks until the ring is full, or (timed) the seconds are over; at least one."""
+        start = time.monotonic()
+        while self.made < self.chunks:
+            self.add()
+            if seconds is not None and time.monotonic() - start > seconds:
+                break
+
+    def renew(self, step: int, elapsed: float | None) -> None:
+        """Called every step: adds a chunk when one is due. `elapsed` is the run's seconds so far, None if untimed."""
+        if (
+            (self.spent < RENEW_SHARE * elapsed)
+            if elapsed is not None
+            else (step % RENEW_STEPS == RENEW_STEPS - 1)
+        ):
+            self.add()
+
+    def restore(self, made: int) -> None:
+        """The bank as it was after `made` chunks."""
+        for index in range(max(0, made - self.chunks), made):
+            self._put(index)
+        self.made = made
+
+    def draw(self, n: int) -> dict[str, Tensor]:
+        """n random examples (with repetition), by torch's global generator."""
+        index = torch.randint(self.size, (n,), device=self.device)
+        return {name: tensor[index] for name, tensor in self.tensors.items()}
+
+    def _put(self, index: int) -> None:
+        chunk = self.make(index)
+        self.length = len(next(iter(chunk.values())))
+        if not self.tensors:
+            self.tensors = {
+                name: torch.empty(
+                    (self.chunks * self.length, *t.shape[1:]), dtype=t.dtype, device=self.device
+                )
+                for name, t in chunk.items()
+            }
+        slot = index % self.chunks * self.length
+        for name, tensor in chunk.items():
+            self.tensors[name][slot : slot + self.length] = tensor
+
+    def _wait(self) -> None:
+        # The clock means nothing while kernels are still queued; a chunk comes every few seconds at most.
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+
+
+def chunk_seed(*key: int) -> int:
+    """A seed of 63 bits that belongs to that key."""
+    return int(np.random.SeedSequence(key).generate_state(1, np.uint64)[0] >> 1)

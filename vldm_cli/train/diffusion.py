@@ -1,0 +1,43 @@
+"""The diffusion objective: noise in, target out, for the schedule in a diffusers scheduler config (METHOD §2)."""
+
+import torch
+from diffusers import DDIMScheduler
+from torch import Tensor
+
+from vldm_cli.errors import RequestError
+
+
+class Diffusion:
+    """Noise schedule of a pack, on the training device. `config` is the scheduler's config; v or noise prediction."""
+
+    def __init__(self, config: dict, device: torch.device):
+        scheduler = DDIMScheduler.from_config(config)
+        self.kind = scheduler.config.prediction_type
+        if self.kind not in ("v_prediction", "epsilon"):
+            raise RequestError(
+                f"training needs v_prediction or epsilon in the pack's scheduler, not {self.kind}"
+            )
+        signal = scheduler.alphas_cumprod.double()
+        self.signal = signal.sqrt().float().to(device)
+        self.noise = (1 - signal).sqrt().float().to(device)
+        self.steps = len(signal)
+
+    def times(self, n: int) -> Tensor:
+        """n uniformly drawn timesteps, (n,) int64."""
+        return torch.randint(self.steps, (n,), device=self.signal.device)
+
+    def add(self, z: Tensor, noise: Tensor, t_B: Tensor) -> Tensor:
+        """z_t = α z + σ ε, for z of shape (B, …)."""
+        alpha, sigma = self._at(t_B, z.ndim)
+        return alpha * z + sigma * noise
+
+    def target(self, z: Tensor, noise: Tensor, t_B: Tensor) -> Tensor:
+        """What the model shall predict: v = α ε − σ z (Salimans & Ho 2022, appendix D), or ε."""
+        if self.kind == "epsilon":
+            return noise
+        alpha, sigma = self._at(t_B, z.ndim)
+        return alpha * noise - sigma * z
+
+    def _at(self, t_B: Tensor, ndim: int) -> tuple[Tensor, Tensor]:
+        shape = (-1, *[1] * (ndim - 1))
+        return self.signal[t_B].view(shape), self.noise[t_B].view(shape)

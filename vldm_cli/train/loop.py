@@ -1,0 +1,218 @@
+"""The one training loop: any part, any number of GPUs, and the same command again goes on where it stopped.
+
+Every step is seeded by its own index, and nothing on the GPU is waited for between two log lines.
+"""
+
+import json
+import math
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from accelerate import PartialState
+from accelerate.utils import broadcast
+from torch import Tensor
+
+from vldm_cli.errors import RequestError, RunError
+from vldm_cli.train import checkpoint
+from vldm_cli.train.bank import FILL_SHARE, chunk_seed
+from vldm_cli.train.curve import Curve
+from vldm_cli.train.objectives.base import Objective
+from vldm_cli.train.stop import Stop
+from vldm_cli.train.weights import Weights
+
+LOG_STEPS = 20
+LAST_LR = 0.02
+# So many steps in a row without a finite gradient will not mend themselves.
+NON_FINITE_LIMIT = 20
+FINISHED = "finished.json"
+# Keeps the seeds of steps apart from those of the bank's chunks.
+STEP_KEY = 1 << 40
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How long, and how fast. Either `minutes` (of wall time, over all resumes) or `steps` is given."""
+
+    lr: float
+    minutes: float | None = None
+    steps: int | None = None
+    warmup: int = 100
+    seed: int = 0
+    sample_minutes: float = 2.0
+    save_minutes: float = 2.0
+
+    def progress(self, step: int, elapsed: float) -> float:
+        """The share of the run that is done; 1 or more: the end."""
+        return step / self.steps if self.minutes is None else elapsed / (60 * self.minutes)
+
+    def rate(self, step: int, progress: float) -> float:
+        """Learning rate: linear warm-up over steps, then half a cosine over the run, down to 2 %."""
+        warmup = min(self.warmup, max(1, self.steps // 10)) if self.steps else self.warmup
+        cosine = 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
+        return self.lr * min(1.0, (step + 1) / warmup) * (LAST_LR + (1 - LAST_LR) * cosine)
+
+
+class Trainer:
+    """Trains one objective into its run folder. `identity`: what must be the same for a resume."""
+
+    def __init__(self, objective: Objective, schedule: Schedule, folder: Path, identity: dict):
+        self.objective, self.schedule, self.folder, self.identity = objective, schedule, folder, identity
+        self.processes = PartialState()
+        self.main = self.processes.is_main_process
+        self.weights = Weights(objective, self.processes)
+        self.curve = Curve(folder)
+        self.step, self.before = 0, 0.0
+        self.start = self.next_sheet = self.next_save = 0.0
+
+    def run(self) -> None:
+        """Train to the end of the schedule. Raises RequestError if the folder holds another run, RunError when the
+        loss stays non-finite, KeyboardInterrupt (state saved) on SIGINT or SIGTERM."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.start = time.monotonic()
+        self._resume()
+        sums: dict[str, Tensor] = {}
+        counted, clock = 0, time.monotonic()
+        with Stop() as stop:
+            while True:
+                elapsed, asked = self._agreed(stop.asked)
+                progress = self.schedule.progress(self.step, elapsed)
+                if progress >= 1:
+                    break
+                if asked:
+                    self._save()
+                    self._log(f"stopped at step {self.step}; the same command again goes on")
+                    raise KeyboardInterrupt
+                for name, value in self._train_step(elapsed, progress).items():
+                    sums[name] = sums.get(name, 0) + value.detach().float()
+                counted += 1
+                if self.step % LOG_STEPS == 0 or self.step == self.schedule.steps:
+                    self._report(
+                        {k: v / counted for k, v in sums.items()}, counted / (time.monotonic() - clock)
+                    )
+                    self._periodic()
+                    sums, counted, clock = {}, 0, time.monotonic()
+        self._sheet()
+        self._save()
+        self._export()
+        if self.main:
+            done = {"step": self.step, "elapsed": round(self._elapsed(), 1)}
+            (self.folder / FINISHED).write_text(json.dumps(done) + "\n")
+            self._log(f"finished: {self.step} steps in {self._elapsed():.0f} s; the part is in the pack")
+
+    def _train_step(self, elapsed: float, progress: float) -> dict[str, Tensor]:
+        self.objective.bank.renew(self.step, None if self.schedule.minutes is None else elapsed)
+        torch.manual_seed(chunk_seed(self.schedule.seed, self.processes.process_index, STEP_KEY, self.step))
+        losses = self.objective.losses(progress)
+        lr = self.schedule.rate(self.step, progress)
+        self.step += 1
+        return {**losses, "grad_norm": self.weights.update(losses["loss"], lr, self.step)}
+
+    def _elapsed(self) -> float:
+        """Seconds of this run, earlier calls counted in."""
+        return self.before + time.monotonic() - self.start
+
+    def _agreed(self, asked: bool) -> tuple[float, bool]:
+        """(seconds so far, whether to stop): every process must use one learning rate and stop at one step."""
+        elapsed = self._elapsed()
+        if self.processes.num_processes > 1:
+            ours = torch.tensor([elapsed, float(asked)], device=self.objective.device)
+            elapsed, asked = broadcast(ours).tolist()
+        return elapsed, bool(asked)
+
+    def _report(self, means: dict[str, Tensor], rate: float) -> None:
+        means = {name: float(value) for name, value in means.items()}
+        streak = int(self.weights.streak)
+        if streak >= NON_FINITE_LIMIT:
+            raise RunError(
+                f"the loss has not been finite for {streak} steps; lower --lr and start again "
+                f"(what was saved before is in {self.folder})"
+            )
+        elapsed = self._elapsed()
+        progress = self.schedule.progress(self.step, elapsed)
+        lr = self.weights.optimizer.param_groups[0]["lr"]
+        row = {"step": self.step, "elapsed": round(elapsed, 2), "progress": round(progress, 5), "lr": lr}
+        self.curve.add({**row, "rate": round(rate, 3), "skipped": int(self.weights.skipped), **means})
+        shown = " ".join(f"{name} {value:.5g}" for name, value in means.items())
+        self._log(
+            f"step {self.step} {shown} lr {lr:.2e} {rate:.2f} it/s {elapsed:.0f} s {100 * progress:.1f} %"
+        )
+
+    def _periodic(self) -> None:
+        """Sheets, exports and checkpoints that are due now."""
+        if self._elapsed() >= self.next_sheet:
+            self._sheet()
+            self.next_sheet = self._elapsed() + 60 * self.schedule.sample_minutes
+        if self._elapsed() >= self.next_save:
+            self._save()
+            self._export()
+            self.next_save = self._elapsed() + 60 * self.schedule.save_minutes
+
+    @contextmanager
+    def _averaged(self) -> Iterator[None]:
+        """The models with averaged weights: float32 in modules whose frozen part may be bfloat16, hence autocast;
+        not compiled, for it would be compiled anew for them."""
+        mixed = self.objective.dtype == torch.bfloat16
+        with (
+            self.weights.averaged(),
+            torch.autocast(self.objective.device.type, torch.bfloat16, enabled=mixed),
+            torch.compiler.set_stance("force_eager"),
+        ):
+            yield
+
+    def _sheet(self) -> None:
+        if not self.main:
+            return
+        with self._averaged():
+            image, measured = self.objective.sheet()
+        image.save(self.folder / f"sample-{self.step:07d}.png")
+        if measured:
+            self._log(f"step {self.step} held-out " + " ".join(f"{k} {v:.5g}" for k, v in measured.items()))
+            if self.curve.rows:
+                self.curve.rows[-1].update(measured)
+
+    def _export(self) -> None:
+        if self.main:
+            with self._averaged():
+                self.objective.export()
+
+    def _save(self) -> None:
+        if not self.main:
+            return
+        bank = self.objective.bank.made
+        state = {"identity": self.identity, "step": self.step, "elapsed": self._elapsed(), "bank": bank}
+        checkpoint.save(self.folder, self.weights.state(), state)
+        self.curve.write()
+
+    def _resume(self) -> None:
+        bank, minutes = self.objective.bank, self.schedule.minutes
+        found = checkpoint.load(self.folder, self.objective.device)
+        if found is None:
+            bank.fill(None if minutes is None else FILL_SHARE * 60 * minutes)
+        else:
+            tensors, state = found
+            for key, value in self.identity.items():
+                if state["identity"].get(key) != value:
+                    raise RequestError(
+                        f"{self.folder} holds a run with {key} {state['identity'].get(key)}, not {value}; "
+                        "choose another --run"
+                    )
+            self.weights.load_state(tensors)
+            self.step, self.before = state["step"], state["elapsed"]
+            self.curve.load(self.step)
+            bank.restore(state["bank"])
+            self._log(f"going on at step {self.step}, {self.before:.0f} s")
+        self.next_sheet = self._elapsed() + 60 * self.schedule.sample_minutes
+        self.next_save = self._elapsed() + 60 * self.schedule.save_minutes
+        trained = sum(p.numel() for p in self.weights.groups[0].values())
+        self._log(
+            f"{self.objective.part}: {trained / 1e6:.2f} M parameters on {self.objective.device}, "
+            f"{bank.size} examples after {time.monotonic() - self.start:.1f} s"
+        )
+
+    def _log(self, line: str) -> None:
+        if self.main:
+            print(line, flush=True)

@@ -1,0 +1,72 @@
+"""The autoencoder of single frames (METHOD §1): reconstruction, and latents near a standard normal."""
+
+import torch
+from torch import Tensor
+
+from vldm_cli.packs.load import load_vae
+from vldm_cli.train.export import export_part, fold, latent_statistics
+from vldm_cli.train.frames import charbonnier, gradient_l1, psnr, to_model
+from vldm_cli.train.objectives.base import Objective, Setup
+from vldm_cli.train.sheets import contact_sheet
+
+KL_WEIGHT = 1e-4
+GRADIENT_WEIGHT = 0.5
+STATISTICS_FRAMES, HELD_OUT_FRAMES = 2048, 64
+
+
+class Autoencoder(Objective):
+    """Trains the pack's `vae`; the exported one has latents of zero mean and unit variance (folded, scaling 1)."""
+
+    part = "autoencoder"
+    lr, batch, bank_size = 4e-4, 48, 16384
+
+    def __init__(self, setup: Setup):
+        super().__init__(setup)
+        self.vae = self.load(load_vae(setup.pack), train=True)
+        self.trained = {"vae": self.vae}
+
+    def examples(self, seed: int, n: int) -> dict[str, Tensor]:
+        return {"frames": self.setup.source.clips(seed, n, 1, self.frame_steps).video_BTCHW[:, 0]}
+
+    def losses(self, progress: float) -> dict[str, Tensor]:
+        x = to_model(self.bank.draw(self.setup.batch)["frames"], self.dtype)
+        # mirrored frames are as good here, where no caption says left or right
+        mirrored = torch.rand(len(x), 1, 1, 1, device=x.device) < 0.5
+        x = torch.where(mirrored, x.flip(-1), x)
+        posterior = self.vae.encode(x).latent_dist
+        mean, logvar = posterior.mean.float(), posterior.logvar.float()
+        z = mean + (0.5 * logvar).exp() * torch.randn_like(mean)
+        y = self.vae.decode(z.to(self.dtype)).sample
+        pixels, edges = charbonnier(x, y).mean(), gradient_l1(x, y)
+        kl = 0.5 * (mean**2 + logvar.exp() - 1 - logvar).mean()
+        return {
+            "loss": pixels + GRADIENT_WEIGHT * edges + KL_WEIGHT * kl,
+            "l1": pixels.detach(),
+            "kl": kl.detach(),
+        }
+
+    def export(self) -> None:
+        latents = [self._latents(x) for x in self._some_frames().split(HELD_OUT_FRAMES)]
+        export_part(self.setup.pack, "vae", fold(self.vae, *latent_statistics(torch.cat(latents))))
+
+    @torch.no_grad()
+    def sheet(self):
+        frames = self.held_out(min(HELD_OUT_FRAMES, self.setup.bank))["frames"]
+        x = to_model(frames, self.dtype)
+        y = self.vae.decode(self.vae.encode(x).latent_dist.mean).sample
+        rows = [
+            ("original", x[:6]),
+            ("reconstruction", y[:6]),
+            ("original", x[6:12]),
+            ("reconstruction", y[6:12]),
+        ]
+        return contact_sheet([row for row in rows if len(row[1])]), {"psnr": psnr(x, y)}
+
+    @torch.no_grad()
+    def _latents(self, frames_u8: Tensor) -> Tensor:
+        return self.vae.encode(to_model(frames_u8, self.dtype)).latent_dist.mean.float()
+
+    def _some_frames(self) -> Tensor:
+        bank = self.bank.tensors["frames"][: self.bank.size]
+        stride = max(1, len(bank) // STATISTICS_FRAMES)
+        return bank[::stride][:STATISTICS_FRAMES]

@@ -1,0 +1,104 @@
+"""What every part's training has in common: its models, its bank of examples, and the methods the loop calls."""
+
+from dataclasses import dataclass
+
+import torch
+from diffusers.models.resnet import ResnetBlock2D
+from diffusers.models.transformers.transformer_2d import Transformer2DModel
+from PIL.Image import Image
+from torch import Tensor, nn
+
+from vldm_cli.packs.pack import Pack
+from vldm_cli.train.bank import Bank, chunk_seed
+from vldm_cli.train.clips import Source
+
+# Frames rendered, decoded and encoded at a time while a bank is filled: enough to keep a large GPU busy.
+CHUNK_FRAMES = 4096
+# No chunk of a bank has this number, so what is measured and shown on it was never trained on.
+HELD_OUT = 2**31
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What a run is given: pack, data, where it computes and in which dtype, and its sizes.
+
+    batch: examples a step and process; bank: examples held ready. rank: which process this is.
+    """
+
+    pack: Pack
+    source: Source
+    device: torch.device
+    dtype: torch.dtype
+    batch: int
+    bank: int
+    seed: int = 0
+    rank: int = 0
+    compile: bool = False
+    vae_roundtrip: bool = False
+
+
+class Objective:
+    """One part's training. Subclasses set the class attributes and fill `trained` (exported, averaged), `helpers`
+    (trained beside it, such as a discriminator) and `bank`.
+
+    frames: frames of an example. lr, batch, bank: defaults (`bank` in examples, on a GPU).
+    """
+
+    part: str
+    frames: int = 1
+    frame_steps: dict[int, float] = {1: 1.0}  # noqa: RUF012 (never changed)
+    lr: float = 2e-4
+    batch: int = 32
+    bank_size: int = 4096
+
+    def __init__(self, setup: Setup):
+        self.setup = setup
+        self.device, self.dtype = setup.device, setup.dtype
+        self.trained: dict[str, nn.Module] = {}
+        self.helpers: dict[str, nn.Module] = {}
+        setup.source.check(self.frames, self.frame_steps)
+        chunk = max(1, min(setup.bank // 4, CHUNK_FRAMES // self.frames))
+        self.bank = Bank(self._chunk, max(1, setup.bank // chunk), setup.device)
+        self.chunk_size = chunk
+
+    def examples(self, seed: int, n: int) -> dict[str, Tensor]:
+        """n examples as the bank keeps them, a function of the seed."""
+        raise NotImplementedError
+
+    def losses(self, progress: float) -> dict[str, Tensor]:
+        """One training step's loss under "loss" and further measurements; progress of the run in [0, 1)."""
+        raise NotImplementedError
+
+    def export(self) -> None:
+        """Write the trained models, which hold the averaged weights now, into the pack."""
+        raise NotImplementedError
+
+    def sheet(self) -> tuple[Image, dict[str, float]]:
+        """A picture of what the averaged weights do on held-out examples, and measurements on them."""
+        raise NotImplementedError
+
+    def load(self, model: nn.Module, train: bool) -> nn.Module:
+        """Bring a model loaded from the pack to device and dtype; the whole of it is trained, or none."""
+        model = model.requires_grad_(train).to(self.device, self.dtype)
+        if self.setup.compile:
+            compile_blocks(model)
+        return model
+
+    def held_out(self, n: int) -> dict[str, Tensor]:
+        """n examples that training never sees, always the same."""
+        return self.examples(self.held_out_seed, n)
+
+    @property
+    def held_out_seed(self) -> int:
+        return chunk_seed(self.setup.seed, HELD_OUT)
+
+    def _chunk(self, index: int) -> dict[str, Tensor]:
+        return self.examples(chunk_seed(self.setup.seed, self.setup.rank, index), self.chunk_size)
+
+
+def compile_blocks(model: nn.Module) -> None:
+    """torch.compile block by block: one wait for each kind of block instead of a long one for the model."""
+    torch._dynamo.config.cache_size_limit = 256
+    for block in model.modules():
+        if isinstance(block, ResnetBlock2D | Transformer2DModel):
+            block.compile()

@@ -1,0 +1,77 @@
+"""The temporal decoder (METHOD §3): flicker-free frames from the latents of single frames."""
+
+import torch
+from torch import Tensor
+
+from vldm_cli.packs.load import load_decoder
+from vldm_cli.train.discriminator import Discriminator, adversarial_losses, flicker
+from vldm_cli.train.export import export_part
+from vldm_cli.train.frames import charbonnier, encode, gradient_l1, psnr, to_model
+from vldm_cli.train.objectives.base import Objective, Setup
+from vldm_cli.train.sheets import contact_sheet
+
+GRADIENT_WEIGHT, MOTION_WEIGHT, ADVERSARIAL_WEIGHT = 0.5, 1.0, 0.05
+# The discriminator learns alone first; then its weight rises to the full one between these shares of the run.
+DISCRIMINATOR_FROM, ADVERSARIAL_FROM, ADVERSARIAL_FULL = 0.1, 0.2, 0.3
+# Sampled latents carry errors that encoded ones do not: half of the videos get some noise.
+LATENT_NOISE = 0.15
+SHEET_CLIPS = 4
+
+
+class Decoder(Objective):
+    """Trains the temporal layers of the pack's `decoder`; encoder and spatial decoder are untouched."""
+
+    part = "decoder"
+    frames = 8
+    lr, batch, bank_size = 3e-4, 12, 3072
+
+    def __init__(self, setup: Setup):
+        super().__init__(setup)
+        self.model = self.load(load_decoder(setup.pack), train=False)
+        for parameter in self.model.temporal_parameters():
+            parameter.requires_grad_(True)
+        self.trained = {"temporal": self.model}
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(setup.seed)
+            self.discriminator = Discriminator().to(self.device, self.dtype)
+        self.helpers = {"discriminator": self.discriminator}
+
+    def examples(self, seed: int, n: int) -> dict[str, Tensor]:
+        video = self.setup.source.clips(seed, n, self.frames, self.frame_steps).video_BTCHW
+        return {"frames": video, "z": encode(self.model.vae, video, self.dtype)}
+
+    def losses(self, progress: float) -> dict[str, Tensor]:
+        batch, n = self.bank.draw(self.setup.batch), self.setup.batch
+        x, z = to_model(batch["frames"], self.dtype), batch["z"].float()
+        level = torch.rand(n, 1, 1, 1, 1, device=self.device) * 2 * LATENT_NOISE - LATENT_NOISE
+        y = self.model.decode((z + level.clamp_min(0) * torch.randn_like(z)).to(self.dtype))
+        pixels, edges = charbonnier(x, y).mean(), gradient_l1(x, y)
+        motion = (x.float() - y.float()).diff(dim=1).abs().mean()
+        loss = pixels + GRADIENT_WEIGHT * edges + MOTION_WEIGHT * motion
+        out = {"l1": pixels.detach(), "motion": motion.detach()}
+        if progress >= DISCRIMINATOR_FROM:
+            adversarial, hinge = adversarial_losses(self.discriminator, x, y)
+            rise = (progress - ADVERSARIAL_FROM) / (ADVERSARIAL_FULL - ADVERSARIAL_FROM)
+            loss = loss + ADVERSARIAL_WEIGHT * min(1.0, max(0.0, rise)) * adversarial + hinge
+            out |= {"hinge": hinge.detach()}
+        return {"loss": loss, **out}
+
+    def export(self) -> None:
+        export_part(self.setup.pack, "decoder", self.model)
+
+    @torch.no_grad()
+    def sheet(self):
+        batch = self.held_out(SHEET_CLIPS)
+        x, z = to_model(batch["frames"], self.dtype), batch["z"].to(self.dtype)
+        y = self.model.decode(z)
+        with self.model.temporal_off():
+            image = self.model.decode(z)
+        rows = []
+        for real, single, video in zip(x, image, y, strict=True):
+            rows += [("truth", real), ("image decoder", single), ("temporal decoder", video)]
+            # what is wrong with the motion, four times enlarged: grey is nothing
+            for name, made in (("image decoder", single), ("temporal decoder", video)):
+                rows.append((f"error of {name}'s frame differences ×4", 4 * (made - real).diff(dim=0)))
+        measured = {"psnr": psnr(x, y), "psnr_image": psnr(x, image)}
+        measured |= {"flicker_error": flicker(y - x), "flicker_error_image": flicker(image - x)}
+        return contact_sheet(rows), measured

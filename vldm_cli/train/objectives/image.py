@@ -1,0 +1,79 @@
+"""The image LDM with its text encoder (METHOD §1), trained from a bank of latents of single frames."""
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from vldm_cli.denoise.guidance import Guidance
+from vldm_cli.denoise.noise import frame_noise
+from vldm_cli.denoise.sampler import make_scheduler, sample
+from vldm_cli.packs.load import load_text, load_unet, load_vae, scheduler_config
+from vldm_cli.train.diffusion import Diffusion
+from vldm_cli.train.export import export_part
+from vldm_cli.train.frames import decode, encode
+from vldm_cli.train.objectives.base import Objective, Setup
+from vldm_cli.train.sheets import FrameByFrame, contact_sheet
+
+CAPTION_DROPPED = 0.1
+SHEET_FRAMES, SHEET_STEPS, SHEET_GUIDANCE = 12, 20, 4.0
+
+
+class Image(Objective):
+    """Trains the pack's `unet` and `text` together; the autoencoder stays as it is."""
+
+    part = "image"
+    lr, batch, bank_size = 4e-4, 512, 200_000
+
+    def __init__(self, setup: Setup):
+        super().__init__(setup)
+        pack = setup.pack
+        self.vae = self.load(load_vae(pack), train=False)
+        self.unet = self.load(load_unet(pack), train=True)
+        text = load_text(pack)
+        self.words = text.words
+        self.text = text.model.requires_grad_(True).to(self.device, self.dtype)
+        self.trained = {"unet": self.unet, "text": self.text}
+        self.scheduler = scheduler_config(pack)
+        self.diffusion = Diffusion(self.scheduler, self.device)
+        self.no_text = self._ids([""])
+
+    def examples(self, seed: int, n: int) -> dict[str, Tensor]:
+        clips = self.setup.source.clips(seed, n, 1, self.frame_steps)
+        return {"z": encode(self.vae, clips.video_BTCHW[:, 0], self.dtype), "ids": self._ids(clips.captions)}
+
+    def losses(self, progress: float) -> dict[str, Tensor]:
+        batch = self.bank.draw(self.setup.batch)
+        z, n = batch["z"].float(), self.setup.batch
+        dropped = torch.rand(n, 1, device=self.device) < CAPTION_DROPPED
+        text = self.text(torch.where(dropped, self.no_text, batch["ids"]).long()).last_hidden_state
+        noise, t = torch.randn_like(z), self.diffusion.times(n)
+        noisy = self.diffusion.add(z, noise, t).to(self.dtype)
+        prediction = self.unet(noisy, t, text, return_dict=False)[0]
+        return {"loss": F.mse_loss(prediction.float(), self.diffusion.target(z, noise, t))}
+
+    def export(self) -> None:
+        export_part(self.setup.pack, "text", self.text)
+        export_part(self.setup.pack, "unet", self.unet)
+
+    @torch.no_grad()
+    def sheet(self):
+        captions = self.setup.source.clips(self.held_out_seed, SHEET_FRAMES, 1, self.frame_steps).captions
+        text = self.text(self._ids(captions).long()).last_hidden_state
+        n, config = len(captions), self.unet.config
+        size = self.bank.tensors["z"].shape[-2:]
+        noise = frame_noise(0, "sheet", range(n), (config.in_channels, *size))[:, None].to(self.device)
+        z = sample(
+            FrameByFrame(self.unet),
+            make_scheduler(self.scheduler, "ddim"),
+            noise,
+            steps=SHEET_STEPS,
+            text_BLD=text,
+            negative_BLD=self.text(self.no_text.long()).last_hidden_state.expand(n, -1, -1),
+            guidance=Guidance(text=SHEET_GUIDANCE),
+        )[:, 0]
+        frames = decode(self.vae, z, self.dtype)
+        rows = [(" | ".join(captions[i : i + 4]), frames[i : i + 4]) for i in range(0, n, 4)]
+        return contact_sheet(rows), {}
+
+    def _ids(self, captions: list[str]) -> Tensor:
+        return torch.tensor([self.words.ids(c) for c in captions], dtype=torch.int32, device=self.device)

@@ -1,0 +1,171 @@
+"""Temporal layers of the video LDM: keyframes with prediction (METHOD §2, §4) and interpolation (§5)."""
+
+import torch
+from torch import Tensor
+
+from vldm_cli.align import Context
+from vldm_cli.denoise.guidance import Guidance
+from vldm_cli.denoise.noise import frame_noise
+from vldm_cli.denoise.sampler import make_scheduler, sample
+from vldm_cli.packs.load import load_interpolation, load_keyframes, load_text, load_vae, scheduler_config
+from vldm_cli.train.diffusion import Diffusion
+from vldm_cli.train.export import export_part
+from vldm_cli.train.frames import decode, encode
+from vldm_cli.train.objectives.base import Objective, Setup
+from vldm_cli.train.sheets import contact_sheet
+
+CAPTION_DROPPED = 0.1
+# Known frames are put back after sampling, so what the model makes of them matters little.
+KNOWN_WEIGHT = 0.25
+SHEET_CLIPS, SHEET_STEPS = 6, 20
+
+
+class TemporalLayers(Objective):
+    """What both parts share: frozen image LDM and text encoder, clips of latents, v-loss on the unknown frames."""
+
+    lr = 4e-4
+
+    def __init__(self, setup: Setup):
+        super().__init__(setup)
+        pack = setup.pack
+        self.vae = self.load(load_vae(pack), train=False)
+        loader = {"keyframes": load_keyframes, "interpolation": load_interpolation}[self.part]
+        self.model = self.load(loader(pack), train=False)
+        for parameter in self.model.temporal_parameters():
+            parameter.requires_grad_(True)
+        self.text = load_text(pack, self.device, self.dtype)
+        self.trained = {"temporal": self.model}
+        self.scheduler = scheduler_config(pack)
+        self.diffusion = Diffusion(self.scheduler, self.device)
+        self.no_text = self.text.encode([""])
+
+    def examples(self, seed: int, n: int) -> dict[str, Tensor]:
+        clips = self.setup.source.clips(seed, n, self.frames, self.frame_steps)
+        return {
+            "z": encode(self.vae, clips.video_BTCHW, self.dtype),
+            "text": self.text.encode(clips.captions).half(),
+            "frame_step": clips.frame_step_B,
+        }
+
+    def window(self, z_BTCHW: Tensor) -> tuple[Tensor, Context]:
+        """A window of the bank's clips to train on, with the context drawn for it."""
+        raise NotImplementedError
+
+    def losses(self, progress: float) -> dict[str, Tensor]:
+        batch, n = self.bank.draw(self.setup.batch), self.setup.batch
+        z, context = self.window(batch["z"].float())
+        dropped = torch.rand(n, 1, 1, device=self.device) < CAPTION_DROPPED
+        text = torch.where(dropped, self.no_text, batch["text"].to(self.dtype))
+        noise, t = torch.randn_like(z), self.diffusion.times(n)
+        noisy = self.diffusion.add(z, noise, t).to(self.dtype)
+        prediction = self.model(noisy, t, text, context=context, frame_step=batch["frame_step"]).float()
+        error_BT = ((prediction - self.diffusion.target(z, noise, t)) ** 2).mean((2, 3, 4))
+        weight_BT = 1 - (1 - KNOWN_WEIGHT) * context.mask_BT
+        unknown_BT = 1 - context.mask_BT
+        made = (error_BT * unknown_BT).sum() / unknown_BT.sum().clamp_min(1)
+        return {"loss": (error_BT * weight_BT).sum() / weight_BT.sum(), "unknown": made.detach()}
+
+    def export(self) -> None:
+        export_part(self.setup.pack, self.part, self.model)
+
+    def _sampled(self, batch: dict[str, Tensor], context: Context | None, guidance: Guidance) -> Tensor:
+        """Frames that the model makes for the held-out batch's texts, (B, T, 3, H, W)."""
+        B, T, *shape = batch["z"].shape
+        noise = torch.stack([frame_noise(b, f"sheet-{self.part}", range(T), tuple(shape)) for b in range(B)])
+        z = sample(
+            self.model,
+            make_scheduler(self.scheduler),
+            noise.to(self.device),
+            steps=SHEET_STEPS,
+            text_BLD=batch["text"].to(self.dtype),
+            negative_BLD=self.no_text.expand(B, -1, -1),
+            context=context,
+            guidance=guidance,
+            frame_step=batch["frame_step"],
+        )
+        return decode(self.vae, z, self.dtype)
+
+    def _drawn(self, n: int, low: float, high: float, share: float) -> Tensor:
+        """n numbers: uniform between low and high for a share of the videos, 0 for the others."""
+        numbers = torch.rand(n, device=self.device) * (high - low) + low
+        return torch.where(torch.rand(n, device=self.device) < share, numbers, 0.0)
+
+
+class Keyframes(TemporalLayers):
+    """Clips of 8 frames of which S ∈ {0, 1, 2} leading ones are given, mostly a keyframe step apart."""
+
+    part = "keyframes"
+    frames = 8
+    batch, bank_size = 96, 24_000
+    # share of videos with S = 0 (plain generation), 1 (from an image) and 2 (prediction)
+    given = (0.4, 0.2, 0.4)
+    # share of steps on shorter windows, for short videos and the last window of long ones
+    shorter = 0.15
+
+    def __init__(self, setup: Setup):
+        step = setup.pack.manifest.video.keyframe_step
+        self.frame_steps = {step: 0.75, max(1, step // 4): 0.125, 1: 0.125}
+        self.frames = setup.pack.manifest.video.window
+        super().__init__(setup)
+
+    def window(self, z_BTCHW: Tensor) -> tuple[Tensor, Context]:
+        B, T = z_BTCHW.shape[:2]
+        # drawn on the CPU: a shape must be known without waiting for the GPU
+        if float(torch.rand(())) < self.shorter:
+            T = int(torch.randint(1, T, ()))
+            z_BTCHW = z_BTCHW[:, :T]
+        S_B = torch.multinomial(torch.tensor(self.given, device=self.device), B, replacement=True)
+        S_B = S_B.clamp_max(T - 1)
+        context = Context.leading(z_BTCHW, S_B)
+        level_B = self._drawn(B, 0.0, 0.2, 0.5) * (S_B > 0)
+        return z_BTCHW, context.noised(torch.randn_like(z_BTCHW), level_B)
+
+    @torch.no_grad()
+    def sheet(self):
+        batch = self.held_out(SHEET_CLIPS)
+        batch["frame_step"] = torch.full_like(batch["frame_step"], max(self.frame_steps))
+        captions = self.setup.source.clips(
+            self.held_out_seed, SHEET_CLIPS, self.frames, self.frame_steps
+        ).captions
+        guidance = Guidance(text=self.setup.pack.manifest.defaults.guidance)
+        frames = self._sampled(batch, None, guidance)
+        return contact_sheet(list(zip(captions, frames, strict=True))), {}
+
+
+class Interpolation(TemporalLayers):
+    """Windows of up to 4 intervals; every fourth frame is known, and the 3 between are made, at both rates."""
+
+    part = "interpolation"
+    factor, intervals = 4, 4
+    batch, bank_size = 48, 12_000
+    whole = 0.75  # share of steps on windows of all intervals; the others are shorter, for the ends of videos
+
+    def __init__(self, setup: Setup):
+        self.frame_steps = {max(1, setup.pack.manifest.video.keyframe_step // self.factor): 0.5, 1: 0.5}
+        self.intervals = setup.pack.manifest.defaults.interpolation_window
+        self.frames = self.factor * self.intervals + 1
+        super().__init__(setup)
+
+    def window(self, z_BTCHW: Tensor) -> tuple[Tensor, Context]:
+        intervals = self.intervals
+        if float(torch.rand(())) >= self.whole:
+            intervals = int(torch.randint(1, intervals + 1, ()))
+        start = self.factor * int(torch.randint(self.intervals - intervals + 1, ()))
+        z_BTCHW = z_BTCHW[:, start : start + self.factor * intervals + 1]
+        level_B = self._drawn(len(z_BTCHW), 0.0, 0.3, 0.7)
+        return z_BTCHW, self._known(z_BTCHW).noised(torch.randn_like(z_BTCHW), level_B)
+
+    @torch.no_grad()
+    def sheet(self):
+        batch = self.held_out(SHEET_CLIPS)
+        frames = self._sampled(batch, self._known(batch["z"].float()), Guidance())
+        truth = decode(self.vae, batch["z"], self.dtype)
+        rows = []
+        for step, made, real in zip(batch["frame_step"].tolist(), frames, truth, strict=True):
+            some = slice(0, 2 * self.factor + 1)
+            rows += [(f"frame step {step}: every fourth given", made[some]), ("truth", real[some])]
+        return contact_sheet(rows), {"sheet_error": float((frames - truth).float().abs().mean())}
+
+    def _known(self, z_BTCHW: Tensor) -> Context:
+        known_T = torch.arange(z_BTCHW.shape[1], device=z_BTCHW.device) % self.factor == 0
+        return Context.at(z_BTCHW, known_T.float().expand(len(z_BTCHW), -1))

@@ -1,0 +1,143 @@
+"""The pixel upscaler (METHOD §6): its image UNet on single patches, then its temporal layers on clips of patches."""
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from vldm_cli.align.pixels import from_residual, to_residual, upsample
+from vldm_cli.denoise.noise import frame_noise
+from vldm_cli.denoise.sampler import make_scheduler, sample
+from vldm_cli.packs.load import load_decoder, load_upscaler, upscaler_scheduler_config
+from vldm_cli.stages.upscale import LEVELS
+from vldm_cli.train.bank import chunk_seed
+from vldm_cli.train.diffusion import Diffusion
+from vldm_cli.train.export import export_part
+from vldm_cli.train.frames import ENCODE_FRAMES, encode, psnr, to_bytes, to_model
+from vldm_cli.train.objectives.base import Objective, Setup
+from vldm_cli.train.sheets import contact_sheet
+
+SCALE = 4
+ROUNDTRIP_SHARE = 0.6
+# Sampling takes one or two trailing steps: half of the training is spent on the timesteps these start from.
+FEW_STEPS = (999, 499)
+FEW_STEPS_SHARE = 0.5
+SHEET_CLIPS, SHEET_STEPS = 8, 2
+
+
+class UpscalerImage(Objective):
+    """Trains the pack's `upscaler_pixel` on single patches; temporal layers are switched off."""
+
+    part = "upscaler-image"
+    lr, batch, bank_size = 4e-4, 192, 40_000
+    patch = 32  # low-resolution pixels
+
+    def __init__(self, setup: Setup):
+        super().__init__(setup)
+        self.model = self.load(load_upscaler(setup.pack, "pixel"), train=False)
+        self._choose_trained()
+        self.trained = {"upscaler": self.model}
+        self.decoder = self.load(load_decoder(setup.pack), train=False) if setup.vae_roundtrip else None
+        self.scheduler = upscaler_scheduler_config(setup.pack, "pixel")
+        self.diffusion = Diffusion(self.scheduler, self.device)
+
+    def _choose_trained(self) -> None:
+        temporal = {id(p) for p in self.model.temporal_parameters()}
+        for parameter in self.model.parameters():
+            parameter.requires_grad_(id(parameter) not in temporal)
+        self.model.state.on = False
+
+    def examples(self, seed: int, n: int) -> dict[str, Tensor]:
+        patches = self.setup.source.patches(seed, n, self.frames, self.patch, SCALE)
+        low = patches.low_BTCHW
+        if self.decoder is not None:
+            chosen = (
+                torch.rand(n, generator=torch.Generator().manual_seed(chunk_seed(seed, 1))) < ROUNDTRIP_SHARE
+            )
+            low = low.clone()
+            rows = chosen.nonzero()[:, 0].to(self.device)
+            for some in rows.split(max(1, ENCODE_FRAMES // self.frames)):
+                low[some] = self._roundtrip(low[some])
+        return {"high": patches.high_BTCHW, "low": patches.low_patches(low, self.patch, self.patch)}
+
+    def losses(self, progress: float) -> dict[str, Tensor]:
+        batch, n = self.bank.draw(self.setup.batch), self.setup.batch
+        high, low = batch["high"], batch["low"]
+        if self.frames > 1:
+            frames = int(torch.randint(self.frames // 2, self.frames + 1, ()))
+            high, low = high[:, :frames], low[:, :frames]
+        low, z = self._residual(high, low)
+        # cubed: a median of an eighth of the range, for light noise is what clips are upscaled with
+        labels = (LEVELS * torch.rand(n, device=self.device) ** 3).long()
+        few = torch.tensor(FEW_STEPS, device=self.device)[
+            torch.randint(len(FEW_STEPS), (n,), device=self.device)
+        ]
+        t = torch.where(torch.rand(n, device=self.device) < FEW_STEPS_SHARE, few, self.diffusion.times(n))
+        noise = torch.randn_like(z)
+        noisy = self.diffusion.add(z, noise, t).to(self.dtype)
+        extra = augmented(low, labels, torch.randn_like(low)).to(self.dtype)
+        prediction = self.model(noisy, t, extra_BTCHW=extra, class_labels=labels).float()
+        return {"loss": F.mse_loss(prediction, self.diffusion.target(z, noise, t))}
+
+    def export(self) -> None:
+        export_part(self.setup.pack, "upscaler_pixel", self.model.unet)
+
+    @torch.no_grad()
+    def sheet(self):
+        batch = self.held_out(SHEET_CLIPS)
+        low, z = self._residual(batch["high"], batch["low"])
+        B, T, *shape = z.shape
+        noise = torch.stack([frame_noise(b, "sheet-upscale", range(T), tuple(shape)) for b in range(B)])
+        labels = torch.zeros(B, dtype=torch.long, device=self.device)
+        r = sample(
+            self.model,
+            make_scheduler(self.scheduler, "ddim"),
+            noise.to(self.device),
+            steps=SHEET_STEPS,
+            extra_BTCHW=low.to(self.dtype),
+            class_labels=labels,
+        )
+        flat = low.flatten(0, 1)
+        made = from_residual(r.flatten(0, 1), flat, SCALE).unflatten(0, (B, T))
+        bicubic, truth = upsample(flat, SCALE).unflatten(0, (B, T)), to_model(batch["high"], torch.float32)
+        rows = [("bicubic", bicubic), ("ours, 2 steps", made), ("truth", truth)]
+        rows = (
+            [(name, x[:, 0]) for name, x in rows]
+            if T == 1
+            else [(n, x[i]) for i in range(3) for n, x in rows]
+        )
+        return contact_sheet(rows), {"psnr": psnr(made, truth), "psnr_bicubic": psnr(bicubic, truth)}
+
+    def _residual(self, high_u8: Tensor, low_u8: Tensor) -> tuple[Tensor, Tensor]:
+        """(low-resolution patches in [−1, 1], what is diffused), both (B, T, …) float32."""
+        high, low = to_model(high_u8, torch.float32), to_model(low_u8, torch.float32)
+        z = to_residual(high.flatten(0, 1), low.flatten(0, 1), SCALE)
+        return low, z.unflatten(0, low.shape[:2])
+
+    @torch.no_grad()
+    def _roundtrip(self, low_BTCHW: Tensor) -> Tensor:
+        """The frames as the pack's autoencoder gives them back, with its temporal decoder where there is time."""
+        z = encode(self.decoder.vae, low_BTCHW, self.dtype).to(self.dtype)
+        self.decoder.state.on = self.frames > 1
+        return to_bytes(self.decoder.decode(z))
+
+
+class Upscaler(UpscalerImage):
+    """Trains the upscaler's temporal layers on clips of patches; its image UNet is frozen."""
+
+    part = "upscaler"
+    frames = 8
+    lr, batch, bank_size = 4e-4, 32, 6_000
+
+    def _choose_trained(self) -> None:
+        for parameter in self.model.temporal_parameters():
+            parameter.requires_grad_(True)
+
+    def export(self) -> None:
+        export_part(self.setup.pack, "upscaler_pixel_temporal", self.model)
+
+
+def augmented(low_BTCHW: Tensor, labels_B: Tensor, noise_BTCHW: Tensor) -> Tensor:
+    """Noise augmentation of the low-resolution frames as `stages.upscale` applies it: level l = label / LEVELS,
+    low ← sqrt(1 − l²) low + l ε."""
+    level = (labels_B.to(low_BTCHW.dtype) / LEVELS)[:, None, None, None, None]
+    return (1 - level**2).sqrt() * low_BTCHW + level * noise_BTCHW

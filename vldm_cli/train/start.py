@@ -1,0 +1,108 @@
+"""From the words of a command to a running training: checks, defaults, device, and the pieces put together."""
+
+from pathlib import Path
+
+import torch
+from accelerate import PartialState
+
+from vldm_cli.errors import RequestError
+from vldm_cli.packs.pack import Pack
+from vldm_cli.train.clips import open_source
+from vldm_cli.train.loop import Schedule, Trainer
+from vldm_cli.train.objectives import OBJECTIVES, Setup
+
+# Batches and banks are sized for a GPU; elsewhere they are this much smaller.
+CPU_SHARE = 16
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+
+
+def start(
+    part: str,
+    pack_name: str,
+    data: str,
+    *,
+    minutes: float | None = None,
+    steps: int | None = None,
+    batch: int | None = None,
+    lr: float | None = None,
+    seed: int = 0,
+    run: Path | None = None,
+    device: str = "auto",
+    dtype: str = "auto",
+    compile: bool = False,
+    vae_roundtrip: bool = False,
+    bank_frames: int | None = None,
+    sample_minutes: float = 2.0,
+    save_minutes: float = 2.0,
+) -> Path:
+    """Train `part` of the pack to the end of `minutes` or `steps`; returns the run folder (default: beside the
+    pack). Raises RequestError for what cannot be trained, RunError when training breaks."""
+    kind = OBJECTIVES[part]
+    if (minutes is None) == (steps is None):
+        raise RequestError("say how long to train: either --minutes or --steps")
+    numbers = {
+        "--minutes": minutes,
+        "--steps": steps,
+        "--batch": batch,
+        "--lr": lr,
+        "--bank-frames": bank_frames,
+    }
+    for name, number in {**numbers, "--sample-every": sample_minutes, "--save-every": save_minutes}.items():
+        if number is not None and number <= 0:
+            raise RequestError(f"{name} must be more than 0, not {number}")
+    # No checksums: another process may be training another part of the same pack at this moment.
+    pack = Pack.open(pack_name, check=False)
+    where = _device(device)
+    processes = PartialState(cpu=where.type == "cpu")
+    if processes.num_processes > 1:
+        where = processes.device
+    torch.set_float32_matmul_precision("high")
+    torch.backends.cudnn.benchmark = True
+    share = 1 if where.type == "cuda" else CPU_SHARE
+    batch = batch or max(1, kind.batch // share)
+    if dtype not in {"auto", *DTYPES}:
+        raise RequestError(f"--dtype {dtype:.20} is none that training knows; use auto, float32 or bfloat16")
+    chosen = {"auto": torch.bfloat16 if where.type == "cuda" else torch.float32, **DTYPES}[dtype]
+    setup = Setup(
+        pack=pack,
+        source=open_source(data, pack.manifest.video, where, patches=part.startswith("upscaler")),
+        device=where,
+        dtype=chosen,
+        batch=batch,
+        bank=max(1, bank_frames // kind.frames) if bank_frames else max(batch, kind.bank_size // share**2),
+        seed=seed,
+        rank=processes.process_index,
+        compile=compile,
+        vae_roundtrip=vae_roundtrip,
+    )
+    schedule = Schedule(
+        lr=lr or kind.lr,
+        minutes=minutes,
+        steps=steps,
+        seed=seed,
+        sample_minutes=sample_minutes,
+        save_minutes=save_minutes,
+    )
+    identity = {
+        "part": part,
+        "data": data,
+        "batch": batch,
+        "bank": setup.bank,
+        "seed": seed,
+        "lr": schedule.lr,
+    }
+    identity |= {"dtype": str(chosen), "processes": processes.num_processes}
+    folder = run or pack.folder.parent / f"{pack.folder.name}-{part}"
+    Trainer(kind(setup), schedule, folder, identity).run()
+    return folder
+
+
+def _device(name: str) -> torch.device:
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise RequestError(f"--device {name:.40}: there is no such device here; see `vldm doctor`") from error
+    return device
