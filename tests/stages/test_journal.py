@@ -50,7 +50,9 @@ def test_another_run_or_a_fresh_one_starts_over(folder, identity, resume):
     assert stored_plan(folder) == identity
 
 
-@pytest.mark.parametrize("damage", [lambda b: b[:-1], lambda b: b"", lambda b: b[:9] + b"?" + b[10:], lambda b: b[:2]])
+@pytest.mark.parametrize(
+    "damage", [lambda b: b[:-1], lambda b: b"", lambda b: b[:9] + b"?" + b[10:], lambda b: b[:2]]
+)
 def test_a_damaged_unit_is_made_again(folder, damage):
     with Journal(folder, THIS) as journal:
         journal.save("keyframes", 0, unit())
@@ -94,7 +96,9 @@ def test_two_processes_do_not_work_in_one_folder(folder):
     )
     with Journal(folder, THIS) as journal:
         journal.save("keyframes", 0, unit())
-        said = subprocess.run([sys.executable, "-c", code, folder], capture_output=True, text=True, check=True).stdout
+        said = subprocess.run(
+            [sys.executable, "-c", code, folder], capture_output=True, text=True, check=True
+        ).stdout
         assert "another vldm is making this video" in said
         with pytest.raises(RequestError, match="another vldm"):
             Journal(folder, THIS)

@@ -117,7 +117,13 @@ def test_without_upscaling():
 def test_hash_follows_what_is_made_and_not_the_estimates():
     assert plan(240).hash == plan(240, device="cuda").hash
     assert plan(240).estimated_seconds != plan(240, device="cuda").estimated_seconds
-    others = [plan(241), plan(240, 4), plan(240, lead=1), plan(240, upscale=False), plan(240, size=(160, 288))]
+    others = [
+        plan(241),
+        plan(240, 4),
+        plan(240, lead=1),
+        plan(240, upscale=False),
+        plan(240, size=(160, 288)),
+    ]
     assert len({p.hash for p in [plan(240), *others]}) == 6
 
 
