@@ -1,15 +1,10 @@
 import json
+from itertools import pairwise
 
 import pytest
 
-from vldm_cli.stages.plan import (
-    LEVELS,
-    Numbers,
-    continued_windows,
-    fixed_windows,
-    interval_windows,
-    make_plan,
-)
+from vldm_cli.stages.plan import LEVELS, Numbers, make_plan
+from vldm_cli.stages.windows import continued_windows, fixed_windows, interval_windows
 
 NUMBERS = Numbers(guidance=3.0, context_guidance=1.5)
 COUNTS = [*range(1, 60), 112, 113, 114, 239, 240, 241, 999, 4095, 9999, 10_000]
@@ -50,7 +45,7 @@ def test_keyframe_windows(window, context):
     for count in COUNTS:
         windows = continued_windows(count, window, context)
         assert windows[0].start == windows[0].new == 0
-        for before, after in zip(windows, windows[1:], strict=False):
+        for before, after in pairwise(windows):
             assert after.start == before.stop - context and after.new == before.stop
         assert all(0 < w.length <= window and w.new < w.stop for w in windows)
         assert all(w.length == window for w in windows[:-1]) and windows[-1].stop == count
@@ -60,7 +55,7 @@ def test_interpolation_windows_share_one_known_frame():
     for intervals in range(60):
         windows = interval_windows(intervals, 4)
         assert sum(w.length - 1 for w in windows) == intervals
-        for before, after in zip(windows, windows[1:], strict=False):
+        for before, after in pairwise(windows):
             assert after.start == before.stop - 1
         assert all(2 <= w.length <= 5 for w in windows)
 
@@ -71,7 +66,7 @@ def test_fixed_windows_keep_their_length_and_never_meet_three_in_a_frame(window,
         windows = fixed_windows(count, window, overlap)
         assert all(w.length == min(window, count) for w in windows)
         assert windows[0].start == windows[0].new == 0 and windows[-1].stop == count
-        for before, after in zip(windows, windows[1:], strict=False):
+        for before, after in pairwise(windows):
             assert after.start <= after.new == before.stop - overlap
             assert after.stop > before.stop
         for first, third in zip(windows, windows[2:], strict=False):

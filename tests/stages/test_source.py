@@ -2,8 +2,8 @@ import pytest
 import torch
 
 from tests.stages.helpers import Watched, source_of
-from vldm_cli.stages.plan import fixed_windows
 from vldm_cli.stages.source import Reader, faded
+from vldm_cli.stages.windows import fixed_windows
 
 
 def test_reader_gives_windows_and_keeps_no_more():

@@ -6,7 +6,6 @@ on the windows and not on the length, and a run that goes on starts right at its
 
 import secrets
 from collections.abc import Callable, Iterator
-from functools import cached_property
 from itertools import islice
 from pathlib import Path
 
@@ -15,26 +14,17 @@ import torch
 from torch import Tensor
 
 from vldm_cli import __version__
-from vldm_cli.denoise.guidance import Guidance
 from vldm_cli.errors import RequestError, RunError
 from vldm_cli.packs.pack import Pack
-from vldm_cli.stages.decode import Decode
-from vldm_cli.stages.denoiser import Denoiser
-from vldm_cli.stages.interpolate import Interpolation
+from vldm_cli.stages.compose import Stages
 from vldm_cli.stages.journal import Journal, is_delivered, run_folder, stored_plan
-from vldm_cli.stages.keyframes import Keyframes, encode_image
 from vldm_cli.stages.memory import is_out_of_memory, peak_bytes, reset_peak
 from vldm_cli.stages.models import Models
 from vldm_cli.stages.plan import Plan
 from vldm_cli.stages.preview import ContactSheet
 from vldm_cli.stages.progress import Clock, Meter, NullProgress, Progress
 from vldm_cli.stages.request import GenerateRequest, GenerateResult, Settings, identity, plan_of, resolve
-from vldm_cli.stages.source import Source
-from vldm_cli.stages.upscale import Upscale
 from vldm_cli.video.write import SETTINGS, encode_segment, join_segments, open_container
-
-# Interpolation windows in one call of the model: first frames early on CPUs, throughput on GPUs.
-BATCH = {"cpu": 1, "mps": 1, "cuda": 4}
 
 
 def generate(
@@ -52,6 +42,9 @@ def generate(
     _check_out(request)
     with clock.stage("load"):
         warnings = _read_prompt(models, settings)
+        models.scheduler(
+            settings.scheduler
+        )  # an unknown one is refused now and not after the journal is begun
     folder = run_folder(request.out)
     seed = _seed(request, lambda seed: identity(settings, plan, pack.manifest, seed), folder)
     reset_peak(models.device)
@@ -113,7 +106,8 @@ class _Run:
         """All segments that are missing, then the file. Seconds until the first segment of this run was on disk."""
         plan, out = self.plan, self.request.out
         meters = {stage: Meter(progress, stage, total) for stage, total in plan.totals.items()}
-        frames = self.frames(journal, meters)
+        stages = Stages(self.settings, plan, self.models, self.seed, self.clock, journal, meters)
+        frames = stages.frames(self.request.image)
         sheet = ContactSheet(self.request.preview, plan.frames, journal) if self.request.preview else None
         stream: Iterator[np.ndarray] | None = None
         first_seconds = None
@@ -151,70 +145,6 @@ class _Run:
 
         with self.clock.stage("write"):
             journal.make_segment(index, write)
-
-    def frames(self, journal: Journal, meters: dict[str, Meter]) -> Source:
-        """The source of finished frames (3, H, W) in [−1, 1]: the whole chain."""
-        settings, plan, models = self.settings, self.plan, self.models
-        lead = (
-            None if self.request.image is None else (lambda: encode_image(models.decoder, self.request.image))
-        )
-        guidance = Guidance(text=settings.guidance, context=settings.context_guidance)
-        denoiser = self.denoiser(
-            "keyframes", lambda: models.keyframes, plan.keyframe_step, settings.keyframe_steps, guidance
-        )
-        keyframes = Keyframes(plan.keyframe_windows, denoiser, journal, meters["keyframes"], lead)
-        latents = self.timed("keyframes", keyframes)
-        for level in plan.levels:
-            denoiser = self.denoiser(
-                level.stage, lambda: models.interpolation, level.frame_step, level.steps, Guidance()
-            )
-            batch = BATCH[models.device.type]
-            level_source = Interpolation(level, latents, denoiser, journal, meters[level.stage], batch)
-            latents = self.timed(level.stage, level_source)
-        frames = Decode(plan.decode_windows, latents, lambda: models.decoder, meters["decode"])
-        frames = self.timed("decode", frames)
-        if not plan.upscale:
-            return frames
-        upscale = Upscale(
-            plan.upscale_windows,
-            frames,
-            lambda: models.upscaler,
-            lambda: models.upscaler_scheduler(settings.scheduler),
-            meters["upscale"],
-            seed=self.seed,
-            steps=settings.upscale_steps,
-            noise=settings.upscale_noise,
-        )
-        return self.timed("upscale", upscale)
-
-    def denoiser(
-        self, stage: str, model: Callable, frame_step: int, steps: int, guidance: Guidance
-    ) -> Denoiser:
-        """One stage of latents at this run's size, with its text and seed."""
-        scheduler = self.settings.scheduler
-        factor = self.pack.manifest.video.latent_factor
-        shape = (self.models.latent_channels, self.plan.height // factor, self.plan.width // factor)
-        return Denoiser(
-            model=model,
-            scheduler=lambda: self.models.scheduler(scheduler),
-            text=lambda: self.text_BLDs,
-            seed=self.seed,
-            stage=stage,
-            frame_step=frame_step,
-            steps=steps,
-            shape=shape,
-            guidance=guidance,
-        )
-
-    @cached_property
-    def text_BLDs(self) -> tuple[Tensor, Tensor]:
-        """Hidden states (1, L, D) of the prompt and of the negative prompt."""
-        text_BLD = self.models.text.encode([self.settings.prompt, self.settings.negative])
-        return text_BLD[:1], text_BLD[1:]
-
-    def timed(self, stage: str, source: Source) -> Source:
-        """The same source, its work on the clock."""
-        return lambda start: self.clock.timed(stage, source(start))
 
     def written(
         self, frames: Iterator[Tensor], start: int, meter: Meter, sheet: ContactSheet | None

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from vldm_cli.stages.denoiser import Denoiser, OnStep
-from vldm_cli.stages.plan import Window
+from vldm_cli.stages.windows import Window
 
 
 def extend(denoiser: Denoiser, window: Window, known_TCHW: Tensor, on_step: OnStep | None = None) -> Tensor:

@@ -10,8 +10,8 @@ from vldm_cli.align.decoder import VideoDecoder
 from vldm_cli.stages.denoiser import Denoiser
 from vldm_cli.stages.extend import extend
 from vldm_cli.stages.journal import Journal
-from vldm_cli.stages.plan import Window
 from vldm_cli.stages.progress import Meter
+from vldm_cli.stages.windows import Window
 
 
 def encode_image(decoder: VideoDecoder, image: np.ndarray) -> Tensor:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from torch import Tensor
 
-from vldm_cli.stages.plan import Window
+from vldm_cli.stages.windows import Window
 
 Source = Callable[[int], Iterator[Tensor]]
 """source(start): items start, start + 1, … of the sequence. Items do not depend on where one starts."""

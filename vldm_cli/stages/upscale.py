@@ -9,9 +9,10 @@ from vldm_cli.align.pixels import from_residual
 from vldm_cli.align.unet import VideoUNet
 from vldm_cli.denoise.noise import frame_noise
 from vldm_cli.denoise.sampler import sample
-from vldm_cli.stages.plan import UPSCALE, Window
+from vldm_cli.stages.plan import UPSCALE
 from vldm_cli.stages.progress import Meter
 from vldm_cli.stages.source import Reader, Source, faded
+from vldm_cli.stages.windows import Window
 
 STAGE = "upscale"
 LEVELS = 1000

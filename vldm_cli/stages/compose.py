@@ -1,0 +1,123 @@
+"""The stages of one run, put together: each takes the source of the one before it and is put on the clock."""
+
+from collections.abc import Callable
+from functools import cached_property
+
+import numpy as np
+from torch import Tensor
+
+from vldm_cli.align.unet import VideoUNet
+from vldm_cli.denoise.guidance import Guidance
+from vldm_cli.stages.decode import Decode
+from vldm_cli.stages.denoiser import Denoiser
+from vldm_cli.stages.interpolate import Interpolation
+from vldm_cli.stages.journal import Journal
+from vldm_cli.stages.keyframes import Keyframes, encode_image
+from vldm_cli.stages.models import Models
+from vldm_cli.stages.plan import Plan
+from vldm_cli.stages.progress import Clock, Meter
+from vldm_cli.stages.request import Settings
+from vldm_cli.stages.source import Source
+from vldm_cli.stages.upscale import Upscale
+
+# Interpolation windows in one call of the model: first frames early on CPUs, throughput on GPUs.
+BATCH = {"cpu": 1, "mps": 1, "cuda": 4}
+
+
+class Stages:
+    """Makes sources for one plan and seed; models are loaded when the first item is pulled through them."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        plan: Plan,
+        models: Models,
+        seed: int,
+        clock: Clock,
+        journal: Journal,
+        meters: dict[str, Meter],
+    ) -> None:
+        self.settings, self.plan, self.models, self.seed = settings, plan, models, seed
+        self.clock, self.journal, self.meters = clock, journal, meters
+
+    def frames(self, image: np.ndarray | None = None) -> Source:
+        """Finished frames (3, H, W) in [−1, 1]: the whole chain, from text or from a first frame (uint8 RGB)."""
+        lead = None if image is None else (lambda: encode_image(self.models.decoder, image))
+        frames = self.decoded(self.interpolated(self.keyframes(lead)))
+        return self.upscaled(frames) if self.plan.upscale else frames
+
+    def keyframes(self, lead: Callable[[], Tensor] | None = None) -> Source:
+        """Latents (C, h, w) of keyframes; `lead` returns the given ones at the start, (T, C, h, w)."""
+        settings = self.settings
+        guidance = Guidance(text=settings.guidance, context=settings.context_guidance)
+        denoiser = self.denoiser(
+            "keyframes",
+            lambda: self.models.keyframes,
+            self.plan.keyframe_step,
+            settings.keyframe_steps,
+            guidance,
+        )
+        source = Keyframes(self.plan.keyframe_windows, denoiser, self.journal, self.meters["keyframes"], lead)
+        return self.timed("keyframes", source)
+
+    def interpolated(self, latents: Source) -> Source:
+        """Latents of every frame from those of the keyframes."""
+        batch = BATCH[self.models.device.type]
+        for level in self.plan.levels:
+            denoiser = self.denoiser(
+                level.stage, lambda: self.models.interpolation, level.frame_step, level.steps, Guidance()
+            )
+            meter = self.meters[level.stage]
+            latents = self.timed(
+                level.stage, Interpolation(level, latents, denoiser, self.journal, meter, batch)
+            )
+        return latents
+
+    def decoded(self, latents: Source) -> Source:
+        """Frames (3, H, W) from latents."""
+        meter = self.meters["decode"]
+        return self.timed(
+            "decode", Decode(self.plan.decode_windows, latents, lambda: self.models.decoder, meter)
+        )
+
+    def upscaled(self, frames: Source) -> Source:
+        """Frames (3, 4H, 4W) from frames."""
+        settings = self.settings
+        source = Upscale(
+            self.plan.upscale_windows,
+            frames,
+            lambda: self.models.upscaler,
+            lambda: self.models.upscaler_scheduler(settings.scheduler),
+            self.meters["upscale"],
+            seed=self.seed,
+            steps=settings.upscale_steps,
+            noise=settings.upscale_noise,
+        )
+        return self.timed("upscale", source)
+
+    def denoiser(
+        self, stage: str, model: Callable[[], VideoUNet], frame_step: int, steps: int, guidance: Guidance
+    ) -> Denoiser:
+        """One stage of latents at this run's size, with its text and seed."""
+        factor = self.plan.numbers.latent_factor
+        return Denoiser(
+            model=model,
+            scheduler=lambda: self.models.scheduler(self.settings.scheduler),
+            text=lambda: self.text_BLDs,
+            seed=self.seed,
+            stage=stage,
+            frame_step=frame_step,
+            steps=steps,
+            shape=(self.models.latent_channels, self.plan.height // factor, self.plan.width // factor),
+            guidance=guidance,
+        )
+
+    @cached_property
+    def text_BLDs(self) -> tuple[Tensor, Tensor]:
+        """Hidden states (1, L, D) of the prompt and of the negative prompt."""
+        text_BLD = self.models.text.encode([self.settings.prompt, self.settings.negative])
+        return text_BLD[:1], text_BLD[1:]
+
+    def timed(self, stage: str, source: Source) -> Source:
+        """The same source, its work on the clock."""
+        return lambda start: self.clock.timed(stage, source(start))
