@@ -1,0 +1,233 @@
+"""Sample Toyland scenes, a whole batch at a time, as NumPy structure-of-arrays.
+
+A scene is what does not change over time; `motion.poses` and `drive.traffic_view` say where everything is at
+time t, for any t. Units: one world unit is about the radius of a large object; x right, y away, z up; seconds.
+"""
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+
+from vldm_cli.errors import RequestError
+from vldm_cli.toyland import layout
+from vldm_cli.toyland.world import (
+    CAMERAS,
+    COLOURS,
+    COURSES,
+    FAMILIES,
+    GROUNDS,
+    MATERIALS,
+    MOTIONS,
+    RELATIONS,
+    ROADSIDES,
+    SHAPES,
+    SIZES,
+    SKIES,
+    TIMES,
+    TRAFFIC,
+    WEATHERS,
+    is_withheld,
+)
+
+__all__ = ["MAX_OBJECTS", "SceneBatch", "from_attributes", "is_withheld", "sample_scenes"]
+
+MAX_OBJECTS = 3
+DRIVING_SHARE = 0.2
+OBJECT_SHARES = (0.50, 0.38, 0.12)
+COLOUR_NAMES = tuple(COLOURS)
+WITHHELD = np.array([[[is_withheld(c, s, m) for m in MOTIONS] for s in SHAPES] for c in COLOUR_NAMES])
+
+# How often each motion and camera is drawn; standing still and a still camera are the defaults of a caption.
+MOTION_SHARES = np.array([2.0, 2.0, 1.6, 1.6, 1.2, 1.2, 1.6, 1.5, 1.4, 1.4, 0.0, 1.2, 1.2])
+BYSTANDER_SHARES = np.array([7.0, 0.8, 0, 0, 0, 0, 1.0, 0.6, 0.6, 0.8, 0, 0.5, 0.5])
+CAMERA_SHARES = np.array([4.0, 1.2, 1.0, 1.0, 0.9, 0.9, 0.9])
+ORBITS = MOTIONS.index("orbits")
+TRAVELS = tuple(MOTIONS.index(m) for m in ("rolls left", "rolls right", "slides left", "slides right"))
+RESIZES = tuple(MOTIONS.index(m) for m in ("grows", "shrinks"))
+
+
+@dataclass
+class SceneBatch:
+    """B scenes. Integer codes index the tuples of `world`; object arrays are padded to three objects."""
+
+    family_B: np.ndarray
+    count_B: np.ndarray
+    colour_BK: np.ndarray
+    shape_BK: np.ndarray
+    material_BK: np.ndarray
+    size_BK: np.ndarray
+    motion_BK: np.ndarray
+    relation_BR: np.ndarray  # of object 0, and of object 2, to object 1; -1: none
+    ground_B: np.ndarray
+    sky_B: np.ndarray
+    camera_B: np.ndarray
+    time_B: np.ndarray
+    traffic_B: np.ndarray
+    roadside_B: np.ndarray
+    weather_B: np.ndarray
+    course_B: np.ndarray
+    dice_BD: np.ndarray  # uniform numbers in [0, 1) from which every continuous property is made
+    seed_B: np.ndarray  # for everything placed by index along a road
+
+    def __len__(self):
+        return len(self.family_B)
+
+    def __getitem__(self, index) -> "SceneBatch":
+        """The scenes at `index` (slice, integer or boolean array)."""
+        return SceneBatch(**{f.name: getattr(self, f.name)[index] for f in fields(self)})
+
+    def describe(self, i: int) -> dict:
+        """The attributes of scene i by name: the ground truth that captions speak of."""
+        if self.family_B[i]:
+            return {
+                "family": "driving",
+                "time": TIMES[self.time_B[i]],
+                "traffic": TRAFFIC[self.traffic_B[i]],
+                "roadside": ROADSIDES[self.roadside_B[i]],
+                "weather": WEATHERS[self.weather_B[i]],
+                "course": COURSES[self.course_B[i]],
+            }
+        count = int(self.count_B[i])
+        objects = [
+            {
+                "colour": COLOUR_NAMES[self.colour_BK[i, k]],
+                "shape": SHAPES[self.shape_BK[i, k]],
+                "material": MATERIALS[self.material_BK[i, k]],
+                "size": SIZES[self.size_BK[i, k]],
+                "motion": MOTIONS[self.motion_BK[i, k]],
+            }
+            for k in range(count)
+        ]
+        pairs = [(0, 1)] * (count > 1) + [(2, 1)] * (count > 2)
+        relations = [
+            (a, RELATIONS[r], b) for (a, b), r in zip(pairs, self.relation_BR[i], strict=False) if r >= 0
+        ]
+        return {
+            "family": "objects",
+            "objects": objects,
+            "relations": relations,
+            "ground": GROUNDS[self.ground_B[i]],
+            "sky": SKIES[self.sky_B[i]],
+            "camera": CAMERAS[self.camera_B[i]],
+        }
+
+
+def sample_scenes(
+    n: int,
+    rng: np.random.Generator,
+    family: str | None = None,
+    withheld: bool = False,
+    objects: int | None = None,
+    driving: float = DRIVING_SHARE,
+) -> SceneBatch:
+    """Draw n scenes; `driving` is the share of the road family among them.
+
+    `family`: only "objects" or only "driving" (default: the training mix). `objects`: 1, 2 or 3 in every object
+    scene. `withheld=True`: the first object of every object scene is a withheld (colour, shape, motion) triple;
+    otherwise no object of any scene is one.
+    """
+    if family not in (None, *FAMILIES):
+        raise RequestError(f"there is no Toyland family {family!r}: {' or '.join(FAMILIES)}")
+    if objects not in (None, 1, 2, 3):
+        raise RequestError("a Toyland scene has 1, 2 or 3 objects")
+
+    def pick(k, shares=None, size=(n,)):
+        p = None if shares is None else np.asarray(shares) / np.sum(shares)
+        return rng.choice(k, size=size, p=p)
+
+    K = MAX_OBJECTS
+    scenes = SceneBatch(
+        family_B=(rng.random(n) < driving).astype(int)
+        if family is None
+        else np.full(n, FAMILIES.index(family)),
+        count_B=1 + pick(3, OBJECT_SHARES) if objects is None else np.full(n, objects),
+        colour_BK=pick(len(COLOURS), size=(n, K)),
+        shape_BK=pick(len(SHAPES), size=(n, K)),
+        material_BK=pick(len(MATERIALS), (1.6, 1, 1, 1), size=(n, K)),
+        size_BK=pick(2, (0.4, 0.6), size=(n, K)),
+        motion_BK=np.concatenate(
+            [pick(len(MOTIONS), MOTION_SHARES, (n, 1)), pick(len(MOTIONS), BYSTANDER_SHARES, (n, K - 1))], 1
+        ),
+        relation_BR=np.full((n, 2), -1),
+        ground_B=pick(len(GROUNDS)),
+        sky_B=pick(len(SKIES), (1.3, 1, 1, 0.8)),
+        camera_B=pick(len(CAMERAS), CAMERA_SHARES),
+        time_B=pick(len(TIMES)),
+        traffic_B=pick(len(TRAFFIC)),
+        roadside_B=pick(len(ROADSIDES)),
+        weather_B=pick(2, (0.7, 0.3)),
+        course_B=pick(len(COURSES), (1.2, 1, 1, 1)),
+        dice_BD=rng.random((n, layout.DICE)),
+        seed_B=rng.integers(0, 2**31, n),
+    )
+    # One two-object scene in seven is an orbit; an empty road has nobody to overtake.
+    orbit = (scenes.count_B == 2) & (rng.random(n) < 0.15)
+    scenes.motion_BK[orbit, 0] = ORBITS
+    layout.make_consistent(scenes, rng)
+    _settle_triples(scenes, rng, withheld)
+    layout.choose_relations(scenes, rng)
+    return scenes
+
+
+def _settle_triples(scenes: SceneBatch, rng, withheld: bool) -> None:
+    """Redraw colours until no triple is withheld, or until each first object is one."""
+    wanted = np.zeros(scenes.colour_BK.shape, bool)
+    if withheld:
+        wanted[:, 0] = True
+    for _ in range(1000):
+        wrong = WITHHELD[scenes.colour_BK, scenes.shape_BK, scenes.motion_BK] != wanted
+        # Neighbours of one colour and shape cannot be told apart in a caption.
+        for a, b in ((0, 1), (1, 2), (0, 2)):
+            same = (scenes.colour_BK[:, a] == scenes.colour_BK[:, b]) & (
+                scenes.shape_BK[:, a] == scenes.shape_BK[:, b]
+            )
+            wrong[:, b] |= same
+        if not wrong.any():
+            return
+        scenes.colour_BK[wrong] = rng.integers(0, len(COLOURS), int(wrong.sum()))
+        if withheld:  # a shape may have no withheld colour for this motion
+            scenes.shape_BK[wrong] = rng.integers(0, len(SHAPES), int(wrong.sum()))
+    raise AssertionError("no permitted colours were found in 1000 draws")
+
+
+def from_attributes(dicts: list[dict], rng: np.random.Generator) -> SceneBatch:
+    """Scenes that show the given attributes (the form of `describe`); whatever is left out is drawn.
+
+    Raises RequestError for a name that Toyland does not have.
+    """
+    scenes = sample_scenes(len(dicts), rng, family="objects")
+    names = {"ground": GROUNDS, "sky": SKIES, "camera": CAMERAS}
+    road = {"time": TIMES, "traffic": TRAFFIC, "roadside": ROADSIDES, "weather": WEATHERS, "course": COURSES}
+    per_object = {
+        "colour": COLOUR_NAMES,
+        "shape": SHAPES,
+        "material": MATERIALS,
+        "size": SIZES,
+        "motion": MOTIONS,
+    }
+    fixed = []
+    for i, given in enumerate(dicts):
+        driving = given.get("family", "objects") == "driving"
+        scenes.family_B[i] = int(driving)
+        for key, values in (road if driving else names).items():
+            if key in given:
+                getattr(scenes, f"{key}_B")[i] = _code(key, given[key], values)
+        if driving:
+            fixed.append({})
+            continue
+        if given.get("objects"):
+            scenes.count_B[i] = len(given["objects"])
+        for k, thing in enumerate(given.get("objects", ())):
+            scenes.motion_BK[i, k] = 0
+            for key, value in thing.items():
+                getattr(scenes, f"{key}_BK")[i, k] = _code(key, value, per_object[key])
+        fixed.append({0 if a == 0 else 1: RELATIONS.index(r) for a, r, _ in given.get("relations", ())})
+    layout.make_consistent(scenes, rng)
+    layout.choose_relations(scenes, rng, fixed)
+    return scenes
+
+
+def _code(key: str, value: str, values: tuple) -> int:
+    if value not in values:
+        raise RequestError(f"Toyland has no {key} {value!r}: it has {', '.join(values)}")
+    return values.index(value)
