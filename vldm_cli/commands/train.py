@@ -40,6 +40,10 @@ def train(
     compile: Annotated[
         bool, typer.Option("--compile", help="Compile the blocks: a wait first, then faster.")
     ] = False,
+    compile_render: Annotated[
+        bool | None,
+        typer.Option(help="Compile Toyland's renderer (by default on CUDA, where many frames are made)."),
+    ] = None,
     vae_roundtrip: Annotated[
         bool,
         typer.Option(help="Upscaler: more than half of its input has been through the pack's autoencoder."),
@@ -75,6 +79,7 @@ def train(
         device=device,
         dtype=dtype,
         compile=compile,
+        compile_render=compile_render,
         vae_roundtrip=vae_roundtrip,
         bank_frames=bank_frames,
         sample_minutes=sample_every,

@@ -15,17 +15,19 @@ from vldm_cli.errors import RequestError
 from vldm_cli.packs.pack import VideoNumbers
 
 # Toyland clips rendered at a time are bounded by this many frames.
-RENDER_FRAMES = 256
+RENDER_FRAMES = 1024
 
 
 @dataclass(frozen=True)
 class Clips:
     """Clips at the pack's size. video_BTCHW: uint8; captions: B strings; frame_step_B: int64, the distance between
-    neighbouring frames, in frames at the pack's rate."""
+    neighbouring frames, in frames at the pack's rate; late_B: bool, the caption is true of the clip only together
+    with what came before it (a ball that "falls" may lie still by now)."""
 
     video_BTCHW: Tensor
     captions: list[str]
     frame_step_B: Tensor
+    late_B: Tensor
 
 
 @dataclass(frozen=True)
@@ -60,11 +62,16 @@ class Source(Protocol):
         """n clips of square patches of `patch` low-resolution pixels, frames at the pack's rate."""
 
 
-def open_source(data: str, video: VideoNumbers, device: torch.device, patches: bool) -> Source:
-    """The source that `--data` names: "toyland" or a folder. `patches`: it is wanted for an upscaler, so a folder's
-    clips are read at their own size. Raises RequestError if the folder holds nothing to train on."""
+def open_source(
+    data: str, video: VideoNumbers, device: torch.device, patches: bool, compiled: bool
+) -> Source:
+    """The source that `--data` names: "toyland" or a folder.
+
+    `patches`: it is wanted for an upscaler, so a folder's clips are read at their own size. `compiled`: Toyland's
+    renderer is compiled. Raises RequestError if the folder holds nothing to train on.
+    """
     if data == "toyland":
-        return ToylandSource((video.height, video.width), video.fps, device)
+        return ToylandSource((video.height, video.width), video.fps, device, compiled)
     folder = Path(data).expanduser()
     if not folder.is_dir():
         raise RequestError(
@@ -76,17 +83,21 @@ def open_source(data: str, video: VideoNumbers, device: torch.device, patches: b
 
 
 class ToylandSource:
-    """Clips of the world that vldm renders itself; no two are the same."""
+    """Clips of the world that vldm renders itself; no two are the same. compiled: render by torch.compile."""
 
-    def __init__(self, size: tuple[int, int], fps: Fraction, device: torch.device):
+    def __init__(self, size: tuple[int, int], fps: Fraction, device: torch.device, compiled: bool = False):
+        from vldm_cli.toyland.cast import cast
+        from vldm_cli.toyland.render import compiled_core
+
         self.size, self.fps, self.device = size, fps, device
+        self.core = compiled_core() if compiled else cast
 
     def check(self, frames: int, frame_steps: dict[int, float]) -> None:
         """Toyland goes on for ever: every clip is long enough."""
 
     def clips(self, seed: int, n: int, frames: int, frame_steps: dict[int, float]) -> Clips:
         batch = self._toyland(seed, frames, frame_steps).batch(n)
-        return Clips(batch.video_BTCHW, batch.captions, batch.frame_step_B)
+        return Clips(batch.video_BTCHW, batch.captions, batch.frame_step_B, batch.late_B)
 
     def patches(self, seed: int, n: int, frames: int, patch: int, scale: int) -> Patches:
         return Patches(*self._toyland(seed, frames, {1: 1.0}).patch_pairs(n, (patch, patch), scale))
@@ -94,9 +105,13 @@ class ToylandSource:
     def _toyland(self, seed: int, frames: int, frame_steps: dict[int, float]):
         from vldm_cli.toyland.dataset import ToylandClips
 
-        total = sum(frame_steps.values())
-        frame_steps = {step: share / total for step, share in frame_steps.items()}
         return ToylandClips(
-            seed, frames, frame_steps, size=self.size, device=self.device, fps=float(self.fps),
+            seed,
+            frames,
+            frame_steps,
+            size=self.size,
+            device=self.device,
+            fps=float(self.fps),
             chunk=max(1, RENDER_FRAMES // frames),
-        )  # fmt: skip
+            core=self.core,
+        )

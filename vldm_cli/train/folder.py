@@ -80,7 +80,9 @@ class FolderSource:
             for row, (path, array) in zip(rows, self._draw(rng, len(rows), frames, step), strict=True):
                 video[row], captions[row] = array, caption_of(path)
         frame_step_B = torch.as_tensor(drawn, dtype=torch.int64, device=self.device)
-        return Clips(self._tensor(video), captions, frame_step_B)
+        return Clips(
+            self._tensor(video), captions, frame_step_B, torch.zeros_like(frame_step_B, dtype=torch.bool)
+        )
 
     def patches(self, seed: int, n: int, frames: int, patch: int, scale: int) -> Patches:
         """Patches at the files' own resolution; the low resolution is theirs, filtered and scaled down, with a little

@@ -21,8 +21,8 @@ def to_bytes(frames: Tensor) -> Tensor:
 def encode(vae, frames_u8: Tensor, dtype: torch.dtype) -> Tensor:
     """uint8 frames (…, 3, H, W) → latents' means (…, C, h, w) in float16, some frames at a time."""
     flat = frames_u8.flatten(0, -4)
-    parts = [vae.encode(to_model(x, dtype)).latent_dist.mean.half() for x in flat.split(ENCODE_FRAMES)]
-    latents = torch.cat(parts) * vae.config.scaling_factor
+    parts = [vae.encode(to_model(x, dtype)).latent_dist.mean for x in flat.split(ENCODE_FRAMES)]
+    latents = (torch.cat(parts) * vae.config.scaling_factor).half()
     return latents.unflatten(0, frames_u8.shape[:-3])
 
 

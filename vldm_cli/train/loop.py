@@ -26,6 +26,7 @@ from vldm_cli.train.weights import Weights
 
 LOG_STEPS = 20
 LAST_LR = 0.02
+WARMUP_STEPS, WARMUP_SHARE = 100, 0.05
 # So many steps in a row without a finite gradient will not mend themselves.
 NON_FINITE_LIMIT = 20
 FINISHED = "finished.json"
@@ -40,7 +41,6 @@ class Schedule:
     lr: float
     minutes: float | None = None
     steps: int | None = None
-    warmup: int = 100
     seed: int = 0
     sample_minutes: float = 2.0
     save_minutes: float = 2.0
@@ -50,10 +50,11 @@ class Schedule:
         return step / self.steps if self.minutes is None else elapsed / (60 * self.minutes)
 
     def rate(self, step: int, progress: float) -> float:
-        """Learning rate: linear warm-up over steps, then half a cosine over the run, down to 2 %."""
-        warmup = min(self.warmup, max(1, self.steps // 10)) if self.steps else self.warmup
+        """Learning rate: linear warm-up (over some steps, or a share of a short run), then half a cosine over the
+        run, down to 2 %."""
+        warmup = min(1.0, max((step + 1) / WARMUP_STEPS, progress / WARMUP_SHARE))
         cosine = 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
-        return self.lr * min(1.0, (step + 1) / warmup) * (LAST_LR + (1 - LAST_LR) * cosine)
+        return self.lr * warmup * (LAST_LR + (1 - LAST_LR) * cosine)
 
 
 class Trainer:

@@ -30,6 +30,7 @@ def start(
     device: str = "auto",
     dtype: str = "auto",
     compile: bool = False,
+    compile_render: bool | None = None,
     vae_roundtrip: bool = False,
     bank_frames: int | None = None,
     sample_minutes: float = 2.0,
@@ -65,11 +66,17 @@ def start(
     chosen = {"auto": torch.bfloat16 if where.type == "cuda" else torch.float32, **DTYPES}[dtype]
     setup = Setup(
         pack=pack,
-        source=open_source(data, pack.manifest.video, where, patches=part.startswith("upscaler")),
+        source=open_source(
+            data,
+            pack.manifest.video,
+            where,
+            patches=part.startswith("upscaler"),
+            compiled=where.type == "cuda" if compile_render is None else compile_render,
+        ),
         device=where,
         dtype=chosen,
         batch=batch,
-        bank=max(1, bank_frames // kind.frames) if bank_frames else max(batch, kind.bank_size // share**2),
+        bank_frames=bank_frames or kind.bank_frames // share**2,
         seed=seed,
         rank=processes.process_index,
         compile=compile,
@@ -87,7 +94,7 @@ def start(
         "part": part,
         "data": data,
         "batch": batch,
-        "bank": setup.bank,
+        "bank": setup.bank_frames,
         "seed": seed,
         "lr": schedule.lr,
     }

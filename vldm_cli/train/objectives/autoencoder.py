@@ -18,7 +18,7 @@ class Autoencoder(Objective):
     """Trains the pack's `vae`; the exported one has latents of zero mean and unit variance (folded, scaling 1)."""
 
     part = "autoencoder"
-    lr, batch, bank_size = 4e-4, 48, 16384
+    lr, batch, bank_frames = 4e-4, 48, 16_384
 
     def __init__(self, setup: Setup):
         super().__init__(setup)
@@ -51,7 +51,7 @@ class Autoencoder(Objective):
 
     @torch.no_grad()
     def sheet(self):
-        frames = self.held_out(min(HELD_OUT_FRAMES, self.setup.bank))["frames"]
+        frames = self.held_out(HELD_OUT_FRAMES)["frames"]
         x = to_model(frames, self.dtype)
         y = self.vae.decode(self.vae.encode(x).latent_dist.mean).sample
         rows = [

@@ -22,7 +22,7 @@ HELD_OUT = 2**31
 class Setup:
     """What a run is given: pack, data, where it computes and in which dtype, and its sizes.
 
-    batch: examples a step and process; bank: examples held ready. rank: which process this is.
+    batch: examples a step and process; bank_frames: frames held ready. rank: which process this is.
     """
 
     pack: Pack
@@ -30,7 +30,7 @@ class Setup:
     device: torch.device
     dtype: torch.dtype
     batch: int
-    bank: int
+    bank_frames: int
     seed: int = 0
     rank: int = 0
     compile: bool = False
@@ -41,7 +41,7 @@ class Objective:
     """One part's training. Subclasses set the class attributes and fill `trained` (exported, averaged), `helpers`
     (trained beside it, such as a discriminator) and `bank`.
 
-    frames: frames of an example. lr, batch, bank: defaults (`bank` in examples, on a GPU).
+    frames: frames of an example. lr, batch, bank_frames: defaults on a GPU.
     """
 
     part: str
@@ -49,7 +49,7 @@ class Objective:
     frame_steps: dict[int, float] = {1: 1.0}  # noqa: RUF012 (never changed)
     lr: float = 2e-4
     batch: int = 32
-    bank_size: int = 4096
+    bank_frames: int = 4096
 
     def __init__(self, setup: Setup):
         self.setup = setup
@@ -57,8 +57,9 @@ class Objective:
         self.trained: dict[str, nn.Module] = {}
         self.helpers: dict[str, nn.Module] = {}
         setup.source.check(self.frames, self.frame_steps)
-        chunk = max(1, min(setup.bank // 4, CHUNK_FRAMES // self.frames))
-        self.bank = Bank(self._chunk, max(1, setup.bank // chunk), setup.device)
+        examples = max(1, setup.bank_frames // self.frames)
+        chunk = max(1, min(examples // 4, CHUNK_FRAMES // self.frames))
+        self.bank = Bank(self._chunk, max(1, examples // chunk), setup.device)
         self.chunk_size = chunk
 
     def examples(self, seed: int, n: int) -> dict[str, Tensor]:

@@ -23,7 +23,7 @@ class Decoder(Objective):
 
     part = "decoder"
     frames = 8
-    lr, batch, bank_size = 3e-4, 12, 3072
+    lr, batch, bank_frames = 3e-4, 12, 24_576
 
     def __init__(self, setup: Setup):
         super().__init__(setup)

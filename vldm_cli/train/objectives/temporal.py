@@ -45,15 +45,17 @@ class TemporalLayers(Objective):
             "z": encode(self.vae, clips.video_BTCHW, self.dtype),
             "text": self.text.encode(clips.captions).half(),
             "frame_step": clips.frame_step_B,
+            "late": clips.late_B,
         }
 
-    def window(self, z_BTCHW: Tensor) -> tuple[Tensor, Context]:
-        """A window of the bank's clips to train on, with the context drawn for it."""
+    def window(self, z_BTCHW: Tensor, late_B: Tensor) -> tuple[Tensor, Context]:
+        """A window of the bank's clips to train on, with the context drawn for it. late_B: clips whose captions are
+        true only with what came before."""
         raise NotImplementedError
 
     def losses(self, progress: float) -> dict[str, Tensor]:
         batch, n = self.bank.draw(self.setup.batch), self.setup.batch
-        z, context = self.window(batch["z"].float())
+        z, context = self.window(batch["z"].float(), batch["late"])
         dropped = torch.rand(n, 1, 1, device=self.device) < CAPTION_DROPPED
         text = torch.where(dropped, self.no_text, batch["text"].to(self.dtype))
         noise, t = torch.randn_like(z), self.diffusion.times(n)
@@ -96,7 +98,7 @@ class Keyframes(TemporalLayers):
 
     part = "keyframes"
     frames = 8
-    batch, bank_size = 96, 24_000
+    batch, bank_frames = 96, 192_000
     # share of videos with S = 0 (plain generation), 1 (from an image) and 2 (prediction)
     given = (0.4, 0.2, 0.4)
     # share of steps on shorter windows, for short videos and the last window of long ones
@@ -108,14 +110,15 @@ class Keyframes(TemporalLayers):
         self.frames = setup.pack.manifest.video.window
         super().__init__(setup)
 
-    def window(self, z_BTCHW: Tensor) -> tuple[Tensor, Context]:
+    def window(self, z_BTCHW: Tensor, late_B: Tensor) -> tuple[Tensor, Context]:
         B, T = z_BTCHW.shape[:2]
         # drawn on the CPU: a shape must be known without waiting for the GPU
         if float(torch.rand(())) < self.shorter:
             T = int(torch.randint(1, T, ()))
             z_BTCHW = z_BTCHW[:, :T]
         S_B = torch.multinomial(torch.tensor(self.given, device=self.device), B, replacement=True)
-        S_B = S_B.clamp_max(T - 1)
+        # a late clip is the continuation of one
+        S_B = torch.where(late_B, len(self.given) - 1, S_B).clamp_max(T - 1)
         context = Context.leading(z_BTCHW, S_B)
         level_B = self._drawn(B, 0.0, 0.2, 0.5) * (S_B > 0)
         return z_BTCHW, context.noised(torch.randn_like(z_BTCHW), level_B)
@@ -137,7 +140,8 @@ class Interpolation(TemporalLayers):
 
     part = "interpolation"
     factor, intervals = 4, 4
-    batch, bank_size = 48, 12_000
+    frames = factor * intervals + 1
+    batch, bank_frames = 48, 204_000
     whole = 0.75  # share of steps on windows of all intervals; the others are shorter, for the ends of videos
 
     def __init__(self, setup: Setup):
@@ -146,7 +150,7 @@ class Interpolation(TemporalLayers):
         self.frames = self.factor * self.intervals + 1
         super().__init__(setup)
 
-    def window(self, z_BTCHW: Tensor) -> tuple[Tensor, Context]:
+    def window(self, z_BTCHW: Tensor, late_B: Tensor) -> tuple[Tensor, Context]:
         intervals = self.intervals
         if float(torch.rand(())) >= self.whole:
             intervals = int(torch.randint(1, intervals + 1, ()))

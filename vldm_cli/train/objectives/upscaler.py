@@ -16,7 +16,7 @@ from vldm_cli.train.frames import ENCODE_FRAMES, encode, psnr, to_bytes, to_mode
 from vldm_cli.train.objectives.base import Objective, Setup
 from vldm_cli.train.sheets import contact_sheet
 
-SCALE = 4
+SCALE, PATCH = 4, 48
 ROUNDTRIP_SHARE = 0.6
 # Sampling takes one or two trailing steps: half of the training is spent on the timesteps these start from.
 FEW_STEPS = (999, 499)
@@ -28,11 +28,13 @@ class UpscalerImage(Objective):
     """Trains the pack's `upscaler_pixel` on single patches; temporal layers are switched off."""
 
     part = "upscaler-image"
-    lr, batch, bank_size = 4e-4, 192, 40_000
-    patch = 32  # low-resolution pixels
+    lr, batch, bank_frames = 4e-4, 96, 20_000
 
     def __init__(self, setup: Setup):
         super().__init__(setup)
+        video = setup.pack.manifest.video
+        # low-resolution pixels; divisible by what the UNet's levels and an autoencoder need
+        self.patch = min(PATCH, video.height, video.width) // 8 * 8
         self.model = self.load(load_upscaler(setup.pack, "pixel"), train=False)
         self._choose_trained()
         self.trained = {"upscaler": self.model}
@@ -126,7 +128,7 @@ class Upscaler(UpscalerImage):
 
     part = "upscaler"
     frames = 8
-    lr, batch, bank_size = 4e-4, 32, 6_000
+    lr, batch, bank_frames = 4e-4, 20, 24_000
 
     def _choose_trained(self) -> None:
         for parameter in self.model.temporal_parameters():
