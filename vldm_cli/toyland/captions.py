@@ -43,7 +43,7 @@ def captions(scenes, rng: np.random.Generator) -> list[str]:
 @cache
 def vocabulary() -> list[str]:
     """Every word and punctuation mark a caption can hold, and common words that people type; sorted."""
-    phrases = [*w.OPENINGS, *w.ROADS, *w.DRIVE_VERBS, *w.EXTRA_WORDS, *CONNECTIVES]
+    phrases = [*w.OPENINGS, *w.ROADS, *w.DRIVE_VERBS, w.EXTRA_WORDS, *CONNECTIVES]
     for table in (
         w.COLOUR_WORDS, w.SHAPE_WORDS, w.MATERIAL_WORDS, w.SIZE_WORDS, w.RELATION_WORDS, w.GROUND_PLACES, w.SKY_PLACES,
         w.TIME_WORDS, w.TRAFFIC_ROADS, w.ROADSIDE_WORDS, w.WEATHER_WORDS, w.COURSE_WORDS,

@@ -76,7 +76,8 @@ def camera_distance(scenes, home, r_BK) -> np.ndarray:
     """(B,) far enough for everything to be in view."""
     present = np.arange(3) < scenes.count_B[:, None]
     high = (np.isin(scenes.motion_BK, lay.VERTICAL) & present).any(1)
-    base = 6.3 + 0.5 * scenes.dice_BD[:, lay.DISTANCE] + 0.7 * high
+    near = np.where(present, -home[..., 1], 0).max(1)  # what stands in front looks larger
+    base = 6.3 + 0.5 * scenes.dice_BD[:, lay.DISTANCE] + 0.7 * high + 0.45 * near
     need = np.where(present, (np.abs(home[..., 0]) + r_BK) / SAFE_X - home[..., 1], 0).max(1)
     orbit = scenes.motion_BK[:, 0] == M["orbits"]
     reach = orbit_radius(r_BK) + r_BK[:, 0]
@@ -151,7 +152,7 @@ def poses(scenes, times_BT: np.ndarray) -> Poses:
     roll = np.where(rolls, x / (radius * np.where(shape == S["cylinder"], CYLINDER_RADIUS, 1.0)), 0.0)
 
     place = np.broadcast_to(home[:, None], (*np.broadcast(t, r).shape, 2)).copy()
-    place[..., 0] = np.where(travels, np.where(alone, 0.0, 0.0) + x, place[..., 0])
+    place[..., 0] = np.where(travels, x, place[..., 0])
     # Object 0 around object 1.
     turn = np.where(dice[:, lay.SIDE] < 0.5, 1.0, -1.0)[:, None]
     phi = turn * 2 * np.pi * (t[..., 0] / (6.2 + 1.6 * period_die[..., 0]) + dice[:, None, lay.PHASE])
@@ -160,7 +161,6 @@ def poses(scenes, times_BT: np.ndarray) -> Poses:
     place[:, :, 0, 0] = np.where(orbits, place[:, :, 1, 0] + ring * np.cos(phi), place[:, :, 0, 0])
     place[:, :, 0, 1] = np.where(orbits, place[:, :, 1, 1] + ring * np.sin(phi), place[:, :, 0, 1])
 
-    height = _support(shape, roll) * radius * squash + lift
     # A cylinder stands unless it rolls; a ring always stands on its rim.
     low = np.where((shape == S["cylinder"]) & ~rolls, 1.0, _support(shape, roll))
     height = low * radius * squash + lift
@@ -210,7 +210,8 @@ def _camera(scenes, t, distance, home, r_BK, follow):
         present, np.arctan((np.abs(home[..., 0]) + r_BK) / (distance[:, None] + home[..., 1])), 0
     ).max(1)
     room = np.clip(np.arctan(0.96 * TAN_X) - content, np.deg2rad(5), np.deg2rad(15))[:, None]
-    room = np.where(travels, np.deg2rad(6), room)
+    orbits = scenes.motion_BK[:, :1] == M["orbits"]
+    room = np.where(travels | orbits, np.deg2rad(6), room)
     pan = (
         np.select(
             [camera == C["panning left"], camera == C["panning right"]], [1 - 2 * gone, 2 * gone - 1], 0.0

@@ -47,9 +47,9 @@ def render(
 ) -> Tensor:
     """Frames of B scenes at times_BT (seconds, tensor or array) as float (B,T,3,H,W) RGB in [0,1] on `device`.
 
-    `crop` = (y0_B, x0_B, h, w): only that window of each full-size frame, exactly as if cropped from it; y0, x0 are
-    ints or B ints in pixels. `supersample`: rays along each side of a pixel. Memory is bounded however many frames are asked for (beside
-    the result itself).
+    `crop` = (y0_B, x0_B, h, w): only that window of each full-size frame, exactly as if cropped from it; y0 and x0 are
+    ints or B ints, in pixels. `supersample`: rays along each side of a pixel. Beside the result itself memory is
+    bounded, however many frames are asked for.
     """
     times = np.asarray(times_BT.cpu() if isinstance(times_BT, Tensor) else times_BT, np.float64)
     if times.ndim != 2 or len(times) != len(scenes):
@@ -94,7 +94,7 @@ def _object_frames(scenes, times, device) -> dict[str, Tensor]:
 
 def _road_frames(scenes, times, device) -> dict[str, Tensor]:
     """Per-frame tensors (N = B·T rows) for `drive`; the three times of day are the first three skies."""
-    B, T = times.shape
+    T = times.shape[1]
     scenes = replace(scenes, sky_B=scenes.time_B)
     keep = ("sky_", "cloud_", "hill_", "disc_at")
     look = {key: np.repeat(value, T, 0) for key, value in looks(scenes).items() if key.startswith(keep)}

@@ -41,9 +41,6 @@ WITHHELD = np.array([[[is_withheld(c, s, m) for m in MOTIONS] for s in SHAPES] f
 MOTION_SHARES = np.array([2.0, 2.0, 1.6, 1.6, 1.2, 1.2, 1.6, 1.5, 1.4, 1.4, 0.0, 1.2, 1.2])
 BYSTANDER_SHARES = np.array([7.0, 0.8, 0, 0, 0, 0, 1.0, 0.6, 0.6, 0.8, 0, 0.5, 0.5])
 CAMERA_SHARES = np.array([4.0, 1.2, 1.0, 1.0, 0.9, 0.9, 0.9])
-ORBITS = MOTIONS.index("orbits")
-TRAVELS = tuple(MOTIONS.index(m) for m in ("rolls left", "rolls right", "slides left", "slides right"))
-RESIZES = tuple(MOTIONS.index(m) for m in ("grows", "shrinks"))
 
 
 @dataclass
@@ -160,9 +157,9 @@ def sample_scenes(
         dice_BD=rng.random((n, layout.DICE)),
         seed_B=rng.integers(0, 2**31, n),
     )
-    # One two-object scene in seven is an orbit; an empty road has nobody to overtake.
+    # One two-object scene in seven is an orbit.
     orbit = (scenes.count_B == 2) & (rng.random(n) < 0.15)
-    scenes.motion_BK[orbit, 0] = ORBITS
+    scenes.motion_BK[orbit, 0] = layout.ORBITS
     layout.make_consistent(scenes, rng)
     _settle_triples(scenes, rng, withheld)
     layout.choose_relations(scenes, rng)

@@ -93,8 +93,8 @@ def road_view(scenes, times_BT: np.ndarray) -> dict[str, np.ndarray]:
     heavy = (scenes.traffic_B == TRAFFIC.index("heavy"))[:, None, None]
     some = (scenes.traffic_B > 0)[:, None, None].astype(float)
     over = overtaking[:, None, None]
-    spacing = np.where(heavy, np.where(over, 13.0, 17.0), np.where(over, 27.0, 46.0))
-    closing = np.where(over, 3.3, 8.0 + 0 * speed[:, None, None])
+    spacing = np.where(heavy, np.where(over, 12.0, 17.0), np.where(over, 21.0, 42.0))
+    closing = np.where(over, 3.3, 8.0)
     travelled = closing * t[..., None] + spacing * 7 * dice[:, lay.PHASE, None, None]
     index = np.floor(travelled / spacing).astype(np.int64) + 1 + np.arange(STREAM)
     depth = (index + 0.3 * _hash(seed, index, 5)) * spacing - travelled

@@ -268,14 +268,13 @@ DRIVE_VERBS = (
 # Harmless words that people type and captions may not hold.
 EXTRA_WORDS = """
 a an and are as at be big bright camera car cars clear close closer cold colorful colourful cool cute day dark dawn
-down driver each every fast field floor for four from gently ground going high hot in into is it its large left light
-like long looking lot low many middle moon morning move moves moving near next night nice no not object objects of off on
-one only out outside over past people picture place playing quickly quiet quietly right round scene shadow shape sky slow slowly small
-smoothly snow soft some something still sun sunlight sunny sunrise that the their them then there they thing things
-this three through tiny to together toy toys tree trees truck two under up us vehicle very video view walking warm
-was water weather we while wide wind winter with world young bounce bouncing roll rolling slide sliding spin spinning
-summer fog mist street streets house houses cactus cacti desert forest town village tall short gets get bigger smaller
-ball balls cube cubes cylinder cylinders cone cones pyramid pyramids ring rings spheres boxes blocks hoops donuts
-grey gray cyan turquoise silver gold beige navy dark-blue dark-green light-blue wooden grassy sandy snowy rocky rock
-rocks stones tiles tile plank planks beach ocean sea lake river park garden room kitchen table
-""".split()
+down driver each every fast field floor for four from gently ground going high hot in into is it its large left
+light like long looking lot low many middle moon morning move moves moving near next night nice no not object objects
+of off on one only out outside over past people picture place playing quickly quiet quietly right round scene shadow
+shape sky slow slowly small smoothly snow soft some something still sun sunlight sunny sunrise that the their them
+then there they thing things this three through tiny to together toy toys tree trees truck two under up us vehicle
+very video view walking warm was water weather we while wide wind winter with world young bounced rolled spinning
+summer fog mist street streets house houses cactus cacti desert forest town village tall short gets get bigger
+smaller grey gray cyan turquoise silver gold beige navy wooden grassy sandy snowy rocky rock rocks stones tiles tile
+plank planks beach ocean sea lake river park garden room kitchen table
+"""
