@@ -64,6 +64,9 @@ def train(
         made = new_pack(pack, {"toyland": TOYLAND, "tiny": TINY}[sizes], seed=seed)
         print(f"made the pack {made.name} in {made.folder}; train its autoencoder first")
         return
+    from vldm_cli.commands.device import choose_device
+
+    device = choose_device(device)
     from vldm_cli.train.start import start
 
     start(

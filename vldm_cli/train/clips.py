@@ -86,11 +86,10 @@ class ToylandSource:
     """Clips of the world that vldm renders itself; no two are the same. compiled: render by torch.compile."""
 
     def __init__(self, size: tuple[int, int], fps: Fraction, device: torch.device, compiled: bool = False):
-        from vldm_cli.toyland.cast import cast
-        from vldm_cli.toyland.render import compiled_core
+        from vldm_cli.toyland.render import EAGER, compiled_core
 
         self.size, self.fps, self.device = size, fps, device
-        self.core = compiled_core() if compiled else cast
+        self.core = compiled_core() if compiled else EAGER
 
     def check(self, frames: int, frame_steps: dict[int, float]) -> None:
         """Toyland goes on for ever: every clip is long enough."""

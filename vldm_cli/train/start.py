@@ -27,7 +27,7 @@ def start(
     lr: float | None = None,
     seed: int = 0,
     run: Path | None = None,
-    device: str = "auto",
+    device: str = "cpu",
     dtype: str = "auto",
     compile: bool = False,
     compile_render: bool | None = None,
@@ -53,7 +53,7 @@ def start(
             raise RequestError(f"{name} must be more than 0, not {number}")
     # No checksums: another process may be training another part of the same pack at this moment.
     pack = Pack.open(pack_name, check=False)
-    where = _device(device)
+    where = torch.device(device)
     processes = PartialState(cpu=where.type == "cpu")
     if processes.num_processes > 1:
         where = processes.device
@@ -102,14 +102,3 @@ def start(
     folder = run or pack.folder.parent / f"{pack.folder.name}-{part}"
     Trainer(kind(setup), schedule, folder, identity).run()
     return folder
-
-
-def _device(name: str) -> torch.device:
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise RequestError(f"--device {name:.40}: there is no such device here; see `vldm doctor`") from error
-    return device
