@@ -1,0 +1,157 @@
+"""What a command tells the person: progress and remarks on stderr, results on stdout."""
+
+import json
+import os
+import sys
+import time
+import warnings
+
+NAMES = {
+    "keyframes": "keyframes",
+    "interpolate4": "interpolate ×4",
+    "interpolate1": "interpolate ×16",
+    "decode": "decode",
+    "upscale": "upscale ×4",
+    "write": "write",
+    "join": "join",
+}
+
+
+def quiet_libraries() -> None:
+    """Before torch and its family are imported: their remarks are not for the person at the command line."""
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    os.environ.setdefault("DIFFUSERS_VERBOSITY", "error")
+    warnings.filterwarnings("ignore")
+
+
+class Console:
+    """stdout and stderr as the options want them: `quiet` (errors only), `verbose`, `as_json` (one object)."""
+
+    def __init__(self, quiet: bool = False, verbose: bool = False, as_json: bool = False):
+        self.quiet, self.verbose, self.as_json = quiet, verbose, as_json
+        if not verbose:
+            quiet_libraries()
+
+    def note(self, text: str) -> None:
+        """A remark on stderr."""
+        if not self.quiet:
+            print(text, file=sys.stderr)
+
+    def detail(self, text: str) -> None:
+        """A remark for those who asked for many."""
+        if self.verbose:
+            print(text, file=sys.stderr)
+
+    def warn(self, text: str) -> None:
+        self.note(f"warning: {text}")
+
+    def result(self, table: dict, text: str) -> None:
+        """What came out, on stdout: the JSON object if that was asked for, otherwise the text (unless quiet)."""
+        if self.as_json:
+            print(json.dumps(table, ensure_ascii=False))
+        elif not self.quiet:
+            print(text)
+
+    def progress(self):
+        """A context manager that is the progress of one video: drawn on a terminal, a few lines elsewhere."""
+        if self.quiet:
+            return SilentProgress()
+        return DrawnProgress() if sys.stderr.isatty() else PrintedProgress()
+
+
+class SilentProgress:
+    """Counts finished frames and says nothing."""
+
+    def __init__(self) -> None:
+        self.frames = 0
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def start(self, stage: str, total: int) -> None:
+        pass
+
+    def advance(self, stage: str, n: int = 1) -> None:
+        pass
+
+    def finished(self, segment_frames: int) -> None:
+        self.frames += segment_frames
+
+
+class DrawnProgress(SilentProgress):
+    """One line a stage, with a bar and the time it still needs, on the terminal's stderr."""
+
+    def __init__(self) -> None:
+        from rich import progress
+        from rich.console import Console as RichConsole
+
+        super().__init__()
+        self._tasks: dict[str, int] = {}
+        self._bars = progress.Progress(
+            progress.TextColumn("{task.description:<16}"),
+            progress.BarColumn(),
+            progress.MofNCompleteColumn(),
+            progress.TimeRemainingColumn(elapsed_when_finished=True),
+            console=RichConsole(stderr=True),
+        )
+
+    def __enter__(self):
+        self._bars.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bars.stop()
+
+    def start(self, stage: str, total: int) -> None:
+        # The clock of a line runs from its first step: stages wait for each other.
+        self._tasks[stage] = self._bars.add_task(NAMES.get(stage, stage), total=total, start=False)
+
+    def advance(self, stage: str, n: int = 1) -> None:
+        task = self._tasks[stage]
+        self._bars.start_task(task)
+        self._bars.advance(task, n)
+
+
+class PrintedProgress(SilentProgress):
+    """Where stderr is a file or a pipe: a line for each tenth of the video that is on disk, with the time left."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._total, self._tenth, self._began = 0, 0, time.monotonic()
+
+    def start(self, stage: str, total: int) -> None:
+        if stage == "write":
+            self._total = total
+
+    def finished(self, segment_frames: int) -> None:
+        super().finished(segment_frames)
+        tenth = 10 * self.frames // max(1, self._total)
+        if tenth > self._tenth:
+            self._tenth = tenth
+            spent = time.monotonic() - self._began
+            left = spent * (self._total - self.frames) / self.frames
+            print(
+                f"{self.frames} of {self._total} frames on disk, {clock(spent)} so far, about {clock(left)} left",
+                file=sys.stderr,
+            )
+
+
+def clock(seconds: float) -> str:
+    """75 → "1:15"."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
+def size(count: float | None) -> str:
+    """Bytes in words: "1.5 GiB"."""
+    if count is None:
+        return "unknown"
+    for unit in ("B", "KiB", "MiB"):
+        if count < 1024:
+            return f"{count:.0f} {unit}"
+        count /= 1024
+    return f"{count:.1f} GiB"

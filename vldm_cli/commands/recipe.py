@@ -1,0 +1,32 @@
+"""The command that makes a video again, from what is stored in it."""
+
+import shlex
+
+from vldm_cli.packs.pack import Defaults
+
+
+def recipe(metadata: dict, out: str, defaults: Defaults | None = None) -> str:
+    """`vldm generate …` with the settings of `metadata`; what is the pack's default is left out if those are given."""
+    settings, known = metadata["settings"], defaults
+    words = ["vldm", "generate", settings["prompt"], "--frames", settings["frames"]]
+    words += ["--seed", metadata["seed"], "--pack", metadata["pack"]["name"]]
+    words += ["--size", f"{settings['width']}x{settings['height']}", "--fps", settings["fps"]]
+    words += ["--dtype", settings["dtype"]]
+    if settings["negative"]:
+        words += ["--negative", settings["negative"]]
+    if settings["interpolation"] != 16:
+        words += ["--interpolation", settings["interpolation"]]
+    if not settings["upscale"]:
+        words += ["--no-upscale"]
+    if settings["crf"] != 16:
+        words += ["--crf", settings["crf"]]
+    for option, key, default in (
+        ("--steps", "keyframe_steps", known and known.keyframe_steps),
+        ("--guidance", "guidance", known and known.guidance),
+        ("--context-guidance", "context_guidance", known and known.context_guidance),
+    ):
+        if settings[key] != default:
+            words += [option, settings[key]]
+    if settings["image_sha256"]:
+        words += ["--image", "FIRST-FRAME"]
+    return shlex.join([*map(str, words), "-o", out])

@@ -1,0 +1,44 @@
+"""What is to be said of a prompt before a video is made of it. Light: no torch."""
+
+from vldm_cli.errors import RequestError
+from vldm_cli.packs.pack import Pack
+from vldm_cli.packs.words import Words
+
+
+def check_prompt(pack: Pack, prompt: str, negative: str = "") -> str | None:
+    """The one warning that names the words which the pack has never seen, or None.
+
+    Raises RequestError when there is nothing in the prompt or more than the pack reads.
+    """
+    if not prompt.strip():
+        raise RequestError("the prompt is empty; say what the video shall show")
+    words = Words(pack.path("tokenizer"))
+    for name, text in (("prompt", prompt), ("--negative text", negative)):
+        count = words.count(text)
+        if count > words.max_words:
+            raise RequestError(
+                f"the {name} has {count} words, and pack {pack.name} reads at most {words.max_words}; say it shorter"
+            )
+    unknown = words.unknown(prompt)
+    if not unknown:
+        return None
+    return f"pack {pack.name} has never seen: {', '.join(unknown)}{_knows(pack)}"
+
+
+def _knows(pack: Pack) -> str:
+    if pack.name != "toyland":
+        return ""
+    from vldm_cli.toyland import world
+
+    known = {
+        "colours": world.COLOURS,
+        "shapes": world.SHAPES,
+        "materials": world.MATERIALS,
+        "sizes": world.SIZES,
+        "grounds": world.GROUNDS,
+        "skies": world.SKIES,
+        "motions": world.MOTIONS,
+        "cameras": world.CAMERAS,
+        "roads by": (*world.TIMES, *world.TRAFFIC, *world.ROADSIDES, *world.WEATHERS),
+    }
+    return "; Toyland knows " + "; ".join(f"{kind} {', '.join(names)}" for kind, names in known.items())
