@@ -23,6 +23,7 @@ def test_has_names_what_is_there(tiny_pack):
     assert {part for part in PARTS if tiny_pack.has(part)} == set(PARTS) - {
         "upscaler_latent",
         "upscaler_latent_temporal",
+        "probe",
     }
 
 

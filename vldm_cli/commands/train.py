@@ -16,6 +16,7 @@ class Part(StrEnum):
     decoder = "decoder"
     upscaler_image = "upscaler-image"
     upscaler = "upscaler"
+    probe = "probe"
 
 
 class SizesName(StrEnum):

@@ -29,6 +29,7 @@ PARTS = {
     "upscaler_pixel_temporal": "upscaler_pixel/temporal.safetensors",
     "upscaler_latent": "upscaler_latent/unet/diffusion_pytorch_model.safetensors",
     "upscaler_latent_temporal": "upscaler_latent/temporal.safetensors",
+    "probe": "probe/diffusion_pytorch_model.safetensors",  # no model of videos: what measures them
 }
 
 # The parts that are temporal layers alone; the others are whole image models.

@@ -19,6 +19,7 @@ CONTENT = (
     "temporal",
     "upscaler_pixel",
     "upscaler_latent",
+    "probe",
 )
 
 

@@ -1,0 +1,91 @@
+"""The attributes of Toyland as numbers: what the probe is taught, and what it answers with.
+
+Objects are asked for by colour, so an answer never depends on an order of objects: row k of every object array is
+"the object of colour k". Where a scene has two objects of one colour the question has no single answer, and only the
+colour's presence is taught.
+"""
+
+import torch
+from torch import Tensor
+
+from vldm_cli.toyland.world import (
+    CAMERAS,
+    COLOURS,
+    COURSES,
+    FAMILIES,
+    GROUNDS,
+    MATERIALS,
+    MOTIONS,
+    ROADSIDES,
+    SHAPES,
+    SIZES,
+    SKIES,
+    TIMES,
+    TRAFFIC,
+    WEATHERS,
+)
+
+COLOUR_NAMES = tuple(COLOURS)
+SCENE = {
+    "family": FAMILIES,
+    "ground": GROUNDS,
+    "sky": SKIES,
+    "camera": CAMERAS,
+    "time": TIMES,
+    "traffic": TRAFFIC,
+    "roadside": ROADSIDES,
+    "weather": WEATHERS,
+    "course": COURSES,
+}
+OBJECT = {"shape": SHAPES, "material": MATERIALS, "size": SIZES, "motion": MOTIONS}
+# What a mirrored clip shows.
+MIRRORED = {"left": "right", "right": "left"}
+
+
+def encode(attributes: list[dict]) -> tuple[Tensor, Tensor]:
+    """Dictionaries of `SceneBatch.describe` → (scene (B, 9), objects (B, 10, 5)), int8.
+
+    scene: one code for each entry of SCENE, −1 where the family has no such attribute. objects: for each colour its
+    presence (0/1) and the codes of OBJECT, −1 where there is no (one) such object.
+    """
+    scene = torch.full((len(attributes), len(SCENE)), -1, dtype=torch.int8)
+    objects = torch.full((len(attributes), len(COLOUR_NAMES), 1 + len(OBJECT)), -1, dtype=torch.int8)
+    objects[:, :, 0] = 0
+    for row, codes, given in zip(scene, objects, attributes, strict=True):
+        for column, (name, values) in enumerate(SCENE.items()):
+            if name in given:
+                row[column] = values.index(given[name])
+        things = given.get("objects", [])
+        colours = [thing["colour"] for thing in things]
+        for thing in things:
+            k = COLOUR_NAMES.index(thing["colour"])
+            codes[k, 0] = 1
+            if colours.count(thing["colour"]) == 1:
+                codes[k, 1:] = torch.tensor([OBJECT[name].index(thing[name]) for name in OBJECT])
+    return scene, objects
+
+
+def _mirror_table(values: tuple[str, ...]) -> list[int]:
+    def mirrored(value: str) -> str:
+        return " ".join(MIRRORED.get(word, word) for word in value.split())
+
+    return [values.index(mirrored(value)) for value in values]
+
+
+MIRROR_SCENE = {name: _mirror_table(values) for name, values in SCENE.items()}
+MIRROR_OBJECT = {name: _mirror_table(values) for name, values in OBJECT.items()}
+
+
+def mirror(scene: Tensor, objects: Tensor) -> tuple[Tensor, Tensor]:
+    """The codes of the mirrored clips: left and right change places."""
+    scene, objects = scene.clone(), objects.clone()
+    for column, table in enumerate(MIRROR_SCENE.values()):
+        scene[:, column] = _looked_up(scene[:, column], table)
+    for column, table in enumerate(MIRROR_OBJECT.values(), 1):
+        objects[:, :, column] = _looked_up(objects[:, :, column], table)
+    return scene, objects
+
+
+def _looked_up(codes: Tensor, table: list[int]) -> Tensor:
+    # the last entry of the table answers −1
+    return torch.tensor([*table, -1], dtype=codes.dtype, device=codes.device)[codes.long()]
