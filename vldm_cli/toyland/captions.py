@@ -105,7 +105,7 @@ def _objects(attributes: dict, rng) -> str:
     names = [_thing(thing, rng) for thing in things]
     fragment = rng.random() < 0.25  # "a video of a red ball bouncing"
     clauses = _clauses(things, names, attributes["relations"], rng, form=1 if fragment else 0)
-    scene = clauses[0] if len(clauses) == 1 else _join(clauses, rng)
+    scene = _join(clauses, rng, all(thing["motion"] != "stands still" for thing in things))
     if fragment and rng.random() < 0.7:
         scene = f"{_pick(rng, w.OPENINGS)} {scene}"
     places = []
@@ -134,9 +134,11 @@ def _objects(attributes: dict, rng) -> str:
     return _finish(text, rng)
 
 
-def _join(clauses: list[str], rng) -> str:
+def _join(clauses: list[str], rng, all_move: bool) -> str:
+    if len(clauses) == 1:
+        return clauses[0]
     last = ", and " if rng.random() < 0.2 else " and "
-    return ", ".join(clauses[:-1]) + (last if rng.random() < 0.8 else " while ") + clauses[-1]
+    return ", ".join(clauses[:-1]) + (" while " if all_move and rng.random() < 0.3 else last) + clauses[-1]
 
 
 def _clauses(things, names, relations, rng, form: int) -> list[str]:

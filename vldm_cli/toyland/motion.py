@@ -144,12 +144,16 @@ def poses(scenes, times_BT: np.ndarray) -> Poses:
     zooming = np.isin(scenes.camera_B, [C["zooming in"], C["zooming out"]])[:, None, None]
     depth = distance[:, None, None] + home[:, None, :, 1]
     reach = np.clip(np.where(panning, 0.68, np.where(zooming, 0.8, 0.9)) * TAN_X * depth - r - 0.15, 0.6, 2.6)
-    along = _ease(t / (4.6 + 1.2 * dice[:, None, lay.TRAVEL, None]))
+    rim = radius * np.where(shape == S["cylinder"], CYLINDER_RADIUS, 1.0)
+    pace = 4.6 + 1.2 * dice[:, None, lay.TRAVEL, None]
+    # A small thing rolls across more slowly, so that it never turns by more than about 70° between keyframes.
+    pace = np.where(rolls & ~alone, np.maximum(pace, 1.5 * 1.9 * reach / (1.75 * rim)), pace)
+    along = _ease(t / pace)
     in_frame = sign * reach * np.where(rolls & alone, 1.5 * along - 1, 1.9 * along - 1)
     endless = sign * (0.78 + 0.12 * height_die) * t
     x = np.where(rolls & alone, endless, in_frame)
     follow = np.where(rolls & alone, endless - in_frame, 0.0)[..., 0]  # (B,T)
-    roll = np.where(rolls, x / (radius * np.where(shape == S["cylinder"], CYLINDER_RADIUS, 1.0)), 0.0)
+    roll = np.where(rolls, x / rim, 0.0)
 
     place = np.broadcast_to(home[:, None], (*np.broadcast(t, r).shape, 2)).copy()
     place[..., 0] = np.where(travels, x, place[..., 0])

@@ -111,7 +111,7 @@ def road_view(scenes, times_BT: np.ndarray) -> dict[str, np.ndarray]:
     # Our own lane: one car ahead, two in heavy traffic; none when overtaking.
     ahead = np.arange(AHEAD)
     lead = (
-        np.where(heavy, 9.5, 15.0)
+        np.where(heavy, 8.5, 11.5)
         + 15 * ahead
         + 1.2 * np.sin(2 * np.pi * t[..., None] / (9 + 2 * ahead) + 6 * dice[:, lay.SIDE, None, None])
     )
