@@ -57,8 +57,8 @@ def numbered(out: Path, variations: int) -> list[Path]:
     return [out.with_name(f"{out.stem}-{number}{out.suffix}") for number in range(1, variations + 1)]
 
 
-def check_out(out: Path, fps: Fraction, force: bool) -> None:
-    """That the file (or folder of frames) can be written and nothing is lost by it."""
+def check_name(out: Path, fps: Fraction) -> None:
+    """That the name is one of a kind of file that vldm writes, and one that a file can have."""
     kind = open_container(out)
     if len(os.fsencode(out.name)) > _LONGEST_NAME:
         raise RequestError(f"the name {out.name[:40]}… is too long for a file; give a shorter --out")
@@ -66,12 +66,17 @@ def check_out(out: Path, fps: Fraction, force: bool) -> None:
         raise RequestError(
             f"a GIF shows at most {_GIF_FPS} frames a second, not {fps}; lower --fps or use .mp4"
         )
+
+
+def check_out(out: Path, force: bool) -> None:
+    """That the file (or folder of frames) can be written and nothing is lost by it."""
     check_folder(out, "--out")
     if out.exists() and not force:
         raise RequestError(f"{out} exists; name another --out or add --force to replace it")
-    if kind != "png" and out.is_dir():
+    is_folder = open_container(out) == "png"
+    if not is_folder and out.is_dir():
         raise RequestError(f"{out} is a folder; name another --out")
-    if kind == "png" and out.is_file():
+    if is_folder and out.is_file():
         raise RequestError(f"{out} is a file, and a name without suffix is a folder; name another --out")
 
 

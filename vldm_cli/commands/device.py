@@ -63,12 +63,11 @@ def explain_dtype(device: str) -> tuple[str, str]:
     return "float32", "the CPU has no bfloat16 instructions, with which alone it would be faster"
 
 
-def cpu_bf16() -> list[str]:
+def cpu_bf16(cpuinfo: Path = Path("/proc/cpuinfo")) -> list[str]:
     """The bfloat16 instruction sets of this CPU; empty where there is none or the system does not tell.
 
     Not torch's own test for oneDNN: that one is content with AVX-512, on which bfloat16 is emulated and slower.
     """
-    cpuinfo = Path("/proc/cpuinfo")
     if not cpuinfo.exists():
         return []
     found = re.search(r"^(?:flags|Features)\s*:(.*)$", cpuinfo.read_text(errors="replace"), re.MULTILINE)

@@ -94,9 +94,11 @@ def generate(
     warning = check_prompt(opened, prompt, negative)
     settings = resolve(request, opened.manifest)
     outs = checks.numbered(request.out, variations)
+    for path in outs:
+        checks.check_name(path, settings.fps)
     done = {path for path in outs if resume and _delivered(path, variations > 1)}
     for path in outs:
-        checks.check_out(path, settings.fps, force or path in done)
+        checks.check_out(path, force or path in done)
     checks.check_preview(preview)
     if image is not None:
         from vldm_cli.video.read import read_image
@@ -238,6 +240,7 @@ def _same(before: dict, request, pack) -> bool:
 
 def as_table(result) -> dict:
     """The JSON object of CLI.md for one finished video."""
+    first = result.first_segment_seconds
     return {
         "out": str(result.out),
         "frames": result.frames,
@@ -246,7 +249,7 @@ def as_table(result) -> dict:
         "height": result.height,
         "seconds": {
             "wall": result.total_seconds,
-            "first_segment": result.first_segment_seconds,
+            "first_segment": None if first is None else round(first, 3),
             "stages": result.seconds,
         },
         "seed": result.seed,

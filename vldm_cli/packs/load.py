@@ -10,7 +10,8 @@ from contextlib import contextmanager
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from safetensors import SafetensorError
-from transformers import CLIPTextModel
+from safetensors.torch import load_file
+from transformers import CLIPTextConfig, CLIPTextModel
 
 from vldm_cli.align.decoder import VideoDecoder
 from vldm_cli.align.unet import VideoUNet
@@ -50,9 +51,12 @@ def load_vae(pack: Pack, device="cpu", dtype=torch.float32) -> AutoencoderKL:
 def load_text(pack: Pack, device="cpu", dtype=torch.float32) -> TextEncoder:
     """Tokenizer and text encoder."""
     with _blame(pack, "text"):
-        model = CLIPTextModel.from_pretrained(
-            pack.path("text_encoder"), dtype=torch.float32, local_files_only=True
+        model = CLIPTextModel(
+            CLIPTextConfig.from_pretrained(pack.path("text_encoder"), local_files_only=True)
         )
+        model.load_state_dict(
+            load_file(pack.path(PARTS["text"]))
+        )  # transformers' own way draws a progress bar
     return TextEncoder(Words(pack.path("tokenizer")), model.eval().requires_grad_(False).to(device, dtype))
 
 

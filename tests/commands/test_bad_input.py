@@ -1,0 +1,107 @@
+"""What cannot be served: exit code 2, one sentence on stderr that names what and the remedy, nothing written."""
+
+import pytest
+
+from vldm_cli.packs.pack import PARTS
+
+PROMPT = "a red ball"
+CASES = {
+    "empty prompt": ([""], "prompt is empty"),
+    "blank prompt": (["  \n "], "prompt is empty"),
+    "prompt of 10000 words": (["ball " * 10_000], "10000 words"),
+    "negative of 10000 words": ([PROMPT, "--negative", "ball " * 10_000], "10000 words"),
+    "no frames": ([PROMPT, "--frames", "0"], "--frames 0"),
+    "negative frames": ([PROMPT, "--frames", "-3"], "--frames -3"),
+    "too many frames": ([PROMPT, "--frames", "10001"], "--frames 10001"),
+    "crf": ([PROMPT, "--crf", "52"], "--crf 52"),
+    "crf below": ([PROMPT, "--crf", "-1"], "--crf -1"),
+    "fps 0": ([PROMPT, "--fps", "0"], "--fps 0"),
+    "fps text": ([PROMPT, "--fps", "fast"], "--fps fast"),
+    "fps by zero": ([PROMPT, "--fps", "24/0"], "--fps 24/0"),
+    "fps no file can hold": ([PROMPT, "--fps", "3.14159265358979"], "--fps 3.14159"),
+    "fps beyond gif": ([PROMPT, "--fps", "60", "-o", "a.gif"], "GIF"),
+    "steps": ([PROMPT, "--steps", "0"], "--steps 0"),
+    "seed": ([PROMPT, "--seed", "-1"], "--seed -1"),
+    "interpolation": ([PROMPT, "--interpolation", "3"], "--interpolation 3"),
+    "variations": ([PROMPT, "--variations", "0"], "--variations 0"),
+    "size not divisible": ([PROMPT, "--size", "50x32"], "nearest is 48x32"),
+    "size text": ([PROMPT, "--size", "large"], "--size large"),
+    "size zero": ([PROMPT, "--size", "0x0"], "nearest is 8x8"),
+    "suffix": ([PROMPT, "-o", "a.avi"], "use .mp4"),
+    "folder gone": ([PROMPT, "-o", "gone/a.mp4"], "no folder gone"),
+    "unwritable": ([PROMPT, "-o", "/proc/a.mp4"], "cannot write into /proc"),
+    "name too long": ([PROMPT, "-o", "a" * 300 + ".mp4"], "too long"),
+    "preview suffix": ([PROMPT, "--preview", "a.jpg"], "--preview a.jpg"),
+    "preview folder": ([PROMPT, "--preview", "gone/a.png"], "no folder gone"),
+    "no image": ([PROMPT, "--image", "gone.png"], "no image gone.png"),
+    "device name": ([PROMPT, "--device", "tpu"], "--device tpu"),
+    "dtype name": ([PROMPT, "--dtype", "int8"], "--dtype int8"),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("dry", [[], ["--dry-run"]], ids=["run", "dry"])
+def test_refused(vldm, here, tiny_pack, case, dry):
+    arguments, words = CASES[case]
+    code, out, err = vldm("generate", "--pack", tiny_pack.folder, "--device", "cpu", *arguments, *dry)
+    assert (code, out) == (2, "")
+    assert err.count("\n") == 1 and words in err and len(err) < 400
+    assert here() == []
+
+
+@pytest.mark.parametrize("option", ["cuda", "cuda:1", "mps"])
+def test_a_gpu_that_is_not_there(vldm, here, tiny_pack, monkeypatch, option):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    monkeypatch.setattr("torch.backends.mps.is_available", lambda: False)
+    code, _, err = vldm("generate", PROMPT, "--pack", tiny_pack.folder, "--device", option)
+    assert code == 2 and err.count("\n") == 1 and f"--device {option}" in err and "--device cpu" in err
+    assert here() == []
+
+
+def test_an_image_that_is_none(vldm, here, base, tmp_path):
+    (tmp_path / "a.png").write_text("no image")
+    before = here()
+    code, _, err = vldm("generate", PROMPT, *base, "--image", "a.png")
+    assert code == 2 and err.count("\n") == 1 and "a.png is no readable image" in err
+    assert here() == before
+
+
+def test_an_existing_file_is_kept(vldm, here, base, tmp_path):
+    (tmp_path / "a.mp4").write_text("precious")
+    (tmp_path / "frames").mkdir()
+    (tmp_path / "frames" / "notes.txt").write_text("precious")
+    (tmp_path / "file").write_text("precious")
+    before = here()
+    for out, force in (("a.mp4", []), ("frames", []), ("frames", ["--force"]), ("file", ["--force"])):
+        code, _, err = vldm("generate", PROMPT, *base, "-o", out, *force)
+        assert code == 2 and err.count("\n") == 1 and out in err
+    assert here() == before and (tmp_path / "a.mp4").read_text() == "precious"
+
+
+def test_unknown_pack(vldm, here):
+    code, _, err = vldm("generate", PROMPT, "--pack", "nonesuch")
+    assert code == 2 and err.count("\n") == 1 and "no pack nonesuch" in err
+    assert here() == []
+
+
+@pytest.mark.parametrize("harm", ["missing", "truncated", "damaged"])
+@pytest.mark.parametrize("part", ["unet", "decoder"])
+def test_a_pack_with_a_bad_file(vldm, here, pack_copy, harm, part):
+    path = pack_copy / PARTS[part]
+    data = path.read_bytes()
+    path.unlink()
+    if harm == "truncated":
+        path.write_bytes(data[:-10])
+    elif harm == "damaged":
+        path.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
+    code, _, err = vldm("generate", PROMPT, "--pack", pack_copy)
+    assert code == 2 and err.count("\n") == 1
+    assert PARTS[part] in err and harm in err and "vldm packs check" in err
+    assert here() == []
+    code, out, err = vldm("packs", "check", pack_copy)
+    assert code == 2 and PARTS[part] in out and err.count("\n") == 1
+
+
+def test_a_traceback_only_with_v(vldm):
+    assert "Traceback" not in vldm("generate", PROMPT, "--pack", "nonesuch")[2]
+    assert "Traceback" in vldm("generate", PROMPT, "--pack", "nonesuch", "-v")[2]

@@ -1,0 +1,69 @@
+import json
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = ("torch", "diffusers", "transformers", "numpy", "PIL", "accelerate", "imageio_ffmpeg")
+COMMANDS = [
+    [],
+    ["generate"],
+    ["train"],
+    ["info"],
+    ["doctor"],
+    ["packs"],
+    ["packs", "list"],
+    ["packs", "show"],
+    ["packs", "check"],
+    ["measure"],
+    ["measure", "speed"],
+]
+
+
+def test_help_of_every_command_imports_nothing_heavy():
+    script = (
+        "import sys, json\n"
+        "from vldm_cli.commands.app import app\n"
+        "from vldm_cli.commands.failures import run\n"
+        f"codes = [run(app, [*words, '--help']) for words in {COMMANDS!r}]\n"
+        f"heavy = [name for name in {HEAVY!r} if name in sys.modules]\n"
+        "print(json.dumps([codes, heavy]), file=sys.stderr)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert json.loads(done.stderr) == [[0] * len(COMMANDS), []]
+
+
+def test_help_names_only_commands_that_there_are(vldm):
+    code, out, _ = vldm("--help")
+    assert code == 0
+    assert all(name in out for name in ("generate", "packs", "train", "measure", "info", "doctor"))
+    assert not any(name in out for name in ("extend", "upscale", "pull"))
+    assert vldm() == (0, out, "")
+
+
+def test_version(vldm):
+    from vldm_cli import __version__
+
+    assert vldm("--version") == (0, f"vldm {__version__}\n", "")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["nonesuch"],
+        ["generate"],
+        ["generate", "a", "--nonesuch"],
+        ["generate", "a", "--frames", "x"],
+        ["packs"],
+    ],
+)
+def test_usage_errors_are_one_line_and_exit_2(vldm, arguments):
+    code, out, err = vldm(*arguments)
+    assert code == 2 and out == "" and err.count("\n") == 1 and "--help" in err
+
+
+def test_the_program_exits_with_the_code():
+    done = subprocess.run(
+        [sys.executable, "-m", "vldm_cli", "packs", "show", "nonesuch"], capture_output=True
+    )
+    assert done.returncode == 2 and done.stderr.startswith(b"vldm: there is no pack nonesuch")

@@ -1,0 +1,88 @@
+"""info, packs, doctor, measure speed."""
+
+import json
+
+import pytest
+
+from vldm_cli.packs import pack as packs
+
+
+@pytest.fixture
+def installed(tiny_pack, monkeypatch):
+    """The tiny pack as if it came with vldm."""
+    monkeypatch.setattr(packs, "embedded", lambda: {"tiny": tiny_pack.folder})
+
+
+def test_packs_list(vldm, installed):
+    code, out, err = vldm("packs", "list")
+    assert (code, err) == (0, "") and "tiny" in out and "48x32" in out and "Apache-2.0" in out
+    table = json.loads(vldm("packs", "list", "--json")[1])
+    assert [pack["name"] for pack in table["packs"]] == ["tiny"]
+
+
+def test_packs_show_and_check(vldm, installed, tiny_pack):
+    code, out, _ = vldm("packs", "show", "tiny")
+    assert code == 0 and tiny_pack.manifest.hash in out and "upscale ×4 in pixel space" in out
+    assert vldm("packs", "check", "tiny") == (
+        0,
+        f"pack tiny: {len(tiny_pack.manifest.files)} files, all well\n",
+        "",
+    )
+    assert json.loads(vldm("packs", "check", "tiny", "--json")[1])["ok"] is True
+
+
+def test_doctor_explains_and_exits_0(vldm, installed):
+    code, out, _ = vldm("doctor")
+    assert code == 0
+    assert all(words in out for words in ("--device auto", "--dtype auto", "ffmpeg", "pack tiny", "memory"))
+    assert json.loads(vldm("doctor", "--json")[1])["ok"] is True
+
+
+def test_doctor_names_the_remedy(vldm, monkeypatch, pack_copy):
+    (pack_copy / packs.PARTS["vae"]).unlink()
+    monkeypatch.setattr(packs, "embedded", lambda: {"tiny": pack_copy})
+    code, out, _ = vldm("doctor", "--json")
+    rows = {row["what"]: row for row in json.loads(out)["rows"]}
+    assert code == 0 and not rows["pack tiny"]["ok"]
+    assert "is missing" in rows["pack tiny"]["state"] and "install vldm again" in rows["pack tiny"]["remedy"]
+    monkeypatch.setattr(packs, "embedded", dict)
+    assert "none is installed" in vldm("doctor")[1]
+
+
+def test_info_of_somebody_elses_video(vldm, tmp_path):
+    from fractions import Fraction
+
+    import numpy as np
+
+    from vldm_cli.video.write import encode_segment
+
+    encode_segment(tmp_path / "a.mp4", [np.zeros((32, 48, 3), np.uint8)] * 3, Fraction(25), "mp4", 20)
+    code, out, _ = vldm("info", "a.mp4")
+    assert code == 0 and "3 frames of 48x32 at 25 fps" in out and "vldm did not make this file" in out
+    table = json.loads(vldm("info", "a.mp4", "--json")[1])
+    assert table["command"] is None and table["metadata"] is None
+    code, _, err = vldm("info", "gone.mp4")
+    assert code == 2 and err.count("\n") == 1 and "cannot read gone.mp4" in err
+
+
+def test_info_says_when_the_pack_is_not_here(vldm, base):
+    vldm("generate", "a red ball", *base, "--frames", 1, "-o", "a.mp4")
+    code, out, _ = vldm("info", "a.mp4")
+    assert code == 0 and "prompt: a red ball" in out and "pack tiny is not here" in out
+
+
+@pytest.mark.parametrize("loaded", [[], ["--loaded"]], ids=["command", "loaded"])
+def test_measure_speed(vldm, here, base, loaded):
+    code, out, _ = vldm("measure", "speed", "a red ball", *base, "--frames", 26, "--json", *loaded)
+    table = json.loads(out)
+    assert code == 0 and here() == []
+    assert table["frames"] == 26 and table["dtype"] == "float32"
+    assert 0 < table["first_segment_seconds"] <= table["wall_seconds"]
+    assert table["frames_per_second"] == pytest.approx(26 / table["wall_seconds"], rel=0.01)
+    assert table["peak_memory_bytes"] > 50 * 2**20
+    assert sum(table["stages"].values()) <= table["wall_seconds"] + 0.01
+
+
+def test_measure_speed_refuses_as_generate_does(vldm, base):
+    code, _, err = vldm("measure", "speed", "a red ball", *base, "--frames", 0)
+    assert code == 2 and err.count("\n") == 1 and "--frames 0" in err
