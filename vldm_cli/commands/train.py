@@ -52,6 +52,7 @@ def train(
     bank_frames: Annotated[int | None, typer.Option(help="Frames held ready on the device.")] = None,
     sample_every: Annotated[float, typer.Option(help="Minutes between two sample sheets.")] = 2.0,
     save_every: Annotated[float, typer.Option(help="Minutes between two checkpoints and exports.")] = 2.0,
+    verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Tracebacks.")] = False,
     sizes: Annotated[
         SizesName, typer.Option(help="For `new`: how large the models are.")
     ] = SizesName.toyland,
@@ -68,24 +69,28 @@ def train(
     from vldm_cli.commands.device import choose_device
 
     device = choose_device(device)
+    from vldm_cli.commands.failures import Interrupted
     from vldm_cli.train.start import start
 
-    start(
-        part.value,
-        pack,
-        data,
-        minutes=minutes,
-        steps=steps,
-        batch=batch,
-        lr=lr,
-        seed=seed,
-        run=run,
-        device=device,
-        dtype=dtype,
-        compile=compile,
-        compile_render=compile_render,
-        vae_roundtrip=vae_roundtrip,
-        bank_frames=bank_frames,
-        sample_minutes=sample_every,
-        save_minutes=save_every,
-    )
+    try:
+        start(
+            part.value,
+            pack,
+            data,
+            minutes=minutes,
+            steps=steps,
+            batch=batch,
+            lr=lr,
+            seed=seed,
+            run=run,
+            device=device,
+            dtype=dtype,
+            compile=compile,
+            compile_render=compile_render,
+            vae_roundtrip=vae_roundtrip,
+            bank_frames=bank_frames,
+            sample_minutes=sample_every,
+            save_minutes=save_every,
+        )
+    except KeyboardInterrupt as stop:
+        raise Interrupted("training was stopped; the same command goes on from what was saved") from stop

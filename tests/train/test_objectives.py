@@ -1,0 +1,128 @@
+"""Each part learns one clip: its loss, at fixed noise and timesteps, falls by a stated factor."""
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from tests.train.common import setup
+from vldm_cli.packs.pack import PARTS
+from vldm_cli.train.loop import Schedule, Trainer
+from vldm_cli.train.objectives import OBJECTIVES
+
+# part → (steps, learning rate, loss after as a share of the loss before, batch)
+FALLS = {
+    "autoencoder": (150, 4e-3, 0.3, 2),
+    "image": (150, 4e-3, 0.5, 8),
+    "keyframes": (100, 1e-2, 0.9, 4),
+    "interpolation": (80, 1e-2, 0.9, 2),
+    "decoder": (60, 4e-3, 0.9, 1),
+    "upscaler-image": (150, 4e-3, 0.5, 4),
+    "upscaler": (80, 1e-2, 0.9, 2),
+}
+EXPORTS = {
+    "autoencoder": {"vae"},
+    "image": {"unet", "text"},
+    "keyframes": {"keyframes"},
+    "interpolation": {"interpolation"},
+    "decoder": {"decoder"},
+    "upscaler-image": {"upscaler_pixel"},
+    "upscaler": {"upscaler_pixel_temporal"},
+}
+
+
+@torch.no_grad()
+def fixed_loss(objective) -> float:
+    """The loss on the same draws of noise, timesteps and context every time, without the discriminator."""
+    total = 0.0
+    for seed in range(8):
+        torch.manual_seed(seed)
+        total += float(objective.losses(0.0)["loss"])
+    return total / 8
+
+
+@pytest.mark.parametrize("part", list(FALLS))
+def test_overfits_one_clip(pack, tmp_path, part):
+    steps, lr, factor, batch = FALLS[part]
+    objective = OBJECTIVES[part](setup(pack, batch=batch, bank_frames=4 * OBJECTIVES[part].frames))
+    before = {name: load_file(pack.path(path)) for name, path in PARTS.items() if pack.has(name)}
+    trainer = Trainer(objective, Schedule(lr=lr, steps=steps), tmp_path / "run", {"part": part})
+    objective.bank.fill(None)
+    first = fixed_loss(objective)
+    trainer.run()
+    last = fixed_loss(objective)
+    assert last < factor * first, f"{part}: {first:.4f} → {last:.4f}"
+    # what was trained is exported, averaged, and nothing else of the pack has changed
+    for name, tensors in before.items():
+        now = load_file(pack.path(PARTS[name]))
+        changed = any(not torch.equal(now[key], tensors[key]) for key in tensors)
+        assert changed == (name in EXPORTS[part]), name
+    assert type(pack).open(pack.folder).manifest.files  # sealed again: every checksum holds
+
+
+@pytest.mark.parametrize("part", ["keyframes", "interpolation", "decoder", "upscaler"])
+def test_only_temporal_layers_are_trained(pack, part):
+    objective = OBJECTIVES[part](setup(pack, bank_frames=4 * OBJECTIVES[part].frames))
+    (model,) = objective.trained.values()
+    temporal = {id(p) for p in model.temporal_parameters()}
+    assert {id(p) for p in model.parameters() if p.requires_grad} == temporal
+    assert len(temporal) < len(list(model.parameters()))
+
+
+def test_the_image_upscaler_leaves_its_temporal_layers_alone(pack):
+    model = OBJECTIVES["upscaler-image"](setup(pack)).trained["upscaler"]
+    temporal = {id(p) for p in model.temporal_parameters()}
+    assert {id(p) for p in model.parameters() if p.requires_grad}.isdisjoint(temporal)
+    assert not model.state.on
+
+
+def test_keyframes_context(pack):
+    """S is 0, 1 or 2 leading frames; late clips always continue; windows are sometimes shorter."""
+    objective = OBJECTIVES["keyframes"](setup(pack))
+    z = torch.randn(64, 8, 4, 8, 12)
+    lengths = set()
+    for seed in range(40):
+        torch.manual_seed(seed)
+        window, context = objective.window(z, torch.arange(64) < 8)
+        T = window.shape[1]
+        lengths.add(T)
+        S_B = context.mask_BT.sum(1)
+        assert torch.equal(context.mask_BT, (torch.arange(T) < S_B[:, None]).float())
+        assert set(S_B.tolist()) <= {0, 1, 2}
+        assert (S_B[:8] == min(2, T - 1)).all()
+        assert (context.noise_level_B[S_B == 0] == 0).all() and context.noise_level_B.max() <= 0.2
+    assert 8 in lengths and len(lengths) > 2
+
+
+def test_interpolation_context(pack):
+    """Every fourth frame is known, in windows of 5, 9, 13 or 17 frames, mostly with noise."""
+    objective = OBJECTIVES["interpolation"](setup(pack, bank_frames=68))
+    z = torch.randn(16, 17, 4, 8, 12)
+    lengths = set()
+    for seed in range(40):
+        torch.manual_seed(seed)
+        window, context = objective.window(z, torch.zeros(16, dtype=torch.bool))
+        lengths.add(window.shape[1])
+        assert context.mask_BT[0].tolist() == [float(i % 4 == 0) for i in range(window.shape[1])]
+        clean = context.noise_level_B == 0
+        assert torch.equal(context.z_BTCHW[clean], window[clean])
+    assert lengths == {5, 9, 13, 17}
+
+
+def test_captions_are_sometimes_dropped(pack):
+    """The text encoder is given the empty caption for about a tenth of the examples."""
+    objective = OBJECTIVES["image"](setup(pack, batch=400))
+    objective.bank.fill(None)
+    seen = []
+    objective.text.register_forward_pre_hook(lambda _, args: seen.append(args[0]))
+    objective.unet.forward = lambda z, t, text, return_dict: (z,)
+    objective.losses(0.0)
+    empty = (seen[0] == objective.no_text).all(1).float().mean()
+    assert 0.05 < float(empty) < 0.16
+
+
+def test_upscaler_input_goes_through_the_autoencoder(pack):
+    plain = OBJECTIVES["upscaler-image"](setup(pack)).examples(0, 32)
+    tripped = OBJECTIVES["upscaler-image"](setup(pack, vae_roundtrip=True)).examples(0, 32)
+    changed = (plain["low"] != tripped["low"]).flatten(1).any(1).float().mean()
+    assert 0.3 < float(changed) < 0.9
+    assert torch.equal(plain["high"], tripped["high"])
