@@ -33,12 +33,12 @@ def main() -> None:
     (h, w), gap = SIZE, 8
     tile_w, tile_h = FRAMES * w + gap, h + LINES
     sheet = Image.new("RGB", (COLUMNS * tile_w + gap, args.rows * tile_h + gap), "white")
-    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(11)
+    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(10)
     for i, text in enumerate(captions(scenes, rng)):
         x, y = gap + (i % COLUMNS) * tile_w, gap + (i // COLUMNS) * tile_h
         strip = np.concatenate(list(video[i].astype(np.uint8)), 1)
         sheet.paste(Image.fromarray(strip), (x, y))
-        for line, words in enumerate(textwrap.wrap(text, 88)[:2]):
+        for line, words in enumerate(textwrap.wrap(text, 98)[:2]):
             draw.text((x, y + h + 2 + 13 * line), words, fill="black", font=font)
     sheet.save(args.out, optimize=True)
 

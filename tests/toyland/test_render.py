@@ -44,6 +44,19 @@ def test_batch_and_chunks_do_not_matter(monkeypatch):
     torch.testing.assert_close(render(scenes[4:5], times[4:5], SMALL), whole[4:5], atol=1e-5, rtol=0)
 
 
+def test_a_core_with_blocks_draws_the_same():
+    """`compiled_core` gives every call the same number of frames; the fillers leave no trace."""
+    scenes = sample_scenes(2, np.random.default_rng(6), family="driving")
+    times = np.array([[0.0, 1.0, 2.0], [3.0, 4.0, 5.0]])
+    blocks = render_module.Core(block=4)
+    assert torch.equal(render(scenes, times, SMALL, core=blocks), render(scenes, times, SMALL))
+    objects = sample_scenes(5, np.random.default_rng(6), family="objects")
+    times = np.linspace(0, 4, 5)[:, None]
+    torch.testing.assert_close(
+        render(objects, times, SMALL, core=blocks), render(objects, times, SMALL), atol=1e-5, rtol=0
+    )
+
+
 def test_crop_is_a_window_of_the_frame():
     scenes = sample_scenes(8, np.random.default_rng(2))
     assert set(scenes.family_B) == {0, 1}

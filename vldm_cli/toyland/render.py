@@ -21,19 +21,25 @@ RAYS_GPU = 16 << 20
 
 
 class Core(NamedTuple):
-    """The functions that touch every pixel; `compiled_core` has them under torch.compile."""
+    """The functions that touch every pixel, and how many frames they always get at once (0: as many as fit)."""
 
     cast: Callable = cast
     backdrop: Callable = backdrop
     billboard: Callable = billboard
+    block: int = 0
 
 
 EAGER = Core()
 
 
-def compiled_core() -> Core:
-    """The same functions compiled, for `render(core=...)`: worth the wait for many thousands of frames."""
-    return Core(*(torch.compile(function, dynamic=True) for function in EAGER))
+def compiled_core(block: int = 64, backend: str = "inductor") -> Core:
+    """The same functions under torch.compile, for `render(core=...)`: worth the wait for many thousands of frames.
+
+    Shapes are static, so each number of objects and each size of frame compiles once; every call gets `block` frames,
+    the last one filled up.
+    """
+    compiled = (torch.compile(function, dynamic=False, backend=backend) for function in EAGER[:3])
+    return Core(*compiled, block)
 
 
 def render(
@@ -124,9 +130,13 @@ def _chunks(core, frames, corner, size, window, supersample, count) -> Tensor:
     pixel = 2 * TAN_Y / size[0]
     rays = RAYS_CPU if corner.device.type == "cpu" else RAYS_GPU
     rows = max(1, min(h, rays // (w * supersample**2)))
-    step = max(1, rays // (h * w * supersample**2))
-    out = torch.empty(N, 3, h, w, device=corner.device)
-    for n in range(0, N, step):
+    step = core.block or max(1, rays // (h * w * supersample**2))
+    if core.block:
+        rows = h
+        filled = torch.arange(-(-N // step) * step, device=corner.device).clamp_max(N - 1)
+        frames, corner = {key: value[filled] for key, value in frames.items()}, corner[filled]
+    out = torch.empty(len(corner), 3, h, w, device=corner.device)
+    for n in range(0, len(corner), step):
         part = {key: value[n : n + step] for key, value in frames.items()}
         for y in range(0, h, rows):
             high = min(rows, h - y)
@@ -136,4 +146,4 @@ def _chunks(core, frames, corner, size, window, supersample, count) -> Tensor:
             else:
                 rgb = drive(px[..., 0], py[..., 0], part, pixel, core.backdrop, core.billboard)
             out[n : n + step, :, y : y + high] = rgb.view(-1, 3, high, w)
-    return out
+    return out[:N]

@@ -80,19 +80,21 @@ def billboard(
     for j in range(PARTS):
         cx, cz, a, b, corner, taper = (item["part"][:, j, i, None] for i in range(6))
         dx, dz = x - cx, z - cz
-        half = a * (1 - taper * (0.5 + 0.5 * dz / b).clamp(0, 1))
-        qx, qz = dx.abs() - (half - corner), dz.abs() - (b - corner)
-        away = (
-            (qx.clamp_min(0) ** 2 + qz.clamp_min(0) ** 2 + 1e-12).sqrt()
-            + torch.maximum(qx, qz).clamp_max(0)
-            - corner
-        )
-        cover = (0.5 - away / blur).clamp(0, 1) * shown * item["part_alpha"][:, j, None]
+        side, high = dx / a, (dz / b).clamp(-1, 1)
+        half = a - corner - a * taper * (0.5 + 0.5 * high)
+        qx, qz = dx.abs() - half, dz.abs() - (b - corner)
+        inside = torch.maximum(qx, qz).clamp_max(0)
+        away = torch.hypot(qx.clamp_min(0), qz.clamp_min(0)) + inside - corner
+        cover = (0.5 - away / blur).clamp(0, 1) * (shown * item["part_alpha"][:, j, None])
+        shade = (high - 0.7 * side).clamp(-1, 1)
+        # Light, lamps and haze are the same all over a part: its colour is low + shade · gain.
         glow = item["part_glow"][:, j, None]
-        shade = 1 + 0.16 * (dz / b - 0.7 * dx / a).clamp(-1, 1)
+        air = haze * (1 - 0.5 * glow)
         for i in range(3):
-            colour = item["part_colour"][:, j, i, None] * mix(shade * (tint[i] + lamps), 1.0, glow)
-            rgb[i] = mix(rgb[i], mix(colour, fog[i], haze * (1 - 0.5 * glow)), cover)
+            colour = item["part_colour"][:, j, i, None] * (1 - air)
+            lit = colour * (1 - glow) * (tint[i] + lamps)
+            low = colour * glow + lit + fog[i] * air
+            rgb[i] = torch.lerp(rgb[i], torch.addcmul(low, lit * 0.16, shade), cover)
     return rgb
 
 

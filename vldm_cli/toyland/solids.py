@@ -66,15 +66,17 @@ def tables(shape_NK: Tensor, center_NK3: Tensor, inverse_NK33: Tensor) -> dict[s
     return out
 
 
-def dot(a: Tensor, b) -> Tensor:
-    """Σ a_i b_i over the leading axis of 3; b may be any sequence of three broadcastable tensors."""
-    return a[0] * b[0] + a[1] * b[1] + a[2] * b[2]
+def dot(a, b: list[Tensor]) -> Tensor:
+    """Σ a_i b_i over three components; a may be three numbers."""
+    first = a[0] * b[0]
+    if isinstance(a[0], Tensor):  # fused multiply-adds: memory traffic is what an eager GPU waits for
+        return torch.addcmul(torch.addcmul(first, a[1], b[1]), a[2], b[2])
+    return first + a[1] * b[1] + a[2] * b[2]
 
 
-def _times(m, v) -> list[Tensor]:
+def _times(m: Tensor, v: list[Tensor]) -> list[Tensor]:
     """Matrix (N,3,3) of per-frame numbers times a vector of three (N,P,S) tensors."""
-    m = m[:, :, :, None, None]
-    return [m[:, i, 0] * v[0] + m[:, i, 1] * v[1] + m[:, i, 2] * v[2] for i in range(3)]
+    return [dot([m[:, i, j, None, None] for j in range(3)], v) for i in range(3)]
 
 
 def quadratics(table: dict, k: int, origin: list[Tensor], d: list[Tensor]):

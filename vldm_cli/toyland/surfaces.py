@@ -13,6 +13,9 @@ STRIPE_AXIS = (0.75, 0.35, 0.56)
 
 
 def mix(a, b, share):
+    """a + (b - a) · share; one kernel instead of three where all are tensors."""
+    if all(isinstance(v, Tensor) for v in (a, b, share)):
+        return torch.lerp(a, b, share)
     return a + (b - a) * share
 
 

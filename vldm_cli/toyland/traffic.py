@@ -47,7 +47,7 @@ PAINTS = FIRST_COLOURS[
 VERGES = np.array([(0.36, 0.60, 0.25), (0.50, 0.68, 0.36), (0.88, 0.74, 0.49)])
 # How light falls: multiplier by time, and the fog's colour.
 TINTS = np.array([(1.0, 1.0, 1.0), (0.98, 0.74, 0.62), (0.30, 0.33, 0.50)])
-FOGS = np.array([(0.84, 0.87, 0.90), (0.90, 0.68, 0.56), (0.15, 0.17, 0.27)])
+FOGS = np.array([(0.84, 0.87, 0.90), (0.90, 0.68, 0.56), (0.22, 0.25, 0.36)])
 
 
 def _hash(seed, index, salt: int) -> np.ndarray:
