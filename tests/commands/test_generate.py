@@ -118,11 +118,11 @@ def test_variations_are_of_neighbouring_seeds_and_go_on(vldm, here, base, tmp_pa
     assert [video.get("made_before", False) for video in json.loads(out)["variations"]] == [True, False, True]
 
 
-def test_variations_never_overwrite_other_files(vldm, base, tmp_path):
+def test_variations_never_overwrite_other_files(vldm, here, base, tmp_path):
     (tmp_path / "a-2.mp4").write_text("precious")
     code, _, err = vldm("generate", PROMPT, *base, "--frames", 2, "--variations", 2, "-o", "a.mp4")
     assert code == 2 and "a-2.mp4 exists" in err and err.splitlines()[-1].startswith("vldm: ")
-    assert (tmp_path / "a-2.mp4").read_text() == "precious"
+    assert here() == ["a-2.mp4"] and (tmp_path / "a-2.mp4").read_text() == "precious"
 
 
 def test_interrupted_says_what_is_saved_and_goes_on_to_the_same_file(vldm, here, base, tmp_path, monkeypatch):

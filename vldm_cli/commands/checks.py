@@ -3,6 +3,7 @@
 Each function raises RequestError, one sentence that names the option and the remedy.
 """
 
+import math
 import os
 import re
 import tempfile
@@ -38,6 +39,14 @@ def parse_size(text: str | None) -> tuple[int, int] | None:
     if not found:
         raise RequestError(f"--size {text:.40} is no size; give width and height as in 256x160")
     return int(found.group(2)), int(found.group(1))
+
+
+def check_weights(**weights: float | None) -> None:
+    """That guidance weights, given by their option's name, are numbers that can be computed with."""
+    for name, value in weights.items():
+        if value is not None and not (math.isfinite(value) and abs(value) <= 1000):
+            option = name.replace("_", "-")
+            raise RequestError(f"--{option} {value} is no weight; give a number such as 3, at most 1000")
 
 
 def default_out(prompt: str, variations: int = 1) -> Path:

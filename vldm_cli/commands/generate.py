@@ -1,6 +1,5 @@
 """`vldm generate`: text (or text and a first frame) → video."""
 
-import secrets
 import shlex
 import sys
 from dataclasses import replace
@@ -71,6 +70,7 @@ def generate(
     console = Console(quiet, verbose, as_json)
     if not 1 <= variations <= 1000:
         raise RequestError(f"--variations {variations} is not between 1 and 1000")
+    checks.check_weights(guidance=guidance, context_guidance=context_guidance)
     opened = Pack.open(pack)
     request = GenerateRequest(
         prompt=prompt,
@@ -159,17 +159,24 @@ def _show_plan(console, request, pack, variations: int) -> None:
 def _make(console, request, pack, outs: list[Path], warning: str | None) -> None:
     """One video, or several variations with the same models."""
     from vldm_cli.commands.failures import Interrupted
+    from vldm_cli.commands.variations import first_seed, is_made
     from vldm_cli.errors import RunError
+    from vldm_cli.measure.report import as_table
     from vldm_cli.stages.chain import generate as run
     from vldm_cli.stages.models import Models
 
     again = shlex.join(["vldm", *sys.argv[1:]])
     models = Models(pack, request.device, request.dtype)
-    first_seed = request.seed if len(outs) == 1 else _first_seed(request, pack, outs[0])
+    base_seed = request.seed if len(outs) == 1 else first_seed(request, pack, outs[0])
+    requests = [
+        replace(request, out=out, seed=None if base_seed is None else base_seed + number)
+        for number, out in enumerate(outs)
+    ]
+    # All of them before the first is made: a name that is taken refuses the whole command.
+    finished = [len(outs) > 1 and is_made(one, pack) for one in requests]
     results = []
-    for number, out in enumerate(outs):
-        one = replace(request, out=out, seed=None if first_seed is None else first_seed + number)
-        if len(outs) > 1 and _is_made(one, pack):
+    for number, (one, out) in enumerate(zip(requests, outs, strict=True)):
+        if finished[number]:
             console.note(f"{out} is made already")
             results.append({"out": str(out), "seed": one.seed, "made_before": True})
             continue
@@ -189,81 +196,13 @@ def _make(console, request, pack, outs: list[Path], warning: str | None) -> None
                 console.warn(text)
         results.append(as_table(result))
         if not console.as_json:
-            console.result({}, in_words(result))
+            console.result({}, _in_words(result))
     if console.as_json:
         console.result(results[0] if len(outs) == 1 else {"variations": results}, "")
 
 
-def _first_seed(request, pack, first_out: Path) -> int:
-    """The seed of the first variation: the one asked for, the one of the interrupted command, or a drawn one."""
-    from vldm_cli.stages.journal import run_folder, stored_plan
-
-    if request.seed is not None:
-        return request.seed
-    if request.resume:
-        before = _metadata(first_out) or stored_plan(run_folder(first_out)) or {}
-        if _same(before, request, pack) and isinstance(before.get("seed"), int):
-            return before["seed"]
-    return secrets.randbelow(2**31)
-
-
-def _is_made(request, pack) -> bool:
-    """Whether the variation's file is there, made by the same request. Raises RequestError for anybody else's."""
-    from vldm_cli.errors import RequestError
-
-    if not request.out.exists():
-        return False
-    before = _metadata(request.out) if request.resume else None
-    if before and before.get("seed") == request.seed and _same(before, request, pack):
-        return True
-    if request.force:
-        return False
-    raise RequestError(f"{request.out} exists; name another --out or add --force to replace it")
-
-
-def _metadata(out: Path) -> dict | None:
-    from vldm_cli.errors import RequestError
-    from vldm_cli.video.read import video_info
-
-    try:
-        return video_info(out)["metadata"] if out.exists() else None
-    except RequestError:  # no video at all: nothing that we made
-        return None
-
-
-def _same(before: dict, request, pack) -> bool:
-    from vldm_cli.stages.request import resolve
-
-    settings = resolve(request, pack.manifest).as_dict()
-    return before.get("settings") == settings and before.get("pack", {}).get("hash") == pack.manifest.hash
-
-
-def as_table(result) -> dict:
-    """The JSON object of CLI.md for one finished video."""
-    first = result.first_segment_seconds
-    return {
-        "out": str(result.out),
-        "frames": result.frames,
-        "fps": str(result.fps),
-        "width": result.width,
-        "height": result.height,
-        "seconds": {
-            "wall": result.total_seconds,
-            "first_segment": None if first is None else round(first, 3),
-            "stages": result.seconds,
-        },
-        "seed": result.seed,
-        "prompt": result.prompt,
-        "pack": result.pack,
-        "settings": result.settings,
-        "device": result.device,
-        "peak_memory_bytes": result.peak_memory_bytes,
-        "warnings": result.warnings,
-    }
-
-
-def in_words(result) -> str:
-    """The same in a line."""
+def _in_words(result) -> str:
+    """A finished video in a line."""
     from vldm_cli.commands.console import clock
 
     return (

@@ -14,6 +14,10 @@ def check_prompt(pack: Pack, prompt: str, negative: str = "") -> str | None:
         raise RequestError("the prompt is empty; say what the video shall show")
     words = Words(pack.path("tokenizer"))
     for name, text in (("prompt", prompt), ("--negative text", negative)):
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:  # bytes from the command line that are no text
+            raise RequestError(f"the {name} is no valid UTF-8 text; type it again") from error
         count = words.count(text)
         if count > words.max_words:
             raise RequestError(

@@ -6,10 +6,12 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from dataclasses import replace
 from pathlib import Path
 
 from vldm_cli.errors import RunError
+from vldm_cli.measure.report import as_table
 from vldm_cli.packs.pack import Pack
 from vldm_cli.stages.request import GenerateRequest
 
@@ -19,8 +21,6 @@ def measure_command(request: GenerateRequest, pack: Pack, device: str, dtype: st
 
     Raises RunError when it fails.
     """
-    import time
-
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "vldm_cli", "generate", request.prompt, "-o", f"{folder}/speed.mp4"]
         command += ["--frames", str(request.frames), "--interpolation", str(request.interpolation)]
@@ -41,7 +41,6 @@ def measure_command(request: GenerateRequest, pack: Pack, device: str, dtype: st
 
 def measure_loaded(request: GenerateRequest, pack: Pack, device: str, dtype: str) -> dict:
     """The second of two videos in this process, with the models loaded and everything warm."""
-    from vldm_cli.commands.generate import as_table
     from vldm_cli.stages.chain import generate
     from vldm_cli.stages.models import Models
 

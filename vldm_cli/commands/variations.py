@@ -1,0 +1,46 @@
+"""`--variations`: several videos of one request, of neighbouring seeds, and which of them are made already."""
+
+import secrets
+from pathlib import Path
+
+from vldm_cli.errors import RequestError
+from vldm_cli.packs.pack import Pack
+from vldm_cli.stages.request import GenerateRequest, resolve
+from vldm_cli.video.read import video_info
+
+
+def first_seed(request: GenerateRequest, pack: Pack, first_out: Path) -> int:
+    """The seed of the first variation: the one asked for, the one of the interrupted command, or a drawn one."""
+    from vldm_cli.stages.journal import run_folder, stored_plan  # imports torch
+
+    if request.seed is not None:
+        return request.seed
+    if request.resume:
+        before = _metadata(first_out) or stored_plan(run_folder(first_out)) or {}
+        if _same(before, request, pack) and isinstance(before.get("seed"), int):
+            return before["seed"]
+    return secrets.randbelow(2**31)
+
+
+def is_made(request: GenerateRequest, pack: Pack) -> bool:
+    """Whether the variation's file is there, made by the same request. Raises RequestError for anybody else's."""
+    if not request.out.exists():
+        return False
+    before = _metadata(request.out) if request.resume else None
+    if before and before.get("seed") == request.seed and _same(before, request, pack):
+        return True
+    if request.force:
+        return False
+    raise RequestError(f"{request.out} exists; name another --out or add --force to replace it")
+
+
+def _metadata(out: Path) -> dict | None:
+    try:
+        return video_info(out)["metadata"] if out.exists() else None
+    except RequestError:  # no video at all: nothing that we made
+        return None
+
+
+def _same(before: dict, request: GenerateRequest, pack: Pack) -> bool:
+    settings = resolve(request, pack.manifest).as_dict()
+    return before.get("settings") == settings and before.get("pack", {}).get("hash") == pack.manifest.hash
