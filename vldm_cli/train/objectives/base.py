@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import torch
+from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 from diffusers.models.resnet import ResnetBlock2D
 from diffusers.models.transformers.transformer_2d import Transformer2DModel
 from PIL.Image import Image
@@ -81,7 +82,8 @@ class Objective:
     def load(self, model: nn.Module, train: bool) -> nn.Module:
         """Bring a model loaded from the pack to device and dtype; the whole of it is trained, or none."""
         model = model.requires_grad_(train).to(self.device, self.dtype)
-        if self.setup.compile:
+        # an encoder that only fills banks would take longer to compile than it ever runs
+        if self.setup.compile and (train or not isinstance(model, AutoencoderKL)):
             compile_blocks(model)
         return model
 
