@@ -192,7 +192,8 @@ def load_probe(pack: Pack, device="cpu", dtype=torch.float32) -> Probe:
     """The pack's probe, for reading. Raises RequestError where the pack has none."""
     if not pack.has("probe"):
         raise RequestError(
-            f"pack {pack.name} has no probe to measure with; train one: vldm train probe --pack {pack.folder} --minutes 10"
+            f"pack {pack.name} has no probe to measure with; "
+            f"train one: vldm train probe --pack {pack.folder} --minutes 10"
         )
     folder = pack.path(PARTS["probe"]).parent
     probe = Probe.from_pretrained(

@@ -1,0 +1,154 @@
+"""Long videos: how steady they are, and what has become of them at their end (METHOD §4).
+
+A few fixed prompts whose motions never settle and whose camera stands still, so that the last second of a minute should
+look like the first. The same scenes are rendered at the same times and measured in the same way.
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vldm_cli.measure.clips import Maker
+from vldm_cli.measure.consistency import background_flicker, mean_colour, sharpness, warping_error
+from vldm_cli.measure.faithfulness import Tally, identity, judge, readings
+from vldm_cli.measure.probe import FRAMES, Probe
+from vldm_cli.measure.prompts import DRIVING, ONE, TWO, Prompt
+from vldm_cli.toyland.scene import from_attributes
+
+SEED = 960
+
+
+def _object(colour, shape, material, size, motion):
+    return {"colour": colour, "shape": shape, "material": material, "size": size, "motion": motion}
+
+
+def _scene(ground, sky, *objects):
+    return {"family": "objects", "objects": list(objects), "ground": ground, "sky": sky, "camera": "still"}
+
+
+VIDEOS = (
+    ("a large red ball bounces on grass by day", _scene("grass", "day", _object("red", "ball", "matte", "large", "bounces"))),
+    ("a large checkered blue cube spins on sand at sunset", _scene("sand", "sunset", _object("blue", "cube", "checkered", "large", "spins"))),
+    ("a large striped yellow cylinder stands still on stone under an overcast sky", _scene("stone", "overcast", _object("yellow", "cylinder", "striped", "large", "stands still"))),
+    ("driving on an empty road past trees by day", {"family": "driving", "traffic": "empty", "roadside": "trees", "time": "day", "weather": "clear", "course": "straight"}),
+    ("a small shiny green ball orbits a large purple cone on snow by day", _scene("snow", "day", _object("green", "ball", "shiny", "small", "orbits"), _object("purple", "cone", "matte", "large", "stands still"))),
+    ("a large pink pyramid jumps on a wooden floor at night", _scene("wooden floor", "night", _object("pink", "pyramid", "matte", "large", "jumps"))),
+    ("a large shiny orange ring spins on water by day", _scene("water", "day", _object("orange", "ring", "shiny", "large", "spins"))),
+    ("driving on a road with light traffic past houses at sunset", {"family": "driving", "traffic": "light", "roadside": "houses", "time": "sunset", "weather": "clear", "course": "straight"}),
+)  # fmt: skip
+
+
+@dataclass
+class Ends:
+    """What was measured on the first and on the last frames of some videos."""
+
+    first: dict[str, list[float]] = field(default_factory=dict)
+    last: dict[str, list[float]] = field(default_factory=dict)
+    tallies: dict[str, Tally] = field(default_factory=lambda: {"first": Tally(), "last": Tally()})
+    colour_drift: list[float] = field(default_factory=list)
+
+    def table(self) -> dict:
+        """Means over the videos, and what the last frames are to the first."""
+        faithful = {end: tally.overall() for end, tally in self.tallies.items()}
+        out = {
+            "faithfulness": {
+                **{end: _rounded(value) for end, value in faithful.items()},
+                "last / first": _rounded(faithful["last"] / faithful["first"]) if faithful["first"] else None,
+            },
+            "colour drift": _rounded(float(np.mean(self.colour_drift))),
+        }
+        for name in self.first:
+            first, last = float(np.nanmean(self.first[name])), float(np.nanmean(self.last[name]))
+            out[name] = {
+                "first": _rounded(first),
+                "last": _rounded(last),
+                "last / first": _rounded(last / first) if first else None,
+            }
+        return out
+
+
+def prompt_of(text: str, attributes: dict) -> Prompt:
+    """The prompt of one of VIDEOS: everything in its attributes is named, except the camera and what is matte."""
+    if attributes["family"] == "driving":
+        return Prompt(text, DRIVING, tuple((n, attributes[n]) for n in ("traffic", "roadside", "time")), ())
+    objects = tuple(
+        (
+            thing["colour"],
+            tuple((n, v) for n, v in thing.items() if n != "colour" and v not in ("matte", "stands still")),
+        )
+        for thing in attributes["objects"]
+    )
+    scene = (("ground", attributes["ground"]), ("sky", attributes["sky"]))
+    return Prompt(text, ONE if len(objects) == 1 else TWO, scene, objects)
+
+
+def measure_ends(ends: Ends, prompt: Prompt, first_TCHW: Tensor, last_TCHW: Tensor, probe: Probe) -> None:
+    """Take in one video: its first and its last frames, as many of each."""
+    for end, x_TCHW in (("first", first_TCHW), ("last", last_TCHW)):
+        values = {
+            "warping error": warping_error(x_TCHW),
+            "background flicker": background_flicker(x_TCHW),
+            "sharpness": sharpness(x_TCHW),
+            "identity": _read(ends.tallies[end], prompt, x_TCHW, probe),
+        }
+        table = getattr(ends, end)
+        for name, value in values.items():
+            table.setdefault(name, []).append(value)
+    drift = (mean_colour(last_TCHW) - mean_colour(first_TCHW)).abs().mean()
+    ends.colour_drift.append(float(drift))
+
+
+def _read(tally: Tally, prompt: Prompt, x_TCHW: Tensor, probe: Probe) -> float:
+    """Judge the frames, eight at a time, four apart where there are enough of them; the share of single frames in
+    which each object is what it is in its clip, NaN without objects."""
+    step = 4 if len(x_TCHW) >= 4 * FRAMES else 1
+    clips = x_TCHW.split(FRAMES * step)
+    windows = torch.stack([clip[::step] for clip in clips if len(clip) == FRAMES * step] or [x_TCHW[:FRAMES]])
+    answers = probe(windows, step)
+    same = []
+    for i, reading in enumerate(readings(answers)):
+        for name, right in judge(prompt, reading):
+            # eight frames of a second and a third do not show which motion it is
+            if name != "motion":
+                tally.add(prompt.group, name, right)
+        same += identity(prompt, reading, answers.frame_presence_BTK[i], answers.frame_shape_BTKV[i])
+    return float(np.mean(same)) if same else float("nan")
+
+
+def measure_drift(maker: Maker, probe: Probe, videos: int, frames: int, ends: int, note) -> tuple[dict, list]:
+    """The table of the made and of the rendered videos, and rows (text, frames) for a picture. The first `videos` of
+    VIDEOS, each of `frames` frames, with `ends` frames looked at on each end."""
+    made, truth, rows = Ends(), Ends(), []
+    fps = float(maker.models.pack.manifest.video.fps)
+    for k, (text, attributes) in enumerate(VIDEOS[:videos]):
+        note(f"drift: video {k + 1} of {videos}, {frames} frames")
+        first, last = [], []
+        for frame, x_CHW in enumerate(maker.video(text, frames, SEED + k)):
+            if frame < ends:
+                first.append(x_CHW)
+            if frame >= frames - ends:
+                last.append(x_CHW)
+        first_TCHW, last_TCHW = torch.stack(first), torch.stack(last)
+        prompt = prompt_of(text, attributes)
+        measure_ends(made, prompt, first_TCHW, last_TCHW, probe)
+        scenes = from_attributes([attributes], np.random.default_rng(SEED + k))
+        times = np.concatenate([np.arange(ends), np.arange(frames - ends, frames)]) / fps
+        x_TCHW = next(maker.rendered(scenes, times))[0]
+        measure_ends(truth, prompt, x_TCHW[:ends], x_TCHW[ends:], probe)
+        some = torch.linspace(0, ends - 1, 4).long().to(first_TCHW.device)
+        rows.append(
+            (f"{text}: first and last {ends} of {frames}", torch.cat([first_TCHW[some], last_TCHW[some]]))
+        )
+    return {
+        "made": made.table(),
+        "rendered": truth.table(),
+        "videos": videos,
+        "frames": frames,
+        "ends": ends,
+    }, rows
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None or value != value else round(value, 4)

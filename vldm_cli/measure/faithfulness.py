@@ -1,0 +1,132 @@
+"""Faithfulness: the share of the attributes a prompt names that the probe reads off the clip as asked.
+
+Which object is which: the probe says which colours are there. As many of them as the prompt has objects are taken,
+the surest first. An object whose colour is among these is that one; what is left over on both sides is paired by shape,
+so that a cube of the wrong colour is a cube all the same. An object that nothing is left for is wrong in everything.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from vldm_cli.measure.attributes import COLOUR_NAMES, OBJECT, SCENE
+from vldm_cli.measure.probe import Answers
+from vldm_cli.measure.prompts import Prompt
+
+ORDER = ("colour", *OBJECT, *SCENE)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What the probe reads off one clip: the scene's attributes, and for each colour its certainty (the logit of its
+    presence, > 0: there) with the object's attributes."""
+
+    scene: dict[str, str]
+    certainty: dict[str, float]
+    objects: dict[str, dict[str, str]]
+
+
+@dataclass
+class Tally:
+    """Right answers and questions by (group, attribute)."""
+
+    right: dict[tuple[str, str], int] = field(default_factory=dict)
+    asked: dict[tuple[str, str], int] = field(default_factory=dict)
+
+    def add(self, group: str, attribute: str, is_right: bool) -> None:
+        key = (group, attribute)
+        self.right[key] = self.right.get(key, 0) + bool(is_right)
+        self.asked[key] = self.asked.get(key, 0) + 1
+
+    def share(self, group: str, attribute: str) -> float | None:
+        """The share of right answers; None where nothing was asked."""
+        asked = self.asked.get((group, attribute))
+        return self.right[group, attribute] / asked if asked else None
+
+    def overall(self) -> float | None:
+        """The share over all attributes and groups."""
+        asked = sum(self.asked.values())
+        return sum(self.right.values()) / asked if asked else None
+
+    def table(self) -> dict[str, dict[str, dict[str, float | int]]]:
+        """group → attribute → {share, asked}, in a fixed order."""
+        groups = dict.fromkeys(group for group, _ in self.asked)
+        return {
+            group: {
+                name: {"share": round(self.share(group, name), 4), "asked": self.asked[group, name]}
+                for name in ORDER
+                if (group, name) in self.asked
+            }
+            for group in groups
+        }
+
+
+def readings(answers: Answers) -> Iterator[Reading]:
+    """One Reading a clip of the batch."""
+    scene = {name: _values(logits, SCENE[name]) for name, logits in answers.scene.items()}
+    objects = {name: _values(logits, OBJECT[name]) for name, logits in answers.object.items()}
+    for i, certainty in enumerate(answers.presence_BK.float().cpu().tolist()):
+        yield Reading(
+            {name: values[i] for name, values in scene.items()},
+            dict(zip(COLOUR_NAMES, certainty, strict=True)),
+            {
+                colour: {name: values[i][k] for name, values in objects.items()}
+                for k, colour in enumerate(COLOUR_NAMES)
+            },
+        )
+
+
+def judge(prompt: Prompt, reading: Reading) -> Iterator[tuple[str, bool]]:
+    """(attribute, read as asked?) for everything the prompt names."""
+    for name, value in prompt.scene:
+        yield name, reading.scene[name] == value
+    seen = matched(prompt, reading)
+    for colour, named in prompt.objects:
+        found = seen[colour]
+        yield "colour", found == colour
+        for name, value in named:
+            yield name, found is not None and reading.objects[found][name] == value
+
+
+def matched(prompt: Prompt, reading: Reading) -> dict[str, str | None]:
+    """Colour asked for → colour of the object in the clip that is taken for it, None where there is none."""
+    asked = [colour for colour, _ in prompt.objects]
+    shapes = {colour: dict(named).get("shape") for colour, named in prompt.objects}
+    surest = sorted(COLOUR_NAMES, key=lambda colour: -reading.certainty[colour])
+    there = [colour for colour in surest if reading.certainty[colour] > 0][: len(asked)]
+    found: dict[str, str | None] = {colour: colour for colour in asked if colour in there}
+    rest = [colour for colour in there if colour not in found]
+    for colour in (c for c in asked if c not in found):
+        fitting = [other for other in rest if reading.objects[other]["shape"] == shapes[colour]]
+        found[colour] = (fitting or rest or [None])[0]
+        if found[colour] is not None:
+            rest.remove(found[colour])
+    return found
+
+
+def tally(prompts: Iterable[Prompt], read: Iterable[Reading]) -> Tally:
+    """The tally of clips, one a prompt, in the same order."""
+    total = Tally()
+    for prompt, reading in zip(prompts, read, strict=True):
+        for name, right in judge(prompt, reading):
+            total.add(prompt.group, name, right)
+    return total
+
+
+def identity(prompt: Prompt, reading: Reading, presence_TK: Tensor, shape_TKV: Tensor) -> list[float]:
+    """For each object that was found in the clip, the share of frames that by themselves show an object of its colour
+    with the shape that it has in the clip. Logits of single frames: presence_TK, shape_TKV."""
+    shares = []
+    for colour in filter(None, matched(prompt, reading).values()):
+        k = COLOUR_NAMES.index(colour)
+        same = shape_TKV[:, k].argmax(-1) == OBJECT["shape"].index(reading.objects[colour]["shape"])
+        shares.append(float((same & (presence_TK[:, k] > 0)).float().mean()))
+    return shares
+
+
+def _values(logits: Tensor, values: tuple[str, ...]):
+    """Names of the largest logits, nested lists like the leading axes."""
+    codes = torch.as_tensor(logits).argmax(-1).tolist()
+    return [[values[c] for c in code] if isinstance(code, list) else values[code] for code in codes]

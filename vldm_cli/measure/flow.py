@@ -1,0 +1,80 @@
+"""Optical flow by pyramidal Lucas–Kanade (Lucas & Kanade 1981; Bouguet 2001), dense, in a few lines of torch.
+
+Good for the small motions between neighbouring frames that the warping error is about; not a flow network.
+"""
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+LEVELS, ITERATIONS, WINDOW = 4, 4, 9
+# Where a window has no texture its flow stays what the coarser level says.
+DAMPING = 1e-3
+# So far may forward and backward flow disagree (Sundaram et al. 2010).
+SLACK, RELATIVE_SLACK = 0.5, 0.01
+
+
+def flow(a_NCHW: Tensor, b_NCHW: Tensor) -> Tensor:
+    """(N, 2, H, W): by how many pixels (x, y) each pixel of `a` has moved in `b`; frames in [−1, 1]."""
+    pyramid = [(a_NCHW.float().mean(1, keepdim=True), b_NCHW.float().mean(1, keepdim=True))]
+    while len(pyramid) < LEVELS and min(pyramid[-1][0].shape[-2:]) >= 4 * WINDOW:
+        pyramid.append(tuple(F.avg_pool2d(x, 2) for x in pyramid[-1]))
+    flow_N2HW = None
+    for a, b in reversed(pyramid):
+        H, W = a.shape[-2:]
+        if flow_N2HW is None:
+            flow_N2HW = a.new_zeros(len(a), 2, H, W)
+        else:
+            flow_N2HW = 2 * F.interpolate(flow_N2HW, size=(H, W), mode="bilinear", align_corners=False)
+        for _ in range(ITERATIONS):
+            flow_N2HW = _refined(a, b, flow_N2HW)
+    return flow_N2HW
+
+
+def warp(x_NCHW: Tensor, flow_N2HW: Tensor) -> Tensor:
+    """`x` fetched from where the flow points to: frame b on frame a's pixels. Beyond the border: the border."""
+    H, W = x_NCHW.shape[-2:]
+    place = _pixels(flow_N2HW) + flow_N2HW
+    grid = torch.stack([2 * place[:, 0] / max(1, W - 1) - 1, 2 * place[:, 1] / max(1, H - 1) - 1], -1)
+    return F.grid_sample(x_NCHW, grid, mode="bilinear", padding_mode="border", align_corners=True)
+
+
+def visible(forward_N2HW: Tensor, backward_N2HW: Tensor) -> Tensor:
+    """(N, 1, H, W) bool: pixels of `a` that are still in the picture in `b` and found again going back."""
+    H, W = forward_N2HW.shape[-2:]
+    place = _pixels(forward_N2HW) + forward_N2HW
+    inside = (place[:, 0] >= 0) & (place[:, 0] <= W - 1) & (place[:, 1] >= 0) & (place[:, 1] <= H - 1)
+    back = warp(backward_N2HW, forward_N2HW)
+    gap = (forward_N2HW + back).square().sum(1)
+    size = forward_N2HW.square().sum(1) + back.square().sum(1)
+    return (inside & (gap < RELATIVE_SLACK * size + SLACK))[:, None]
+
+
+def _refined(a: Tensor, b: Tensor, flow_N2HW: Tensor) -> Tensor:
+    """One Gauss–Newton step of every window's own displacement, then smoothed."""
+    moved = warp(b, flow_N2HW)
+    dx, dy = ((_slope(a, axis) + _slope(moved, axis)) / 2 for axis in (-1, -2))
+    dt = moved - a
+    xx, yy, xy = _window(dx * dx) + DAMPING, _window(dy * dy) + DAMPING, _window(dx * dy)
+    xt, yt = _window(dx * dt), _window(dy * dt)
+    determinant = (xx * yy - xy * xy).clamp_min(1e-9)
+    step = torch.cat([xy * yt - yy * xt, xy * xt - xx * yt], 1) / determinant
+    return F.avg_pool2d(flow_N2HW + step.clamp(-1, 1), 3, 1, 1, count_include_pad=False)
+
+
+def _slope(x: Tensor, axis: int) -> Tensor:
+    return torch.gradient(x, dim=axis)[0]
+
+
+def _window(x: Tensor) -> Tensor:
+    return F.avg_pool2d(x, WINDOW, 1, WINDOW // 2, count_include_pad=False)
+
+
+def _pixels(flow_N2HW: Tensor) -> Tensor:
+    H, W = flow_N2HW.shape[-2:]
+    y, x = torch.meshgrid(
+        torch.arange(H, device=flow_N2HW.device, dtype=flow_N2HW.dtype),
+        torch.arange(W, device=flow_N2HW.device, dtype=flow_N2HW.dtype),
+        indexing="ij",
+    )
+    return torch.stack([x, y])[None]

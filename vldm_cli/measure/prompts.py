@@ -1,0 +1,154 @@
+"""The fixed test prompts: a small grammar that notes which attributes it names, so that only those are judged.
+
+The sentences are not drawn from the captions' templates; words and paraphrases are the captions' own, for what a pack
+was never taught to read says nothing about its video layers. Every prompt comes with a rendered scene that shows it.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from vldm_cli.toyland import words as w
+from vldm_cli.toyland.scene import SceneBatch, sample_scenes
+
+SEED = 20_230
+# Shares of the three groups among the fixed prompts: one object, two objects, roads.
+ONE, TWO, DRIVING = "one object", "two objects", "driving"
+SHARES = {ONE: 0.4, TWO: 0.4, DRIVING: 0.2}
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """A prompt, its group, and what it names: (attribute, value) of the scene, and for each object its colour with
+    the (attribute, value) pairs named of it."""
+
+    text: str
+    group: str
+    scene: tuple[tuple[str, str], ...]
+    objects: tuple[tuple[str, tuple[tuple[str, str], ...]], ...]
+
+
+@dataclass(frozen=True)
+class PromptSet:
+    """Prompts and, row by row, scenes that show them."""
+
+    prompts: list[Prompt]
+    scenes: SceneBatch
+
+
+def fixed_prompts(n: int, seed: int = SEED) -> PromptSet:
+    """n prompts over one object, two objects and roads; no withheld triples."""
+    rng = np.random.default_rng(seed)
+    counts = {group: round(n * share) for group, share in SHARES.items()}
+    counts[ONE] += n - sum(counts.values())
+    parts = [
+        _distinct(counts[ONE], rng, objects=1),
+        _distinct(counts[TWO], rng, objects=2),
+        sample_scenes(counts[DRIVING], rng, family="driving"),
+    ]
+    return _prompts([part for part in parts if len(part)], rng)
+
+
+def withheld_prompts(n: int, seed: int = SEED + 1) -> PromptSet:
+    """n prompts whose first object is a (colour, shape, motion) triple that training never shows; half of them have
+    a second object."""
+    rng = np.random.default_rng(seed)
+    parts = [
+        _distinct(n - n // 2, rng, objects=1, withheld=True),
+        _distinct(n // 2, rng, objects=2, withheld=True),
+    ]
+    return _prompts([part for part in parts if len(part)], rng)
+
+
+def _distinct(n: int, rng, objects: int, withheld: bool = False) -> SceneBatch:
+    """n scenes of that many objects, all of different colours, for the probe asks by colour."""
+    kept = None
+    while kept is None or len(kept) < n:
+        scenes = sample_scenes(max(2 * n, 8), rng, family="objects", objects=objects, withheld=withheld)
+        good = (scenes.count_B == objects) & np.array(
+            [len(set(row[:objects])) == objects for row in scenes.colour_BK.tolist()]
+        )
+        kept = scenes[good] if kept is None else _joined([kept, scenes[good]])
+    return kept[:n]
+
+
+def _joined(parts: list[SceneBatch]) -> SceneBatch:
+    return SceneBatch(**{name: np.concatenate([vars(p)[name] for p in parts]) for name in vars(parts[0])})
+
+
+def _prompts(parts: list[SceneBatch], rng) -> PromptSet:
+    scenes = _joined(parts)
+    make = {"objects": _object_prompt, "driving": _road_prompt}
+    described = [scenes.describe(i) for i in range(len(scenes))]
+    return PromptSet([make[d["family"]](d, rng) for d in described], scenes)
+
+
+def _said(rng, phrases):
+    """The attribute's own name, or half of the time a paraphrase."""
+    return phrases[0] if rng.random() < 0.5 else phrases[int(rng.integers(len(phrases)))]
+
+
+def _article(phrase: str) -> str:
+    return ("an " if phrase[0] in "aeiou" else "a ") + phrase
+
+
+def _object_prompt(attributes: dict, rng) -> Prompt:
+    things = attributes["objects"]
+    phrases, named = zip(*(_thing(thing, rng) for thing in things), strict=True)
+    verbs = [_said(rng, w.MOTION_WORDS[thing["motion"]])[0] for thing in things]
+    told = [("motion", thing["motion"]) for thing in things]
+    sentence = f"{phrases[0]} {verbs[0].replace('{b}', phrases[-1])}"
+    if len(things) > 1:
+        relation = next((r for a, r, b in attributes["relations"] if (a, b) == (0, 1)), None)
+        if relation is None and things[0]["motion"] != "orbits":
+            sentence = f"{sentence} and {phrases[1]} {verbs[1]}"
+        else:  # the second object has its name already
+            if relation is not None:
+                sentence = f"{sentence} {_said(rng, w.RELATION_WORDS[relation])} {phrases[1]}"
+            if things[1]["motion"] != "stands still":
+                sentence = f"{sentence} and the {things[1]['colour']} {things[1]['shape']} {verbs[1]}"
+            else:  # and standing still goes without saying
+                told.pop()
+    named = [(*pairs, *told[k : k + 1]) for k, pairs in enumerate(named)]
+    scene = [("ground", attributes["ground"]), ("sky", attributes["sky"])]
+    ground = _said(rng, w.GROUND_PLACES[attributes["ground"]])
+    sky = _said(rng, w.SKY_PLACES[attributes["sky"]])
+    text = f"{ground}, {sentence} {sky}" if rng.random() < 0.25 else f"{sentence} {ground} {sky}"
+    camera = attributes["camera"]
+    if camera != "still" or rng.random() < 0.3:
+        text = f"{text}, {_said(rng, w.CAMERA_WORDS[camera])[0]}"
+        scene.append(("camera", camera))
+    group = ONE if len(things) == 1 else TWO
+    colours = [thing["colour"] for thing in things]
+    return Prompt(text, group, tuple(scene), tuple(zip(colours, named, strict=True)))
+
+
+def _thing(thing: dict, rng) -> tuple[str, tuple[tuple[str, str], ...]]:
+    """ "a large shiny blue cube" and what that names, beside the colour."""
+    named = [("shape", thing["shape"])]
+    adjectives = []
+    if thing["motion"] not in ("grows", "shrinks") and rng.random() < 0.7:
+        adjectives.append(_said(rng, w.SIZE_WORDS[thing["size"]]))
+        named.append(("size", thing["size"]))
+    if thing["material"] != "matte" or rng.random() < 0.5:
+        adjectives.append(_said(rng, w.MATERIAL_WORDS[thing["material"]]))
+        named.append(("material", thing["material"]))
+    colour, shape = _said(rng, w.COLOUR_WORDS[thing["colour"]]), _said(rng, w.SHAPE_WORDS[thing["shape"]])
+    return _article(" ".join([*adjectives, colour, shape])), tuple(named)
+
+
+def _road_prompt(attributes: dict, rng) -> Prompt:
+    parts = [
+        f"driving on {_said(rng, w.TRAFFIC_ROADS[attributes['traffic']])}",
+        _said(rng, w.ROADSIDE_WORDS[attributes["roadside"]]),
+        _said(rng, w.TIME_WORDS[attributes["time"]]),
+    ]
+    scene = [(name, attributes[name]) for name in ("traffic", "roadside", "time")]
+    if attributes["weather"] == "foggy" or rng.random() < 0.4:
+        parts.append(_said(rng, w.WEATHER_WORDS[attributes["weather"]]))
+        scene.append(("weather", attributes["weather"]))
+    text = " ".join(parts)
+    if attributes["course"] != "straight" or rng.random() < 0.4:
+        text = f"{text}, {_said(rng, w.COURSE_WORDS[attributes['course']])}"
+        scene.append(("course", attributes["course"]))
+    return Prompt(text, DRIVING, tuple(scene), ())
