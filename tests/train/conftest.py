@@ -2,6 +2,7 @@ import pytest
 import torch
 
 from tests.tiny import tiny_pack
+from vldm_cli.train.objectives import image, temporal
 
 
 @pytest.fixture
@@ -11,5 +12,8 @@ def pack(tmp_path):
 
 
 @pytest.fixture(autouse=True)
-def reproducible():
+def quick_and_reproducible(monkeypatch):
+    """Two denoising steps for a sample sheet will do."""
+    monkeypatch.setattr(temporal, "SHEET_STEPS", 2)
+    monkeypatch.setattr(image, "SHEET_STEPS", 2)
     torch.manual_seed(0)

@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -34,7 +34,7 @@ def load(folder: Path, device: torch.device) -> tuple[dict[str, Tensor], dict] |
         with safe_open(path, framework="pt", device=str(device)) as file:
             state = json.loads(file.metadata()["state"])
             return {name: file.get_tensor(name) for name in file.keys()}, state  # noqa: SIM118
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
         raise RequestError(
             f"{path} is no checkpoint of a training run ({error}); choose another --run"
         ) from error
@@ -50,11 +50,16 @@ def optimizer_tensors(optimizer: torch.optim.Optimizer, names: dict[Tensor, str]
 
 
 def restore_optimizer(optimizer: torch.optim.Optimizer, names: dict[Tensor, str], tensors: dict) -> None:
-    """Put back what `optimizer_tensors` gave; parameters that had no state yet get none."""
+    """Put back what `optimizer_tensors` gave; parameters that had no state yet get none.
+
+    Moments must lie in memory as their parameter does (channels_last or not): the fused kernel goes by position.
+    """
     for parameter, name in names.items():
         keys = ("step", "exp_avg", "exp_avg_sq")
         found = {
             key: tensors[f"optimizer.{key}.{name}"] for key in keys if f"optimizer.{key}.{name}" in tensors
         }
         if found:
-            optimizer.state[parameter] = {key: value.clone() for key, value in found.items()}
+            step = found.pop("step").clone()
+            moments = {key: torch.empty_like(parameter).copy_(value) for key, value in found.items()}
+            optimizer.state[parameter] = {"step": step, **moments}

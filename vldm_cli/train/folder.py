@@ -23,8 +23,8 @@ IMAGES = {".png", ".jpg", ".jpeg", ".webp", ".bmp"}
 STRETCH_FRAMES = 300
 STRETCH_BYTES = 256 << 20
 CACHE_BYTES = 4 << 30
-# A batch reads from at most this many stretches, so that long videos are decoded seldom.
-STRETCHES_A_BATCH = 8
+# A batch decodes no more frames than this (and reads from a few stretches at least).
+FRAMES_A_BATCH, STRETCHES_A_BATCH = 2400, 8
 # Low-resolution pixels around a patch, so that an autoencoder's round trip sees its surroundings.
 MARGIN = 8
 
@@ -118,7 +118,8 @@ class FolderSource:
                 f"no clip in {self.folder} is large and long enough ({span} frames); add such clips"
             )
         weights = np.array([s.frames - span + 1 for s in usable], float)
-        picks = rng.choice(len(usable), min(n, STRETCHES_A_BATCH), p=weights / weights.sum())
+        some = max(STRETCHES_A_BATCH, FRAMES_A_BATCH * len(usable) // sum(s.frames for s in usable))
+        picks = rng.choice(len(usable), min(n, some), p=weights / weights.sum())
         for i in range(n):
             stretch = usable[picks[i % len(picks)]]
             array = self._decoded(stretch)

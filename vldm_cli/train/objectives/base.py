@@ -9,6 +9,7 @@ from diffusers.models.transformers.transformer_2d import Transformer2DModel
 from PIL.Image import Image
 from torch import Tensor, nn
 
+from vldm_cli.align.temporal import TemporalModel
 from vldm_cli.packs.pack import Pack
 from vldm_cli.train.bank import Bank, chunk_seed
 from vldm_cli.train.clips import Source
