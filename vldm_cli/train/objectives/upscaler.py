@@ -21,6 +21,8 @@ ROUNDTRIP_SHARE = 0.6
 # Sampling takes one or two trailing steps: half of the training is spent on the timesteps these start from.
 FEW_STEPS = (999, 499)
 FEW_STEPS_SHARE = 0.5
+# Share of steps on clips of fewer frames, for short videos.
+SHORTER = 0.25
 SHEET_CLIPS, SHEET_STEPS = 8, 2
 
 
@@ -64,8 +66,8 @@ class UpscalerImage(Objective):
     def losses(self, progress: float) -> dict[str, Tensor]:
         batch, n = self.bank.draw(self.setup.batch), self.setup.batch
         high, low = batch["high"], batch["low"]
-        if self.frames > 1:
-            frames = int(torch.randint(self.frames // 2, self.frames + 1, ()))
+        if self.frames > 1 and float(torch.rand(())) < SHORTER:
+            frames = int(torch.randint(self.frames // 2, self.frames, ()))
             high, low = high[:, :frames], low[:, :frames]
         low, z = self._residual(high, low)
         # cubed: a median of an eighth of the range, for light noise is what clips are upscaled with
@@ -77,7 +79,10 @@ class UpscalerImage(Objective):
         noise = torch.randn_like(z)
         noisy = self.diffusion.add(z, noise, t).to(self.dtype)
         extra = augmented(low, labels, torch.randn_like(low)).to(self.dtype)
-        prediction = self.model(noisy, t, extra_BTCHW=extra, class_labels=labels).float()
+        # shorter windows run uncompiled: every length would be compiled for itself
+        stance = "default" if z.shape[1] == self.frames else "force_eager"
+        with torch.compiler.set_stance(stance):
+            prediction = self.model(noisy, t, extra_BTCHW=extra, class_labels=labels).float()
         return {"loss": F.mse_loss(prediction, self.diffusion.target(z, noise, t))}
 
     def export(self) -> None:
