@@ -4,12 +4,17 @@ from typing import Annotated
 
 import typer
 
+from vldm_cli.commands.quality import quality
+
 app = typer.Typer(help="The project's own measurements.")
 
 
 @app.callback()
 def measure() -> None:
     """The project's own measurements."""
+
+
+app.command()(quality)
 
 
 @app.command()

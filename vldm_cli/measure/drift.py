@@ -20,24 +20,43 @@ from vldm_cli.toyland.scene import from_attributes
 SEED = 960
 
 
-def _object(colour, shape, material, size, motion):
-    return {"colour": colour, "shape": shape, "material": material, "size": size, "motion": motion}
+def _objects(text: str, ground: str, sky: str, *things: str) -> tuple[str, dict]:
+    """A prompt with its scene; each thing as "colour, shape, material, size, motion"."""
+    names = ("colour", "shape", "material", "size", "motion")
+    objects = [dict(zip(names, thing.split(", "), strict=True)) for thing in things]
+    return text, {"family": "objects", "objects": objects, "ground": ground, "sky": sky, "camera": "still"}
 
 
-def _scene(ground, sky, *objects):
-    return {"family": "objects", "objects": list(objects), "ground": ground, "sky": sky, "camera": "still"}
+def _road(text: str, traffic: str, roadside: str, time: str) -> tuple[str, dict]:
+    road = {"traffic": traffic, "roadside": roadside, "time": time, "weather": "clear", "course": "straight"}
+    return text, {"family": "driving", **road}
 
 
 VIDEOS = (
-    ("a large red ball bounces on grass by day", _scene("grass", "day", _object("red", "ball", "matte", "large", "bounces"))),
-    ("a large checkered blue cube spins on sand at sunset", _scene("sand", "sunset", _object("blue", "cube", "checkered", "large", "spins"))),
-    ("a large striped yellow cylinder stands still on stone under an overcast sky", _scene("stone", "overcast", _object("yellow", "cylinder", "striped", "large", "stands still"))),
-    ("driving on an empty road past trees by day", {"family": "driving", "traffic": "empty", "roadside": "trees", "time": "day", "weather": "clear", "course": "straight"}),
-    ("a small shiny green ball orbits a large purple cone on snow by day", _scene("snow", "day", _object("green", "ball", "shiny", "small", "orbits"), _object("purple", "cone", "matte", "large", "stands still"))),
-    ("a large pink pyramid jumps on a wooden floor at night", _scene("wooden floor", "night", _object("pink", "pyramid", "matte", "large", "jumps"))),
-    ("a large shiny orange ring spins on water by day", _scene("water", "day", _object("orange", "ring", "shiny", "large", "spins"))),
-    ("driving on a road with light traffic past houses at sunset", {"family": "driving", "traffic": "light", "roadside": "houses", "time": "sunset", "weather": "clear", "course": "straight"}),
-)  # fmt: skip
+    _objects("a large red ball bounces on grass by day", "grass", "day", "red, ball, matte, large, bounces"),
+    _objects(
+        "a large checkered blue cube spins on sand at sunset",
+        *("sand", "sunset", "blue, cube, checkered, large, spins"),
+    ),
+    _objects(
+        "a large striped yellow cylinder stands still on stone under an overcast sky",
+        *("stone", "overcast", "yellow, cylinder, striped, large, stands still"),
+    ),
+    _road("driving on an empty road past trees by day", "empty", "trees", "day"),
+    _objects(
+        "a small shiny green ball orbits a large purple cone on snow by day",
+        *("snow", "day", "green, ball, shiny, small, orbits", "purple, cone, matte, large, stands still"),
+    ),
+    _objects(
+        "a large pink pyramid jumps on a wooden floor at night",
+        *("wooden floor", "night", "pink, pyramid, matte, large, jumps"),
+    ),
+    _objects(
+        "a large shiny orange ring spins on water by day",
+        *("water", "day", "orange, ring, shiny, large, spins"),
+    ),
+    _road("driving on a road with light traffic past houses at sunset", "light", "houses", "sunset"),
+)
 
 
 @dataclass

@@ -60,6 +60,25 @@ def withheld_prompts(n: int, seed: int = SEED + 1) -> PromptSet:
     return _prompts([part for part in parts if len(part)], rng)
 
 
+def everything(n: int, seed: int = SEED + 2) -> PromptSet:
+    """n fresh scenes of each group with all that there is to read in them named: what the probe itself is held to.
+    (They are no prompts for a pack: their texts are the groups' names.)"""
+    rng = np.random.default_rng(seed)
+    scenes = _joined(
+        [_distinct(n, rng, objects=1), _distinct(n, rng, objects=2), sample_scenes(n, rng, family="driving")]
+    )
+    prompts = []
+    for i, group in enumerate([ONE] * n + [TWO] * n + [DRIVING] * n):
+        attributes = scenes.describe(i)
+        scene = tuple((k, v) for k, v in attributes.items() if k not in ("family", "objects", "relations"))
+        objects = tuple(
+            (thing["colour"], tuple((k, v) for k, v in thing.items() if k != "colour"))
+            for thing in attributes.get("objects", ())
+        )
+        prompts.append(Prompt(group, group, scene, objects))
+    return PromptSet(prompts, scenes)
+
+
 def _distinct(n: int, rng, objects: int, withheld: bool = False) -> SceneBatch:
     """n scenes of that many objects, all of different colours, for the probe asks by colour."""
     kept = None

@@ -12,7 +12,7 @@ from vldm_cli.measure.drift import measure_drift
 from vldm_cli.measure.faithfulness import Reading, Tally, identity, readings, tally
 from vldm_cli.measure.frechet import Gaussian, frechet_distance
 from vldm_cli.measure.probe import Probe, load_probe
-from vldm_cli.measure.prompts import Prompt, PromptSet, fixed_prompts, withheld_prompts
+from vldm_cli.measure.prompts import Prompt, PromptSet, everything, fixed_prompts, withheld_prompts
 from vldm_cli.measure.reconstruction import measure_decoder, measure_upscaler
 from vldm_cli.packs.pack import Pack
 from vldm_cli.stages.models import Models
@@ -25,8 +25,10 @@ SHOWN = 10  # clips on each contact sheet of prompts
 
 @dataclass(frozen=True)
 class Amounts:
-    """How much is measured. `steps`: keyframe steps, None for the pack's."""
+    """How much is measured: scenes of each group that the probe is held to, prompts, clips, videos and their frames.
+    `steps`: keyframe steps, None for the pack's."""
 
+    probe: int
     prompts: int
     withheld: int
     frechet: int
@@ -41,9 +43,9 @@ class Amounts:
     steps: int | None = None
 
 
-FULL = Amounts(256, 128, 1024, 8, 960, 64, 24, 24, 6, 16, batch=64)
+FULL = Amounts(384, 256, 128, 1024, 8, 960, 64, 24, 24, 6, 16, batch=64)
 # For a CPU: what is quite wrong shows, the numbers themselves mean little.
-QUICK = Amounts(15, 8, 16, 1, 33, 16, 2, 8, 1, 2, batch=4, steps=8)
+QUICK = Amounts(4, 15, 8, 16, 1, 33, 16, 2, 8, 1, 2, batch=4, steps=8)
 
 Rows = list[tuple[str, Tensor]]
 
@@ -71,6 +73,8 @@ def measure_quality(
         "amounts": asdict(amounts),
     }
     with torch.inference_mode():
+        note(f"the probe itself: {3 * amounts.probe} rendered clips")
+        table["probe"] = _probe_itself(maker, probe, amounts.probe)
         fixed, rows = _faithfulness(
             maker, probe, fixed_prompts(amounts.prompts), PROMPT_SEED, "fixed prompts", note
         )
@@ -95,6 +99,13 @@ def measure_quality(
                 maker, amounts.upscaler_clips, amounts.upscaler_frames
             )
     return table, sheets
+
+
+def _probe_itself(maker: Maker, probe: Probe, n: int) -> dict:
+    """What the probe reads right on fresh renders, n of each group."""
+    asked = everything(n)
+    rendered = maker.rendered(asked.scenes, maker.keyframe_times())
+    return _judged(asked.prompts, probe, rendered, maker.keyframe_step)[0].table()
 
 
 def _faithfulness(

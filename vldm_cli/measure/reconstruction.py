@@ -28,13 +28,11 @@ class Means:
         self.values: dict[str, dict[str, list[float]]] = {}
 
     def add(self, variant: str, x_TCHW: Tensor, truth_TCHW: Tensor) -> None:
-        """Measure one clip against its truth."""
-        measured = {
-            "psnr": psnr(x_TCHW, truth_TCHW),
-            "ssim": ssim(x_TCHW, truth_TCHW),
-            "flicker": flicker(x_TCHW, truth_TCHW) if len(x_TCHW) > 1 else float("nan"),
-            "warping error": warping_error(x_TCHW) if len(x_TCHW) > 1 else float("nan"),
-        }
+        """Measure one clip of at least two frames against its truth (which may be itself: the measures of one clip)."""
+        measured = {"warping error": warping_error(x_TCHW)}
+        if x_TCHW is not truth_TCHW:
+            measured["psnr"], measured["ssim"] = psnr(x_TCHW, truth_TCHW), ssim(x_TCHW, truth_TCHW)
+            measured["flicker"] = flicker(x_TCHW, truth_TCHW)
         for name, value in measured.items():
             self.values.setdefault(variant, {}).setdefault(name, []).append(value)
 

@@ -1,0 +1,112 @@
+"""The measurements as one HTML page that needs nothing else: numbers, bars drawn as SVG, contact sheets as pictures."""
+
+import base64
+import html
+import io
+from pathlib import Path
+
+from PIL import Image, ImageDraw
+from torch import Tensor
+
+from vldm_cli.errors import RunError
+from vldm_cli.measure.words import Table, percent, tables
+
+STYLE = """
+body { font: 15px/1.5 system-ui, sans-serif; max-width: 1100px; margin: 2em auto; padding: 0 1em; color: #222 }
+table { border-collapse: collapse; margin: 0.5em 0 1.5em }
+caption { text-align: left; font-weight: 600; padding: 0.3em 0 }
+td, th { padding: 0.15em 0.9em; text-align: right; border-bottom: 1px solid #ddd } td:first-child { text-align: left }
+.missed td { background: #fdecea } img { max-width: 100%; display: block; margin: 0.5em 0 1.5em } h2 { margin-top: 2em }
+"""
+BAR_WIDTH, BAR_HEIGHT, LABEL = 420, 14, 150
+MADE, RENDERED = "#1f5fbf", "#c9d6ea"
+GAP, LINE, FRAME_WIDTH = 4, 14, 160
+
+
+def write_page(path: Path, table: dict, sheets: dict[str, list[tuple[str, Tensor]]]) -> None:
+    """Write the page. Raises RunError when it cannot be written."""
+    pack = table["pack"]
+    parts = [
+        "<!doctype html><html lang=en><meta charset=utf-8>",
+        f"<title>{html.escape(pack['name'])}: quality</title><style>{STYLE}</style>",
+        f"<h1>Quality of {html.escape(pack['name'])}</h1>",
+        f"<p>Pack {pack['hash'][:16]}, on {html.escape(table['device'])} in {table['dtype']}.</p>",
+    ]
+    parts += [_table(part) for part in tables(table)]
+    parts.append(
+        "<h2>Read as asked</h2><p>Dark: made by the pack; pale: rendered scenes of the same prompts.</p>"
+    )
+    for key, title in (("faithfulness", "Fixed prompts"), ("withheld", "Withheld triples")):
+        parts += [
+            f"<h3>{title}: {html.escape(group)}</h3>{_bars(table[key], group)}"
+            for group in table[key]["made"]
+        ]
+    for title, rows in sheets.items():
+        if rows:
+            parts.append(f"<h2>{html.escape(title)}</h2>{_picture(contact_sheet(rows), title)}")
+    try:
+        path.write_text("\n".join(parts) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise RunError(f"{path} cannot be written ({error.strerror}); name another --report") from error
+
+
+def contact_sheet(rows: list[tuple[str, Tensor]]) -> Image.Image:
+    """Rows of (text, frames (T, 3, H, W) in [−1, 1]) as one picture, frames shrunk to a width that fits."""
+    drawn = [(text, [_frame(x) for x in frames]) for text, frames in rows]
+    width = max(len(frames) * (frames[0].width + GAP) for _, frames in drawn) + GAP
+    height = sum(frames[0].height + LINE + GAP for _, frames in drawn) + GAP
+    sheet = Image.new("RGB", (width, height), "white")
+    draw = ImageDraw.Draw(sheet)
+    y = GAP
+    for text, frames in drawn:
+        # the letters that PIL's own font has
+        draw.text((GAP, y), text.encode("latin-1", "replace").decode("latin-1"), fill="black")
+        y += LINE
+        for i, frame in enumerate(frames):
+            sheet.paste(frame, (GAP + i * (frame.width + GAP), y))
+        y += frames[0].height + GAP
+    return sheet
+
+
+def _frame(x_CHW: Tensor) -> Image.Image:
+    values = ((x_CHW.float().clamp(-1, 1) + 1) * 127.5).round().byte().permute(1, 2, 0).cpu().numpy()
+    image = Image.fromarray(values)
+    if image.width > FRAME_WIDTH:
+        image = image.resize(
+            (FRAME_WIDTH, round(image.height * FRAME_WIDTH / image.width)), Image.Resampling.BOX
+        )
+    return image
+
+
+def _picture(image: Image.Image, title: str) -> str:
+    data = io.BytesIO()
+    image.save(data, "JPEG", quality=88)
+    code = base64.b64encode(data.getvalue()).decode()
+    return f'<img alt="{html.escape(title)}" src="data:image/jpeg;base64,{code}">'
+
+
+def _table(part: Table) -> str:
+    head = "".join(f"<th>{html.escape(c)}</th>" for c in ("", *part.columns))
+    rows = []
+    for row in part.rows:
+        mark = ' class="missed"' if row[-1] == "missed" else ""
+        rows.append(f"<tr{mark}>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>")
+    return f"<table><caption>{html.escape(part.title)}</caption><tr>{head}</tr>{''.join(rows)}</table>"
+
+
+def _bars(part: dict, group: str) -> str:
+    """Shares by attribute as an SVG."""
+    entries = part["made"][group]
+    height = (BAR_HEIGHT + 6) * len(entries) + 4
+    out = [
+        f'<svg width="{LABEL + BAR_WIDTH + 70}" height="{height}" font-size="12" font-family="sans-serif">'
+    ]
+    for i, (name, entry) in enumerate(entries.items()):
+        y = 4 + i * (BAR_HEIGHT + 6)
+        truth = part["rendered"][group][name]["share"]
+        out.append(f'<text x="{LABEL - 8}" y="{y + 11}" text-anchor="end">{html.escape(name)}</text>')
+        for share, inset, colour in ((truth, 0, RENDERED), (entry["share"], 3, MADE)):
+            size = f'width="{BAR_WIDTH * share:.1f}" height="{BAR_HEIGHT - 2 * inset}"'
+            out.append(f'<rect x="{LABEL}" y="{y + inset}" {size} fill="{colour}"/>')
+        out.append(f'<text x="{LABEL + BAR_WIDTH + 6}" y="{y + 11}">{percent(entry["share"])}</text>')
+    return "".join([*out, "</svg>"])

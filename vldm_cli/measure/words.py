@@ -1,0 +1,147 @@
+"""The measurements in words: plain tables, the same for the screen and for the page."""
+
+from dataclasses import dataclass
+
+from vldm_cli.measure.bars import bars
+from vldm_cli.measure.faithfulness import ORDER
+
+
+@dataclass(frozen=True)
+class Table:
+    """A title, a heading for each column, and rows of a name and a value a further column."""
+
+    title: str
+    columns: tuple[str, ...]
+    rows: list[tuple[str, ...]]
+
+    def lines(self) -> list[str]:
+        """For the screen: the first column to the left, the others to the right."""
+        cells = [("", *self.columns), *self.rows]
+        width = [max(len(row[i]) for row in cells) for i in range(len(cells[0]))]
+        out = [self.title]
+        for row in cells:
+            out.append(
+                "  "
+                + "  ".join(
+                    [row[0].ljust(width[0]), *(c.rjust(w) for c, w in zip(row[1:], width[1:], strict=True))]
+                )
+            )
+        return out
+
+
+def tables(table: dict) -> list[Table]:
+    """Every number of `quality.measure_quality`, in reading order."""
+    out = [_bars(table), _probe(table)]
+    for key, title in (
+        ("faithfulness", "Faithfulness, fixed prompts"),
+        ("withheld", "Faithfulness, withheld triples"),
+    ):
+        out += _faithfulness(table[key], title)
+    out.append(_frechet(table["frechet"]))
+    out.append(_long(table["long"]))
+    for key, title in (
+        ("decoder", "Autoencoder and temporal decoder alone"),
+        ("upscaler", "Upscaler ×4 alone"),
+    ):
+        if key in table:
+            out.append(_alone(table[key], title))
+    return out
+
+
+def screen(table: dict) -> str:
+    """All tables as text."""
+    return "\n\n".join("\n".join(part.lines()) for part in tables(table))
+
+
+def _bars(table: dict) -> Table:
+    signs = {True: "met", False: "missed", None: "not measured"}
+    rows = [
+        (bar.name, number(bar.value), f"{'≤' if bar.most else '≥'} {bar.bar:g}", signs[bar.met])
+        for bar in bars(table)
+    ]
+    return Table("Bars", ("value", "bar", ""), rows)
+
+
+def _probe(table: dict) -> Table:
+    groups = list(table["probe"])
+    rows = [
+        (name, *(_share(table["probe"][g], name) for g in groups))
+        for name in ORDER
+        if _any(table["probe"], name)
+    ]
+    return Table("The probe itself, on fresh renders", tuple(groups), rows)
+
+
+def _faithfulness(part: dict, title: str) -> list[Table]:
+    out = []
+    for group, entries in part["made"].items():
+        rows = [
+            (
+                name,
+                percent(entry["share"]),
+                percent(part["rendered"][group][name]["share"]),
+                percent(part["of what the probe reads"][group][name]),
+                str(entry["asked"]),
+            )
+            for name, entry in entries.items()
+        ]
+        out.append(Table(f"{title}: {group}", ("made", "rendered", "made of rendered", "asked"), rows))
+    rows = [
+        (name, percent(part[key]["made"]), percent(part[key]["rendered"]))
+        for name, key in (("all attributes", "overall"), ("object the same in every frame", "identity"))
+    ]
+    out.append(Table(f"{title}: together", ("made", "rendered"), rows))
+    return out
+
+
+def _frechet(part: dict) -> Table:
+    rows = [
+        (
+            f"{name}s",
+            number(part[name]["made"]),
+            number(part[name]["floor"]),
+            number(part[name]["made / floor"]),
+        )
+        for name in ("video", "frame")
+    ]
+    return Table(
+        f"Fréchet distance in the probe's features, {part['clips']} clips",
+        ("made", "floor", "made / floor"),
+        rows,
+    )
+
+
+def _long(part: dict) -> Table:
+    rows = []
+    for name, entry in part["made"].items():
+        if isinstance(entry, dict):
+            truth = part["rendered"][name]
+            rows.append((name, *(number(e[end]) for e in (entry, truth) for end in ("first", "last"))))
+        else:
+            rows.append((name, "", number(entry), "", number(part["rendered"][name])))
+    title = f"{part['videos']} videos of {part['frames']} frames: the first and the last {part['ends']}"
+    return Table(title, ("made, first", "last", "rendered, first", "last"), rows)
+
+
+def _alone(part: dict, title: str) -> Table:
+    measures = {"psnr": "PSNR, dB", "ssim": "SSIM", "flicker": "flicker", "warping error": "warping error"}
+    variants = [key for key, value in part.items() if isinstance(value, dict)]
+    rows = [(words, *(number(part[v].get(name)) for v in variants)) for name, words in measures.items()]
+    return Table(f"{title}: {part['clips']} clips of {part['frames']} frames", tuple(variants), rows)
+
+
+def number(value: float | None) -> str:
+    """A measured number, or a dash where there is none."""
+    return "–" if value is None else f"{value:.4g}"
+
+
+def percent(share: float | None) -> str:
+    return "–" if share is None else f"{100 * share:.1f} %"
+
+
+def _share(entries: dict, name: str) -> str:
+    return percent(entries[name]["share"]) if name in entries else ""
+
+
+def _any(groups: dict, name: str) -> bool:
+    return any(name in entries for entries in groups.values())
