@@ -25,13 +25,13 @@ def save(folder: Path, tensors: dict[str, Tensor], state: dict) -> None:
     os.replace(temporary, folder / NAME)
 
 
-def load(folder: Path, device: torch.device) -> tuple[dict[str, Tensor], dict] | None:
-    """(tensors, state) of the run in `folder`, or None where there is no run yet. Raises RequestError if damaged."""
+def load(folder: Path) -> tuple[dict[str, Tensor], dict] | None:
+    """(tensors on the CPU, state) of the run in `folder`, None if there is no run yet. Raises RequestError if damaged."""
     path = folder / NAME
     if not path.is_file():
         return None
     try:
-        with safe_open(path, framework="pt", device=str(device)) as file:
+        with safe_open(path, framework="pt") as file:
             state = json.loads(file.metadata()["state"])
             return {name: file.get_tensor(name) for name in file.keys()}, state  # noqa: SIM118
     except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
@@ -60,6 +60,6 @@ def restore_optimizer(optimizer: torch.optim.Optimizer, names: dict[Tensor, str]
             key: tensors[f"optimizer.{key}.{name}"] for key in keys if f"optimizer.{key}.{name}" in tensors
         }
         if found:
-            step = found.pop("step").clone()
+            step = found.pop("step").to(parameter.device)
             moments = {key: torch.empty_like(parameter).copy_(value) for key, value in found.items()}
             optimizer.state[parameter] = {"step": step, **moments}

@@ -190,7 +190,7 @@ class Trainer:
 
     def _resume(self) -> None:
         bank, minutes = self.objective.bank, self.schedule.minutes
-        found = checkpoint.load(self.folder, self.objective.device)
+        found = checkpoint.load(self.folder)
         if found is None:
             bank.fill(None if minutes is None else FILL_SHARE * 60 * minutes)
         else:

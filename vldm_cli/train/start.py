@@ -58,7 +58,8 @@ def start(
     if processes.num_processes > 1:
         where = processes.device
     torch.set_float32_matmul_precision("high")
-    torch.backends.cudnn.benchmark = True
+    # parts on clips see windows of many lengths, and trying out kernels for each would cost more than it brings
+    torch.backends.cudnn.benchmark = kind.frames == 1
     share = 1 if where.type == "cuda" else CPU_SHARE
     batch = batch or max(1, kind.batch // share)
     if dtype not in {"auto", *DTYPES}:

@@ -79,7 +79,8 @@ class Weights:
         for name, average in self.ema.average.items():
             average.copy_(tensors[f"ema.{name}"])
         checkpoint.restore_optimizer(self.optimizer, self._names(), tensors)
-        self.skipped, self.streak = tensors["skipped"], tensors["streak"]
+        self.skipped.copy_(tensors["skipped"])
+        self.streak.copy_(tensors["streak"])
         self._to_parameters()
 
     def _collect_gradients(self) -> None:
