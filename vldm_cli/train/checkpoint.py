@@ -26,7 +26,7 @@ def save(folder: Path, tensors: dict[str, Tensor], state: dict) -> None:
 
 
 def load(folder: Path) -> tuple[dict[str, Tensor], dict] | None:
-    """(tensors on the CPU, state) of the run in `folder`, None if there is no run yet. Raises RequestError if damaged."""
+    """(tensors on the CPU, state) of the run in `folder`, None if there is none yet. Raises RequestError if damaged."""
     path = folder / NAME
     if not path.is_file():
         return None
