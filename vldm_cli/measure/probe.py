@@ -7,6 +7,7 @@ alone (object identity), and a second path of temporal convolutions over coarse 
 picture moves (the camera).
 """
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -51,6 +52,7 @@ class Probe(ModelMixin, ConfigMixin):
         self.middle = nn.Sequential(_down(b, c), Block(c))
         self.coarse = nn.Sequential(_down(c, d), Block(d, half=True))
         self.lateral = nn.Conv2d(d, c, 1)
+        self.spot = nn.Conv2d(c, len(COLOUR_NAMES), 1)
         self.looks = nn.ModuleList(Look(c, dim, heads) for _ in range(2))
         self.queries = nn.Parameter(torch.randn(QUERIES, dim) * 0.5)
         self.movement = Movement(d)
@@ -68,7 +70,9 @@ class Probe(ModelMixin, ConfigMixin):
         self.presence = nn.Linear(dim, 1)
         self.object_heads = nn.ModuleDict({k: _head(dim, len(v)) for k, v in OBJECT.items()})
         self.scene_heads = nn.ModuleDict({k: nn.Linear(dim, len(v)) for k, v in SCENE.items()})
-        self.frame_presence = nn.Linear(dim, 1)
+        self.frame_presence = nn.Linear(1, 1)
+        nn.init.constant_(self.frame_presence.weight, 1.0)
+        nn.init.constant_(self.frame_presence.bias, -4.0)  # most of the ten colours are not there
         self.frame_shape = nn.Linear(dim, len(OBJECT["shape"]))
 
     def forward(self, x_BTCHW: Tensor, frame_step) -> Answers:
@@ -78,9 +82,10 @@ class Probe(ModelMixin, ConfigMixin):
         fine = self.middle(self.stem(x))
         coarse = self.coarse(fine)
         fine = fine + F.interpolate(self.lateral(coarse), size=fine.shape[-2:], mode="nearest")
+        spots = self.spot(F.silu(fine)).flatten(2)
         found = self.queries.expand(B * T, -1, -1)
         for look in self.looks:
-            found = look(found, fine)
+            found = look(found, fine, spots)
         whole = torch.cat([fine.mean((2, 3)), coarse.mean((2, 3))], -1).unflatten(0, (B, T))
         found = found.unflatten(0, (B, T))
 
@@ -98,7 +103,7 @@ class Probe(ModelMixin, ConfigMixin):
             presence_BK=self.presence(objects)[..., 0],
             object={name: head(objects) for name, head in self.object_heads.items()},
             scene={name: head(scene) for name, head in self.scene_heads.items()},
-            frame_presence_BTK=self.frame_presence(found[:, :, :-1])[..., 0],
+            frame_presence_BTK=self.frame_presence(_highest(spots)[..., None])[..., 0].unflatten(0, (B, T)),
             frame_shape_BTKV=self.frame_shape(found[:, :, :-1]),
             clip_BF=torch.cat([scene, objects.mean(1), movement.mean(1)], -1),
             frame_BTF=torch.cat([whole, found[:, :, -1]], -1),
@@ -131,18 +136,20 @@ class Look(nn.Module):
         self.q = nn.Linear(dim, dim)
         self.kv = nn.Conv2d(width, 2 * dim, 1)
         self.place = nn.Linear(6, 2 * dim)
+        self.pull = nn.Parameter(torch.ones(heads, 1, 1))
         self.mix = nn.Linear(dim + 4 * heads, dim)
         self.mlp = nn.Sequential(
             nn.LayerNorm(dim), nn.Linear(dim, 2 * dim), nn.GELU(), nn.Linear(2 * dim, dim)
         )
 
-    def forward(self, queries_NQD: Tensor, fine_NCHW: Tensor) -> Tensor:
+    def forward(self, queries_NQD: Tensor, fine_NCHW: Tensor, spots_NKP: Tensor) -> Tensor:
         H, W = fine_NCHW.shape[-2:]
         place = _places(H, W, fine_NCHW)
         kv = self.kv(F.silu(self.norm(fine_NCHW))).flatten(2).transpose(1, 2) + self.place(place)
         k, v = (t.unflatten(-1, (self.heads, -1)).transpose(1, 2) for t in kv.chunk(2, -1))
         q = self.q(self.norm_q(queries_NQD)).unflatten(-1, (self.heads, -1)).transpose(1, 2)
-        weight = (q @ k.mT / q.shape[-1] ** 0.5).float().softmax(-1).to(v.dtype)
+        pull = self.pull * F.pad(spots_NKP, (0, 0, 0, 1))[:, None]  # the scene's query is drawn nowhere
+        weight = (q @ k.mT / q.shape[-1] ** 0.5 + pull).float().softmax(-1).to(v.dtype)
         seen = (weight @ v).transpose(1, 2).flatten(2)
         moments = weight @ place[:, :4]  # of x, y, x², y²
         moments = moments.transpose(1, 2).flatten(2)
@@ -167,6 +174,12 @@ class Movement(nn.Module):
         x = (x_BTCHW + place).transpose(1, 2)
         x = F.silu(self.norm(self.around(self.first(x))))
         return F.silu(self.second(x)).mean((3, 4)).transpose(1, 2)
+
+
+def _highest(spots_NKP: Tensor) -> Tensor:
+    """(N, K): a soft maximum over the cells, so that a frame's answer teaches where the colour is."""
+    P = spots_NKP.shape[-1]
+    return (spots_NKP.float().logsumexp(-1) - 0.5 * math.log(P)).to(spots_NKP.dtype)
 
 
 def _down(before: int, after: int) -> nn.Module:
