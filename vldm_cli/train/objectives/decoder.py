@@ -71,7 +71,7 @@ class Decoder(Objective):
             rows += [("truth", real), ("image decoder", single), ("temporal decoder", video)]
             # what is wrong with the motion, four times enlarged: grey is nothing
             for name, made in (("image decoder", single), ("temporal decoder", video)):
-                rows.append((f"error of {name}'s frame differences ×4", 4 * (made - real).diff(dim=0)))
+                rows.append((f"error of {name}'s frame differences, 4 times", 4 * (made - real).diff(dim=0)))
         measured = {"psnr": psnr(x, y), "psnr_image": psnr(x, image)}
         measured |= {"flicker_error": flicker(y - x), "flicker_error_image": flicker(image - x)}
         return contact_sheet(rows), measured
