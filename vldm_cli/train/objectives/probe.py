@@ -16,7 +16,7 @@ from vldm_cli.train.sheets import contact_sheet
 
 HELD_OUT_CLIPS, HELD_OUT_BATCH, SHEET_CLIPS = 384, 32, 8
 # Presence has ten questions a clip, most with the answer no; the answers for single frames only help.
-PRESENCE_WEIGHT, FRAME_WEIGHT = 5.0, 0.5
+PRESENCE_WEIGHT, FRAME_WEIGHT = 20.0, 0.5
 
 
 class ProbeObjective(Objective):
