@@ -1,0 +1,86 @@
+import pytest
+import torch
+from torch.nn import functional as F
+
+from vldm_cli.measure.consistency import (
+    background_flicker,
+    flicker,
+    mean_colour,
+    psnr,
+    sharpness,
+    ssim,
+    warping_error,
+)
+from vldm_cli.measure.flow import flow, visible, warp
+
+
+@pytest.fixture
+def picture():
+    """A smooth random picture, (1, 3, 80, 120) in [−1, 1]."""
+    rough = torch.rand(1, 3, 12, 18, generator=torch.Generator().manual_seed(0))
+    return F.interpolate(rough, size=(80, 120), mode="bicubic").clamp(0, 1) * 2 - 1
+
+
+def moving(picture, dx, dy, frames):
+    """The picture moving by whole pixels behind a window of 48×80."""
+    return torch.cat(
+        [picture[:, :, 16 - t * dy : 64 - t * dy, 20 - t * dx : 100 - t * dx] for t in range(frames)]
+    )
+
+
+@pytest.mark.parametrize("dx, dy", [(0, 0), (1, 1), (4, -2)])
+def test_flow_of_a_moving_picture(picture, dx, dy):
+    a, b = moving(picture, dx, dy, 2).split(1)
+    middle = flow(a, b)[0, :, 8:-8, 8:-8]
+    assert (middle - torch.tensor([dx, dy], dtype=torch.float)[:, None, None]).abs().mean() < 0.15
+
+
+def test_warp_fetches_from_where_the_flow_points(picture):
+    a, b = moving(picture, 3, 0, 2).split(1)
+    known = torch.zeros(1, 2, 48, 80)
+    known[:, 0] = 3
+    assert torch.allclose(warp(b, known)[..., :-3], a[..., :-3], atol=1e-5)
+    assert visible(known, -known)[0, 0, :, :-3].all()
+    assert not visible(known, -known)[0, 0, :, -3:].any()
+    assert not visible(known, known).any()
+
+
+def test_warping_error_sees_noise_and_not_motion(picture):
+    still = moving(picture, 2, 1, 3)
+    noisy = still + 0.05 * torch.randn(still.shape, generator=torch.Generator().manual_seed(1))
+    plain = 127.5 * still.diff(dim=0).abs().mean()
+    assert warping_error(still) < 0.25 * plain
+    # the flow fits some of the noise, hence less than the 7.2 that two independent noises differ by
+    assert 2.5 < warping_error(noisy) < 7.5
+
+
+def test_background_flicker_leaves_what_moves_alone():
+    x = torch.zeros(4, 3, 32, 64)
+    for t in range(4):
+        x[t, :, 8:16, 16 * t : 16 * t + 16] = 1.0
+    assert background_flicker(x) == 0
+    x[1::2] += 2 / 127.5
+    assert background_flicker(x) == pytest.approx(2.0, abs=1e-4)
+
+
+def test_flicker_is_against_the_truth(picture):
+    truth = moving(picture, 2, 0, 4)
+    assert flicker(truth + 0.3, truth) == pytest.approx(0, abs=1e-4)
+    wrong = truth.clone()
+    wrong[1::2] += 2 / 127.5
+    assert flicker(wrong, truth) == pytest.approx(2.0, abs=1e-3)
+
+
+def test_psnr_and_ssim(picture):
+    assert psnr(picture + 0.02, picture) == pytest.approx(40.0, abs=1e-3)
+    assert ssim(picture, picture) == pytest.approx(1.0, abs=1e-6)
+    # of two flat pictures only the means' term is left (float32 rounds variances of nothing)
+    a, b = torch.zeros(1, 3, 16, 16), torch.full((1, 3, 16, 16), 0.5)
+    assert ssim(a, b) == pytest.approx((2 * 1.0 * 1.5 + 4e-4) / (1.0 + 2.25 + 4e-4), abs=1e-3)
+
+
+def test_sharpness_and_colour(picture):
+    assert sharpness(F.avg_pool2d(picture, 9, 1, 4)) < 0.8 * sharpness(picture)
+    flat = torch.zeros(2, 3, 4, 4)
+    flat[:, 0] = 1
+    assert mean_colour(flat).tolist() == [255.0, 127.5, 127.5]

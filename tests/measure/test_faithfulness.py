@@ -1,0 +1,92 @@
+import pytest
+import torch
+
+from vldm_cli.measure.attributes import COLOUR_NAMES
+from vldm_cli.measure.faithfulness import Reading, Tally, identity, judge, matched, tally
+from vldm_cli.measure.prompts import DRIVING, TWO, Prompt
+
+RED_CUBE_BLUE_BALL = Prompt(
+    "a red cube spins left of a blue ball on sand",
+    TWO,
+    (("ground", "sand"),),
+    (("red", (("shape", "cube"), ("motion", "spins"))), ("blue", (("shape", "ball"),))),
+)
+
+
+def reading(ground="sand", **objects):
+    """A reading of a clip with these objects, surest first; each "shape motion"."""
+    certainty = dict.fromkeys(COLOUR_NAMES, -5.0)
+    shown = {colour: {"shape": "ring", "motion": "falls"} for colour in COLOUR_NAMES}
+    for k, (colour, words) in enumerate(objects.items()):
+        certainty[colour] = 5.0 - k
+        shape, motion = words.split()
+        shown[colour] = {"shape": shape, "motion": motion}
+    return Reading({"ground": ground}, certainty, shown)
+
+
+def judged(prompt, read):
+    return list(judge(prompt, read))
+
+
+def test_all_right():
+    assert judged(RED_CUBE_BLUE_BALL, reading(red="cube spins", blue="ball bounces")) == [
+        ("ground", True),
+        ("colour", True),
+        ("shape", True),
+        ("motion", True),
+        ("colour", True),
+        ("shape", True),
+    ]
+
+
+def test_a_wrong_colour_is_wrong_in_the_colour_alone():
+    read = reading(red="cube spins", green="ball bounces")
+    assert matched(RED_CUBE_BLUE_BALL, read) == {"red": "red", "blue": "green"}
+    assert [right for _, right in judged(RED_CUBE_BLUE_BALL, read)] == [True, True, True, True, False, True]
+
+
+def test_exchanged_shapes_are_not_forgiven():
+    read = reading(red="ball spins", blue="cube bounces", ground="snow")
+    assert [right for _, right in judged(RED_CUBE_BLUE_BALL, read)] == [False, True, False, True, True, False]
+
+
+def test_a_missing_object_is_wrong_in_everything():
+    read = reading(red="cube spins")
+    assert matched(RED_CUBE_BLUE_BALL, read)["blue"] is None
+    assert [right for _, right in judged(RED_CUBE_BLUE_BALL, read)] == [True, True, True, True, False, False]
+
+
+def test_two_wrong_colours_are_paired_by_shape():
+    read = reading(green="ball bounces", pink="cube spins")
+    assert matched(RED_CUBE_BLUE_BALL, read) == {"red": "pink", "blue": "green"}
+
+
+def test_no_more_objects_are_looked_at_than_were_asked_for():
+    read = reading(pink="cube spins", green="ball bounces", red="cube spins")
+    assert "red" not in matched(RED_CUBE_BLUE_BALL, read).values()
+
+
+def test_the_tally_counts():
+    total = tally([RED_CUBE_BLUE_BALL] * 2, [reading(red="cube spins", blue="ball falls"), reading()])
+    assert total.share(TWO, "ground") == 1
+    assert total.share(TWO, "colour") == 0.5
+    assert total.share(TWO, "sky") is None
+    assert total.table()[TWO]["shape"] == {"share": 0.5, "asked": 4}
+    assert total.overall() == pytest.approx(7 / 12)
+    assert Tally().overall() is None
+
+
+def test_roads_have_no_objects():
+    road = Prompt("a road by day", DRIVING, (("ground", "sand"),), ())
+    assert judged(road, reading()) == [("ground", True)]
+
+
+def test_identity_is_the_share_of_frames_with_colour_and_shape():
+    presence = torch.full((4, 10), -3.0)
+    shape = torch.zeros(4, 10, 6)
+    red, cube = COLOUR_NAMES.index("red"), 1
+    presence[:3, red] = 3.0
+    shape[:, red, cube] = 1.0
+    shape[0, red, 2] = 2.0  # one of the three frames shows something else
+    read = reading(red="cube spins")
+    assert identity(RED_CUBE_BLUE_BALL, read, presence, shape) == [0.5]

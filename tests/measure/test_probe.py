@@ -1,0 +1,84 @@
+import numpy as np
+import pytest
+import torch
+
+from tests.tiny import tiny_pack
+from vldm_cli.errors import RequestError
+from vldm_cli.measure.attributes import COLOUR_NAMES, OBJECT, SCENE, encode
+from vldm_cli.measure.faithfulness import readings
+from vldm_cli.measure.probe import Probe, load_probe
+from vldm_cli.measure.prompts import everything
+from vldm_cli.packs.pack import Pack
+from vldm_cli.packs.save import save_part
+from vldm_cli.toyland.render import render
+from vldm_cli.train.objectives.probe import losses
+
+
+def new_probe(seed=0):
+    torch.manual_seed(seed)
+    return Probe()
+
+
+def test_sizes():
+    probe = new_probe()
+    assert sum(p.numel() for p in probe.parameters()) <= 500_000
+    answers = probe(torch.zeros(2, 3, 3, 32, 48), torch.tensor([16, 4]))
+    assert answers.presence_BK.shape == (2, 10)
+    assert {k: v.shape for k, v in answers.object.items()} == {k: (2, 10, len(v)) for k, v in OBJECT.items()}
+    assert {k: v.shape for k, v in answers.scene.items()} == {k: (2, len(v)) for k, v in SCENE.items()}
+    assert answers.frame_presence_BTK.shape == (2, 3, 10)
+    assert answers.frame_shape_BTKV.shape == (2, 3, 10, 6)
+    assert answers.clip_BF.ndim == 2 and answers.frame_BTF.shape[:2] == (2, 3)
+
+
+@torch.no_grad()
+def test_single_frames_are_read_alone_and_clips_in_order():
+    probe = new_probe().eval()
+    x = torch.rand(1, 4, 3, 32, 48, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    plain, turned = probe(x, 16), probe(x.flip(1), 16)
+    for name in ("frame_presence_BTK", "frame_shape_BTKV", "frame_BTF"):
+        assert torch.allclose(getattr(plain, name), getattr(turned, name).flip(1), atol=1e-4)
+    assert not torch.allclose(plain.object["motion"], turned.object["motion"], atol=1e-3)
+    assert not torch.allclose(plain.scene["camera"], turned.scene["camera"], atol=1e-3)
+    assert not torch.allclose(plain.object["motion"], probe(x, 1).object["motion"], atol=1e-3)
+
+
+def test_it_learns_to_read_a_few_clips():
+    scenes = everything(4).scenes[4:8]  # of two objects, never of one colour
+    attributes = [scenes.describe(i) for i in range(4)]
+    times = np.tile(np.arange(3) * 2 / 3, (4, 1))
+    x = 2 * render(scenes, times, (48, 80), supersample=1) - 1
+    scene, objects = (codes.long() for codes in encode(attributes))
+    probe = new_probe()
+    optimizer = torch.optim.AdamW(probe.parameters(), lr=2e-3)
+    for _ in range(60):
+        optimizer.zero_grad()
+        losses(probe(x, 16), scene, objects)["loss"].backward()
+        torch.nn.utils.clip_grad_norm_(probe.parameters(), 1.0)
+        optimizer.step()
+    with torch.no_grad():
+        read = list(readings(probe.eval()(x, 16)))
+    for given, got in zip(attributes, read, strict=True):
+        assert {n: got.scene[n] for n in ("ground", "sky", "camera")} == {
+            n: given[n] for n in ("ground", "sky", "camera")
+        }
+        for thing in given["objects"]:
+            assert got.certainty[thing["colour"]] > 0
+            assert got.objects[thing["colour"]] == {n: thing[n] for n in OBJECT}
+        assert sum(got.certainty[c] > 0 for c in COLOUR_NAMES) == len({t["colour"] for t in given["objects"]})
+
+
+def test_saved_into_a_pack_and_loaded(tmp_path):
+    pack = tiny_pack(tmp_path)
+    with pytest.raises(RequestError, match=r"no probe .*vldm train probe"):
+        load_probe(pack)
+    probe = new_probe()
+    save_part(pack.folder, "probe", probe)
+    pack = Pack.open(pack.folder)
+    assert "probe/diffusion_pytorch_model.safetensors" in pack.manifest.files
+    again = load_probe(pack)
+    x = torch.rand(1, 2, 3, 32, 48) * 2 - 1
+    with torch.no_grad():
+        a, b = probe.eval()(x, 16), again(x, 16)
+    assert torch.allclose(a.presence_BK, b.presence_BK, atol=1e-2)
+    assert not any(p.requires_grad for p in again.parameters())

@@ -1,0 +1,121 @@
+import json
+import shutil
+
+import numpy as np
+import pytest
+import torch
+
+from tests.tiny import tiny_pack
+from vldm_cli.commands.app import app
+from vldm_cli.commands.failures import run
+from vldm_cli.measure import quality
+from vldm_cli.measure.clips import Maker
+from vldm_cli.measure.drift import VIDEOS, Ends, measure_ends, prompt_of
+from vldm_cli.measure.probe import Probe
+from vldm_cli.measure.quality import QUICK, Amounts
+from vldm_cli.packs.save import save_part
+from vldm_cli.stages.models import Models
+
+TINY = Amounts(1, 5, 2, 3, 1, 18, 8, 1, 4, 1, 2, batch=2, steps=1)
+
+
+@pytest.fixture(scope="module")
+def pack(tmp_path_factory):
+    """A tiny pack with a probe that knows nothing."""
+    made = tiny_pack(tmp_path_factory.mktemp("quality"))
+    torch.manual_seed(0)
+    save_part(made.folder, "probe", Probe())
+    return made.folder
+
+
+@pytest.fixture
+def measure(monkeypatch, capfd):
+    """measure(*options) → (exit code, stdout, stderr) of `vldm measure quality --quick`, with very little measured."""
+    monkeypatch.setattr(quality, "QUICK", TINY)
+
+    def call(*options):
+        capfd.readouterr()
+        code = run(
+            app,
+            ["measure", "quality", "--quick", "--device", "cpu", "--dtype", "float32", *map(str, options)],
+        )
+        return code, *capfd.readouterr()
+
+    return call
+
+
+def test_the_whole_ruler_and_its_page(measure, pack, tmp_path):
+    code, out, err = measure("--pack", pack, "--json", "--report", tmp_path / "q.html")
+    assert code == 0, err
+    table = json.loads(out)
+    assert table["pack"]["name"] == "tiny"
+    assert table["faithfulness"]["made"]["one object"]["colour"]["asked"] == 2
+    assert table["faithfulness"]["made"]["two objects"]["colour"]["asked"] == 4
+    assert set(table["withheld"]["made"]) == {"one object", "two objects"}
+    assert table["frechet"]["clips"] == 3 and table["frechet"]["video"]["floor"] > 0
+    assert table["long"]["made"]["sharpness"]["last"] > 0
+    assert {"temporal", "image", "rendered"} <= set(table["decoder"])
+    # the temporal layers of this pack do something
+    assert table["decoder"]["temporal"]["psnr"] != table["decoder"]["image"]["psnr"]
+    assert table["upscaler"]["temporal"]["psnr"] != table["upscaler"]["image"]["psnr"]
+    assert {"name", "value", "bar", "most", "met"} == set(table["bars"][0])
+    page = (tmp_path / "q.html").read_text()
+    for title in ("Fixed prompts", "Withheld triples", "Long videos", "Decoder alone", "Upscaler alone"):
+        assert f"<h2>{title}</h2>" in page
+    assert "fixed prompts: 5 clips" in err
+
+
+def test_refusals(measure, pack, tmp_path):
+    code, out, err = measure("--pack", pack, "--report", tmp_path / "q.txt")
+    assert (code, out) == (2, "") and "--report" in err and ".html" in err
+    assert measure("--pack", pack, "--report", tmp_path / "no" / "q.html")[0] == 2
+    bare = shutil.copytree(pack, tmp_path / "bare")
+    shutil.rmtree(bare / "probe")
+    code, _, err = measure("--pack", bare)
+    assert code == 2 and "probe" in err
+
+
+@torch.inference_mode()
+def test_clips_are_the_same_in_any_batch(pack):
+    from vldm_cli.packs.pack import Pack
+
+    models = Models(Pack.open(pack))
+    texts = ["a red ball bounces", "a blue cube spins on snow", "a green ball"]
+    one = torch.cat(list(Maker(models, 1, steps=2).keyframes(texts, seed=5)))
+    two = torch.cat(list(Maker(models, 2, steps=2).keyframes(texts, seed=5)))
+    assert one.shape == (3, 8, 3, 32, 48)
+    # a rounding to bytes apart at most
+    assert (one - two).abs().max() <= 1.01 / 127.5
+    assert (one[0] - one[1]).abs().max() > 0.05
+    assert torch.equal(one, ((one + 1) * 127.5).round() / 127.5 - 1)
+
+
+@torch.inference_mode()
+def test_drift_is_seen():
+    torch.manual_seed(0)
+    probe, prompt = Probe().eval(), prompt_of(*VIDEOS[0])
+    first = torch.rand(8, 3, 32, 48) - 0.5
+    ends = Ends()
+    measure_ends(ends, prompt, first, first.flip(0) * 0.5 + 10 / 127.5, probe)
+    table = ends.table()
+    assert table["colour drift"] == pytest.approx(10 + abs(float(first.mean())) * 0.5 * 127.5, abs=1.0)
+    assert table["sharpness"]["last / first"] == pytest.approx(0.5, abs=1e-3)
+    assert ends.tallies["first"].asked == ends.tallies["last"].asked
+    assert ("one object", "motion") not in ends.tallies["first"].asked
+    assert ("one object", "colour") in ends.tallies["first"].asked
+
+
+def test_the_videos_show_what_their_prompts_say():
+    from vldm_cli.toyland.scene import from_attributes
+
+    for text, attributes in VIDEOS:
+        shown = from_attributes([attributes], np.random.default_rng(0)).describe(0)
+        for name, value in attributes.items():
+            assert shown[name] == value, text
+        for _, named in prompt_of(text, attributes).objects:
+            assert all(value.rstrip("s") in text for name, value in named)
+
+
+def test_quick_is_quick():
+    """On a CPU a clip of the embedded pack takes seconds."""
+    assert QUICK.prompts + QUICK.withheld + QUICK.frechet <= 50 and QUICK.video_frames <= 48
