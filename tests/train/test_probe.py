@@ -1,0 +1,77 @@
+"""The probe's training: its answers come from Toyland, and what it is shown is mirrored and worn with them."""
+
+from fractions import Fraction
+
+import pytest
+import torch
+
+from tests.train.common import setup
+from vldm_cli.errors import RequestError
+from vldm_cli.measure.attributes import OBJECT, SCENE
+from vldm_cli.measure.probe import load_probe
+from vldm_cli.packs.pack import Pack
+from vldm_cli.train.clips import ToylandSource
+from vldm_cli.train.loop import Schedule, Trainer
+from vldm_cli.train.objectives import probe
+from vldm_cli.train.objectives.probe import ProbeObjective, _mirrored_half, _worn
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def objective(pack, monkeypatch):
+    monkeypatch.setattr(probe, "HELD_OUT_CLIPS", 3)
+    source = ToylandSource((32, 48), Fraction(24), CPU)
+    return ProbeObjective(setup(pack, source=source, batch=4, bank_frames=64))
+
+
+def test_examples_follow_from_the_seed(objective):
+    a, b, c = objective.examples(1, 3), objective.examples(1, 3), objective.examples(2, 3)
+    assert a["video"].shape == (3, 8, 3, 32, 48) and a["video"].dtype == torch.uint8
+    assert a["scene"].shape == (3, len(SCENE)) and a["objects"].shape == (3, 10, 5)
+    assert all(torch.equal(a[name], b[name]) for name in a)
+    assert not torch.equal(a["video"], c["video"])
+
+
+def test_a_run_ends_in_the_pack(objective, pack, tmp_path):
+    trainer = Trainer(objective, Schedule(lr=2e-3, steps=2), tmp_path / "run", {"part": "probe"})
+    trainer.run()
+    measured = trainer.curve.rows[-1]
+    assert {f"acc_{name}" for name in ("colours", *SCENE, *OBJECT)} <= set(measured)
+    again = Pack.open(pack.folder)
+    assert "probe/config.json" in again.manifest.files
+    exported, average = load_probe(again), trainer.weights.ema.average
+    name = "queries"
+    assert torch.allclose(getattr(exported, name), average[f"probe.{name}"], atol=1e-3)
+    # and a new run goes on from there
+    further = ProbeObjective(setup(again, source=objective.setup.source, bank_frames=32))
+    assert torch.equal(further.probe.queries, exported.queries)
+
+
+def test_only_toyland_has_the_answers(pack):
+    with pytest.raises(RequestError, match="Toyland alone"):
+        ProbeObjective(setup(pack))
+
+
+def test_mirrored_clips_have_mirrored_answers():
+    torch.manual_seed(0)
+    video = torch.zeros(200, 1, 3, 2, 4, dtype=torch.uint8)
+    video[..., 0] = 9
+    scene = torch.full((200, len(SCENE)), -1, dtype=torch.int8)
+    scene[:, 0] = torch.arange(200) % 2  # every other one is a road
+    camera = list(SCENE).index("camera")
+    scene[:, camera] = SCENE["camera"].index("panning left")
+    objects = torch.zeros(200, 10, 5, dtype=torch.int8)
+    seen, codes, _ = _mirrored_half(video, scene, objects)
+    flipped = seen[:, 0, 0, 0, -1] == 9
+    assert 35 < int(flipped.sum()) < 65
+    assert not flipped[scene[:, 0] == 1].any()
+    assert torch.equal(codes[:, camera] == SCENE["camera"].index("panning right"), flipped)
+
+
+def test_worn_clips_are_still_the_clips():
+    torch.manual_seed(0)
+    x = torch.rand(16, 2, 3, 16, 16) * 2 - 1
+    worn = _worn(x)
+    change = (worn - x).abs().mean((1, 2, 3, 4))
+    assert (change < 0.5).all() and (change > 0).any() and (change == 0).any()
