@@ -8,18 +8,17 @@ import torch
 from torch import Tensor
 
 from vldm_cli.measure.clips import Maker
+from vldm_cli.measure.distances import measure_distances
 from vldm_cli.measure.drift import measure_drift
 from vldm_cli.measure.faithfulness import Reading, Tally, identity, readings, tally
-from vldm_cli.measure.frechet import Gaussian, frechet_distance
 from vldm_cli.measure.probe import Probe, load_probe
 from vldm_cli.measure.prompts import Prompt, PromptSet, everything, fixed_prompts, withheld_prompts
 from vldm_cli.measure.reconstruction import measure_decoder, measure_upscaler
 from vldm_cli.packs.pack import Pack
 from vldm_cli.stages.models import Models
-from vldm_cli.toyland.dataset import ToylandClips
 from vldm_cli.toyland.render import EAGER, compiled_core
 
-PROMPT_SEED, WITHHELD_SEED, FRECHET_SEED = 1_000, 2_000, 100_000
+PROMPT_SEED, WITHHELD_SEED = 1_000, 2_000
 SHOWN = 10  # clips on each contact sheet of prompts
 
 
@@ -85,7 +84,7 @@ def measure_quality(
         sheets["Withheld triples"] = rows
         table |= {"faithfulness": fixed, "withheld": rare}
         note(f"Fréchet distances over {amounts.frechet} clips")
-        table["frechet"] = _frechet(maker, probe, amounts.frechet)
+        table["frechet"] = measure_distances(maker, probe, amounts.frechet)
         table["long"], sheets["Long videos"] = measure_drift(
             maker, probe, amounts.videos, amounts.video_frames, amounts.end_frames, note
         )
@@ -157,53 +156,6 @@ def _judged(
                 yield reading
 
     return tally(prompts, read()), same
-
-
-def _frechet(maker: Maker, probe: Probe, n: int) -> dict:
-    """Fréchet distances in the probe's features: clips made from the captions of n rendered clips against these, and
-    as their floor n other rendered clips against these."""
-    captions: list[str] = []
-    truth, other, made = Features(), Features(), Features()
-    for features, seed, keep in ((truth, FRECHET_SEED, captions), (other, FRECHET_SEED + 1, [])):
-        clips = ToylandClips(
-            seed, maker.frames, {maker.keyframe_step: 1.0}, size=maker.size, device=maker.models.device,
-            fps=float(maker.models.pack.manifest.video.fps), late=0.0, core=maker.core,
-        )  # fmt: skip
-        for first in range(0, n, maker.batch):
-            batch = clips.batch(min(maker.batch, n - first))
-            keep += batch.captions
-            features.add(probe, batch.video_BTCHW / 127.5 - 1, maker.keyframe_step)
-    for x_BTCHW in maker.keyframes(captions, FRECHET_SEED):
-        made.add(probe, x_BTCHW, maker.keyframe_step)
-    out = {"clips": n}
-    for name in ("video", "frame"):
-        a, b, c = (getattr(features, name)() for features in (truth, other, made))
-        distance, floor = frechet_distance(a, c), frechet_distance(a, b)
-        out[name] = {
-            "made": _rounded(distance),
-            "floor": _rounded(floor),
-            "made / floor": _rounded(distance / floor),
-        }
-    return out
-
-
-class Features:
-    """The probe's features of a set of clips."""
-
-    def __init__(self) -> None:
-        self.clips: list[Tensor] = []
-        self.frames: list[Tensor] = []
-
-    def add(self, probe: Probe, x_BTCHW: Tensor, frame_step: int) -> None:
-        answers = probe(x_BTCHW, frame_step)
-        self.clips.append(answers.clip_BF.cpu())
-        self.frames.append(answers.frame_BTF.flatten(0, 1).cpu())
-
-    def video(self) -> Gaussian:
-        return Gaussian.of(torch.cat(self.clips))
-
-    def frame(self) -> Gaussian:
-        return Gaussian.of(torch.cat(self.frames))
 
 
 def _shares(made: Tally, truth: Tally) -> dict[str, dict[str, float | None]]:
