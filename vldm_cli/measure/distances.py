@@ -1,5 +1,5 @@
-"""Fréchet distances of made clips from rendered ones, in the probe's features: of whole clips (the paper's FVD, the probe
-in I3D's place) and of single frames."""
+"""Fréchet distances of made clips from rendered ones, in the probe's features: of whole clips (the paper's FVD, the
+probe in I3D's place) and of single frames."""
 
 import torch
 from torch import Tensor
