@@ -2,8 +2,10 @@
 
 import subprocess
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from functools import cache
+from typing import BinaryIO
 
 from vldm_cli.errors import RunError
 
@@ -58,3 +60,48 @@ def probe(arguments: list[str]) -> tuple[bytes, str]:
         [ffmpeg_exe(), "-hide_banner", "-nostdin", *arguments], capture_output=True, check=False
     )
     return done.stdout, done.stderr.decode(errors="replace")
+
+
+@contextmanager
+def output(arguments: list[str], said: list[str] | None = None) -> Iterator[BinaryIO]:
+    """ffmpeg's stdout as a stream, with memory for a pipe's worth of it. ffmpeg is ended when the block is left,
+    finished or not; `said` gets the lines of errors that it has printed by then."""
+    command = [ffmpeg_exe(), "-hide_banner", "-nostats", "-nostdin", "-loglevel", "error", *arguments]
+    with tempfile.TemporaryFile() as words:
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=words, start_new_session=True
+        )
+        try:
+            with process.stdout as stream:
+                yield stream
+        finally:
+            if said is None:
+                process.kill()
+            process.wait()
+        if said is not None:
+            words.seek(max(0, words.tell() - 100_000))
+            said += [
+                line.strip() for line in words.read().decode(errors="replace").splitlines() if line.strip()
+            ]
+
+
+def tolerant(arguments: list[str], what: str) -> list[str]:
+    """Run ffmpeg over an input that may be damaged: the errors it has printed and got over. RunError if it failed."""
+    command = [ffmpeg_exe(), "-hide_banner", "-nostats", "-nostdin", "-loglevel", "error", "-y", *arguments]
+    with tempfile.TemporaryFile() as words:
+        # Waited for and not signalled: it ends by itself, and a half-written file is never taken for a whole one.
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=words, stderr=words, start_new_session=True
+        )
+        try:
+            code = process.wait()
+        except BaseException:
+            process.kill()
+            process.wait()
+            raise
+        words.seek(max(0, words.tell() - 100_000))
+        lines = [line.strip() for line in words.read().decode(errors="replace").splitlines() if line.strip()]
+    if code:
+        said = lines[-1] if lines else f"it ended with status {code}"
+        raise RunError(f"{what} failed: ffmpeg says: {said:.300}")
+    return lines

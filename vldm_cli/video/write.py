@@ -73,7 +73,15 @@ def encode_segment(path: Path, frames: Iterable[np.ndarray], fps: Fraction, kind
     shown = even(first) if kind in ("mp4", "webm") else first
     rate = f"{fps.numerator}/{fps.denominator}"
     arguments = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{shown.shape[1]}x{shown.shape[0]}"]
-    arguments += ["-framerate", rate, "-i", "pipe:0", *_codec(kind, crf, fps), *ffmpeg.BITEXACT]
+    arguments += [
+        "-framerate",
+        rate,
+        "-i",
+        "pipe:0",
+        *codec(kind, crf),
+        *_container(kind, fps),
+        *ffmpeg.BITEXACT,
+    ]
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         ffmpeg.run([*arguments, str(temporary)], f"writing {path.name}", stream())
@@ -108,7 +116,7 @@ def join_segments(segments: list[Path], out_tmp: Path, kind: str, fps: Fraction,
         elif kind == "webm":
             ffmpeg.run([*copy, "-metadata", f"comment={text}", "-f", "webm", str(out_tmp)], what)
         elif kind == "gif":
-            _join_gif(source, out_tmp, _retimed(fps), what)
+            join_gif(source, out_tmp, _retimed(fps), what)
             tag_gif(out_tmp, text)
         elif kind == "webp":
             codec = ["-c:v", "libwebp_anim", "-quality", "90", "-loop", "0", "-fps_mode", "passthrough"]
@@ -126,16 +134,23 @@ def join_segments(segments: list[Path], out_tmp: Path, kind: str, fps: Fraction,
         listing.unlink(missing_ok=True)
 
 
-def _codec(kind: str, crf: int, fps: Fraction) -> list[str]:
-    clock = ["-video_track_timescale", str(_ticks(fps)[1])]
+def codec(kind: str, crf: int) -> list[str]:
+    """How a segment is encoded: in the final codec, or without loss where that is not one for segments."""
     if kind == "mp4":
-        h264 = ["-c:v", "libx264", "-preset", "veryfast", "-crf", str(crf), "-bf", "0", "-threads", _THREADS]
-        return ["-vf", _COLOUR, *h264, *clock, "-f", "mp4"]
+        return ["-c:v", "libx264", "-preset", "veryfast", "-crf", str(crf), "-bf", "0", "-threads", _THREADS]
     if kind == "webm":
         # VP9 counts quality from 0 to 63 where H.264 counts to 51
         vp9 = ["-c:v", "libvpx-vp9", "-crf", str(round(crf * 63 / 51)), "-b:v", "0"]
-        return ["-vf", _COLOUR, *vp9, "-cpu-used", "4", "-threads", _THREADS, "-f", "webm"]
-    return ["-c:v", "png", "-compression_level", "1", "-threads", _THREADS, *clock, "-f", "mov"]
+        return [*vp9, "-cpu-used", "4", "-threads", _THREADS]
+    return ["-c:v", "png", "-compression_level", "1", "-threads", _THREADS]
+
+
+def _container(kind: str, fps: Fraction) -> list[str]:
+    """Filters and format of a segment file of `encode_segment`."""
+    clock = ["-video_track_timescale", str(_ticks(fps)[1])]
+    if kind == "mp4":
+        return ["-vf", _COLOUR, *clock, "-f", "mp4"]
+    return ["-vf", _COLOUR, "-f", "webm"] if kind == "webm" else [*clock, "-f", "mov"]
 
 
 def _ticks(fps: Fraction) -> tuple[int, int]:
@@ -149,7 +164,7 @@ def _retimed(fps: Fraction) -> str:
     return f"settb={fps.denominator}/{fps.numerator},setpts=N"
 
 
-def _join_gif(source: list[str], out_tmp: Path, retimed: str, what: str) -> None:
+def join_gif(source: list[str], out_tmp: Path, retimed: str, what: str) -> None:
     """One palette for the whole video, found in a first pass, so that memory does not grow with the length."""
     palette = out_tmp.with_name(f".{out_tmp.name}.palette.png")
     try:

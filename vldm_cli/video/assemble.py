@@ -1,0 +1,156 @@
+"""The last step of a command on a clip: segments joined, every frame at its time, with all that the clip carries."""
+
+import json
+import os
+from fractions import Fraction
+from pathlib import Path
+
+from vldm_cli.errors import RunError
+from vldm_cli.video import ffmpeg
+from vldm_cli.video.carry import Baggage, comment_tag, stretch
+from vldm_cli.video.clip import Clip
+from vldm_cli.video.probe import source
+from vldm_cli.video.tags import tag_gif, tag_webp
+from vldm_cli.video.times import Times
+from vldm_cli.video.write import SETTINGS, join_gif
+
+_MICRO = 1_000_000
+
+
+def assemble(
+    clip: Clip,
+    segments: list[tuple[Path, int]],
+    out_tmp: Path,
+    kind: str,
+    times: Times,
+    baggage: Baggage,
+    metadata: dict,
+) -> list[str]:
+    """Joins segments, each with its first frame's number, into `out_tmp` (a folder for png). Returns sentences on
+    what of the clip's sound or subtitles could not be read. RunError when it fails or frames are missing."""
+    out_tmp = Path(out_tmp)
+    listing = segments[0][0].with_name(f".segments.{os.getpid()}.txt")
+    what = f"joining {len(segments)} segments"
+    try:
+        listing.write_text(_listing(segments, times))
+        joined = ["-f", "concat", "-safe", "0", "-i", str(listing)]
+        if kind in ("mp4", "webm"):
+            words = _with_baggage(clip, joined, out_tmp, kind, times, baggage, metadata, what)
+            _check(out_tmp, len(times))
+            return words
+        _pictures(joined, out_tmp, kind, metadata, what)
+        return []
+    except OSError as error:
+        raise RunError(f"{what} failed: {error}") from error
+    finally:
+        listing.unlink(missing_ok=True)
+
+
+def _listing(segments: list[tuple[Path, int]], times: Times) -> str:
+    """For ffmpeg's concat demuxer, which counts in microseconds: each segment's length is chosen so that the sum
+    never strays from the true time by more than half of one, which is less than a tick."""
+    lines = []
+    firsts = [first for _, first in segments]
+    starts = [round(Fraction(times.ticks[first] * _MICRO, times.clock)) for first in firsts]
+    ends = [*starts[1:], round(times.seconds * _MICRO)]
+    for (path, _), start, end in zip(segments, starts, ends, strict=True):
+        quoted = str(path.absolute()).replace("'", r"'\''")
+        lines.append(f"file '{quoted}'\nduration {(end - start) / _MICRO:.6f}\n")
+    return "".join(lines)
+
+
+def _with_baggage(
+    clip: Clip,
+    joined: list[str],
+    out_tmp: Path,
+    kind: str,
+    times: Times,
+    baggage: Baggage,
+    metadata: dict,
+    what: str,
+) -> list[str]:
+    report = clip.report
+    head = ["-itsoffset", f"{float(times.start):.6f}"] if times.start else []
+    if report is not None and report.rotation and not clip.upright and kind == "mp4":
+        head += ["-display_rotation", str(float(report.rotation))]
+    inputs, tail = [*head, *joined], ["-map", "0:v:0", "-c:v:0", "copy"]
+    if report is not None:
+        inputs += ["-fflags", "+discardcorrupt", *source(report.path)]
+        slow = next((track.slow for track in baggage.tracks if track.slow), Fraction(1))
+        if slow != 1:  # subtitles and chapters at the stretched times
+            inputs += ["-itsscale", str(float(slow)), *source(report.path)]
+        counts = {"video": 1, "audio": 0, "subtitle": 0}
+        tail += ["-map_metadata:s:0", f"1:s:{report.video.index}", "-disposition:v:0", "default"]
+        for number, track in enumerate(baggage.tracks, 1):
+            stream, letter = track.stream, track.stream.kind[0]
+            at = counts[stream.kind]
+            counts[stream.kind] += 1
+            stretched = bool(track.slow) and stream.kind == "subtitle"
+            tail += ["-map", f"{2 if stretched else 1}:{stream.index}"]
+            tail += [f"-c:{letter}:{at}", track.codec[0], f"-map_metadata:s:{number}", f"1:s:{stream.index}"]
+            if stream.kind == "audio" and track.codec[0] != "copy":
+                tail += [f"-b:a:{at}", track.codec[1]]
+                if track.slow:
+                    tail += [f"-filter:a:{at}", stretch(track.slow)]
+        tail += ["-map_metadata", "1", "-map_chapters", "-1" if not baggage.chapters else "1"]
+        if slow != 1 and baggage.chapters:
+            inputs, tail = _slow_chapters(report.path, inputs, tail, slow, out_tmp)
+    if report is not None and "creation_time" in report.metadata:
+        tail += ["-metadata", f"creation_time={report.metadata['creation_time']}"]
+    tail += ["-metadata", f"{comment_tag(report)}={json.dumps(metadata, ensure_ascii=False, sort_keys=True)}"]
+    tail += [
+        word
+        for tag in ("major_brand", "minor_version", "compatible_brands")
+        for word in ("-metadata", f"{tag}=")
+    ]
+    if kind == "mp4":
+        flags = "+faststart+use_metadata_tags" if baggage.all_tags else "+faststart"
+        tail += ["-video_track_timescale", str(times.clock), "-movflags", flags]
+    said = ffmpeg.tolerant(
+        [*inputs, *tail, *ffmpeg.BITEXACT, "-f", "mp4" if kind == "mp4" else "webm", str(out_tmp)], what
+    )
+    return [f"some of what {clip.path} carries is damaged ({said[-1]:.200})"] if said else []
+
+
+def _slow_chapters(
+    path: Path, inputs: list[str], tail: list[str], slow: Fraction, out_tmp: Path
+) -> tuple[list[str], list[str]]:
+    """Chapters at `slow` times their times, from a file of ffmpeg's metadata format beside the output."""
+    text = ffmpeg.probe([*source(path), "-f", "ffmetadata", "-"])[0].decode(errors="replace")
+    lines = []
+    for line in text.splitlines():
+        name, found, value = line.partition("=")
+        if found and name in ("START", "END"):
+            line = f"{name}={round(int(value) * slow)}"
+        lines.append(line)
+    chapters = out_tmp.with_name(f".{out_tmp.name}.chapters.txt")
+    chapters.write_text("\n".join(lines) + "\n")
+    number = inputs.count("-i")
+    at = tail.index("-map_chapters")
+    return [*inputs, "-f", "ffmetadata", "-i", str(chapters)], [*tail[: at + 1], str(number), *tail[at + 2 :]]
+
+
+def _pictures(joined: list[str], out_tmp: Path, kind: str, metadata: dict, what: str) -> None:
+    """GIF, WebP and folders: the frames and what vldm stores."""
+    if kind == "gif":
+        join_gif(joined, out_tmp, "null", what)
+        tag_gif(out_tmp, json.dumps(metadata, ensure_ascii=False, sort_keys=True))
+    elif kind == "webp":
+        coded = ["-c:v", "libwebp_anim", "-quality", "90", "-loop", "0", "-fps_mode", "passthrough"]
+        ffmpeg.run([*joined, *coded, *ffmpeg.BITEXACT, "-f", "webp", str(out_tmp)], what)
+        tag_webp(out_tmp, json.dumps(metadata, sort_keys=True))
+    else:
+        out_tmp.mkdir(parents=True, exist_ok=True)
+        frames = ["-map", "0:v:0", "-c", "copy", *ffmpeg.BITEXACT, "-start_number", "0", "-f", "image2"]
+        ffmpeg.run(
+            [*joined, *frames, str(out_tmp / "%06d.png").replace("%", "%%").replace("%%06d", "%06d")], what
+        )
+        (out_tmp / SETTINGS).write_text(json.dumps(metadata, ensure_ascii=False, indent=2) + "\n")
+
+
+def _check(path: Path, frames: int) -> None:
+    """That the file holds so many frames: a full disk or a fault must not pass for a video."""
+    counted = ffmpeg.probe([*source(path), "-map", "0:v:0", "-c", "copy", "-f", "framecrc", "-"])[0]
+    found = sum(line[:1] not in (b"#", b"") for line in counted.splitlines())
+    if found != frames:
+        raise RunError(f"{found} of {frames} frames are in the joined file; is the disk full?")

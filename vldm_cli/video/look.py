@@ -1,0 +1,144 @@
+"""How frames are coded: sizes of raw frames in a pipe, and colours, depth and pixel shape of a video."""
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+
+from vldm_cli.errors import RequestError
+from vldm_cli.video.probe import Report
+
+_ACCURATE = "flags=bicubic+accurate_rnd+full_chroma_int+full_chroma_inp"
+# What swscale calls the matrices that ffmpeg reports by these names; None: it assumes BT.601, so do we.
+_MATRICES = {
+    None: "bt601",
+    "bt709": "bt709",
+    "bt470bg": "bt470",
+    "smpte170m": "smpte170m",
+    "smpte240m": "smpte240m",
+    "fcc": "fcc",
+    "bt2020nc": "bt2020",
+    "bt2020c": "bt2020",
+    "gbr": "bt709",
+}
+_CHROMA = {"420": (2, 2), "422": (1, 2), "444": (1, 1)}
+
+
+@dataclass(frozen=True)
+class Raw:
+    """Frames as they go through a pipe: `pixels` is ffmpeg's name, rgb24, rgb48le or yuv4..p with or without 10le."""
+
+    pixels: str
+    height: int
+    width: int
+
+    @property
+    def rgb(self) -> bool:
+        return self.pixels.startswith("rgb")
+
+    @property
+    def dtype(self) -> np.dtype:
+        return np.dtype("<u2" if self.pixels.endswith("le") else "u1")
+
+    @property
+    def peak(self) -> int:
+        """The largest value of a sample."""
+        return 255 if self.dtype.itemsize == 1 else 65535 if self.rgb else 1023
+
+    @property
+    def shapes(self) -> list[tuple[int, ...]]:
+        """Of the planes: one (H, W, 3) of RGB, or Y, U and V."""
+        if self.rgb:
+            return [(self.height, self.width, 3)]
+        down, across = _CHROMA[self.pixels[3:6]]
+        chroma = (-(-self.height // down), -(-self.width // across))
+        return [(self.height, self.width), chroma, chroma]
+
+    @property
+    def bytes(self) -> int:
+        return sum(int(np.prod(shape)) for shape in self.shapes) * self.dtype.itemsize
+
+    def planes(self, frame: bytes) -> list[np.ndarray]:
+        """The planes of one frame, without copying."""
+        samples, planes, at = np.frombuffer(frame, self.dtype), [], 0
+        for shape in self.shapes:
+            planes.append(samples[at : at + int(np.prod(shape))].reshape(shape))
+            at += planes[-1].size
+        return planes
+
+    def pack(self, planes: list[np.ndarray]) -> bytes:
+        """The inverse of `planes`."""
+        return b"".join(np.ascontiguousarray(plane, self.dtype).tobytes() for plane in planes)
+
+
+@dataclass(frozen=True)
+class Look:
+    """Colours, depth (8 or 10 bits), chroma ("420", "422", "444") and pixel shape of a video. None: it does not say."""
+
+    range: str | None = "tv"
+    matrix: str | None = "bt709"
+    primaries: str | None = "bt709"
+    transfer: str | None = "bt709"
+    bits: int = 8
+    chroma: str = "420"
+    sar: Fraction | None = None
+
+    @classmethod
+    def of(cls, report: Report) -> "Look":
+        """That of a file. RGB is coded as BT.709, which is what everything shows it as. RequestError when its
+        colours cannot be computed with."""
+        if report.rgb:
+            return cls(bits=report.bits, sar=report.sar)
+        if report.matrix not in _MATRICES:
+            raise RequestError(
+                f"{report.path} has the colour matrix {report.matrix}, which vldm does not read; "
+                "convert it to bt709 with ffmpeg first"
+            )
+        chroma = next((c for c in ("422", "444") if c in report.pixels), "420")
+        return cls(
+            report.range,
+            report.matrix,
+            report.primaries,
+            report.transfer,
+            report.bits,
+            chroma,
+            report.sar,
+        )
+
+    @property
+    def coded(self) -> str:
+        """Samples as they are stored: ffmpeg's pixel format."""
+        return f"yuv{self.chroma}p{'10le' if self.bits == 10 else ''}"
+
+    @property
+    def rgb(self) -> str:
+        """RGB of the same depth or more."""
+        return "rgb48le" if self.bits == 10 else "rgb24"
+
+    def decode(self, pixels: str) -> str:
+        """The filter that gives frames of this look as `pixels`; nothing changes where they are coded so."""
+        span = self.range or "tv"
+        if not pixels.startswith("rgb"):
+            return f"scale=in_range={span}:out_range={span}:{_ACCURATE},format={pixels}"
+        matrix = _MATRICES[self.matrix]
+        return f"scale=in_range={span}:out_range=pc:in_color_matrix={matrix}:{_ACCURATE},format={pixels}"
+
+    def encode(self, pixels: str) -> str:
+        """The filter that takes frames of `pixels` and codes them in this look, tagged as what they are."""
+        span = self.range or "tv"
+        steps = []
+        if pixels.startswith("rgb"):
+            matrix = _MATRICES[self.matrix]
+            steps = [f"scale=in_range=pc:out_range={span}:out_color_matrix={matrix}:{_ACCURATE}"]
+        steps.append(f"format={self.coded}")
+        tags = (
+            self.range or "unspecified",
+            *(tag or "unknown" for tag in (self.matrix, self.primaries, self.transfer)),
+        )
+        steps.append("setparams=range={}:colorspace={}:color_primaries={}:color_trc={}".format(*tags))
+        return ",".join(steps) + "," + self.shape()
+
+    def shape(self) -> str:
+        """The filter that says how wide a pixel is."""
+        sar = self.sar or Fraction(0)
+        return f"setsar={sar.numerator}/{sar.denominator}"

@@ -1,0 +1,202 @@
+"""What a video file holds, from ffmpeg's own report of it (`ffmpeg -i`): imageio-ffmpeg ships no ffprobe."""
+
+import re
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+
+from vldm_cli.errors import RequestError
+from vldm_cli.video import ffmpeg
+
+HDR = {"smpte2084": "PQ", "arib-std-b67": "HLG"}
+# Text, playlists and patterns that ffmpeg would take for video; a playlist could name any other file.
+_NO_VIDEO = {"tty", "concat", "hls", "dash", "image2", "lavfi", "rawvideo", "sdp"}
+_FIELDS = ("top", "bottom")
+_RANGES = {"tv": "tv", "pc": "pc"}
+_STREAM = re.compile(
+    r"^  Stream #0:(\d+)(?:\[0x[0-9a-fA-F]+\])?(?:\(([^)]*)\))?: (Video|Audio|Subtitle|Data|Attachment): (.*)$"
+)
+
+
+@dataclass(frozen=True)
+class Stream:
+    """One stream: its index in the file, kind ("video", "audio", …), codec, language and ffmpeg's line on it."""
+
+    index: int
+    kind: str
+    codec: str
+    language: str
+    words: str
+    attached: bool = False
+
+
+@dataclass(frozen=True)
+class Report:
+    """A file and its first video stream. Colours are None where the file does not say; `rotation` is what is stored
+    beside the frames, in degrees counter-clockwise; `start` seconds; `sar` the shape of a pixel, None if not said."""
+
+    path: Path
+    container: str
+    start: Fraction
+    streams: tuple[Stream, ...]
+    video: Stream
+    width: int
+    height: int
+    pixels: str
+    range: str | None
+    matrix: str | None
+    primaries: str | None
+    transfer: str | None
+    interlaced: bool
+    sar: Fraction | None
+    rotation: Fraction
+    rate: str | None
+    chapters: int
+    metadata: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def alpha(self) -> bool:
+        return bool(re.match(r"yuva|ya\d|rgba|argb|abgr|bgra|gbrap|pal8", self.pixels))
+
+    @property
+    def rgb(self) -> bool:
+        return not re.match(r"yuv|gray|nv\d|p[024]\d\d|ya\d|y2|uyvy|vyu|xv|ayuv|mono", self.pixels)
+
+    @property
+    def bits(self) -> int:
+        """Bits of a sample as far as they are kept: 8 or 10."""
+        deep = re.search(r"p(9|1[0246])(le|be)?$|gray(9|1[0246])|48|64|^p[024]1|^y21|x2", self.pixels)
+        return 10 if deep else 8
+
+    def of(self, kind: str) -> list[Stream]:
+        return [stream for stream in self.streams if stream.kind == kind]
+
+
+def source(path: Path) -> list[str]:
+    """The input of ffmpeg that is this file and nothing else, whatever its name looks like."""
+    return ["-protocol_whitelist", "file", "-i", f"file:{Path(path).absolute()}"]
+
+
+def inspect(path: Path) -> Report:
+    """ffmpeg's report of the file. Raises RequestError when it holds no video that can be read."""
+    path = Path(path)
+    try:
+        if not path.is_file():
+            raise RequestError(f"there is no file {path}; check the name of the clip")
+        with path.open("rb") as file:
+            empty = not file.read(1)
+    except (OSError, ValueError) as error:
+        raise RequestError(f"cannot read {path} ({error}); check the name of the clip") from error
+    if empty:
+        raise RequestError(f"{path} is empty; give a video file or a folder of pictures")
+    said = ffmpeg.probe(source(path))[1]
+    report = _parsed(path, said)
+    if report is None:
+        raise RequestError(
+            f"{path} holds no video that can be read; give a video file or a folder of pictures"
+        )
+    return report
+
+
+def _parsed(path: Path, said: str) -> Report | None:
+    lines = said.splitlines()
+    head = next(
+        (re.match(r"Input #0, (.+?), from '", line) for line in lines if line.startswith("Input")), None
+    )
+    if head is None or set(head.group(1).split(",")) & _NO_VIDEO:
+        return None
+    begun = re.search(r"^  Duration: .*?start: (-?[\d.]+)", said, re.MULTILINE)
+    streams: list[Stream] = []
+    rotations: dict[int, Fraction] = {}
+    for line in lines:
+        found = _STREAM.match(line)
+        if found:
+            index, language, kind, words = found.groups()
+            codec = re.match(r"\w+", words)
+            streams.append(
+                Stream(
+                    int(index),
+                    kind.lower(),
+                    codec.group(0) if codec else "unknown",
+                    language or "",
+                    words,
+                    "(attached pic)" in words,
+                )
+            )
+        turned = re.match(r"\s+(?:Display Matrix|displaymatrix): rotation of (-?[\d.]+) degrees", line)
+        if turned and streams:
+            rotations[streams[-1].index] = Fraction(turned.group(1))
+    for stream in streams:
+        look = _look(stream) if stream.kind == "video" and not stream.attached else None
+        if look:
+            return Report(
+                path=path,
+                container=head.group(1),
+                start=Fraction(begun.group(1)) if begun else Fraction(0),
+                streams=tuple(streams),
+                video=stream,
+                rotation=rotations.get(stream.index, Fraction(0)),
+                chapters=len(re.findall(r"^    Chapter #0:\d+: ", said, re.MULTILINE)),
+                metadata={**_created(said), **_metadata(path)},
+                **look,
+            )
+    return None
+
+
+def _look(stream: Stream) -> dict | None:
+    """Size, pixels, colours, shape of a pixel and rate in ffmpeg's line on a video stream."""
+    parts = re.split(r", (?![^(\[]*[)\]])", stream.words)
+    size = next((re.match(r"(\d+)x(\d+)\b", part) for part in parts if re.match(r"\d+x\d+\b", part)), None)
+    pixels = next((re.fullmatch(r"(\w+)(?:\((.*)\))?", part.strip()) for part in parts[1:2]), None)
+    if not size or not pixels or pixels.group(1) == "none" or min(int(n) for n in size.groups()) < 1:
+        return None
+    said = (pixels.group(2) or "").split(", ")
+    colours = next((word for word in said if word not in _RANGES and not _is_layout(word)), None)
+    names = (colours or "unknown").split("/")
+    matrix, primaries, transfer = names if len(names) == 3 else names[:1] * 3
+    sar = re.search(r"SAR (\d+):(\d+)", stream.words)
+    shape = Fraction(int(sar.group(1)), int(sar.group(2))) if sar and int(sar.group(2)) else None
+    rate = re.search(r"([\d.]+k?) fps", stream.words)
+    jpeg = pixels.group(1).startswith("yuvj")
+    return {
+        "width": int(size.group(1)),
+        "height": int(size.group(2)),
+        "pixels": pixels.group(1).replace("yuvj", "yuv"),
+        "range": "pc" if jpeg else next((_RANGES[word] for word in said if word in _RANGES), None),
+        "matrix": _known(matrix),
+        "primaries": _known(primaries),
+        "transfer": _known(transfer),
+        "interlaced": any(word.startswith(_FIELDS) for word in said),
+        "sar": shape or None,
+        "rate": rate.group(1) if rate else None,
+    }
+
+
+def _is_layout(word: str) -> bool:
+    """What else stands between the brackets: fields, chroma positions, alpha."""
+    return bool(
+        re.match(r"progressive|top|bottom|left|center|unspecified|topleft|premultiplied|straight|$", word)
+    )
+
+
+def _known(name: str) -> str | None:
+    return None if name in ("unknown", "reserved", "unspecified") else name
+
+
+def _created(said: str) -> dict[str, str]:
+    """When the file was made, which ffmpeg reports and does not copy."""
+    found = re.search(r"^    creation_time   : ([^\s;]+)", said, re.MULTILINE)
+    return {"creation_time": found.group(1)} if found else {}
+
+
+def _metadata(path: Path) -> dict[str, str]:
+    """The file's own tags, by name in lower case."""
+    text = ffmpeg.probe([*source(path), "-map_chapters", "-1", "-f", "ffmetadata", "-"])[0].decode(
+        errors="replace"
+    )
+    table = {}
+    for line in re.findall(r"^((?:\\.|[^\\\n])*)$", text.split("\n[")[0], re.MULTILINE | re.DOTALL):
+        name, found, value = line.partition("=")
+        if found and not line.startswith(";"):
+            table[name.lower()] = re.sub(r"\\(.)", r"\1", value, flags=re.DOTALL)
+    return table
