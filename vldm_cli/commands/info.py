@@ -22,9 +22,9 @@ def info(
     made = found["metadata"]
     command, remark = None, "vldm did not make this file, or its metadata are lost"
     if made:
-        remark = ""
+        pack, remark = None, ""
         try:
-            pack = Pack.open(made["pack"]["name"], check=False)
+            pack = made["pack"] and Pack.open(made["pack"]["name"], check=False)
         except RequestError:
             pack, remark = (
                 None,
@@ -49,11 +49,10 @@ def info(
         *found["streams"],
     ]
     if made:
-        lines += [f"prompt: {made['prompt']}", f"seed: {made['seed']}"]
-        lines += [
-            f"pack: {made['pack']['name']} ({made['pack']['hash'][:12]})",
-            f"made by: vldm {made['vldm']}",
-        ]
+        lines += [f"{key}: {made[key]}" for key in ("prompt", "clip", "seed") if made.get(key) is not None]
+        if made["pack"]:
+            lines.append(f"pack: {made['pack']['name']} ({made['pack']['hash'][:12]})")
+        lines.append(f"made by: vldm {made['vldm']}")
         shown = {
             key: value for key, value in made["settings"].items() if key not in ("prompt", "image_sha256")
         }

@@ -6,8 +6,10 @@ from vldm_cli.packs.pack import Defaults
 
 
 def recipe(metadata: dict, out: str, defaults: Defaults | None = None) -> str:
-    """`vldm generate …` with the settings of `metadata`; what is the pack's default is left out if those are given."""
+    """The command with the settings of `metadata`; what is the pack's default is left out if those are given."""
     settings, known = metadata["settings"], defaults
+    if "clip" in metadata:
+        return _of_a_clip(metadata, out)
     words = ["vldm", "generate", settings["prompt"], "--frames", settings["frames"]]
     words += ["--seed", metadata["seed"], "--pack", metadata["pack"]["name"]]
     words += ["--size", f"{settings['width']}x{settings['height']}", "--fps", settings["fps"]]
@@ -29,4 +31,17 @@ def recipe(metadata: dict, out: str, defaults: Defaults | None = None) -> str:
             words += [option, settings[key]]
     if settings["image_sha256"]:
         words += ["--image", "FIRST-FRAME"]
+    return shlex.join([*map(str, words), "-o", out])
+
+
+def _of_a_clip(metadata: dict, out: str) -> str:
+    """The command on a clip, with every setting that is an option of it."""
+    settings = metadata["settings"]
+    words = ["vldm", metadata["command"], metadata["clip"]]
+    for key in ("scale", "factor", "space", "engine", "noise", "steps", "tile", "dtype", "crf"):
+        if key in settings:
+            words += [f"--{key}", settings[key]]
+    words += ["--slow"] if settings.get("slow") else []
+    words += ["--seed", metadata["seed"]] if metadata["seed"] is not None else []
+    words += ["--pack", metadata["pack"]["name"]] if metadata["pack"] else []
     return shlex.join([*map(str, words), "-o", out])

@@ -115,8 +115,10 @@ def packed(report: Report | None, kind: str, slow: Fraction = Fraction(1)) -> Ba
             tracks.append(Track(stream, ("copy",)))
         elif stream.attached:
             remarks.append(f"{name} holds no cover picture: left out")
-    for kept, words in (("data", "data"), ("attachment", "attached files")):
-        if report.of(kept):
+    others = {"data": "data", "attachment": "attached files"}
+    for kept, words in others.items():
+        # MP4 shows chapters once more as a track of text
+        if any("bin_data (text" not in stream.words for stream in report.of(kept)):
             remarks.append(f"{name} cannot hold the clip's {words}: left out")
     if kind == "webm" and report.rotation:
         remarks.append("WebM stores no rotation: the frames themselves are turned")

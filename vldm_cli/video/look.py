@@ -142,3 +142,19 @@ class Look:
         """The filter that says how wide a pixel is."""
         sar = self.sar or Fraction(0)
         return f"setsar={sar.numerator}/{sar.denominator}"
+
+    def to_rgb(self, raw: Raw, frame: bytes) -> np.ndarray:
+        """A raw frame as uint8 (H, W, 3) for a thumbnail: chroma is repeated, not filtered."""
+        planes = raw.planes(frame)
+        if raw.rgb:
+            return np.ascontiguousarray(planes[0] >> 8 if raw.peak > 255 else planes[0]).astype(np.uint8)
+        depth = (raw.peak + 1) / 256
+        y, u, v = (plane.astype(np.float32) / depth for plane in planes)
+        down, across = -(-y.shape[0] // u.shape[0]), -(-y.shape[1] // u.shape[1])
+        u, v = (c.repeat(down, 0).repeat(across, 1)[: y.shape[0], : y.shape[1]] - 128 for c in (u, v))
+        if self.range != "pc":
+            y, u, v = (y - 16) * 255 / 219, u * 255 / 224, v * 255 / 224
+        red, blue = {"bt709": (0.2126, 0.0722), "bt2020nc": (0.2627, 0.0593)}.get(self.matrix, (0.299, 0.114))
+        r, b = y + 2 * (1 - red) * v, y + 2 * (1 - blue) * u
+        g = (y - red * r - blue * b) / (1 - red - blue)
+        return np.stack([r, g, b], -1).round().clip(0, 255).astype(np.uint8)

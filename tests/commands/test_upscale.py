@@ -1,0 +1,110 @@
+"""`vldm upscale` as a person types it."""
+
+import json
+
+import pytest
+
+from tests.video import clips
+from vldm_cli.video.clip import open_clip
+from vldm_cli.video.probe import inspect
+
+
+@pytest.fixture
+def clip(tmp_path):
+    return clips.make(tmp_path, "a.mp4", clips.tone(), "-c:a", "aac", frames=6, size="36x20")
+
+
+@pytest.fixture
+def options(tiny_pack):
+    return ("--pack", tiny_pack.folder, "--device", "cpu", "--dtype", "float32")
+
+
+def test_upscale(vldm, here, clip, options):
+    code, out, err = vldm("upscale", "a.mp4", *options, "--seed", "3", "--json")
+    table = json.loads(out)
+    assert code == 0 and table["out"] == "a-x4.mp4" and "warning" not in err
+    assert (table["frames"], table["width"], table["height"], table["fps"]) == (6, 144, 80, "24")
+    assert (
+        table["seed"] == 3
+        and table["settings"]["scale"] == 4
+        and set(table["seconds"]["stages"]) >= {"upscale"}
+    )
+    assert {"prompt", "pack", "device", "peak_memory_bytes", "warnings"} <= set(table)
+    assert here() == ["a-x4.mp4", "a.mp4"]
+    assert [s.codec for s in inspect(clip.with_name("a-x4.mp4")).of("audio")] == ["aac"]
+    code, out, _ = vldm("upscale", "a.mp4", *options, "--scale", "2", "-q")
+    assert (code, out) == (0, "") and open_clip(clip.with_name("a-x2.mp4")).width == 72
+    assert vldm("upscale", "a.mp4", *options)[0] == 0 and "a-x4-2.mp4" in here()
+
+
+def test_dry_run_makes_nothing(vldm, here, clip, options):
+    code, out, _ = vldm("upscale", "a.mp4", *options, "--dry-run", "--json")
+    table = json.loads(out)
+    assert code == 0 and here() == ["a.mp4"]
+    assert table["frames"] == 6 and table["calls"] >= 1 and table["estimated_peak_bytes"] > 0
+    assert "144x80" in vldm("upscale", "a.mp4", *options, "--dry-run")[1]
+
+
+def test_info_of_an_upscaled_clip_has_the_command(vldm, clip, options):
+    vldm("upscale", "a.mp4", *options, "--seed", "3", "--scale", "2")
+    code, out, _ = vldm("info", "a-x2.mp4", "--json")
+    table = json.loads(out)
+    assert code == 0 and table["metadata"]["command"] == "upscale"
+    assert table["command"].startswith("vldm upscale a.mp4 ") and "--scale 2" in table["command"]
+    assert "--seed 3" in table["command"] and vldm("info", "a-x2.mp4")[0] == 0
+
+
+BAD = {
+    "no clip": (["gone.mp4"], "no file gone.mp4"),
+    "text": (["text.mp4"], "holds no video"),
+    "empty": (["empty.mp4"], "is empty"),
+    "folder without pictures": (["."], "no pictures"),
+    "scale": (["a.mp4", "--scale", "3"], "--scale 3"),
+    "space": (["a.mp4", "--space", "latent"], "--space latent"),
+    "noise": (["a.mp4", "--noise", "1"], "--noise 1"),
+    "noise nan": (["a.mp4", "--noise", "nan"], "--noise nan"),
+    "tile": (["a.mp4", "--tile", "33"], "--tile 33"),
+    "steps": (["a.mp4", "--steps", "0"], "--steps 0"),
+    "seed": (["a.mp4", "--seed", "-1"], "--seed -1"),
+    "crf": (["a.mp4", "--crf", "52"], "--crf 52"),
+    "fps of a video": (["a.mp4", "--fps", "25"], "--fps is for folders"),
+    "suffix": (["a.mp4", "-o", "b.avi"], "use .mp4"),
+    "itself": (["a.mp4", "-o", "a.mp4", "--force"], "is the clip itself"),
+    "taken": (["a.mp4", "-o", "text.mp4"], "text.mp4 exists"),
+    "folder gone": (["a.mp4", "-o", "gone/b.mp4"], "no folder gone"),
+    "preview": (["a.mp4", "--preview", "p.jpg"], "--preview p.jpg"),
+    "pack": (["a.mp4", "--pack", "nonesuch"], "no pack nonesuch"),
+    "device": (["a.mp4", "--device", "tpu"], "--device tpu"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_refused(vldm, here, clip, options, tmp_path, case):
+    (tmp_path / "text.mp4").write_text("words")
+    (tmp_path / "empty.mp4").write_text("")
+    before = here()
+    arguments, words = BAD[case]
+    code, out, err = vldm("upscale", *(options if case not in ("pack", "device") else ()), *arguments)
+    assert (code, out) == (2, "") and err.count("\n") == 1 and words in err and len(err) < 400
+    assert here() == before
+
+
+def test_hdr_needs_force(vldm, tmp_path, options):
+    tags = (
+        "format=yuv420p10le,setparams=range=tv:colorspace=bt2020nc:color_primaries=bt2020:color_trc=smpte2084"
+    )
+    clips.make(tmp_path, "hdr.mp4", filters=tags, frames=2, size="36x20")
+    code, _, err = vldm("upscale", "hdr.mp4", *options)
+    assert code == 2 and "HDR" in err and err.count("\n") == 1
+    code, _, err = vldm("upscale", "hdr.mp4", *options, "--force")
+    assert code == 0 and "warning: hdr.mp4 is HDR" in err
+    assert inspect(tmp_path / "hdr-x4.mp4").transfer == "smpte2084"
+
+
+def test_a_broken_run_names_the_command_that_goes_on(vldm, clip, options, monkeypatch):
+    def starve(*_, **__):
+        raise MemoryError
+
+    monkeypatch.setattr("vldm_cli.stages.upscale_clip.sample", starve)
+    code, _, err = vldm("upscale", "a.mp4", *options, "-o", "b.mp4")
+    assert code == 1 and "go on with: vldm upscale a.mp4" in err and "Traceback" not in err

@@ -1,0 +1,215 @@
+"""Upscaling of a clip on the tiny pack: the command's work without the command."""
+
+import os
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+from tests.stages.helpers import meter
+from tests.video import clips
+from vldm_cli.errors import RequestError, RunError
+from vldm_cli.stages.clip_run import run
+from vldm_cli.stages.journal import run_folder
+from vldm_cli.stages.progress import NullProgress
+from vldm_cli.stages.upscale_clip import UpscaleClip
+from vldm_cli.stages.upscale_job import Options, make_job
+from vldm_cli.video.clip import open_clip
+
+KILL = """
+import os, signal, sys
+from pathlib import Path
+from tests.stages.test_upscale_clip import Stop, job_of
+from vldm_cli.packs.pack import Pack
+from vldm_cli.stages.clip_run import run
+job = job_of(Path(sys.argv[1]), Path(sys.argv[2]), Pack.open(sys.argv[3]))
+run(job, job.clip.fingerprint(), Stop(int(sys.argv[4]), lambda: os.kill(os.getpid(), signal.SIGKILL)))
+"""
+
+
+class Stop(NullProgress):
+    """Does something when so many frames have been written."""
+
+    def __init__(self, at, act):
+        self.left, self.act = at, act
+
+    def advance(self, stage, n=1):
+        if stage == "write":
+            self.left -= n
+            if self.left <= 0:
+                self.act()
+
+
+def job_of(path, out, pack, seed=1, models=None, scale=2, tile=32, **options):
+    chosen = Options(scale, 0.1, 1, tile, seed, "cpu", "float32")
+    clip = open_clip(path, keep_rotation=True)
+    return make_job(clip, pack, out, chosen, crf=20, models=models, **options)
+
+
+def upscaler(models, clip, scale=4, tile=32):
+    return UpscaleClip(
+        clip,
+        lambda: models.upscaler,
+        lambda: models.upscaler_scheduler("dpm++"),
+        scale=scale,
+        seed=1,
+        steps=1,
+        noise=0.1,
+        window=4,
+        overlap=1,
+        tile=tile,
+    )
+
+
+@pytest.mark.parametrize("scale", [2, 4])
+@pytest.mark.parametrize("size", ["64x48", "36x20", "2x2"])
+def test_frames_are_larger_and_do_not_depend_on_where_one_starts(models, tmp_path, scale, size):
+    clip = open_clip(clips.make(tmp_path, "a.mp4", frames=7, size=size))
+    source = upscaler(models, clip, scale)
+    whole = list(source.frames(0, meter()))
+    assert len(whole) == 7 and all(len(frame) == source.raw.bytes for frame in whole)
+    assert (source.raw.height, source.raw.width) == (clip.height * scale, clip.width * scale)
+    for start in (1, 4, 6):
+        assert list(source.frames(start, meter())) == whole[start:]
+
+
+@pytest.mark.parametrize("kind", ["plain mp4", "10 bit", "gif"])
+def test_colours_of_areas_are_the_clips(models, tmp_path, kind):
+    clip = open_clip(clips.KINDS[kind](tmp_path))
+    source = upscaler(models, clip)
+    small = [source.read.planes(frame)[0] / source.read.peak for frame in clip.read(0, source.read)]
+    large = [source.raw.planes(frame)[0] / source.raw.peak for frame in source.frames(0, meter())]
+    for a, b in zip(small, large, strict=True):
+        # the tiny model is untrained and noisy; clipping at pure colours moves their mean
+        assert np.abs(a.mean((0, 1)) - b.mean((0, 1))).max() < 0.03
+
+
+@pytest.mark.parametrize(
+    "kind", ["two sounds, subtitles, chapters", "turned", "variable times", "10 bit", "odd size"]
+)
+def test_the_file_keeps_what_the_clip_has(models, tmp_path, tiny_pack, kind):
+    path, out = clips.KINDS[kind](tmp_path), tmp_path / "out.mp4"
+    job = job_of(path, out, tiny_pack, models=models)
+    result = run(job, job.clip.fingerprint())
+    before, after = open_clip(path), open_clip(out)
+    assert (
+        (after.height, after.width) == (2 * before.height, 2 * before.width) == (result.height, result.width)
+    )
+    ticks = [[t / c.times.clock for t in c.times.ticks] for c in (before, after)]
+    assert np.abs(np.subtract(*ticks)).max() < 1e-3
+    assert after.report.rotation == before.report.rotation and after.report.bits == before.report.bits
+    assert len(after.report.of("audio")) == len(before.report.of("audio"))
+    assert not run_folder(out).exists()
+
+
+@pytest.mark.parametrize("at", [1, 20, 30, 50])
+def test_killed_at_any_moment_the_same_command_ends_with_the_same_bytes(models, tmp_path, tiny_pack, at):
+    path = clips.make(tmp_path, "a.mp4", clips.tone(2), "-c:a", "aac", frames=52, size="36x20")
+    whole, out = tmp_path / "whole.mp4", tmp_path / "out.mp4"
+    job = job_of(path, whole, tiny_pack, models=models)
+    run(job, job.clip.fingerprint())
+    if at == 30:
+        arguments = [sys.executable, "-c", KILL, path, out, tiny_pack.folder, str(at)]
+        assert subprocess.run(arguments, check=False).returncode == -signal.SIGKILL
+    else:
+
+        def interrupt():
+            raise KeyboardInterrupt
+
+        job = job_of(path, out, tiny_pack, models=models)
+        with pytest.raises(KeyboardInterrupt):
+            run(job, job.clip.fingerprint(), Stop(at, interrupt))
+    assert not out.exists() and run_folder(out).exists()
+    job = job_of(path, out, tiny_pack, models=models)
+    run(job, job.clip.fingerprint())
+    assert out.read_bytes() == whole.read_bytes() and not run_folder(out).exists()
+
+
+def test_a_drawn_seed_is_the_interrupted_runs_again(models, tmp_path, tiny_pack):
+    path, out = clips.make(tmp_path, "a.mp4", frames=30, size="36x20"), tmp_path / "out.mp4"
+
+    def interrupt():
+        raise KeyboardInterrupt
+
+    job = job_of(path, out, tiny_pack, seed=None, models=models)
+    with pytest.raises(KeyboardInterrupt):
+        run(job, job.clip.fingerprint(), Stop(26, interrupt))
+    again = job_of(path, out, tiny_pack, seed=None, models=models)
+    assert again.seed == job.seed
+    assert job_of(path, out, tiny_pack, seed=None, models=models, resume=False).seed != job.seed
+
+
+def test_a_clip_that_vanishes_on_the_way_says_what_is_saved(models, tmp_path, tiny_pack):
+    path, out = clips.make(tmp_path, "a.mp4", frames=60, size="36x20"), tmp_path / "out.mp4"
+    job = job_of(path, out, tiny_pack, models=models)
+    kept, fingerprint = path.read_bytes(), job.clip.fingerprint()
+    os.remove(path)
+    with pytest.raises(RunError, match=r"vanished or changed.*is kept in .*goes on"):
+        run(job, fingerprint)
+    path.write_bytes(kept)
+    job = job_of(path, out, tiny_pack, models=models)
+    assert run(job, job.clip.fingerprint()).frames == 60
+
+
+def test_an_existing_file_and_the_clip_itself_are_kept(models, tmp_path, tiny_pack):
+    path, out = clips.make(tmp_path, "a.mp4", frames=2, size="36x20"), tmp_path / "out.mp4"
+    out.write_text("precious")
+    kept = path.read_bytes()
+    for target, force, words in ((out, False, "exists"), (path, True, "is the clip itself")):
+        with pytest.raises(RequestError, match=words):
+            run(job_of(path, target, tiny_pack, models=models, force=force), "x")
+    assert out.read_text() == "precious" and path.read_bytes() == kept
+    run(job_of(path, out, tiny_pack, models=models, force=True), "x")
+    assert open_clip(out).frames == 2
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
+def test_a_full_disk_says_what_is_saved(models, tmp_path, tiny_pack, monkeypatch):
+    path, out = clips.make(tmp_path, "a.mp4", frames=30, size="36x20"), tmp_path / "out.mp4"
+    from vldm_cli.stages import clip_run
+
+    def full(*_):
+        raise RunError("writing segment-000001.video failed: ffmpeg says: No space left on device")
+
+    job = job_of(path, out, tiny_pack, models=models)
+    real, calls = clip_run.encode_frames, []
+
+    def second_fails(*arguments):
+        calls.append(1)
+        return real(*arguments) if len(calls) == 1 else full()
+
+    monkeypatch.setattr(clip_run, "encode_frames", second_fails)
+    with pytest.raises(RunError, match="No space left on device; what is finished is kept"):
+        run(job, job.clip.fingerprint())
+    assert not out.exists() and (run_folder(out) / "segment-000000.video").exists()
+
+
+def test_memory_running_out_names_the_remedy(models, tmp_path, tiny_pack, monkeypatch):
+    job = job_of(
+        clips.make(tmp_path, "a.mp4", frames=2, size="36x20"), tmp_path / "o.mp4", tiny_pack, models=models
+    )
+
+    def starve(*_, **__):
+        raise torch.OutOfMemoryError("no more")
+
+    monkeypatch.setattr("vldm_cli.stages.upscale_clip.sample", starve)
+    with pytest.raises(RunError, match=r"memory ran out .*smaller --tile"):
+        run(job, "x")
+
+
+def test_preview_shows_the_frames(models, tmp_path, tiny_pack):
+    from PIL import Image
+
+    job = job_of(
+        clips.make(tmp_path, "a.mp4", frames=5),
+        tmp_path / "o.mp4",
+        tiny_pack,
+        models=models,
+        preview=tmp_path / "p.png",
+    )
+    run(job, "x")
+    with Image.open(tmp_path / "p.png") as sheet:
+        assert sheet.size == (4 * 256, 2 * 192)

@@ -1,0 +1,80 @@
+"""A frame of any size for a model that sees a fixed one: tiles that overlap and fade into each other."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from vldm_cli.stages.windows import fixed_windows
+
+
+@dataclass(frozen=True)
+class Tiles:
+    """Tiles over (height, width), which is padded to `padded` first. All tiles are of one size, because group norms
+    average over it; where they overlap, weights go from one to the other in a straight line."""
+
+    height: int
+    width: int
+    tile: int
+    overlap: int
+    multiple: int
+
+    @property
+    def padded(self) -> tuple[int, int]:
+        """Height and width of whole multiples, a multiple at least."""
+        return tuple(-(-side // self.multiple) * self.multiple for side in (self.height, self.width))
+
+    @property
+    def places(self) -> list[tuple[slice, slice]]:
+        """Rows and columns of every tile of a padded frame."""
+        rows, columns = (
+            [
+                slice(w.start, w.stop)
+                for w in fixed_windows(side, min(self.tile, side), min(self.overlap, side // 2))
+            ]
+            for side in self.padded
+        )
+        return [(y, x) for y in rows for x in columns]
+
+    def pad(self, x_NCHW: Tensor) -> Tensor:
+        """The frame mirrored beyond its right and lower border, as far as needed."""
+        for axis, side, want in ((-2, self.height, self.padded[0]), (-1, self.width, self.padded[1])):
+            index = torch.arange(want, device=x_NCHW.device)
+            if side > 1:
+                period = 2 * side - 2
+                index = index % period
+                index = torch.where(index < side, index, period - index)
+            x_NCHW = x_NCHW.index_select(axis, index.clamp(max=side - 1))
+        return x_NCHW
+
+    def crop(self, x_NCHW: Tensor) -> Tensor:
+        return x_NCHW[..., : self.height, : self.width]
+
+    def weight(self, place: tuple[slice, slice], like: Tensor) -> Tensor:
+        """(h, w) of one tile; those of all tiles do not add up to one: divide by their sum."""
+        rows, columns = (
+            self._ramp(where, side, like) for where, side in zip(place, self.padded, strict=True)
+        )
+        return rows[:, None] * columns[None, :]
+
+    def _ramp(self, where: slice, side: int, like: Tensor) -> Tensor:
+        length = where.stop - where.start
+        at = torch.arange(length, device=like.device, dtype=torch.float32)
+        weight = torch.ones(length, device=like.device)
+        reach = min(self.overlap, side // 2)
+        if where.start > 0 and reach:
+            weight = torch.minimum(weight, (at + 1) / (reach + 1))
+        if where.stop < side and reach:
+            weight = torch.minimum(weight, (length - at) / (reach + 1))
+        return weight
+
+
+def level(x_NCHW: Tensor, radius: int) -> Tensor:
+    """Means over squares of 2·radius + 1 pixels, mirrored at the borders as far as these reach."""
+    height, width = x_NCHW.shape[-2:]
+    tall, wide = min(radius, height - 1), min(radius, width - 1)
+    padded = F.pad(x_NCHW, (wide, wide, tall, tall), mode="reflect") if tall or wide else x_NCHW
+    # One axis after the other: the cost does not grow with the square of the radius.
+    across = F.avg_pool2d(padded, (1, 2 * wide + 1), stride=1)
+    return F.avg_pool2d(across, (2 * tall + 1, 1), stride=1)

@@ -1,0 +1,150 @@
+"""`upscale` put together: a clip, a pack's pixel upscaler and options become a job for `clip_run`."""
+
+import secrets
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from vldm_cli.errors import RequestError
+from vldm_cli.packs.pack import Pack
+from vldm_cli.stages.clip_run import Job, identity
+from vldm_cli.stages.costs import BASE, NATIVE, RATES, UPSCALE_BYTES
+from vldm_cli.stages.journal import run_folder, stored_plan
+from vldm_cli.stages.models import Models
+from vldm_cli.stages.plan import UPSCALE
+from vldm_cli.stages.progress import Clock, Meter
+from vldm_cli.stages.upscale import STAGE
+from vldm_cli.stages.upscale_clip import TILE, UpscaleClip
+from vldm_cli.video.carry import packed
+from vldm_cli.video.clip import Clip
+from vldm_cli.video.segments import stored_look
+from vldm_cli.video.write import open_container
+
+
+@dataclass(frozen=True)
+class Options:
+    """tile: None for as large as usual; seed: None for a drawn one, or the interrupted run's."""
+
+    scale: int
+    noise: float
+    steps: int
+    tile: int | None
+    seed: int | None
+    device: str
+    dtype: str
+
+
+def make_job(
+    clip: Clip,
+    pack: Pack,
+    out: Path,
+    options: Options,
+    *,
+    crf: int,
+    preview: Path | None = None,
+    resume: bool = True,
+    force: bool = False,
+    models: Models | None = None,
+) -> Job:
+    """Raises RequestError where the pack has no upscaler or the file cannot hold such frames."""
+    if not pack.has("upscaler_pixel"):
+        raise RequestError(f"pack {pack.name} has no upscaler in pixel space; use another --pack")
+    models = models or Models(pack, options.device, options.dtype)
+    defaults = pack.manifest.defaults
+    settings = {
+        "scale": options.scale,
+        "space": "pixel",
+        "noise": options.noise,
+        "steps": options.steps,
+        "tile": options.tile or TILE,
+        "dtype": options.dtype,
+        "scheduler": defaults.scheduler,
+    }
+
+    def upscaler(seed: int) -> UpscaleClip:
+        return UpscaleClip(
+            clip,
+            lambda: models.upscaler,
+            lambda: models.upscaler_scheduler(defaults.scheduler),
+            scale=options.scale,
+            seed=seed,
+            steps=options.steps,
+            noise=options.noise,
+            window=defaults.upscale_window,
+            overlap=defaults.upscale_overlap,
+            tile=options.tile or TILE,
+        )
+
+    raw = upscaler(0).raw
+    kind = open_container(out)
+    look, said = stored_look(clip.look, kind, raw.height, raw.width)
+    baggage = packed(clip.report, kind)
+    job = Job(
+        clip=clip,
+        out=out,
+        command="upscale",
+        settings=settings,
+        make=lambda start, clock, meters: iter(()),
+        raw=raw,
+        look=look,
+        times=clip.times,
+        baggage=baggage,
+        stages=(STAGE,),
+        crf=crf,
+        device=models.device,
+        remedy="a smaller --tile needs less",
+        pack={"name": pack.manifest.name, "hash": pack.manifest.hash},
+        preview=preview,
+        resume=resume,
+        force=force,
+        warnings=[*clip.warnings, *_remarks(clip, pack), *baggage.remarks, *said],
+    )
+    job = replace(job, seed=_seed(job, options.seed))
+    source = upscaler(job.seed)
+
+    def make(start: int, clock: Clock, meters: dict[str, Meter]) -> Iterator[bytes]:
+        return clock.timed(STAGE, source.frames(start, meters[STAGE]))
+
+    return replace(job, make=make, plan=_plan(source, options.device))
+
+
+def _plan(source: UpscaleClip, device: str) -> dict:
+    """Numbers for `--dry-run`: counts, and estimates of time and memory."""
+    kind, tiles, seen = device.split(":")[0], source.tiles, source.windows[0].length
+    (y, x), *_ = tiles.places
+    area = (y.stop - y.start) * (x.stop - x.start)
+    whole = tiles.padded[0] * tiles.padded[1]
+    calls = len(source.windows) * len(tiles.places) * source.steps
+    seconds = calls * seen * area / NATIVE / RATES[kind]["upscale"]
+    seconds += source.clip.frames * whole * UPSCALE**2 / NATIVE / RATES[kind]["write"]
+    # residuals, noise and their sums for a window of whole frames, and the model's own for one tile
+    held = 4 * 4 * seen * whole * 3 * UPSCALE**2
+    return {
+        "windows": len(source.windows),
+        "tiles": len(tiles.places),
+        "calls": calls,
+        "estimated_total_seconds": round(seconds, 3),
+        "estimated_peak_bytes": int(BASE[kind] + held + seen * UPSCALE_BYTES * area / NATIVE),
+    }
+
+
+def _remarks(clip: Clip, pack: Pack) -> list[str]:
+    """The embedded pack's upscaler has seen only the world that vldm makes; a clip of another says so."""
+    made = clip.report is not None and any('"vldm"' in value for value in clip.report.metadata.values())
+    if pack.name != "toyland" or made:
+        return []
+    return [
+        "pack toyland's upscaler has been trained on Toyland only, so on other material it adds little detail"
+    ]
+
+
+def _seed(job: Job, asked: int | None) -> int:
+    """The seed asked for; or the one of the interrupted run of the same job; or a drawn one."""
+    if asked is not None:
+        return asked
+    stored = stored_plan(run_folder(job.out)) if job.resume else None
+    if stored is not None and isinstance(stored.get("seed"), int):
+        same = identity(replace(job, seed=stored["seed"]), stored.get("clip", ""))
+        if stored == same:
+            return stored["seed"]
+    return secrets.randbelow(2**31)
