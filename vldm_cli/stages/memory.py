@@ -1,5 +1,6 @@
 """Running out of memory: recognising it, trying again with less at once, and how much a run has used."""
 
+import ctypes
 import gc
 from collections.abc import Callable, Sequence
 from typing import TypeVar
@@ -32,6 +33,20 @@ def in_halves(run: Callable[[Sequence[Item]], list[Made]], items: Sequence[Item]
         torch.cuda.empty_cache()
     middle = len(items) // 2
     return in_halves(run, items[:middle]) + in_halves(run, items[middle:])
+
+
+def keep_freed_memory() -> bool:
+    """Asks glibc to reuse freed memory instead of giving it back and fetching it again, page by page; whether it did.
+
+    On a CPU each layer's output is tens of MB, which glibc maps anew every time: the upscaler spent half of its time
+    on page faults. What a window needs is freed for the next one, so the peak stays what it was.
+    """
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (AttributeError, OSError, TypeError):  # another C library
+        return False
+    M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # malloc.h
+    return bool(mallopt(M_MMAP_MAX, 0) and mallopt(M_TRIM_THRESHOLD, 2**31 - 1))
 
 
 def reset_peak(device: torch.device) -> None:

@@ -12,6 +12,7 @@ from vldm_cli.denoise.sampler import make_scheduler
 from vldm_cli.errors import RequestError
 from vldm_cli.packs import load
 from vldm_cli.packs.pack import Pack
+from vldm_cli.stages.memory import keep_freed_memory
 
 
 class Models:
@@ -28,6 +29,8 @@ class Models:
             ) from error
         if self.device.type not in ("cpu", "cuda", "mps"):
             raise RequestError(f"vldm does not run on {device}; use --device cuda, mps or cpu")
+        if self.device.type == "cpu":
+            keep_freed_memory()
         self.dtype = getattr(torch, dtype, None)
         if self.dtype not in (torch.float32, torch.bfloat16, torch.float16):
             raise RequestError(f"--dtype {dtype} is none of float32, bfloat16, float16")
