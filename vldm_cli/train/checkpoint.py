@@ -38,28 +38,3 @@ def load(folder: Path) -> tuple[dict[str, Tensor], dict] | None:
         raise RequestError(
             f"{path} is no checkpoint of a training run ({error}); choose another --run"
         ) from error
-
-
-def optimizer_tensors(optimizer: torch.optim.Optimizer, names: dict[Tensor, str]) -> dict[str, Tensor]:
-    """AdamW's state as `optimizer.STATE.PARAMETER` → tensor."""
-    return {
-        f"optimizer.{key}.{names[parameter]}": value
-        for parameter, entries in optimizer.state.items()
-        for key, value in entries.items()
-    }
-
-
-def restore_optimizer(optimizer: torch.optim.Optimizer, names: dict[Tensor, str], tensors: dict) -> None:
-    """Put back what `optimizer_tensors` gave; parameters that had no state yet get none.
-
-    Moments must lie in memory as their parameter does (channels_last or not): the fused kernel goes by position.
-    """
-    for parameter, name in names.items():
-        keys = ("step", "exp_avg", "exp_avg_sq")
-        found = {
-            key: tensors[f"optimizer.{key}.{name}"] for key in keys if f"optimizer.{key}.{name}" in tensors
-        }
-        if found:
-            step = found.pop("step").to(parameter.device)
-            moments = {key: torch.empty_like(parameter).copy_(value) for key, value in found.items()}
-            optimizer.state[parameter] = {"step": step, **moments}

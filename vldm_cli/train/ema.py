@@ -6,6 +6,8 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 
+from vldm_cli.train.flat import Flat
+
 # EDM2's power-function profile (Karras et al. 2024, eq. 1, 2): the average reaches back over a fixed share of the
 # steps done so far. Gamma 17 is a relative width of 5 %, the half-life being about 4 % of the run, so the same
 # number serves a run of three minutes and one of three days.
@@ -13,17 +15,19 @@ GAMMA = 17.0
 
 
 class Ema:
-    """Average of `masters` (name → float32 tensor), kept in float32 on their device."""
+    """Average of `masters`, kept in float32 on their device. `average`: name → average of that parameter."""
 
-    def __init__(self, masters: dict[str, Tensor]):
+    def __init__(self, masters: Flat):
         self.masters = masters
-        self.average = {name: p.detach().clone() for name, p in masters.items()}
+        self.flat = Flat(masters.like, torch.float32)
+        self.flat.data.copy_(masters.data)
+        self.average = self.flat.views
 
     @torch.no_grad()
     def update(self, step: int) -> None:
         """Take in the weights after optimiser step `step` (1 for the first)."""
         share = 1 - (1 - 1 / step) ** (GAMMA + 1)
-        torch._foreach_lerp_(list(self.average.values()), list(self.masters.values()), share)
+        self.flat.data.lerp_(self.masters.data, share)
 
     @contextmanager
     def applied(self, parameters: dict[str, Tensor]) -> Iterator[None]:

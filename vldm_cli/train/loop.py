@@ -208,7 +208,7 @@ class Trainer:
             self._log(f"going on at step {self.step}, {self.before:.0f} s")
         self.next_sheet = self._elapsed() + 60 * self.schedule.sample_minutes
         self.next_save = self._elapsed() + 60 * self.schedule.save_minutes
-        trained = sum(p.numel() for p in self.weights.groups[0].values())
+        trained = sum(p.numel() for p in self.weights.groups[0].parameters.values())
         self._log(
             f"{self.objective.part}: {trained / 1e6:.2f} M parameters on {self.objective.device}, "
             f"{bank.size} examples after {time.monotonic() - self.start:.1f} s"

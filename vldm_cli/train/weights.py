@@ -3,23 +3,74 @@
 import torch
 from accelerate import PartialState
 from accelerate.utils import reduce
-from torch import Tensor
+from torch import Tensor, nn
 
-from vldm_cli.train import checkpoint
 from vldm_cli.train.ema import Ema
+from vldm_cli.train.flat import Flat
 from vldm_cli.train.objectives.base import Objective
 
 CLIP_NORM = 1.0
 BETAS, WEIGHT_DECAY = (0.9, 0.99), 0.01
+MOMENTS = ("exp_avg", "exp_avg_sq")
+
+
+class Group:
+    """Parameters that are clipped together, in flat buffers: float32 masters, their gradients, and the weights in the
+    compute dtype, which the models' parameters become views of. In float32 the masters are the weights.
+
+    A step that gives some of the parameters no gradient counts it as zero; one that gives it to none of them leaves
+    the group out.
+    """
+
+    def __init__(self, parameters: dict[str, nn.Parameter], dtype: torch.dtype):
+        self.parameters = parameters
+        self.flat = Flat(parameters, torch.float32).copy({n: p.detach() for n, p in parameters.items()})
+        self.gradients = Flat(parameters, torch.float32)
+        self.master = nn.Parameter(self.flat.data)
+        self.weights = self.flat
+        if dtype != torch.float32:
+            self.weights = Flat(parameters, dtype)
+            self.weights.data.copy_(self.flat.data)
+        for name, parameter in parameters.items():
+            parameter.data = self.weights.views[name]
+
+    def collect(self, always: bool) -> None:
+        """Gradients of the parameters → gradient of the master. `always`: also where there are none."""
+        found = {name: p.grad for name, p in self.parameters.items() if p.grad is not None}
+        if not found and not always:
+            self.master.grad = None
+            return
+        if len(found) < len(self.parameters):
+            self.gradients.data.zero_()
+        views = [self.gradients.views[name] for name in found]
+        torch._foreach_copy_(views, list(found.values()))
+        for parameter in self.parameters.values():
+            parameter.grad = None
+        self.master.grad = self.gradients.data
+
+    def clip(self) -> Tensor | None:
+        """The gradient's norm, limited now; None if this step gave none."""
+        if self.master.grad is None:
+            return None
+        norm = torch.linalg.vector_norm(self.master.grad)
+        # a norm that is not finite leaves the step out; it must not reach the gaps between the views, which are kept
+        self.master.grad.mul_((CLIP_NORM / (norm + 1e-6)).clamp_max(1.0).nan_to_num(1.0))
+        return norm
+
+    def to_weights(self) -> None:
+        if self.weights is not self.flat:
+            self.weights.data.copy_(self.flat.data)
 
 
 class Weights:
-    """The objective's trained parameters. In bfloat16 the optimiser works on float32 masters of them; in float32
-    they are their own masters. Nothing here waits for the GPU."""
+    """The objective's trained parameters and what trains them. Nothing here waits for the GPU.
+
+    parameters: the models' own; masters: float32 views, by the same names.
+    """
 
     def __init__(self, objective: Objective, processes: PartialState):
         self.processes = processes
-        self.groups = [
+        named = [
             {
                 f"{name}.{n}": p
                 for name, m in modules.items()
@@ -28,15 +79,18 @@ class Weights:
             }
             for modules in (objective.trained, objective.helpers)
         ]
-        self.parameters = {**self.groups[0], **self.groups[1]}
-        self.masters = self.parameters
-        if objective.dtype != torch.float32:
-            self.masters = {n: torch.nn.Parameter(p.detach().float()) for n, p in self.parameters.items()}
+        self.groups = [Group(parameters, objective.dtype) for parameters in named if parameters]
+        self.parameters = {n: p for group in self.groups for n, p in group.parameters.items()}
+        self.masters = {n: t for group in self.groups for n, t in group.flat.views.items()}
         self.optimizer = torch.optim.AdamW(
-            list(self.masters.values()), lr=0.0, betas=BETAS, weight_decay=WEIGHT_DECAY, fused=True
+            [group.master for group in self.groups],
+            lr=0.0,
+            betas=BETAS,
+            weight_decay=WEIGHT_DECAY,
+            fused=True,
         )
         self.optimizer.grad_scale = None
-        self.ema = Ema({name: self.masters[name] for name in self.groups[0]})
+        self.ema = Ema(self.groups[0].flat)
         self.skipped = torch.zeros((), device=objective.device)
         self.streak = torch.zeros((), device=objective.device)
 
@@ -47,38 +101,51 @@ class Weights:
         """
         loss.backward()
         self._collect_gradients()
-        norms = [norm for norm in map(self._clip, self.groups) if norm is not None]
+        norms = [norm for norm in (group.clip() for group in self.groups) if norm is not None]
         bad = ~torch.stack(norms).isfinite().all()
         self.optimizer.found_inf = bad.float()  # the fused kernel leaves everything as it is then
         self.streak = (self.streak + 1) * bad
         self.skipped = self.skipped + bad
-        for group in self.optimizer.param_groups:
-            group["lr"] = lr
+        for settings in self.optimizer.param_groups:
+            settings["lr"] = lr
         self.optimizer.step()
-        self.optimizer.zero_grad(set_to_none=True)
         self._to_parameters()
         self.ema.update(step)
         return torch.where(bad, 0.0, norms[0])
 
     def averaged(self):
         """Context manager: the exported parts hold their averages, in float32."""
-        return self.ema.applied({name: self.parameters[name] for name in self.groups[0]})
+        return self.ema.applied(self.groups[0].parameters)
 
     def state(self) -> dict[str, Tensor]:
-        """Everything a resume needs, by name."""
-        tensors = {f"model.{n}": p for n, p in self.masters.items()}
-        tensors |= {f"ema.{n}": t for n, t in self.ema.average.items()}
-        tensors |= checkpoint.optimizer_tensors(self.optimizer, self._names())
-        return {**tensors, "skipped": self.skipped, "streak": self.streak}
+        """Everything a resume needs, by name, on the CPU: a copy, parameter by parameter, so that the memory layout
+        may be another one after the resume."""
+        tensors = {f"ema.{n}": t for n, t in self.ema.flat.views_of(self.ema.flat.data.cpu()).items()}
+        for index, group in enumerate(self.groups):
+            tensors |= {f"model.{n}": t for n, t in group.flat.views_of(group.flat.data.cpu()).items()}
+            moments = self.optimizer.state.get(group.master)
+            if moments:
+                tensors[f"optimizer.step.{index}"] = moments["step"].cpu()
+                for key in MOMENTS:
+                    views = group.flat.views_of(moments[key].cpu())
+                    tensors |= {f"optimizer.{key}.{n}": t for n, t in views.items()}
+        tensors = {name: t.clone(memory_format=torch.contiguous_format) for name, t in tensors.items()}
+        return {**tensors, "skipped": self.skipped.cpu(), "streak": self.streak.cpu()}
 
     @torch.no_grad()
     def load_state(self, tensors: dict[str, Tensor]) -> None:
         """Put back what `state` gave."""
-        for name, master in self.masters.items():
-            master.copy_(tensors[f"model.{name}"])
-        for name, average in self.ema.average.items():
-            average.copy_(tensors[f"ema.{name}"])
-        checkpoint.restore_optimizer(self.optimizer, self._names(), tensors)
+        self.ema.flat.copy(_named(tensors, "ema."))
+        for index, group in enumerate(self.groups):
+            group.flat.copy(_named(tensors, "model."))
+            if f"optimizer.step.{index}" not in tensors:
+                continue
+            moments = {
+                key: Flat(group.parameters, torch.float32).copy(_named(tensors, f"optimizer.{key}.")).data
+                for key in MOMENTS
+            }
+            step = tensors[f"optimizer.step.{index}"].to(group.master.device)
+            self.optimizer.state[group.master] = {"step": step, **moments}
         self.skipped.copy_(tensors["skipped"])
         self.streak.copy_(tensors["streak"])
         self._to_parameters()
@@ -90,28 +157,16 @@ class Weights:
         need no wrappers that way.
         """
         many = self.processes.num_processes > 1
-        if many:
-            for p in self.parameters.values():
-                p.grad = torch.zeros_like(p) if p.grad is None else p.grad
-        if self.masters is not self.parameters:
-            for name, p in self.parameters.items():
-                self.masters[name].grad = None if p.grad is None else p.grad.float()
-                p.grad = None
-        if many:
-            grads = [m.grad for m in self.masters.values()]
-            flat = reduce(torch.cat([g.flatten() for g in grads]), "mean")
-            for grad, part in zip(grads, flat.split([g.numel() for g in grads]), strict=True):
-                grad.copy_(part.view_as(grad))
-
-    def _clip(self, group: dict[str, Tensor]) -> Tensor | None:
-        """The norm of the group's gradients, limited now; None if this step gave it none."""
-        trained = [self.masters[name] for name in group if self.masters[name].grad is not None]
-        return torch.nn.utils.clip_grad_norm_(trained, CLIP_NORM, foreach=True) if trained else None
+        for group in self.groups:
+            group.collect(always=many)
+            if many:
+                group.gradients.data.copy_(reduce(group.gradients.data, "mean"))
 
     @torch.no_grad()
     def _to_parameters(self) -> None:
-        if self.masters is not self.parameters:
-            torch._foreach_copy_(list(self.parameters.values()), list(self.masters.values()))
+        for group in self.groups:
+            group.to_weights()
 
-    def _names(self) -> dict[Tensor, str]:
-        return {p: name for name, p in self.masters.items()}
+
+def _named(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)}
