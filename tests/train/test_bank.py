@@ -35,8 +35,8 @@ def test_restored_from_one_number():
     bank.add()
     bank.add()
     again, made = numbered()
-    again.restore(bank.made)
-    assert made == [2, 3, 4] and again.made == bank.made
+    again.restore(bank.made, 2.5)
+    assert made == [2, 3, 4] and again.made == bank.made and again.spent == 2.5
     assert torch.equal(again.tensors["number"], bank.tensors["number"])
 
 
@@ -55,9 +55,21 @@ def test_a_timed_bank_is_filled_as_far_as_there_is_time_and_renewed_within_its_s
 def test_a_run_counted_in_steps_renews_by_steps():
     bank, made = numbered()
     bank.fill(None)
-    for step in range(2 * RENEW_STEPS):
+    for step in range(2 * RENEW_STEPS + 1):
         bank.renew(step, None)
     assert made == [0, 1, 2, 3, 4]
+
+
+def test_processes_decide_as_one():
+    """What the others say goes, also where this process's own clock says otherwise."""
+    bank, made = numbered(chunks=100)
+    answers = iter([False, False, True])
+    bank.agree = lambda wish: next(answers)
+    bank.fill(0.0)
+    assert made == [0, 1, 2]
+    bank.agree = lambda wish: False
+    bank.renew(5, elapsed=1e9)
+    assert made == [0, 1, 2]
 
 
 def test_seeds_differ():

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 # Share of a timed run that making examples may take: before the first step, and then in all.
-FILL_SHARE, RENEW_SHARE = 0.12, 0.22
+FILL_SHARE, RENEW_SHARE = 0.1, 0.15
 # In a run counted in steps, one chunk is renewed every so many steps.
 RENEW_STEPS = 50
 
@@ -24,6 +24,8 @@ class Bank:
     def __init__(self, make: Callable[[int], dict[str, Tensor]], chunks: int, device: torch.device):
         self.make, self.chunks, self.device = make, chunks, device
         self.made, self.length, self.spent = 0, 0, 0.0
+        # several processes make their chunks at the same moments; the loop says how they agree
+        self.agree: Callable[[bool], bool] = lambda wish: wish
         self.tensors: dict[str, Tensor] = {}
 
     @property
@@ -46,24 +48,24 @@ class Bank:
         # The first chunk also pays for compiling and warming up, which tells nothing about the later ones.
         self.spent, start = 0.0, time.monotonic()
         while self.made < self.chunks:
-            if seconds is not None and time.monotonic() - start > seconds:
+            if seconds is not None and self.agree(time.monotonic() - start > seconds):
                 break
             self.add()
 
     def renew(self, step: int, elapsed: float | None) -> None:
         """Called every step: adds a chunk when one is due. `elapsed` is the run's seconds so far, None if untimed."""
-        if (
-            (self.spent < RENEW_SHARE * elapsed)
-            if elapsed is not None
-            else (step % RENEW_STEPS == RENEW_STEPS - 1)
-        ):
+        if elapsed is None:
+            due = step % RENEW_STEPS == 0 and step > 0
+        else:
+            due = self.agree(self.spent < RENEW_SHARE * elapsed)
+        if due:
             self.add()
 
-    def restore(self, made: int) -> None:
-        """The bank as it was after `made` chunks."""
+    def restore(self, made: int, spent: float) -> None:
+        """The bank as it was after `made` chunks, which took so many seconds."""
         for index in range(max(0, made - self.chunks), made):
             self._put(index)
-        self.made = made
+        self.made, self.spent = made, spent
 
     def draw(self, n: int) -> dict[str, Tensor]:
         """n random examples (with repetition), by torch's global generator."""

@@ -25,6 +25,8 @@ from vldm_cli.train.stop import Stop
 from vldm_cli.train.weights import Weights
 
 LOG_STEPS = 20
+# Several processes agree on the time every so many steps: agreeing makes them wait for their GPUs.
+AGREE_STEPS = 10
 LAST_LR = 0.02
 WARMUP_STEPS, WARMUP_SHARE = 100, 0.05
 # So many steps in a row without a finite gradient will not mend themselves.
@@ -66,7 +68,9 @@ class Trainer:
         self.main = self.processes.is_main_process
         self.weights = Weights(objective, self.processes)
         self.curve = Curve(folder)
+        self.objective.bank.agree = self._as_main_says
         self.step, self.before = 0, 0.0
+        self.agreed = (0.0, False)
         self.start = self.next_sheet = self.next_save = 0.0
 
     def run(self) -> None:
@@ -85,6 +89,7 @@ class Trainer:
                     break
                 if asked:
                     self._save()
+                    self._export()
                     self._log(f"stopped at step {self.step}; the same command again goes on")
                     raise KeyboardInterrupt
                 for name, value in self._train_step(elapsed, progress).items():
@@ -105,7 +110,8 @@ class Trainer:
             self._log(f"finished: {self.step} steps in {self._elapsed():.0f} s; the part is in the pack")
 
     def _train_step(self, elapsed: float, progress: float) -> dict[str, Tensor]:
-        self.objective.bank.renew(self.step, None if self.schedule.minutes is None else elapsed)
+        if self.processes.num_processes == 1 or self.step % AGREE_STEPS == 0:
+            self.objective.bank.renew(self.step, None if self.schedule.minutes is None else elapsed)
         torch.manual_seed(chunk_seed(self.schedule.seed, self.processes.process_index, STEP_KEY, self.step))
         losses = self.objective.losses(progress)
         lr = self.schedule.rate(self.step, progress)
@@ -118,11 +124,19 @@ class Trainer:
 
     def _agreed(self, asked: bool) -> tuple[float, bool]:
         """(seconds so far, whether to stop): every process must use one learning rate and stop at one step."""
-        elapsed = self._elapsed()
-        if self.processes.num_processes > 1:
-            ours = torch.tensor([elapsed, float(asked)], device=self.objective.device)
-            elapsed, asked = broadcast(ours).tolist()
-        return elapsed, bool(asked)
+        if self.processes.num_processes == 1:
+            return self._elapsed(), asked
+        if self.step % AGREE_STEPS == 0:
+            ours = torch.tensor([self._elapsed(), float(asked)], dtype=torch.float64)
+            elapsed, asked = broadcast(ours.to(self.objective.device)).tolist()
+            self.agreed = elapsed, bool(asked)
+        return self.agreed
+
+    def _as_main_says(self, wish: bool) -> bool:
+        """The main process's answer in every process: a bank that only one of them fills keeps the others waiting."""
+        if self.processes.num_processes == 1:
+            return wish
+        return bool(broadcast(torch.tensor([float(wish)], device=self.objective.device)).item())
 
     def _report(self, means: dict[str, Tensor], rate: float) -> None:
         means = {name: float(value) for name, value in means.items()}
@@ -183,8 +197,9 @@ class Trainer:
     def _save(self) -> None:
         if not self.main:
             return
-        bank = self.objective.bank.made
-        state = {"identity": self.identity, "step": self.step, "elapsed": self._elapsed(), "bank": bank}
+        bank = self.objective.bank
+        state = {"identity": self.identity, "step": self.step, "elapsed": self._elapsed()}
+        state |= {"bank": bank.made, "bank_seconds": bank.spent}
         checkpoint.save(self.folder, self.weights.state(), state)
         self.curve.write()
 
@@ -204,7 +219,7 @@ class Trainer:
             self.weights.load_state(tensors)
             self.step, self.before = state["step"], state["elapsed"]
             self.curve.load(self.step)
-            bank.restore(state["bank"])
+            bank.restore(state["bank"], state["bank_seconds"])
             self._log(f"going on at step {self.step}, {self.before:.0f} s")
         self.next_sheet = self._elapsed() + 60 * self.schedule.sample_minutes
         self.next_save = self._elapsed() + 60 * self.schedule.save_minutes
