@@ -9,6 +9,7 @@ COMMANDS = [
     [],
     ["generate"],
     ["upscale"],
+    ["interpolate"],
     ["train"],
     ["info"],
     ["doctor"],
@@ -37,7 +38,10 @@ def test_help_of_every_command_imports_nothing_heavy():
 def test_help_names_only_commands_that_there_are(vldm):
     code, out, _ = vldm("--help")
     assert code == 0
-    assert all(name in out for name in ("generate", "upscale", "packs", "train", "measure", "info", "doctor"))
+    assert all(
+        name in out
+        for name in ("generate", "upscale", "interpolate", "packs", "train", "measure", "info", "doctor")
+    )
     assert not any(name in out for name in ("extend", "pull"))
     assert vldm() == (0, out, "")
 

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from vldm_cli import __version__
-from vldm_cli.commands import doctor, failures, generate, info, measure, packs, train, upscale
+from vldm_cli.commands import doctor, failures, generate, info, interpolate, measure, packs, train, upscale
 
 app = typer.Typer(
     name="vldm",
@@ -16,6 +16,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command()(generate.generate)
+app.command()(interpolate.interpolate)
 app.command()(upscale.upscale)
 app.add_typer(packs.app, name="packs")
 app.command()(train.train)

@@ -77,17 +77,16 @@ def _with_baggage(
     if report is not None:
         inputs += ["-fflags", "+discardcorrupt", *source(report.path)]
         slow = next((track.slow for track in baggage.tracks if track.slow), Fraction(1))
-        if slow != 1:  # subtitles and chapters at the stretched times
-            inputs += ["-itsscale", str(float(slow)), *source(report.path)]
         counts = {"video": 1, "audio": 0, "subtitle": 0}
         tail += ["-map_metadata:s:0", f"1:s:{report.video.index}", "-disposition:v:0", "default"]
         for number, track in enumerate(baggage.tracks, 1):
             stream, letter = track.stream, track.stream.kind[0]
             at = counts[stream.kind]
             counts[stream.kind] += 1
-            stretched = bool(track.slow) and stream.kind == "subtitle"
-            tail += ["-map", f"{2 if stretched else 1}:{stream.index}"]
+            tail += ["-map", f"1:{stream.index}"]
             tail += [f"-c:{letter}:{at}", track.codec[0], f"-map_metadata:s:{number}", f"1:s:{stream.index}"]
+            if stream.kind == "subtitle" and track.slow:
+                tail += [f"-bsf:s:{at}", f"setts=ts=TS*{track.slow}:duration=DURATION*{track.slow}"]
             if stream.kind == "audio" and track.codec[0] != "copy":
                 tail += [f"-b:a:{at}", track.codec[1]]
                 if track.slow:

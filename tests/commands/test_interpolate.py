@@ -1,0 +1,153 @@
+"""`vldm interpolate` as a person types it."""
+
+import json
+from fractions import Fraction
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from tests.video import clips
+from vldm_cli.commands import clip as shared
+from vldm_cli.errors import RunError
+from vldm_cli.stages import clip_run
+from vldm_cli.video import ffmpeg
+from vldm_cli.video.clip import open_clip
+from vldm_cli.video.probe import inspect
+
+CPU = ("--device", "cpu")
+
+
+def luma(path, keep=None):
+    clip = open_clip(path)
+    raw = clip.raw(False)
+    return np.stack([raw.planes(f)[0] for f in clip.read(0, raw)][:: keep or 1]).astype(float)
+
+
+@pytest.mark.parametrize("factor", [2, 4])
+@pytest.mark.parametrize("kind", ["23.976", "10 bit", "full range", "4:4:4", "odd webm", "turned"])
+def test_known_frames_stay_and_the_duration_too(vldm, tmp_path, kind, factor):
+    path = clips.KINDS[kind](tmp_path)
+    out = tmp_path / "out.mp4"
+    code, said, _ = vldm("interpolate", path, "-o", out, "--factor", factor, "--crf", 1, "--json", *CPU)
+    assert code == 0
+    was, now = open_clip(path), open_clip(out)
+    assert now.frames == factor * was.frames == json.loads(said)["frames"]
+    assert abs(now.times.seconds - was.times.seconds) < Fraction(1, 1000) and now.times.constant
+    if kind == "23.976":
+        assert now.times.fps == factor * Fraction(24000, 1001)
+    assert (now.height, now.width, now.report.rotation) == (was.height, was.width, was.report.rotation)
+    assert now.report.bits == was.report.bits
+    assert np.abs(luma(out, factor) - luma(path)).mean() < (0.5 if was.report.bits == 8 else 2)
+
+
+def test_variable_times_are_split_and_everything_goes_along(vldm, tmp_path):
+    path, out = clips.KINDS["variable times and sound"](tmp_path), tmp_path / "out.mp4"
+    assert vldm("interpolate", path, "-o", out, *CPU)[0] == 0
+    a, b = (clips.packets(p) for p in (path, out))
+    assert all(abs(x[0] - y[0]) < Fraction(1, 50_000) for x, y in zip(a, b[::2], strict=True))
+    middles = [(x[0] + y[0]) / 2 for x, y in pairwise(a)]
+    assert all(abs(m - y[0]) < Fraction(1, 50_000) for m, y in zip(middles, b[1::2], strict=False))
+    assert [row[2] for row in clips.packets(path, "0:a:0")] == [row[2] for row in clips.packets(out, "0:a:0")]
+
+
+def test_slow_motion_stretches_sound_subtitles_and_chapters(vldm, tmp_path):
+    path, out = clips.full(tmp_path), tmp_path / "out.mp4"
+    code, _, err = vldm("interpolate", path, "-o", out, "--slow", "--factor", "4", *CPU)
+    assert code == 0 and "stretched" in err
+    clip = open_clip(out)
+    assert (clip.frames, clip.times.fps) == (80, 24)
+    assert [(s.codec, s.language) for s in clip.report.of("audio")] == [("aac", "eng"), ("aac", "fra")]
+    assert abs(len(clips.samples(out)) / 44_100 - 4 * 0.8) < 0.15
+    text = ffmpeg.probe(["-v", "error", "-i", str(out), "-map", "0:s:0", "-f", "srt", "-"])[0].decode()
+    assert "00:00:00,400 --> 00:00:01,200\nhello" in text
+    assert "start 1.600000, end 3.200000" in clips.report(out)
+
+
+def test_cuts_are_not_blended_across(vldm, tmp_path):
+    one = clips.make(tmp_path, "a.mp4", frames=4, filters="gblur=1")
+    two = clips.make(tmp_path, "b.mp4", frames=4, filters="hflip,vflip,negate,gblur=1")
+    joined = tmp_path / "cut.mp4"
+    ffmpeg.run(
+        ["-i", str(one), "-i", str(two), "-lavfi", "concat", *clips.H264, str(joined)],
+        "making a cut",
+    )
+    out = tmp_path / "out.mp4"
+    assert vldm("interpolate", joined, "-o", out, "--factor", "4", "--crf", "4", *CPU)[0] == 0
+    frames = luma(out)
+    for i in (13, 14):
+        assert np.abs(frames[i] - frames[12]).mean() < 2
+    assert np.abs(frames[15] - frames[16]).mean() < 2 and np.abs(frames[12] - frames[16]).mean() > 20
+
+
+def test_pictures_and_gifs(vldm, here, tmp_path):
+    clips.KINDS["gif"](tmp_path)
+    assert vldm("interpolate", "a.gif", "-o", "b.gif", *CPU)[0] == 0
+    assert open_clip(tmp_path / "b.gif").frames == 24
+    assert vldm("interpolate", "a.gif", "-o", "frames", *CPU)[0] == 0
+    assert vldm("interpolate", "frames", "-o", "c.webm", "--fps", "24000/1001", *CPU)[0] == 0
+    assert open_clip(tmp_path / "c.webm").times.fps == Fraction(48000, 1001)
+
+
+def test_interrupted_it_goes_on_and_ends_with_the_same_bytes(vldm, tmp_path, monkeypatch):
+    path = clips.make(tmp_path, "a.mp4", frames=40)
+    assert vldm("interpolate", path, "-o", "whole.mp4", *CPU)[0] == 0
+    real, calls = clip_run.encode_frames, []
+
+    def breaks(*arguments):
+        calls.append(1)
+        if len(calls) == 3:
+            raise RunError("writing failed: ffmpeg says: No space left on device")
+        return real(*arguments)
+
+    monkeypatch.setattr(clip_run, "encode_frames", breaks)
+    code, _, err = vldm("interpolate", path, "-o", "out.mp4", *CPU)
+    assert code == 1 and "kept in .out.mp4.vldm" in err and "go on with: vldm interpolate" in err
+    assert not (tmp_path / "out.mp4").exists()
+    assert vldm("interpolate", path, "-o", "out.mp4", *CPU)[0] == 0 and len(calls) == 3 + 2
+    assert (tmp_path / "out.mp4").read_bytes() == (tmp_path / "whole.mp4").read_bytes()
+
+
+def test_ctrl_c_says_what_is_saved(vldm, tmp_path, monkeypatch):
+    path = clips.make(tmp_path, "a.mp4", frames=4)
+
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(clip_run, "encode_frames", interrupted)
+    code, _, err = vldm("interpolate", path, "-o", "out.mp4", *CPU)
+    assert code == 130 and "0 of 8 frames of out.mp4 are saved" in err and "go on with:" in err
+
+
+def test_names_dry_run_preview_and_info(vldm, here, tmp_path):
+    clips.make(tmp_path, "a.mp4", frames=3)
+    code, out, _ = vldm("interpolate", "a.mp4", "--dry-run", "--json", *CPU)
+    assert code == 0 and json.loads(out)["made"] == 2 and here() == ["a.mp4"]
+    assert vldm("interpolate", "a.mp4", "--preview", "p.png", "-q", *CPU) == (0, "", "")
+    assert here() == ["a-i2.mp4", "a.mp4", "p.png"]
+    assert shared.default_out(tmp_path / "a.mp4", "i2").name == "a-i2-2.mp4"
+    table = json.loads(vldm("info", "a-i2.mp4", "--json")[1])
+    assert table["command"] == "vldm interpolate a.mp4 --factor 2 --engine motion --crf 16 -o a-i2.mp4"
+
+
+BAD = {
+    "factor": (["a.mp4", "--factor", "3"], "--factor 3"),
+    "engine": (["a.mp4", "--engine", "magic"], "--engine magic"),
+    "one frame": (["one.mp4"], "one frame"),
+    "no clip": (["gone.mp4"], "no file gone.mp4"),
+    "gif too fast": (["a.mp4", "--factor", "4", "-o", "a.gif"], "GIF"),
+    "text": (["text.mp4"], "holds no video"),
+    "suffix": (["a.mp4", "-o", "a.xyz"], "use .mp4"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_refused(vldm, here, tmp_path, case):
+    clips.make(tmp_path, "a.mp4", frames=3)
+    clips.make(tmp_path, "one.mp4", frames=1)
+    (tmp_path / "text.mp4").write_text("words")
+    before = here()
+    arguments, words = BAD[case]
+    code, out, err = vldm("interpolate", *CPU, *arguments)
+    assert (code, out) == (2, "") and err.count("\n") == 1 and words in err
+    assert here() == before and inspect(tmp_path / "a.mp4").height == 48

@@ -1,0 +1,116 @@
+"""Frames between two known ones, in pixels and without a model: motion found, followed from both sides, and blended
+where both sides show the same; what only one side shows is taken from that one."""
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from vldm_cli.stages.motion import doubled, median, motion, pyramid, settled, warp
+
+COARSE = 2  # level of the pyramid on which the two frames' own motions are found
+AGREE = 2.0  # pixels by which motions may disagree
+CUT = 0.45
+
+
+class Pair:
+    """Two neighbouring frames as planes (1, 1, h, w) in [0, 1], the first one brightness (or 3 channels of RGB)."""
+
+    def __init__(self, a: list[Tensor], b: list[Tensor]) -> None:
+        self.a, self.b = a, b
+        ya, yb = brightness(a[0]), brightness(b[0])
+        self.features = pyramid(ya), pyramid(yb)
+        self.level = min(COARSE, len(self.features[0]) - 1)
+        self._ya, self._yb = ya, yb
+        self._flows: tuple[Tensor, Tensor] | None = None
+
+    def is_cut(self) -> bool:
+        """Whether the second frame shows another scene: even along the best motion, of the coarse picture, little of
+        it is found again. (Measured: 0.6 and more at cuts, 0.26 at most in clips of which every fourth frame is kept.)
+        """
+        level = max(0, len(self.features[0]) - 2)
+        v = motion(*self.features, 0.5, level)
+        one, two = (features[level][:, :1] for features in self.features)
+        apart = (warp(one, -0.5 * v) - warp(two, 0.5 * v)).abs().mean()
+        spread = (one.std(correction=0) + two.std(correction=0)) / 2
+        return bool(apart > CUT * (spread + 0.05))
+
+    def at(self, t: float) -> list[Tensor]:
+        """The planes at time 0 < t < 1."""
+        v, w_N1HW = self._motion_at(t)
+        made = []
+        for a, b in zip(self.a, self.b, strict=True):
+            small, share = v, w_N1HW
+            if a.shape[-2:] != v.shape[-2:]:
+                height, width = a.shape[-2:]
+                small = F.interpolate(v, size=(height, width), mode="area")
+                scale = small.new_tensor([width / v.shape[-1], height / v.shape[-2]])
+                small = small * scale[None, :, None, None]
+                share = F.interpolate(w_N1HW, size=(height, width), mode="area")
+            from_a, from_b = warp(a, -t * small, "bicubic"), warp(b, (1 - t) * small, "bicubic")
+            made.append((from_a + share * (from_b - from_a)).clamp(0, 1))
+        return made
+
+    def _motion_at(self, t: float) -> tuple[Tensor, Tensor]:
+        """(v at full size, how much of the second frame to take)."""
+        a, b = self.features
+        if self._flows is None:
+            self._flows = tuple(motion(a, b, side, self.level) for side in (0.0, 1.0))
+        hints = [_carried(self._flows[0], t), _carried(self._flows[1], t - 1)]
+        # Then finer and finer for this very time, which has neither holes nor what is hidden twice.
+        v = settled(a[self.level], b[self.level], t, hints)
+        for level in range(self.level - 1, -1, -1):
+            size = a[level].shape[-2:]
+            hints = [doubled(hint, size) for hint in hints]
+            v = settled(a[level], b[level], t, [doubled(v, size), *hints], search=level > 0)
+        # Seen in the first frame at all? Then the motion there is the one that led here; and so for the second.
+        full_a, full_b = self._flows
+        for level in range(self.level - 1, -1, -1):
+            full_a, full_b = (doubled(f, a[level].shape[-2:]) for f in (full_a, full_b))
+        gap_a = (warp(full_a, -t * v) - v).square().sum(1, keepdim=True)
+        gap_b = (warp(full_b, (1 - t) * v) - v).square().sum(1, keepdim=True)
+        reach = AGREE**2 + 0.02 * v.square().sum(1, keepdim=True)
+        sure_a, sure_b = (1 / (1 + (gap / reach).square()) + 1e-3 for gap in (gap_a, gap_b))
+        inside_a, inside_b = _inside(-t * v), _inside((1 - t) * v)
+        sure_a, sure_b = sure_a * inside_a + 1e-4, sure_b * inside_b + 1e-4
+        share = t * sure_b / (t * sure_b + (1 - t) * sure_a)
+        return v, F.avg_pool2d(share, 3, 1, 1, count_include_pad=False)
+
+
+def brightness(plane_NCHW: Tensor) -> Tensor:
+    """(N, 1, H, W): the plane itself, or what the eye sees of RGB."""
+    if plane_NCHW.shape[1] == 1:
+        return plane_NCHW
+    return (plane_NCHW * plane_NCHW.new_tensor([0.299, 0.587, 0.114])[None, :, None, None]).sum(
+        1, keepdim=True
+    )
+
+
+def _carried(v_N2HW: Tensor, share: float) -> Tensor:
+    """A frame's own motion carried to where its pixels are after `share` of it: each lands on four pixels, weighted;
+    where none lands the old place's stays."""
+    N, _, H, W = v_N2HW.shape
+    y, x = torch.meshgrid(
+        torch.arange(H, device=v_N2HW.device), torch.arange(W, device=v_N2HW.device), indexing="ij"
+    )
+    px, py = x + share * v_N2HW[:, 0], y + share * v_N2HW[:, 1]
+    left, top = px.floor(), py.floor()
+    total, weights = torch.zeros_like(v_N2HW).flatten(2), torch.zeros_like(v_N2HW[:, :1]).flatten(2)
+    for dx in (0, 1):
+        for dy in (0, 1):
+            column, row = left + dx, top + dy
+            weight = (1 - (px - column).abs()) * (1 - (py - row).abs())
+            weight = weight * ((column >= 0) & (column < W) & (row >= 0) & (row < H))
+            index = (row.clamp(0, H - 1) * W + column.clamp(0, W - 1)).long().flatten(1)[:, None]
+            weights.scatter_add_(2, index, weight.flatten(1)[:, None])
+            total.scatter_add_(2, index.expand(-1, 2, -1), (v_N2HW * weight[:, None]).flatten(2))
+    landed = weights > 0.2
+    carried = torch.where(landed, total / weights.clamp_min(1e-6), v_N2HW.flatten(2))
+    return median(carried.view(N, 2, H, W))
+
+
+def _inside(v_N2HW: Tensor) -> Tensor:
+    """(N, 1, H, W) 0 or 1: whether v points into the picture."""
+    H, W = v_N2HW.shape[-2:]
+    y = torch.arange(H, device=v_N2HW.device)[:, None] + v_N2HW[:, 1]
+    x = torch.arange(W, device=v_N2HW.device) + v_N2HW[:, 0]
+    return ((x > -1) & (x < W) & (y > -1) & (y < H)).float()[:, None]
