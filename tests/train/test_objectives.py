@@ -6,6 +6,7 @@ from safetensors.torch import load_file
 
 from tests.train.common import setup
 from vldm_cli.packs.pack import PARTS
+from vldm_cli.train.frames import edge_weights
 from vldm_cli.train.loop import Schedule, Trainer
 from vldm_cli.train.objectives import OBJECTIVES
 
@@ -126,3 +127,50 @@ def test_upscaler_input_goes_through_the_autoencoder(pack):
     changed = (plain["low"] != tripped["low"]).flatten(1).any(1).float().mean()
     assert 0.3 < float(changed) < 0.9
     assert torch.equal(plain["high"], tripped["high"])
+
+
+def test_the_upscaler_practises_what_it_is_asked_for(pack):
+    """Mostly the one step from pure noise, and half of the time a low-resolution frame without added noise."""
+    objective = OBJECTIVES["upscaler-image"](setup(pack))
+    t, labels = objective._times(4000), objective._labels(4000)
+    assert 0.56 < float((t == 999).float().mean()) < 0.64
+    assert 0.08 < float((t == 499).float().mean()) < 0.12
+    rest = t[(t != 999) & (t != 499)]
+    assert rest.min() < 50 and rest.max() > 940 and 430 < float(rest.float().mean()) < 570
+    assert 0.5 < float((labels == 0).float().mean()) < 0.62
+    assert labels.max() > 900 and labels.min() == 0 and labels.dtype == torch.int64
+    assert 60 < float(labels[labels > 0].float().median()) < 220
+    objective.bank.fill(None)
+    _, measured = objective.sheet()
+    assert measured.keys() == {"psnr_bicubic", "psnr_1", "psnr_2"}
+
+
+def test_the_decoder_sees_little_noise_and_the_discriminator_late(pack):
+    objective = OBJECTIVES["decoder"](setup(pack, bank_frames=32))
+    levels = objective._levels(4000)
+    assert 0.22 < float((levels > 0).float().mean()) < 0.28 and 0.045 < levels.max() <= 0.05
+    objective.bank.fill(None)
+
+    def parts(progress):
+        torch.manual_seed(3)
+        return objective.losses(progress)
+
+    early, learning, full = parts(0.39), parts(0.45), parts(0.7)
+    assert "hinge" not in early and "hinge" in learning
+    torch.testing.assert_close(learning["loss"], early["loss"] + learning["hinge"])
+    assert not torch.isclose(full["loss"], learning["loss"], rtol=1e-5)
+
+
+def test_edges_count_more():
+    x = -torch.ones(1, 3, 8, 8)
+    x[..., 4:] = 1
+    weights = edge_weights(x, 4.0)
+    assert weights.shape == (1, 1, 8, 8) and torch.isclose(weights.mean(), torch.tensor(1.0))
+    torch.testing.assert_close(weights[..., 3:5] / weights[..., :1], torch.full((1, 1, 8, 2), 5.0))
+    assert (edge_weights(torch.zeros(1, 3, 8, 8), 4.0) == 1).all()
+
+
+@pytest.mark.parametrize("last", [True, False])
+def test_memory_layout_of_image_models(pack, last):
+    unet = OBJECTIVES["image"](setup(pack, channels_last=last)).unet
+    assert unet.conv_in.weight.is_contiguous(memory_format=torch.channels_last) == last

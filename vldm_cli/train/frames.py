@@ -2,6 +2,7 @@
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 # Frames encoded at a time: enough to keep a large GPU busy, little enough for a small one.
 ENCODE_FRAMES = 256
@@ -43,6 +44,15 @@ def gradient_l1(a: Tensor, b: Tensor) -> Tensor:
     """Mean absolute error of the pictures' horizontal and vertical differences: keeps edges sharp."""
     d = a.float() - b.float()
     return d.diff(dim=-1).abs().mean() + d.diff(dim=-2).abs().mean()
+
+
+def edge_weights(x_NCHW: Tensor, more: float) -> Tensor:
+    """How much each pixel counts, (N, 1, H, W), 1 on average: flat areas least, pixels beside a full step from black to
+    white 1 + `more` times as much. Frames in [−1, 1]."""
+    x = x_NCHW.float()
+    span = F.max_pool2d(x, 3, 1, 1) + F.max_pool2d(-x, 3, 1, 1)  # largest less smallest of 3×3 pixels
+    weights = 1 + more * 0.5 * span.mean(1, keepdim=True)
+    return weights / weights.mean()
 
 
 def psnr(a: Tensor, b: Tensor) -> float:

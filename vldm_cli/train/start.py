@@ -30,6 +30,7 @@ def start(
     device: str = "cpu",
     dtype: str = "auto",
     compile: bool = False,
+    channels_last: bool | None = None,
     compile_render: bool | None = None,
     vae_roundtrip: bool = False,
     bank_frames: int | None = None,
@@ -61,7 +62,9 @@ def start(
     # parts on clips see windows of many lengths, and trying out kernels for each would cost more than it brings
     torch.backends.cudnn.benchmark = kind.frames == 1
     share = 1 if where.type == "cuda" else CPU_SHARE
-    batch = batch or max(1, kind.batch // share)
+    # by default the processes share the batch that the learning rate was chosen for, and the bank
+    many = processes.num_processes
+    batch = batch or max(1, kind.batch // (share * many))
     if dtype not in {"auto", *DTYPES}:
         raise RequestError(f"--dtype {dtype:.20} is none that training knows; use auto, float32 or bfloat16")
     chosen = {"auto": torch.bfloat16 if where.type == "cuda" else torch.float32, **DTYPES}[dtype]
@@ -77,10 +80,11 @@ def start(
         device=where,
         dtype=chosen,
         batch=batch,
-        bank_frames=bank_frames or kind.bank_frames // share**2,
+        bank_frames=bank_frames or kind.bank_frames // (share**2 * many),
         seed=seed,
         rank=processes.process_index,
         compile=compile,
+        channels_last=channels_last,
         vae_roundtrip=vae_roundtrip,
     )
     schedule = Schedule(
@@ -99,7 +103,7 @@ def start(
         "seed": seed,
         "lr": schedule.lr,
     }
-    identity |= {"dtype": str(chosen), "processes": processes.num_processes}
+    identity |= {"dtype": str(chosen), "processes": many}
     folder = run or pack.folder.parent / f"{pack.folder.name}-{part}"
     Trainer(kind(setup), schedule, folder, identity).run()
     return folder

@@ -42,8 +42,8 @@ class Group:
             return
         if len(found) < len(self.parameters):
             self.gradients.data.zero_()
-        views = [self.gradients.views[name] for name in found]
-        torch._foreach_copy_(views, list(found.values()))
+        if found:
+            torch._foreach_copy_([self.gradients.views[name] for name in found], list(found.values()))
         for parameter in self.parameters.values():
             parameter.grad = None
         self.master.grad = self.gradients.data

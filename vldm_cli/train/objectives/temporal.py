@@ -119,7 +119,10 @@ class Keyframes(TemporalLayers):
         if float(torch.rand(())) < self.shorter:
             T = int(torch.randint(1, T, ()))
             z_BTCHW = z_BTCHW[:, :T]
-        S_B = torch.multinomial(torch.tensor(self.given, device=self.device), B, replacement=True)
+        # compared with numbers: a table of the shares would be copied to the GPU, which waits for it
+        u_B = torch.rand(B, device=self.device)
+        none, one, _ = self.given
+        S_B = (u_B >= none).long() + (u_B >= none + one)
         # a late clip is the continuation of one
         S_B = torch.where(late_B, len(self.given) - 1, S_B).clamp_max(T - 1)
         context = Context.leading(z_BTCHW, S_B)
