@@ -87,13 +87,23 @@ class DrawnProgress(SilentProgress):
     def __init__(self) -> None:
         from rich import progress
         from rich.console import Console as RichConsole
+        from rich.text import Text
 
         super().__init__()
         self._tasks: dict[str, int] = {}
+
+        class _Speed(progress.ProgressColumn):
+            """Units of the stage (frames, or denoiser calls) a second."""
+
+            def render(self, task: progress.Task) -> Text:
+                speed = task.finished_speed or task.speed
+                return Text("" if speed is None else f"{speed:.3g}/s", style="progress.data.speed")
+
         self._bars = progress.Progress(
             progress.TextColumn("{task.description:<16}"),
             progress.BarColumn(),
             progress.MofNCompleteColumn(),
+            _Speed(),
             progress.TimeRemainingColumn(elapsed_when_finished=True),
             console=RichConsole(stderr=True),
         )
@@ -134,7 +144,8 @@ class PrintedProgress(SilentProgress):
             spent = time.monotonic() - self._began
             left = spent * (self._total - self.frames) / self.frames
             print(
-                f"{self.frames} of {self._total} frames on disk, {clock(spent)} so far, about {clock(left)} left",
+                f"{self.frames} of {self._total} frames on disk, {clock(spent)} so far "
+                f"({self.frames / max(spent, 1e-3):.3g} frames/s), about {clock(left)} left",
                 file=sys.stderr,
             )
 
