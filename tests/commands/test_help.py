@@ -8,6 +8,7 @@ HEAVY = ("torch", "diffusers", "transformers", "numpy", "PIL", "accelerate", "im
 COMMANDS = [
     [],
     ["generate"],
+    ["extend"],
     ["upscale"],
     ["interpolate"],
     ["train"],
@@ -40,9 +41,19 @@ def test_help_names_only_commands_that_there_are(vldm):
     assert code == 0
     assert all(
         name in out
-        for name in ("generate", "upscale", "interpolate", "packs", "train", "measure", "info", "doctor")
+        for name in (
+            "generate",
+            "extend",
+            "upscale",
+            "interpolate",
+            "packs",
+            "train",
+            "measure",
+            "info",
+            "doctor",
+        )
     )
-    assert not any(name in out for name in ("extend", "pull"))
+    assert not any(name in out for name in ("pull",))
     assert vldm() == (0, out, "")
 
 

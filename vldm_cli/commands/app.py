@@ -6,7 +6,18 @@ from typing import Annotated
 import typer
 
 from vldm_cli import __version__
-from vldm_cli.commands import doctor, failures, generate, info, interpolate, measure, packs, train, upscale
+from vldm_cli.commands import (
+    doctor,
+    extend,
+    failures,
+    generate,
+    info,
+    interpolate,
+    measure,
+    packs,
+    train,
+    upscale,
+)
 
 app = typer.Typer(
     name="vldm",
@@ -16,10 +27,11 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command()(generate.generate)
+app.command()(extend.extend)
 app.command()(interpolate.interpolate)
 app.command()(upscale.upscale)
 app.add_typer(packs.app, name="packs")
-app.command()(train.train)
+app.add_typer(train.app, name="train")
 app.add_typer(measure.app, name="measure")
 app.command()(info.info)
 app.command()(doctor.doctor)

@@ -41,7 +41,23 @@ def _of_a_clip(metadata: dict, out: str) -> str:
     for key in ("scale", "factor", "space", "engine", "noise", "steps", "tile", "dtype", "crf"):
         if key in settings:
             words += [f"--{key}", settings[key]]
+    if metadata["command"] == "extend":
+        words += _of_an_extension(settings)
     words += ["--slow"] if settings.get("slow") else []
     words += ["--seed", metadata["seed"]] if metadata["seed"] is not None else []
     words += ["--pack", metadata["pack"]["name"]] if metadata["pack"] else []
     return shlex.join([*map(str, words), "-o", out])
+
+
+def _of_an_extension(settings: dict) -> list:
+    """What `extend` has beside that; all of it, since what is left out would be the clip's own."""
+    words = [
+        "--frames",
+        settings["frames"],
+        "--prompt",
+        settings["prompt"],
+        "--negative",
+        settings["negative"],
+    ]
+    words += ["--guidance", settings["guidance"], "--context-guidance", settings["context_guidance"]]
+    return [*words, "--only-new"] if settings["only_new"] else words

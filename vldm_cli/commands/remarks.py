@@ -12,6 +12,30 @@ def check_prompt(pack: Pack, prompt: str, negative: str = "") -> str | None:
     """
     if not prompt.strip():
         raise RequestError("the prompt is empty; say what the video shall show")
+    unknown = _unknown(pack, prompt, negative)
+    if not unknown:
+        return None
+    return f"pack {pack.name} has never seen: {', '.join(unknown)}{_knows(pack)}"
+
+
+def check_material(pack: Pack, clip: str, known: bool, prompt: str, negative: str) -> str | None:
+    """The one warning about a clip that goes on and its prompt (which may be empty), or None. `known`: this pack made
+    the clip. Raises RequestError when there is more in the prompt than the pack reads.
+    """
+    unknown = _unknown(pack, prompt, negative)
+    if known and not unknown:
+        return None
+    lacks = [] if known else [f"was never trained on material such as {clip}, which it did not make"]
+    lacks += [f"has never seen: {', '.join(unknown)}"] if unknown else []
+    return (
+        f"pack {pack.name} {' and '.join(lacks)}, so what it adds looks like what it knows; a pack that is trained on "
+        "such material would do better (`vldm train new --pack FOLDER`, then each part with `vldm train PART --pack "
+        f"FOLDER --data CLIPS`){_knows(pack) if unknown else ''}"
+    )
+
+
+def _unknown(pack: Pack, prompt: str, negative: str) -> list[str]:
+    """Words of the prompt that the pack has never seen. Raises RequestError when it cannot read the texts."""
     words = Words(pack.path("tokenizer"))
     for name, text in (("prompt", prompt), ("--negative text", negative)):
         try:
@@ -23,10 +47,7 @@ def check_prompt(pack: Pack, prompt: str, negative: str = "") -> str | None:
             raise RequestError(
                 f"the {name} has {count} words, and pack {pack.name} reads at most {words.max_words}; say it shorter"
             )
-    unknown = words.unknown(prompt)
-    if not unknown:
-        return None
-    return f"pack {pack.name} has never seen: {', '.join(unknown)}{_knows(pack)}"
+    return words.unknown(prompt)
 
 
 def _knows(pack: Pack) -> str:

@@ -14,7 +14,7 @@ from vldm_cli.stages.interpolate import Interpolation
 from vldm_cli.stages.journal import Journal
 from vldm_cli.stages.keyframes import Keyframes, encode_image
 from vldm_cli.stages.models import Models
-from vldm_cli.stages.plan import Plan
+from vldm_cli.stages.plan import Plan, trained_step
 from vldm_cli.stages.progress import Clock, Meter
 from vldm_cli.stages.request import Settings
 from vldm_cli.stages.source import Source
@@ -36,7 +36,12 @@ class Stages:
         clock: Clock,
         journal: Journal,
         meters: dict[str, Meter],
+        origin: int = 0,
+        speed: float = 1.0,
     ) -> None:
+        """origin: the number of the plan's first frame in the whole video. speed: how many frames of the pack's rate go
+        by in one of the video's; not 1 where a clip of another rate goes on."""
+        self.origin, self.speed = origin, speed
         self.settings, self.plan, self.models, self.seed = settings, plan, models, seed
         self.clock, self.journal, self.meters = clock, journal, meters
 
@@ -56,6 +61,7 @@ class Stages:
             self.plan.keyframe_step,
             settings.keyframe_steps,
             guidance,
+            self.origin - self.plan.before * self.plan.keyframe_step,
         )
         source = Keyframes(self.plan.keyframe_windows, denoiser, self.journal, self.meters["keyframes"], lead)
         return self.timed("keyframes", source)
@@ -65,7 +71,12 @@ class Stages:
         batch = BATCH[self.models.device.type]
         for level in self.plan.levels:
             denoiser = self.denoiser(
-                level.stage, lambda: self.models.interpolation, level.frame_step, level.steps, Guidance()
+                level.stage,
+                lambda: self.models.interpolation,
+                level.frame_step,
+                level.steps,
+                Guidance(),
+                self.origin,
             )
             meter = self.meters[level.stage]
             latents = self.timed(
@@ -96,9 +107,15 @@ class Stages:
         return self.timed("upscale", source)
 
     def denoiser(
-        self, stage: str, model: Callable[[], VideoUNet], frame_step: int, steps: int, guidance: Guidance
+        self,
+        stage: str,
+        model: Callable[[], VideoUNet],
+        frame_step: int,
+        steps: int,
+        guidance: Guidance,
+        first: int,
     ) -> Denoiser:
-        """One stage of latents at this run's size, with its text and seed."""
+        """One stage of latents at this run's size, with its text and seed; `first` is its item 0's frame."""
         factor = self.plan.numbers.latent_factor
         return Denoiser(
             model=model,
@@ -110,6 +127,8 @@ class Stages:
             steps=steps,
             shape=(self.models.latent_channels, self.plan.height // factor, self.plan.width // factor),
             guidance=guidance,
+            first=first,
+            told=trained_step(frame_step * self.speed),
         )
 
     @cached_property

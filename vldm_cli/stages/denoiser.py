@@ -21,8 +21,9 @@ class Denoiser:
     """Fills windows of latents around the frames that are known in them.
 
     model and scheduler are asked for when the first window is filled (resuming may need none) and a scheduler for
-    each call, since it has a state. frame_step: frames at the final rate between items of this stage.
-    text: () → (text_BLD, negative_BLD), one row each. shape: (C, h, w) of a latent frame.
+    each call, since it has a state. frame_step: frames at the final rate between items of this stage; `told` is what
+    the model is told of it, counted at the pack's rate, where that is another one. text: () → (text_BLD, negative_BLD),
+    one row each. shape: (C, h, w) of a latent frame. first: the number of item 0's frame in the whole video.
     """
 
     model: Callable[[], VideoUNet]
@@ -34,6 +35,8 @@ class Denoiser:
     steps: int
     shape: tuple[int, int, int]
     guidance: Guidance
+    first: int = 0
+    told: int | None = None
 
     def fill(
         self, starts: Sequence[int], known_BTCHW: Tensor, mask_BT: Tensor, on_step: OnStep | None = None
@@ -46,7 +49,10 @@ class Denoiser:
         noise_BTCHW = torch.stack(
             [
                 frame_noise(
-                    self.seed, self.stage, [(start + t) * self.frame_step for t in range(T)], self.shape
+                    self.seed,
+                    self.stage,
+                    [self.first + (start + t) * self.frame_step for t in range(T)],
+                    self.shape,
                 )
                 for start in starts
             ]
@@ -66,6 +72,6 @@ class Denoiser:
             context=context,
             guidance=self.guidance,
             callback=callback,
-            frame_step=self.frame_step,
+            frame_step=self.told or self.frame_step,
         )
         return z_BTCHW.float().cpu()

@@ -7,6 +7,7 @@ promised and what is done cannot differ.
 import hashlib
 import json
 from dataclasses import asdict, dataclass, field
+from math import log2
 
 from vldm_cli.stages.costs import estimate
 from vldm_cli.stages.windows import Window, continued_windows, fixed_windows, interval_windows, longest
@@ -61,6 +62,7 @@ class Plan:
     numbers: Numbers
     keyframes: int
     lead: int
+    before: int
     keyframe_windows: tuple[Window, ...]
     levels: tuple[Level, ...]
     decode_windows: tuple[Window, ...]
@@ -123,18 +125,20 @@ def make_plan(
     size: tuple[int, int],
     upscale: bool = True,
     lead: int = 0,
+    before: int = 0,
     device: str = "cpu",
 ) -> Plan:
     """The plan of `frames` frames of `size` (height, width in pixels before upscaling).
 
-    `lead` counts the keyframes that are given at the start (1 with `--image`); `device` is "cpu", "cuda" or "mps" and
-    only decides the estimates. Raises ValueError for numbers that no plan fits.
+    `lead` counts the keyframes that are given at the start (1 with `--image`), of which `before` lie before the first
+    frame (they carry the motion of a clip that goes on; keyframe windows count them, nothing else does). `device` is
+    "cpu", "cuda" or "mps" and only decides the estimates. Raises ValueError for numbers that no plan fits.
     """
     if frames < 1 or interpolation not in LEVELS:
         raise ValueError(f"no plan for {frames} frames at interpolation {interpolation}")
     steps = LEVELS[interpolation]
     counts = [-(-(frames - 1) // step) + 1 for step in steps]
-    keyframe_windows = continued_windows(counts[0], numbers.window, numbers.context, lead)
+    keyframe_windows = continued_windows(before + counts[0], numbers.window, numbers.context, lead)
     levels = tuple(
         Level(
             f"interpolate{step}",
@@ -173,6 +177,7 @@ def make_plan(
         numbers=numbers,
         keyframes=counts[0],
         lead=lead,
+        before=before,
         keyframe_windows=keyframe_windows,
         levels=levels,
         decode_windows=decode_windows,
@@ -183,6 +188,11 @@ def make_plan(
         estimated_seconds=seconds,
         estimated_peak_bytes=peak,
     )
+
+
+def trained_step(frames: float) -> int:
+    """The frame step that models are trained at which is nearest to so many frames of the pack's rate, by ratio."""
+    return min(sorted(LEVELS), key=lambda step: abs(log2(step / frames)))
 
 
 def passes(window: Window, numbers: Numbers) -> int:

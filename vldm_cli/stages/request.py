@@ -156,10 +156,10 @@ def resolve(request: GenerateRequest, manifest: Manifest) -> Settings:
     )
 
 
-def plan_of(settings: Settings, manifest: Manifest, device: str = "cpu") -> Plan:
-    """The plan of these settings with this pack; `device` (such as "cuda:1") only decides the estimates."""
+def numbers_of(settings: Settings, manifest: Manifest) -> Numbers:
+    """What a plan of these settings needs to know of the pack."""
     video, defaults = manifest.video, manifest.defaults
-    numbers = Numbers(
+    return Numbers(
         window=video.window,
         context=video.context,
         interpolation_window=defaults.interpolation_window,
@@ -174,10 +174,14 @@ def plan_of(settings: Settings, manifest: Manifest, device: str = "cpu") -> Plan
         context_guidance=settings.context_guidance,
         latent_factor=video.latent_factor,
     )
+
+
+def plan_of(settings: Settings, manifest: Manifest, device: str = "cpu") -> Plan:
+    """The plan of these settings with this pack; `device` (such as "cuda:1") only decides the estimates."""
     return make_plan(
         settings.frames,
         settings.interpolation,
-        numbers=numbers,
+        numbers=numbers_of(settings, manifest),
         size=(settings.height, settings.width),
         upscale=settings.upscale,
         lead=int(settings.image_sha256 is not None),

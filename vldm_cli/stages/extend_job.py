@@ -1,0 +1,192 @@
+"""`extend` put together: a clip, a pack and options become a job for `extend_run`."""
+
+import secrets
+from array import array
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from pathlib import Path
+
+import torch
+
+from vldm_cli.packs.pack import Pack
+from vldm_cli.stages.clip_run import identity
+from vldm_cli.stages.extend_clip import ExtendClip, context_of
+from vldm_cli.stages.extend_settings import Memory, Options, settings_of, steps_of
+from vldm_cli.stages.fit import Fit
+from vldm_cli.stages.journal import run_folder, stored_plan
+from vldm_cli.stages.models import Models
+from vldm_cli.stages.plan import SEGMENT, Plan, make_plan
+from vldm_cli.stages.request import numbers_of
+from vldm_cli.video.carry import Baggage, packed
+from vldm_cli.video.clip import Clip
+from vldm_cli.video.copied import CLIP, style_to_copy
+from vldm_cli.video.look import Look, Raw
+from vldm_cli.video.segments import stored_look
+from vldm_cli.video.times import Times
+from vldm_cli.video.write import open_container
+
+
+@dataclass(frozen=True)
+class ExtendJob:
+    """What `extend` makes. The first fields are those of a `clip_run.Job`, which helpers of commands on a clip read.
+
+    kept: how many of the clip's frames go along (0 with --only-new); `copied`: as packets, not encoded again; style:
+    how new frames are encoded (see `video.copied`).
+    """
+
+    clip: Clip
+    out: Path
+    command: str
+    settings: dict
+    raw: Raw
+    look: Look
+    times: Times
+    baggage: Baggage
+    crf: int
+    device: torch.device
+    remedy: str
+    pack: dict
+    source: ExtendClip
+    kept: int
+    copied: bool
+    style: str
+    seed: int | None = None
+    preview: Path | None = None
+    resume: bool = True
+    force: bool = False
+    warnings: list[str] = field(default_factory=list)
+    plan: dict = field(default_factory=dict)
+
+    @property
+    def added(self) -> int:
+        return len(self.times) - self.kept
+
+    @property
+    def encoded(self) -> int:
+        """Frames that are encoded here: those that a person waits for."""
+        return self.added if self.copied else len(self.times)
+
+    @property
+    def segments(self) -> list[tuple[int, int]]:
+        """[start, stop) in frames of the new file: the clip's, then new ones."""
+        old = [(0, self.kept)] if self.copied else _cut(0, self.kept)
+        return [*old, *_cut(self.kept, len(self.times))]
+
+
+def make_job(
+    clip: Clip,
+    pack: Pack,
+    out: Path,
+    options: Options,
+    *,
+    memory: Memory | None = None,
+    preview: Path | None = None,
+    resume: bool = True,
+    force: bool = False,
+    models: Models | None = None,
+) -> ExtendJob:
+    """Raises RequestError where the file cannot hold such frames."""
+    memory = Memory.of(clip) if memory is None else memory
+    models = models or Models(pack, options.device, options.dtype)
+    manifest, video = pack.manifest, pack.manifest.video
+    step_ticks = frame_ticks(clip.times)
+    rate = Fraction(clip.times.clock, step_ticks)
+    speed = float(video.fps / rate)
+    step, context = context_of(clip.frames, speed, video.keyframe_step, video.context)
+    settings = settings_of(options, memory, manifest, clip, rate, step)
+    models.scheduler(settings.scheduler)  # an unknown one is refused now
+    fit = Fit.of(clip, (settings.height, settings.width))
+    settings = replace(settings, upscale=fit.enlarges and pack.has("upscaler_pixel"))
+    plan = make_plan(
+        options.frames + 1,
+        step,
+        numbers=numbers_of(settings, manifest),
+        size=(settings.height, settings.width),
+        upscale=settings.upscale,
+        lead=context,
+        before=context - 1,
+        device=options.device.split(":")[0],
+    )
+    source = ExtendClip(clip, models, settings, plan, fit, speed, max(2, round(rate)))
+    kind = open_container(out)
+    style = None if options.only_new else style_to_copy(clip, kind, settings.crf)
+    look, said = (clip.look, []) if style else stored_look(clip.look, kind, clip.height, clip.width)
+    baggage, again = packed(clip.report, kind), []
+    if options.only_new:
+        baggage = replace(baggage, tracks=(), chapters=False, remarks=())
+    elif style is None and kind != "png":
+        again = [
+            f"the packets of {clip.path} cannot go on in {out.name}, so its frames are encoded once more"
+        ]
+        again[0] += f" (crf {settings.crf}), as they are and by no model"
+    limit = steps_of(options, memory, manifest)
+    job = ExtendJob(
+        clip=clip,
+        out=out,
+        command="extend",
+        settings={
+            **settings.as_dict(),
+            **({} if limit is None else {"steps": limit}),
+            "only_new": options.only_new,
+            "context": context,
+        },
+        raw=source.raw,
+        look=look,
+        times=longer(clip.times, options.frames, options.only_new),
+        baggage=baggage,
+        crf=settings.crf,
+        device=models.device,
+        remedy="--dtype bfloat16 needs less, and --device cpu has another memory",
+        pack={"name": manifest.name, "hash": manifest.hash},
+        source=source,
+        kept=0 if options.only_new else clip.frames,
+        copied=style is not None,
+        style=style or CLIP,
+        preview=preview,
+        resume=resume,
+        force=force,
+        warnings=[*clip.warnings, *baggage.remarks, *said, *again],
+        plan=_numbers(plan, context),
+    )
+    return replace(job, seed=_seed(job, options.seed, memory.seed))
+
+
+def frame_ticks(times: Times) -> int:
+    """For how long most frames are shown, in ticks: the length of each new one."""
+    lengths = sorted(times.length(i) for i in range(max(1, len(times) - 1)))
+    return lengths[len(lengths) // 2]
+
+
+def longer(times: Times, frames: int, only_new: bool = False) -> Times:
+    """The times with so many frames more, or those alone."""
+    step, begin = frame_ticks(times), 0 if only_new else times.end
+    ticks = array("q") if only_new else array("q", times.ticks)
+    ticks.extend(begin + i * step for i in range(frames))
+    return Times(times.clock, ticks, begin + frames * step, Fraction(0) if only_new else times.start)
+
+
+def _numbers(plan: Plan, context: int) -> dict:
+    """Numbers for `--dry-run`: what is computed, and estimates of time and memory."""
+    table = plan.as_dict()
+    return {
+        "context": context,
+        "keyframes": plan.keyframes - 1,
+        "keyframe_step": plan.keyframe_step,
+        **{name: table[name] for name in ("keyframe_windows", "decode_windows", "upscale_windows", "calls")},
+        **{name: table[name] for name in ("estimated_total_seconds", "estimated_peak_bytes")},
+    }
+
+
+def _cut(start: int, stop: int) -> list[tuple[int, int]]:
+    return [(s, min(s + SEGMENT, stop)) for s in range(start, stop, SEGMENT)]
+
+
+def _seed(job: ExtendJob, asked: int | None, remembered: int | None) -> int:
+    """The seed asked for, the clip's own, the one of the interrupted run of the same job, or a drawn one."""
+    if asked is not None or remembered is not None:
+        return remembered if asked is None else asked
+    stored = stored_plan(run_folder(job.out)) if job.resume else None
+    before = None if stored is None else stored.get("seed")
+    if isinstance(before, int) and stored == identity(replace(job, seed=before), stored.get("clip", "")):
+        return before
+    return secrets.randbelow(2**31)

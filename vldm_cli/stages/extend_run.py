@@ -1,0 +1,163 @@
+"""The run of `extend`: the clip's own frames, then new ones, segment by segment into one file.
+
+The same journal and order of work as in `clip_run`; the latents of finished windows are units of it too, so an
+interrupted run goes on in the middle and ends with the same bytes.
+"""
+
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+
+import torch
+
+from vldm_cli import __version__
+from vldm_cli.errors import RunError
+from vldm_cli.stages.clip_run import ClipResult, check_out, identity
+from vldm_cli.stages.extend_job import ExtendJob
+from vldm_cli.stages.journal import Journal, is_delivered, run_folder
+from vldm_cli.stages.memory import is_out_of_memory, peak_bytes, reset_peak
+from vldm_cli.stages.preview import ContactSheet
+from vldm_cli.stages.progress import Clock, Meter, NullProgress, Progress
+from vldm_cli.video.assemble import assemble
+from vldm_cli.video.copied import copy_packets, encode
+from vldm_cli.video.segments import encode_frames
+from vldm_cli.video.silence import pad_sound
+from vldm_cli.video.write import open_container
+
+
+def run(job: ExtendJob, fingerprint: str, progress: Progress | None = None) -> ClipResult:
+    """Makes the file, or goes on with the run that was interrupted. RequestError, with nothing written, where that is
+    no place for it; RunError when it breaks: what is finished is then kept."""
+    clock, progress = Clock(), progress or NullProgress()
+    folder = run_folder(job.out)
+    check_out(job)
+    reset_peak(job.device)
+    first, said = None, []
+    with Journal(folder, identity(job, fingerprint), job.resume) as journal:
+        saved = f"what is finished is kept in {folder} and the same command goes on from there"
+        try:
+            with torch.inference_mode():
+                if not (journal.resumed and is_delivered(folder, job.out)):
+                    work = _Run(job, journal, progress, clock)
+                    first = work.segments()
+                    said = work.join()
+        except RunError as error:
+            raise RunError(f"{error}; {saved}") from error
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            raise RunError(f"memory ran out on {job.device}; {saved} ({job.remedy})") from error
+        journal.remove()
+    return ClipResult(
+        out=job.out,
+        frames=len(job.times),
+        fps=job.times.fps,
+        width=job.raw.width,
+        height=job.raw.height,
+        seconds={stage: round(seconds, 3) for stage, seconds in clock.seconds.items()},
+        total_seconds=round(clock.elapsed, 3),
+        first_segment_seconds=first,
+        seed=job.seed,
+        pack=job.pack,
+        settings=job.settings,
+        device=str(job.device),
+        peak_memory_bytes=peak_bytes(job.device),
+        warnings=[*job.warnings, *said],
+    )
+
+
+class _Run:
+    """One run of a job, with its progress."""
+
+    def __init__(self, job: ExtendJob, journal: Journal, progress: Progress, clock: Clock) -> None:
+        self.job, self.journal, self.progress, self.clock = job, journal, progress, clock
+        self.kind = open_container(job.out)
+        totals = {**job.source.plan.totals, "write": job.encoded}
+        self.meters = {stage: Meter(progress, stage, total) for stage, total in totals.items()}
+        # Of the new frames alone: the others are known.
+        self.sheet = ContactSheet(job.preview, job.added, journal) if job.preview else None
+
+    def segments(self) -> float | None:
+        """All segments that are missing. Seconds until the first one of this run was on disk."""
+        job, journal, first_seconds = self.job, self.journal, None
+        stream: Iterator[bytes] | None = None
+        for index, (start, stop) in enumerate(job.segments):
+            if journal.has_segment(index):
+                stream = None
+            else:
+                if stream is None or start == job.kept:
+                    stream = self.frames(start)
+                with self.clock.stage("write"):
+                    self.segment(index, start, islice(stream, stop - start))
+                first_seconds = self.clock.elapsed if first_seconds is None else first_seconds
+                if self.sheet:
+                    self.sheet.write()
+            for stage in ("decode", "upscale"):
+                if stage in self.meters:
+                    self.meters[stage].upto(stop - job.kept + 1 if stop > job.kept else 0)
+            done = stop - len(job.times) + job.encoded
+            if done > 0:  # packets that are copied are no frames to wait for
+                self.meters["write"].upto(done)
+                self.progress.finished(stop - start)
+        for stage, calls in job.source.plan.calls.items():
+            self.meters[stage].upto(calls)
+        return first_seconds
+
+    def frames(self, start: int) -> Iterator[bytes]:
+        """Frames of the new file from `start` on: the clip's to its last, or new ones."""
+        job = self.job
+        if start < job.kept:
+            yield from job.clip.read(start, self._old)
+            return
+        made = job.source.frames(start - job.kept, job.seed, self.clock, self.journal, self.meters)
+        for number, frame in enumerate(made, start - job.kept):
+            if self.sheet and number in self.sheet.shown:
+                self.sheet.see(number, job.look.to_rgb(job.raw, frame))
+            yield frame
+            self.meters["write"].upto(number + 1 + job.encoded - job.added)
+
+    def segment(self, index: int, start: int, frames: Iterator[bytes]) -> None:
+        job = self.job
+
+        def write(path: Path) -> None:
+            if start >= job.kept:
+                encode(job.style, path, frames, job.raw, job.look, job.times, start, (self.kind, job.crf))
+            elif job.copied:
+                copy_packets(job.clip, path)
+            else:
+                encode_frames(path, frames, self._old, job.look, job.times, start, self.kind, job.crf)
+
+        self.journal.make_segment(index, write)
+
+    def join(self) -> list[str]:
+        """The file, with all that the clip carries and its sound as long as the frames."""
+        job, journal = self.job, self.journal
+        with self.clock.stage("join"):
+            joined = journal.joined(job.out.suffix)
+            parts = [(journal.segment(index), start) for index, (start, _) in enumerate(job.segments)]
+            said = assemble(job.clip, parts, joined, self.kind, job.times, job.baggage, metadata(job))
+            self.meters["join"].upto(1)
+            if any(track.stream.kind == "audio" for track in job.baggage.tracks):
+                tags = job.baggage.all_tags
+                said += pad_sound(joined, self.kind, job.times.seconds, job.times.clock, tags)
+            journal.deliver(joined, job.out)
+            self.meters["join"].upto(2)
+        return said
+
+    @property
+    def _old(self):
+        """How the clip's own frames are read: as they are coded, where the file codes them so as well."""
+        return self.job.clip.raw(rgb=self.kind in ("gif", "webp", "png"))
+
+
+def metadata(job: ExtendJob) -> dict:
+    """What `vldm info` shows: nothing in it changes from run to run."""
+    return {
+        "vldm": __version__,
+        "command": "extend",
+        "clip": job.clip.path.name,
+        "prompt": job.settings["prompt"],
+        "seed": job.seed,
+        "pack": job.pack,
+        "settings": job.settings,
+    }

@@ -1,0 +1,138 @@
+"""What `extend` goes on with: the options, then what made the clip if vldm did, then the pack's defaults. No torch."""
+
+import math
+from dataclasses import dataclass
+from fractions import Fraction
+
+from vldm_cli.packs.pack import Manifest
+from vldm_cli.stages.plan import UPSCALE
+from vldm_cli.stages.request import Settings
+from vldm_cli.video.clip import Clip
+from vldm_cli.video.made import made_by
+
+FRAMES = 96
+CRF = 16
+
+
+@dataclass(frozen=True)
+class Options:
+    """What was asked for; None: as the clip was made, or else as the pack has it. `frames` counts new ones."""
+
+    frames: int = FRAMES
+    prompt: str | None = None
+    negative: str | None = None
+    only_new: bool = False
+    seed: int | None = None
+    steps: int | None = None
+    guidance: float | None = None
+    context_guidance: float | None = None
+    crf: int | None = None
+    device: str = "cpu"
+    dtype: str = "float32"
+
+
+@dataclass(frozen=True)
+class Memory:
+    """What a clip says of how it was made; None for all that it does not say or says in a way that cannot be.
+
+    pack: the name of the pack that made it."""
+
+    pack: str | None = None
+    prompt: str | None = None
+    negative: str | None = None
+    seed: int | None = None
+    guidance: float | None = None
+    context_guidance: float | None = None
+    keyframe_steps: int | None = None
+    crf: int | None = None
+    size: tuple[int, int] | None = None
+
+    @classmethod
+    def of(cls, clip: Clip) -> "Memory":
+        """From the clip's metadata, which anybody may have written."""
+        made = made_by(clip) or {}
+        settings = made.get("settings") if isinstance(made.get("settings"), dict) else {}
+        pack = made.get("pack") if isinstance(made.get("pack"), dict) else {}
+        height, width = (_whole(settings.get(side), 1, 16_384) for side in ("height", "width"))
+        return cls(
+            pack=_text(pack.get("name")),
+            prompt=_text(made.get("prompt")) or _text(settings.get("prompt")),
+            negative=_text(settings.get("negative")),
+            seed=_whole(made.get("seed"), 0, 2**63 - 1),
+            guidance=_number(settings.get("guidance")),
+            context_guidance=_number(settings.get("context_guidance")),
+            keyframe_steps=_whole(settings.get("keyframe_steps"), 1, 1000),
+            crf=_whole(settings.get("crf"), 0, 51),
+            size=(height, width) if height and width else None,
+        )
+
+
+def settings_of(
+    options: Options, memory: Memory, manifest: Manifest, clip: Clip, rate: Fraction, step: int
+) -> Settings:
+    """All that decides the new frames, but the seed. `step`: frames between keyframes; `upscale` is decided by whether
+    the pack can and the clip needs it."""
+    defaults = manifest.defaults
+    same = memory if memory.pack == manifest.name else Memory()
+    prompt = _first(options.prompt, memory.prompt, "")
+    height, width = _size(same, manifest, clip)
+    asked = steps_of(options, memory, manifest)
+
+    def steps(default: int) -> int:
+        return default if asked is None else min(default, asked)
+
+    return Settings(
+        prompt=prompt,
+        negative=_first(options.negative, memory.negative, ""),
+        frames=options.frames,
+        fps=rate,
+        interpolation=step,
+        upscale=False,
+        upscale_noise=defaults.upscale_noise,
+        height=height,
+        width=width,
+        scheduler=defaults.scheduler,
+        # Without words there is nothing to be guided by.
+        guidance=_first(options.guidance, same.guidance, defaults.guidance) if prompt.strip() else 1.0,
+        context_guidance=_first(options.context_guidance, same.context_guidance, defaults.context_guidance),
+        keyframe_steps=_first(asked, defaults.keyframe_steps),
+        interpolation_steps=tuple(steps(n) for n in defaults.interpolation_steps),
+        upscale_steps=steps(defaults.upscale_steps),
+        crf=_first(options.crf, memory.crf, CRF),
+        dtype=options.dtype,
+        image_sha256=None,
+    )
+
+
+def steps_of(options: Options, memory: Memory, manifest: Manifest) -> int | None:
+    """The limit of all denoising steps: the one asked for, or the one with which this pack made the clip."""
+    if options.steps is not None or memory.pack != manifest.name:
+        return options.steps
+    usual = manifest.defaults.keyframe_steps
+    return None if memory.keyframe_steps == usual else memory.keyframe_steps
+
+
+def _size(memory: Memory, manifest: Manifest, clip: Clip) -> tuple[int, int]:
+    """The size at which the clip was made, if it still is of that size or upscaled; otherwise the pack's own."""
+    multiple, own = manifest.video.size_multiple, (manifest.video.height, manifest.video.width)
+    if memory.size is None or any(side % multiple for side in memory.size):
+        return own
+    scales = {(scale * memory.size[0], scale * memory.size[1]) for scale in (1, UPSCALE)}
+    return memory.size if (clip.height, clip.width) in scales else own
+
+
+def _first(*values):
+    return next(value for value in values if value is not None)
+
+
+def _text(value) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def _whole(value, least: int, most: int) -> int | None:
+    return value if type(value) is int and least <= value <= most else None
+
+
+def _number(value) -> float | None:
+    sound = type(value) in (int, float) and math.isfinite(value) and abs(value) <= 1000
+    return float(value) if sound else None

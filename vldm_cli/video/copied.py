@@ -1,0 +1,95 @@
+"""Whether a clip's own packets can go on in the file that continues it, so that its frames are not encoded again.
+
+H.264 in MP4 keeps what the decoder must know of the stream (SPS and PPS) once for the whole file. So packets of two
+encodings go together safely only where those are the same to the bit: in what vldm has written itself, with the same
+quality. VP9 says everything in every keyframe.
+"""
+
+import re
+import tempfile
+from collections.abc import Iterable
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+
+from vldm_cli.video import ffmpeg
+from vldm_cli.video.clip import Clip
+from vldm_cli.video.look import Look, Raw
+from vldm_cli.video.probe import source
+from vldm_cli.video.segments import encode_frames
+from vldm_cli.video.times import Times
+from vldm_cli.video.write import encode_segment
+
+GENERATED, CLIP = "generated", "clip"
+"""The two ways in which vldm encodes: `write.encode_segment` and `segments.encode_frames`."""
+
+
+def encode(
+    style: str,
+    path: Path,
+    frames: Iterable[bytes],
+    raw: Raw,
+    look: Look,
+    times: Times,
+    first: int,
+    how: tuple,
+) -> None:
+    """Encodes raw RGB frames in that style; `how` is (kind, crf)."""
+    kind, crf = how
+    if style == CLIP:
+        encode_frames(path, frames, raw, look, times, first, kind, crf)
+    else:
+        encode_segment(path, (raw.planes(frame)[0] for frame in frames), _fps(times), kind, crf)
+
+
+def style_to_copy(clip: Clip, kind: str, crf: int) -> str | None:
+    """In which style new frames can follow the clip's own packets; None where these cannot be copied."""
+    report, times = clip.report, clip.times
+    if report is None or clip.upright or not times.constant or any("damaged" in w for w in clip.warnings):
+        return None
+    if _packets(report.path, report.video.index) != clip.frames:
+        return None
+    if kind == "webm" and report.video.codec == "vp9" and "matroska" in report.container:
+        return CLIP if report.pixels == clip.look.coded else None
+    if kind != "mp4" or report.video.codec != "h264" or "mp4" not in report.container:
+        return None
+    wanted = _parameter_sets(report.path, report.video.index)
+    raw = clip.raw(rgb=True)
+    black = np.zeros(raw.bytes, np.uint8).tobytes()
+    with tempfile.TemporaryDirectory() as folder:
+        for style in (GENERATED, CLIP):
+            path = Path(folder) / f"{style}.mp4"
+            if style == GENERATED and raw.peak > 255:
+                continue
+            encode(style, path, [black], raw, clip.look, times, 0, (kind, crf))
+            if _parameter_sets(path, 0) == wanted:
+                return style
+    return None
+
+
+def copy_packets(clip: Clip, path: Path) -> None:
+    """The clip's packets of video alone, to the tick of its clock, as a segment. RunError when that fails."""
+    times = clip.times
+    exact = f"setts=ts=N*{times.length(0)}:duration={times.length(0)}:time_base=1/{times.clock}"
+    arguments = [*source(clip.path), "-map", f"0:{clip.report.video.index}", "-c", "copy", "-bsf:v", exact]
+    arguments += ["-map_metadata", "-1", "-map_chapters", "-1", *ffmpeg.BITEXACT]
+    arguments += ["-video_track_timescale", str(times.clock), "-f", "mp4", str(path)]
+    ffmpeg.run(arguments, f"copying the frames of {clip.path}")
+
+
+def _fps(times: Times) -> Fraction:
+    return Fraction(times.clock, times.length(0))
+
+
+def _packets(path: Path, index: int) -> int:
+    found = ffmpeg.probe([*source(path), "-map", f"0:{index}", "-c", "copy", "-f", "framecrc", "pipe:1"])[0]
+    return sum(line[:1] not in (b"#", b"") for line in found.splitlines())
+
+
+def _parameter_sets(path: Path, index: int) -> set[bytes]:
+    """All SPS and PPS of an H.264 stream."""
+    only = "h264_mp4toannexb,filter_units=pass_types=7-8"
+    arguments = ["-v", "error", *source(path), "-map", f"0:{index}", "-c", "copy", "-bsf:v", only]
+    said = ffmpeg.probe([*arguments, "-f", "h264", "pipe:1"])[0]
+    return {unit for unit in re.split(rb"\x00{2,3}\x01", said) if unit}
