@@ -1,4 +1,5 @@
-"""`vldm train`: a part of a pack, trained on Toyland or on a folder of clips; `new` makes the pack to start with."""
+"""`vldm train`: a part of a pack, trained on Toyland or on a folder of clips; `new` makes the pack to start with, `all`
+trains every part of it, `speed` tells how fast they train here."""
 
 from enum import StrEnum
 from pathlib import Path
@@ -6,17 +7,21 @@ from typing import Annotated
 
 import typer
 
+from vldm_cli.commands import train_all, train_speed
 
-class Part(StrEnum):
-    new = "new"
-    autoencoder = "autoencoder"
-    image = "image"
-    keyframes = "keyframes"
-    interpolation = "interpolation"
-    decoder = "decoder"
-    upscaler_image = "upscaler-image"
-    upscaler = "upscaler"
-    probe = "probe"
+PARTS = {
+    "autoencoder": "The autoencoder of single frames.",
+    "image": "The image LDM with its text encoder; needs the autoencoder.",
+    "keyframes": "Temporal layers that make and continue keyframes; needs the image LDM.",
+    "interpolation": "Temporal layers that fill in frames; needs the image LDM.",
+    "decoder": "Temporal layers of the decoder; needs the autoencoder.",
+    "upscaler-image": "The pixel upscaler, on single patches.",
+    "upscaler": "Temporal layers of the pixel upscaler; needs upscaler-image.",
+    "probe": "The network that `vldm measure` reads videos with.",
+}
+
+app = typer.Typer(help="Train a pack, part by part or as a whole.", no_args_is_help=True)
+Folder = Annotated[str, typer.Option(help="The pack's folder; it is trained in place.")]
 
 
 class SizesName(StrEnum):
@@ -24,15 +29,35 @@ class SizesName(StrEnum):
     tiny = "tiny"
 
 
+@app.command()
+def new(
+    pack: Folder,
+    seed: Annotated[int, typer.Option(help="Seed of the weights.")] = 0,
+    sizes: Annotated[SizesName, typer.Option(help="How large the models are.")] = SizesName.toyland,
+    verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Tracebacks.")] = False,
+) -> None:
+    """Make a pack with fresh random weights."""
+    from vldm_cli.packs.new import new_pack
+    from vldm_cli.packs.sizes import TINY, TOYLAND
+
+    made = new_pack(pack, {"toyland": TOYLAND, "tiny": TINY}[sizes], seed=seed)
+    print(f"made the pack {made.name} in {made.folder}; train its autoencoder first")
+
+
+app.command("all", short_help="Train every part of a pack within a time.")(train_all.train_all)
+app.command("speed", short_help="Which layout, and whether compiling, is faster here.")(train_speed.speed)
+
+
 def train(
-    part: Annotated[
-        Part, typer.Argument(help="The part to train, or `new`: a pack with fresh random weights.")
-    ],
-    pack: Annotated[str, typer.Option(help="The pack's folder; its part is trained in place.")],
+    context: typer.Context,
+    pack: Folder,
     data: Annotated[str, typer.Option(help="`toyland`, or a folder of videos and images.")] = "toyland",
     minutes: Annotated[float | None, typer.Option(help="How long to train, resumes counted in.")] = None,
     steps: Annotated[int | None, typer.Option(help="How many steps to train, instead of --minutes.")] = None,
-    batch: Annotated[int | None, typer.Option(help="Examples a step and GPU.")] = None,
+    batch: Annotated[
+        int | None,
+        typer.Option(help="Examples a step and GPU; by default, several GPUs share what one would take."),
+    ] = None,
     lr: Annotated[float | None, typer.Option(help="Highest learning rate.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of data and noise.")] = 0,
     run: Annotated[Path | None, typer.Option(help="Folder for checkpoint, curve and sample sheets.")] = None,
@@ -41,6 +66,12 @@ def train(
     compile: Annotated[
         bool, typer.Option("--compile", help="Compile the blocks: a wait first, then faster.")
     ] = False,
+    channels_last: Annotated[
+        bool | None,
+        typer.Option(
+            help="Memory layout of image models; `vldm train speed` tells which is the faster here."
+        ),
+    ] = None,
     compile_render: Annotated[
         bool | None,
         typer.Option(help="Compile Toyland's renderer (by default on CUDA, where many frames are made)."),
@@ -53,19 +84,9 @@ def train(
     sample_every: Annotated[float, typer.Option(help="Minutes between two sample sheets.")] = 2.0,
     save_every: Annotated[float, typer.Option(help="Minutes between two checkpoints and exports.")] = 2.0,
     verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Tracebacks.")] = False,
-    sizes: Annotated[
-        SizesName, typer.Option(help="For `new`: how large the models are.")
-    ] = SizesName.toyland,
 ) -> None:
-    """Train one part of a pack. The same command again goes on where it stopped; any number of GPUs through
-    `accelerate launch -m vldm_cli train …`."""
-    if part == Part.new:
-        from vldm_cli.packs.new import new_pack
-        from vldm_cli.packs.sizes import TINY, TOYLAND
-
-        made = new_pack(pack, {"toyland": TOYLAND, "tiny": TINY}[sizes], seed=seed)
-        print(f"made the pack {made.name} in {made.folder}; train its autoencoder first")
-        return
+    """Train this part of a pack. The same command again goes on where it stopped; any number of GPUs through
+    `accelerate launch -m vldm_cli train PART …`."""
     from vldm_cli.commands.device import choose_device
 
     device = choose_device(device)
@@ -74,7 +95,7 @@ def train(
 
     try:
         start(
-            part.value,
+            context.info_name,
             pack,
             data,
             minutes=minutes,
@@ -86,6 +107,7 @@ def train(
             device=device,
             dtype=dtype,
             compile=compile,
+            channels_last=channels_last,
             compile_render=compile_render,
             vae_roundtrip=vae_roundtrip,
             bank_frames=bank_frames,
@@ -94,3 +116,7 @@ def train(
         )
     except KeyboardInterrupt as stop:
         raise Interrupted("training was stopped; the same command goes on from what was saved") from stop
+
+
+for name, words in PARTS.items():
+    app.command(name, short_help=words)(train)

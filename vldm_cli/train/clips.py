@@ -72,14 +72,20 @@ def open_source(
     """
     if data == "toyland":
         return ToylandSource((video.height, video.width), video.fps, device, compiled)
+    folder = data_folder(data)
+    from vldm_cli.train.folder import FolderSource
+
+    return FolderSource(folder, None if patches else (video.height, video.width), video.fps, device)
+
+
+def data_folder(data: str) -> Path:
+    """The folder that `--data` names. Raises RequestError if there is none."""
     folder = Path(data).expanduser()
     if not folder.is_dir():
         raise RequestError(
             f"--data {data!s:.80} is neither toyland nor a folder; name a folder of clips or images"
         )
-    from vldm_cli.train.folder import FolderSource
-
-    return FolderSource(folder, None if patches else (video.height, video.width), video.fps, device)
+    return folder
 
 
 class ToylandSource:

@@ -92,7 +92,7 @@ class Trainer:
                     self._export()
                     self._log(f"stopped at step {self.step}; the same command again goes on")
                     raise KeyboardInterrupt
-                for name, value in self._train_step(elapsed, progress).items():
+                for name, value in self.train_step(elapsed, progress).items():
                     sums[name] = sums.get(name, 0) + value.detach().float()
                 counted += 1
                 if self.step % LOG_STEPS == 0 or self.step == self.schedule.steps:
@@ -109,7 +109,8 @@ class Trainer:
             (self.folder / FINISHED).write_text(json.dumps(done) + "\n")
             self._log(f"finished: {self.step} steps in {self._elapsed():.0f} s; the part is in the pack")
 
-    def _train_step(self, elapsed: float, progress: float) -> dict[str, Tensor]:
+    def train_step(self, elapsed: float, progress: float) -> dict[str, Tensor]:
+        """One step at that time and share of the run; what it measured, as tensors nobody has waited for."""
         if self.processes.num_processes == 1 or self.step % AGREE_STEPS == 0:
             self.objective.bank.renew(self.step, None if self.schedule.minutes is None else elapsed)
         torch.manual_seed(chunk_seed(self.schedule.seed, self.processes.process_index, STEP_KEY, self.step))

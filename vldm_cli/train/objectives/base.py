@@ -84,7 +84,8 @@ class Objective:
 
     def load(self, model: nn.Module, train: bool) -> nn.Module:
         """Bring a model loaded from the pack to device and dtype; the whole of it is trained, or none."""
-        model = model.requires_grad_(train).to(self.device, self.dtype)
+        # torch's own `to`: diffusers' warns of modules that must stay in float32, of which these have none
+        model = nn.Module.to(model.requires_grad_(train), self.device, self.dtype)
         # an encoder that only fills banks would take longer to compile than it ever runs
         compiled = self.setup.compile and (train or not isinstance(model, AutoencoderKL))
         if not isinstance(model, TemporalModel):  # video models choose the layout of their inputs themselves

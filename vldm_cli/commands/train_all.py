@@ -1,0 +1,115 @@
+"""`vldm train all`: every part of a pack by one command."""
+
+import shlex
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from vldm_cli.errors import RequestError
+
+
+def train_all(
+    pack: Annotated[str, typer.Option(help="The pack's folder; made (of Toyland's size) if there is none.")],
+    minutes: Annotated[float, typer.Option(help="Wall time for all of it, resumes counted in.")],
+    data: Annotated[str, typer.Option(help="`toyland`, or a folder of videos and images.")] = "toyland",
+    gpus: Annotated[
+        int | None, typer.Option(help="How many GPUs; 0 is the CPU. By default all that are here.")
+    ] = None,
+    parts: Annotated[
+        str | None,
+        typer.Option(
+            help="Only these, such as `image,keyframes`; `image=0.5` also sets its share of the time."
+        ),
+    ] = None,
+    keep_exporting: Annotated[
+        float, typer.Option(metavar="MINUTES", help="Every part saves and exports at least this often.")
+    ] = 1.5,
+    sample_every: Annotated[float, typer.Option(help="Minutes between two sample sheets of a part.")] = 2.0,
+    options: Annotated[
+        list[str] | None,
+        typer.Option("--with", metavar="'PART OPTIONS'", help="Further options of a part; may be repeated."),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Seed of data and noise.")] = 0,
+    run: Annotated[Path | None, typer.Option(help="Run folder (default: PACK-all beside the pack).")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the schedule and do nothing.")] = False,
+    verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Tracebacks.")] = False,
+) -> None:
+    """Train every part of a pack within the time: on one GPU (or the CPU) one after the other, on several side by side.
+    Logs, curves and sheets of each part lie in its folder in the run folder. A part that breaks is resumed once.
+    Interrupted, every part saves and exports; the same command again goes on. A pack that was trained before is
+    continued from.
+
+    Example: vldm train all --pack toyland --minutes 26 --gpus 2 --with 'image --compile --channels-last'"""
+    from vldm_cli.train.schedule import PARTS, make_schedule, parse_parts, table
+
+    chosen = parse_parts(parts) if parts else None
+    if chosen is None and data != "toyland":
+        chosen = {part: None for part in PARTS if part != "probe"}  # the probe's answers are Toyland's
+    if keep_exporting <= 0 or sample_every <= 0:
+        raise RequestError("--keep-exporting and --sample-every must be more than 0")
+    further = _further(options or [], PARTS)
+    gpus = _gpus(gpus, here=not dry_run)
+    folder = Path(pack).expanduser()
+    there = (folder / "pack.toml").is_file()
+    jobs = make_schedule(minutes, gpus, chosen, roundtrip=there)
+    if dry_run:
+        print(table(jobs))
+        return
+    from vldm_cli.commands.failures import Interrupted
+    from vldm_cli.train.all import Everything, new_state, read_state
+    from vldm_cli.train.clips import data_folder
+
+    if data != "toyland":
+        data_folder(data)
+    shares = {job.part: (chosen or {}).get(job.part) for job in jobs}
+    identity = {"data": data, "gpus": gpus, "minutes": minutes, "seed": seed, "parts": shares}
+    run = run or folder.with_name(f"{folder.resolve().name}-all")
+    state = read_state(run, identity)
+    if state is None:
+        if not there:
+            from vldm_cli.packs.new import new_pack
+            from vldm_cli.packs.sizes import TOYLAND
+
+            new_pack(folder, TOYLAND, seed=seed)
+        state = new_state(identity)
+    elif not there:
+        raise RequestError(f"{run} holds a run whose pack {folder} is gone; choose another --run")
+    print(table(jobs), flush=True)
+
+    def words(job, job_minutes):
+        return [
+            *("train", job.part, "--pack", str(folder), "--data", data, "--run", str(run / job.part)),
+            *("--minutes", str(job_minutes), "--seed", str(seed), "--device", "cuda" if job.gpus else "cpu"),
+            *("--save-every", str(keep_exporting), "--sample-every", str(sample_every), "-v"),
+            *job.options,
+            *further.get(job.part, ()),
+        ]
+
+    try:
+        Everything(jobs, minutes, run, words, state).run()
+    except KeyboardInterrupt as stop:
+        raise Interrupted("training was stopped; the same command goes on from what was saved") from stop
+
+
+def _further(options: list[str], parts: tuple[str, ...]) -> dict[str, list[str]]:
+    """`PART OPTIONS` → part → words. Raises RequestError."""
+    found: dict[str, list[str]] = {}
+    for text in options:
+        part, *words = shlex.split(text) or [""]
+        if part not in parts or not words:
+            raise RequestError(f"--with {text!r:.60}: name a part and its options, such as 'image --compile'")
+        found.setdefault(part, []).extend(words)
+    return found
+
+
+def _gpus(wanted: int | None, here: bool) -> int:
+    """How many GPUs to use. `here`: they must be in this machine. Raises RequestError."""
+    if wanted == 0 or (wanted is not None and not here):
+        return wanted
+    import torch
+
+    there = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if wanted is not None and wanted > there:
+        raise RequestError(f"--gpus {wanted}: there are {there} here; use --gpus {there} or leave it out")
+    return there if wanted is None else wanted

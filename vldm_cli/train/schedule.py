@@ -1,0 +1,159 @@
+"""Which part is trained when, where and for how long: data and arithmetic only, no torch.
+
+What depends on what: the image LDM and the decoder need the autoencoder; keyframes and interpolation the image LDM;
+the upscaler's temporal layers its image UNet; and the upscaler sees frames that went through the autoencoder.
+"""
+
+import math
+from dataclasses import dataclass
+from itertools import pairwise
+
+from vldm_cli.errors import RequestError
+
+AFTER = {
+    "image": ("autoencoder",),
+    "decoder": ("autoencoder",),
+    "upscaler-image": ("autoencoder",),
+    "upscaler": ("upscaler-image",),
+    "keyframes": ("image",),
+    "interpolation": ("image",),
+}
+# Phases follow each other; the lanes of a phase run side by side, the parts of a lane one after the other. Numbers are
+# shares of the whole time. They are where the pictures gain: the autoencoder is the ceiling of everything after it,
+# the image LDM draws what is seen, and the temporal layers learn slowest.
+ONE_LANE = (
+    (
+        {
+            "autoencoder": 0.18,
+            "probe": 0.04,
+            "image": 0.27,
+            "upscaler-image": 0.08,
+            "decoder": 0.07,
+            "upscaler": 0.06,
+            "keyframes": 0.18,
+            "interpolation": 0.12,
+        },
+    ),
+)
+TWO_LANES = (
+    # everything waits for the autoencoder, so all GPUs train it
+    ({"autoencoder": 0.25},),
+    ({"image": 0.35}, {"probe": 0.07, "upscaler-image": 0.11, "decoder": 0.09, "upscaler": 0.08}),
+    ({"keyframes": 0.40}, {"interpolation": 0.40}),
+)
+PARTS = tuple(ONE_LANE[0][0])
+# A process needs about this long to import, load, draw its last sheet and export, next to its training; in minutes,
+# and never more than half of a part's time.
+AROUND = 0.25
+# However late it has become, a part gets this share of the time that was planned for it.
+LEAST = 0.25
+
+
+@dataclass(frozen=True)
+class Job:
+    """One part's training. gpus: () is the CPU. start, minutes: planned wall time, from the beginning of the whole;
+    after: parts of the same schedule that must have been trained. options: further words of `vldm train PART`."""
+
+    part: str
+    gpus: tuple[int, ...]
+    start: float
+    minutes: float
+    after: tuple[str, ...] = ()
+    options: tuple[str, ...] = ()
+
+    @property
+    def places(self) -> frozenset[int]:
+        """What two jobs cannot use at once."""
+        return frozenset(self.gpus or (-1,))
+
+
+def parse_parts(text: str) -> dict[str, float | None]:
+    """`image,keyframes=0.5` → part → share of the time, None for the table's. Raises RequestError."""
+    found: dict[str, float | None] = {}
+    for word in text.split(","):
+        name, _, share = (x.strip() for x in word.partition("="))
+        if name not in PARTS:
+            raise RequestError(f"--parts {name!r:.40} is no part; parts are {', '.join(PARTS)}")
+        if name in found:
+            raise RequestError(f"--parts names {name} twice")
+        try:
+            found[name] = float(share) if share else None
+        except ValueError:
+            found[name] = 0.0
+        if found[name] is not None and not 0 < found[name] < math.inf:
+            raise RequestError(f"--parts {word.strip():.40}: a share is a number above 0, such as {name}=0.3")
+    return found
+
+
+def make_schedule(
+    minutes: float, gpus: int, parts: dict[str, float | None] | None = None, roundtrip: bool = False
+) -> list[Job]:
+    """The jobs, in the order in which they claim their GPUs, filling `minutes` on each of the GPUs.
+
+    parts: those to train, with shares of the time relative to each other's; None for all. roundtrip: the pack's
+    autoencoder is trained already. Raises RequestError for numbers that are none.
+    """
+    if not 0 < minutes < math.inf:
+        raise RequestError(f"--minutes must be more than 0, not {minutes}")
+    if gpus < 0:
+        raise RequestError(f"--gpus must be 0 (the CPU) or more, not {gpus}")
+    parts = dict.fromkeys(PARTS) if parts is None else parts
+    phases = []
+    for phase in TWO_LANES if gpus > 1 else ONE_LANE:
+        lanes = [
+            {p: share if parts[p] is None else parts[p] for p, share in lane.items() if p in parts}
+            for lane in phase
+        ]
+        lanes = [lane for lane in lanes if lane]
+        if lanes:
+            phases.append((lanes, max(sum(lane.values()) for lane in lanes)))
+    whole = sum(share for _, share in phases)
+    jobs, begin = [], 0.0
+    for lanes, share in phases:
+        length = minutes * share / whole
+        for lane, places in zip(lanes, _divided(gpus, len(lanes)), strict=True):
+            start, together = begin, sum(lane.values())
+            for part, weight in lane.items():
+                through = part.startswith("upscaler") and (roundtrip or "autoencoder" in parts)
+                jobs.append(
+                    Job(
+                        part,
+                        places,
+                        start,
+                        length * weight / together,
+                        tuple(p for p in AFTER.get(part, ()) if p in parts),
+                        ("--vae-roundtrip",) if through else (),
+                    )
+                )
+                start += length * weight / together
+        begin += length
+    return jobs
+
+
+def fitted(job: Job, jobs: list[Job], now: float, minutes: float) -> float:
+    """Minutes of training for a job that starts at minute `now` of `minutes`: its fair share of what is left for it and
+    the jobs after it on the same GPU, less what a process needs around the training."""
+    place = min(job.places)
+    rest = sum(j.minutes for j in jobs[jobs.index(job) :] if place in j.places)
+    wall = max(LEAST * job.minutes, job.minutes * (minutes - now) / rest)
+    return wall - min(AROUND, wall / 2)
+
+
+def table(jobs: list[Job]) -> str:
+    """The schedule for reading."""
+    lines = [f"{'part':<16}{'on':<14}{'from':>7}{'to':>7}{'minutes':>9}  after"]
+    for job in jobs:
+        where = f"GPU {', '.join(map(str, job.gpus))}" if job.gpus else "CPU"
+        notes = ", ".join(job.after) + (" (with round trip)" if job.options else "")
+        lines.append(
+            f"{job.part:<16}{where:<14}{job.start:>7.2f}{job.start + job.minutes:>7.2f}{job.minutes:>9.2f}  {notes}"
+        )
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def _divided(gpus: int, lanes: int) -> list[tuple[int, ...]]:
+    """The GPUs of each lane: as even as can be, the first lanes getting more."""
+    if lanes == 1:
+        return [tuple(range(gpus))]
+    bounds = [math.ceil(gpus * i / lanes) for i in range(lanes + 1)]
+    return [tuple(range(a, b)) for a, b in pairwise(bounds)]
