@@ -19,8 +19,8 @@ class Pair:
 
     def __init__(self, a: list[Tensor], b: list[Tensor]) -> None:
         self.a, self.b = a, b
-        ya, yb = brightness(a[0]), brightness(b[0])
-        self.features = pyramid(ya), pyramid(yb)
+        self.brightness = brightness(a[0]), brightness(b[0])
+        self.features = tuple(pyramid(y_N1HW) for y_N1HW in self.brightness)
         self.level = min(COARSE, len(self.features[0]) - 1)
 
     def is_cut(self) -> bool:
@@ -28,7 +28,9 @@ class Pair:
         the motions of the two frames do not agree. (Measured: 0.57 and 0.97 at the least at cuts of a film, 0.25 and
         0.80 at the most in clips of which every fourth frame is kept.)
         """
-        one, two = (features[self.level][:, :1] for features in self.features)
+        one, two = (
+            F.adaptive_avg_pool2d(y, self.features[0][self.level].shape[-2:]) for y in self.brightness
+        )
         there, back = self.flows
         apart = (one - warp(two, there)).abs().mean() + (two - warp(one, -back)).abs().mean()
         spread = one.std(correction=0) + two.std(correction=0)

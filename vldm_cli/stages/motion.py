@@ -10,15 +10,19 @@ from torch import Tensor
 from torch.nn import functional as F
 
 SMALLEST = 12  # pixels: no level of the pyramid is smaller
-AGGREGATE = 5  # block matching compares squares of this side …
+AGGREGATE = 9  # block matching compares squares of this side …
+COARSE_AGGREGATE, COARSE_SIDE = (
+    5,
+    30,
+)  # … smaller ones on levels smaller than this, or small things are lost …
 WINDOW = 7  # … and Lucas–Kanade fits one motion to squares of this one
 TRUNCATE = 0.15  # differences count up to here (of the whole range): what is hidden decides nothing
-STRAY = 0.0006  # what a pixel's distance from its neighbourhood's motion costs, a pixel
+LIT, SURROUNDINGS = 0.8, 15  # how much of the mean brightness of so large a square is left out of it
+STRAY = 0.0012  # what a pixel's distance from its neighbourhood's motion costs, a pixel
 DAMPING = 2e-4
 NEAR = [(x, y) for y in (-1, 0, 1) for x in (-1, 0, 1)]
-FAR = [
-    (x, y) for y in range(-3, 4) for x in range(-3, 4)
-]  # on the coarsest level, where a step is a long way
+# On the coarsest level, where a step is a long way.
+FAR = [(x, y) for y in range(-3, 4) for x in range(-3, 4)]
 
 
 def pyramid(y_N1HW: Tensor, least: int = SMALLEST) -> list[Tensor]:
@@ -79,7 +83,8 @@ def warp(x_NCHW: Tensor, v_N2HW: Tensor, mode: str = "bilinear") -> Tensor:
 def mismatch(one: Tensor, two: Tensor, t: float, v: Tensor) -> Tensor:
     """(N, 1, H, W): how unlike both ends of a motion are, over small squares."""
     apart = (_at(one, t, v, first=True) - _at(two, t, v, first=False)).abs().clamp_max(TRUNCATE)
-    return _mean(apart.mean(1, keepdim=True), AGGREGATE)
+    side = COARSE_AGGREGATE if min(one.shape[-2:]) < COARSE_SIDE else AGGREGATE
+    return _mean(apart.mean(1, keepdim=True), side)
 
 
 def median(v_N2HW: Tensor) -> Tensor:
@@ -98,7 +103,8 @@ def _features(y_N1HW: Tensor) -> Tensor:
     padded = F.pad(y_N1HW, (1, 1, 1, 1), mode="replicate")
     dx = (padded[..., 1:-1, 2:] - padded[..., 1:-1, :-2]) / 2
     dy = (padded[..., 2:, 1:-1] - padded[..., :-2, 1:-1]) / 2
-    return torch.cat([y_N1HW, 2 * dx, 2 * dy], 1)
+    # Most of the brightness about a pixel is left out: light and exposure change without anything moving.
+    return torch.cat([y_N1HW - LIT * _mean(y_N1HW, SURROUNDINGS), 2 * dx, 2 * dy], 1)
 
 
 def _at(x: Tensor, t: float, v: Tensor, first: bool) -> Tensor:
