@@ -11,10 +11,7 @@ from torch.nn import functional as F
 
 SMALLEST = 12  # pixels: no level of the pyramid is smaller
 AGGREGATE = 9  # block matching compares squares of this side …
-COARSE_AGGREGATE, COARSE_SIDE = (
-    5,
-    30,
-)  # … smaller ones on levels smaller than this, or small things are lost …
+SMALL, COARSE_AGGREGATE = 60, 5  # (on levels smaller than this smaller ones, or small things are lost) …
 WINDOW = 7  # … and Lucas–Kanade fits one motion to squares of this one
 TRUNCATE = 0.15  # differences count up to here (of the whole range): what is hidden decides nothing
 LIT, SURROUNDINGS = 0.8, 15  # how much of the mean brightness of so large a square is left out of it
@@ -83,7 +80,7 @@ def warp(x_NCHW: Tensor, v_N2HW: Tensor, mode: str = "bilinear") -> Tensor:
 def mismatch(one: Tensor, two: Tensor, t: float, v: Tensor) -> Tensor:
     """(N, 1, H, W): how unlike both ends of a motion are, over small squares."""
     apart = (_at(one, t, v, first=True) - _at(two, t, v, first=False)).abs().clamp_max(TRUNCATE)
-    side = COARSE_AGGREGATE if min(one.shape[-2:]) < COARSE_SIDE else AGGREGATE
+    side = COARSE_AGGREGATE if min(one.shape[-2:]) < SMALL else AGGREGATE
     return _mean(apart.mean(1, keepdim=True), side)
 
 
