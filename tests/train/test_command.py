@@ -48,3 +48,68 @@ def test_every_part_trains_on_toyland(folder, part, capsys):
 def test_requests_that_cannot_be_served(folder, arguments, words, capsys):
     assert vldm(*arguments, "--pack", folder) == 2
     assert words in capsys.readouterr().err
+
+
+def test_all_and_speed(folder, capsys):
+    """The schedule is shown without touching anything; a part is trained in a process of its own."""
+    assert vldm("all", "--pack", folder / "none", "--minutes", 26, "--gpus", 2, "--dry-run") == 0
+    shown = capsys.readouterr().out
+    assert "GPU 0, 1" in shown and "interpolation" in shown and not (folder / "none").exists()
+    run = folder.parent / "everything"
+    command = [
+        "all",
+        "--pack",
+        folder,
+        "--minutes",
+        0.02,
+        "--gpus",
+        0,
+        "--parts",
+        "autoencoder",
+        "--run",
+        run,
+    ]
+    command += ["--with", "autoencoder --batch 1 --bank-frames 4"]
+    assert vldm(*command) == 0
+    assert (run / "autoencoder" / "finished.json").is_file()
+    assert "finished" in (run / "autoencoder" / "log.txt").read_text()
+    assert "all trained" in capsys.readouterr().out
+    assert vldm(*command) == 0  # nothing is left to do
+    assert vldm(*command[:4], 0.03, *command[5:]) == 2
+    assert "choose another --run" in capsys.readouterr().err
+    assert (
+        vldm(
+            "speed",
+            "--pack",
+            folder,
+            "--device",
+            "cpu",
+            "--no-compile",
+            "--seconds",
+            0.01,
+            "--parts",
+            "image",
+        )
+        == 0
+    )
+    assert "--with 'image --" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--minutes", "0"], "--minutes"),
+        (["--gpus", "99"], "--gpus 99"),
+        (["--gpus", "-1"], "--gpus"),
+        (["--parts", "unet"], "'unet'"),
+        (["--with", "image"], "--with 'image'"),
+        (["--with", "unet --batch 2"], "--with 'unet"),
+        (["--data", "nowhere", "--gpus", "0"], "neither toyland nor a folder"),
+        (["--keep-exporting", "0"], "--keep-exporting"),
+    ],
+)
+def test_requests_of_all_that_cannot_be_served(tmp_path, arguments, words, capsys):
+    given = {"--minutes": "1", "--gpus": "0", **dict(zip(arguments[::2], arguments[1::2], strict=True))}
+    assert vldm("all", "--pack", tmp_path / "pack", *[w for pair in given.items() for w in pair]) == 2
+    assert words in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []

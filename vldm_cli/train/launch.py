@@ -24,7 +24,8 @@ class Processes:
     def __init__(self, words: list[str], gpus: tuple[int, ...], log: Path, count: int = 1):
         count = len(gpus) or count
         log.parent.mkdir(parents=True, exist_ok=True)
-        self.broken_at: float | None = None
+        self.broken: int | None = None  # the first bad exit code, and when it was seen
+        self.broken_at = 0.0
         common = {**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONPATH": _python_path()}
         if gpus:
             common["CUDA_VISIBLE_DEVICES"] = ",".join(visible_gpu(i) for i in gpus)
@@ -50,16 +51,14 @@ class Processes:
     def poll(self) -> int | None:
         """The exit code once all have ended (of the first that broke, if one did), None before that."""
         codes = [process.poll() for process in self.processes]
-        bad = [code for code in codes if code]
+        if self.broken is None and any(codes):
+            # the others' codes will only say that they were ended for it
+            self.broken, self.broken_at = next(code for code in codes if code), time.monotonic()
+            self.stop()
         if None not in codes:
-            return bad[0] if bad else 0
-        if bad:
-            now = time.monotonic()
-            if self.broken_at is None:
-                self.broken_at = now
-                self.stop()
-            elif now - self.broken_at > GRACE:
-                self.kill()
+            return self.broken or 0
+        if self.broken is not None and time.monotonic() - self.broken_at > GRACE:
+            self.kill()
         return None
 
     def stop(self) -> None:
