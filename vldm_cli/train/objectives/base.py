@@ -6,10 +6,10 @@ import torch
 from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 from diffusers.models.resnet import ResnetBlock2D
 from diffusers.models.transformers.transformer_2d import Transformer2DModel
+from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from PIL.Image import Image
 from torch import Tensor, nn
 
-from vldm_cli.align.temporal import TemporalModel
 from vldm_cli.packs.pack import Pack
 from vldm_cli.train.bank import Bank, chunk_seed
 from vldm_cli.train.clips import Source
@@ -88,7 +88,8 @@ class Objective:
         model = nn.Module.to(model.requires_grad_(train), self.device, self.dtype)
         # an encoder that only fills banks would take longer to compile than it ever runs
         compiled = self.setup.compile and (train or not isinstance(model, AutoencoderKL))
-        if not isinstance(model, TemporalModel):  # video models choose the layout of their inputs themselves
+        # video models choose the layout of their inputs themselves; the probe's 3D convolutions know no channels_last
+        if isinstance(model, AutoencoderKL | UNet2DConditionModel):
             last = self.setup.channels_last
             if last is None:
                 # uncompiled on CUDA, contiguous is an eighth faster; `vldm train speed` tells
