@@ -5,6 +5,7 @@ encodings go together safely only where those are the same to the bit: in what v
 quality. VP9 says everything in every keyframe.
 """
 
+import os
 import re
 import tempfile
 from collections.abc import Iterable
@@ -70,12 +71,18 @@ def style_to_copy(clip: Clip, kind: str, crf: int) -> str | None:
 
 def copy_packets(clip: Clip, path: Path) -> None:
     """The clip's packets of video alone, to the tick of its clock, as a segment. RunError when that fails."""
-    times = clip.times
-    exact = f"setts=ts=N*{times.length(0)}:duration={times.length(0)}:time_base=1/{times.clock}"
-    arguments = [*source(clip.path), "-map", f"0:{clip.report.video.index}", "-c", "copy", "-bsf:v", exact]
-    arguments += ["-map_metadata", "-1", "-map_chapters", "-1", *ffmpeg.BITEXACT]
-    arguments += ["-video_track_timescale", str(times.clock), "-f", "mp4", str(path)]
-    ffmpeg.run(arguments, f"copying the frames of {clip.path}")
+    times, what = clip.times, f"copying the frames of {clip.path}"
+    plain = ["-c", "copy", "-map_metadata", "-1", "-map_chapters", "-1", *ffmpeg.BITEXACT]
+    plain += ["-video_track_timescale", str(times.clock), "-f", "mp4"]
+    first = [*source(clip.path), "-map", f"0:{clip.report.video.index}", *plain]
+    coarse = path.with_name(f".{path.name}.{os.getpid()}.coarse")
+    try:
+        # Twice: what sets times counts in the clock of the file that it reads, and WebM's is of milliseconds.
+        ffmpeg.run([*first, str(coarse)], what)
+        exact = f"setts=ts=N*{times.length(0)}:duration={times.length(0)}"
+        ffmpeg.run([*source(coarse), "-map", "0:0", "-bsf:v", exact, *plain, str(path)], what)
+    finally:
+        coarse.unlink(missing_ok=True)
 
 
 def _fps(times: Times) -> Fraction:
