@@ -69,7 +69,7 @@ def test_all_and_speed(folder, capsys):
         "--run",
         run,
     ]
-    command += ["--with", "autoencoder --batch 1 --bank-frames 4"]
+    command += ["--with", "autoencoder --batch 1", "--with", "all --bank-frames 4"]
     assert vldm(*command) == 0
     assert (run / "autoencoder" / "finished.json").is_file()
     assert "finished" in (run / "autoencoder" / "log.txt").read_text()

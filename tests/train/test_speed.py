@@ -37,6 +37,7 @@ def test_the_fastest_is_told_as_options():
     rows = [row("image", False, False, 3), row("image", True, True, 5), row("keyframes", None, False, 2)]
     best = fastest([*rows, row("image", True, False, 4)])
     assert [(b.part, b.options) for b in best] == [("image", "--compile --channels-last"), ("keyframes", "")]
+    assert fastest([row("image", True, True, 3.2), rows[0]])[0] == rows[0]  # not worth the wait
     assert row("image", False, False, 3).options == "--no-channels-last"
 
 

@@ -28,7 +28,11 @@ def train_all(
     sample_every: Annotated[float, typer.Option(help="Minutes between two sample sheets of a part.")] = 2.0,
     options: Annotated[
         list[str] | None,
-        typer.Option("--with", metavar="'PART OPTIONS'", help="Further options of a part; may be repeated."),
+        typer.Option(
+            "--with",
+            metavar="'PART OPTIONS'",
+            help="Further options of a part, or of `all`; may be repeated.",
+        ),
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of data and noise.")] = 0,
     run: Annotated[Path | None, typer.Option(help="Run folder (default: PACK-all beside the pack).")] = None,
@@ -97,9 +101,10 @@ def _further(options: list[str], parts: tuple[str, ...]) -> dict[str, list[str]]
     found: dict[str, list[str]] = {}
     for text in options:
         part, *words = shlex.split(text) or [""]
-        if part not in parts or not words:
+        if part not in (*parts, "all") or not words:
             raise RequestError(f"--with {text!r:.60}: name a part and its options, such as 'image --compile'")
-        found.setdefault(part, []).extend(words)
+        for name in parts if part == "all" else (part,):
+            found.setdefault(name, []).extend(words)
     return found
 
 

@@ -20,7 +20,7 @@ def speed(
     verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Tracebacks.")] = False,
 ) -> None:
     """Training steps a second of each part, contiguous and channels_last, eager and compiled, on random frames: nothing
-    is rendered, no pack is changed. Eager comes first, every line as soon as it is known, so it may be interrupted.
+    is rendered, no pack is changed. Eager comes first, every line as soon as it is known; interrupted (Ctrl-C), it ends with what is known.
 
     "launch ms" is what the processor needs for a step: where it is about as long as the step ("ms"), a faster GPU or
     layout would not help, and compiling may. "first s" is the wait that a run with these options begins with; most of
@@ -45,13 +45,17 @@ def speed(
         timed = Pack.open(pack, check=False) if pack else new_pack(f"{folder}/speed", TOYLAND, words=["a"])
         dtype = torch.bfloat16 if gpu else torch.float32
         found = []
-        for row in speeds(
+        rows = speeds(
             timed, names, seconds, torch.device(device), dtype, batch or (None if gpu else 2), compile
-        ):
-            if not found:
-                print(HEADER)
-            found.append(row)
-            print(row, flush=True)
+        )
+        try:
+            for row in rows:
+                if not found:
+                    print(HEADER)
+                found.append(row)
+                print(row, flush=True)
+        except KeyboardInterrupt:  # what is known by then is the answer
+            print("interrupted")
     for row in fastest(found):
         if row.options:
             print(f"--with '{row.part} {row.options}'")
