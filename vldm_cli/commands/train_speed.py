@@ -20,7 +20,8 @@ def speed(
     verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Tracebacks.")] = False,
 ) -> None:
     """Training steps a second of each part, contiguous and channels_last, eager and compiled, on random frames: nothing
-    is rendered, no pack is changed. Eager comes first, every line as soon as it is known; interrupted (Ctrl-C), it ends with what is known.
+    is rendered, no pack is changed. Eager comes first, every line as soon as it is known; interrupted (Ctrl-C), it ends
+    with what is known.
 
     "launch ms" is what the processor needs for a step: where it is about as long as the step ("ms"), a faster GPU or
     layout would not help, and compiling may. "first s" is the wait that a run with these options begins with; most of
