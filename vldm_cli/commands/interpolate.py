@@ -41,8 +41,8 @@ def interpolate(
     if engine != "motion":
         raise RequestError(f"--engine {engine:.40} is not motion, the one engine there is")
     ending = f"slow{factor}" if slow else f"i{factor}"
-    opened, out = shared.prepare(clip, out, ending, crf, fps, preview, force)
     chosen = devices.choose_device(device)
+    opened, out = shared.prepare(clip, out, ending, crf, fps, preview, force)
 
     from vldm_cli.stages.interpolate_clip import make_job
 

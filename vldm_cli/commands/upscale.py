@@ -55,10 +55,11 @@ def upscale(
         raise RequestError(f"--seed {seed} is not between 0 and 2^63 − 1")
     if tile is not None and not (32 <= tile <= 4096 and tile % 8 == 0):
         raise RequestError(f"--tile {tile} is no multiple of 8 from 32 to 4096")
-    opened, out = shared.prepare(clip, out, f"x{scale}", crf, fps, preview, force)
     chosen = devices.choose_device(device)
     number = devices.choose_dtype(dtype, chosen)
     model = Pack.open(pack)
+    # Last, because every frame of the clip is decoded once.
+    opened, out = shared.prepare(clip, out, f"x{scale}", crf, fps, preview, force)
 
     from vldm_cli.stages.upscale_job import Options, make_job
 
