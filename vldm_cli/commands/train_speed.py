@@ -20,8 +20,8 @@ def speed(
     verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Tracebacks.")] = False,
 ) -> None:
     """Training steps a second of each part, contiguous and channels_last, eager and compiled, on random frames: nothing
-    is rendered, no pack is changed. Eager comes first, every line as soon as it is known; interrupted (Ctrl-C), it ends
-    with what is known.
+    is rendered, no pack is changed. Eager comes first, every line as soon as it is known; interrupted (Ctrl-C or
+    `timeout 110 vldm train speed`), it ends with what is known.
 
     "launch ms" is what the processor needs for a step: where it is about as long as the step ("ms"), a faster GPU or
     layout would not help, and compiling may. "first s" is the wait that a run with these options begins with; most of
@@ -30,6 +30,7 @@ def speed(
     from vldm_cli.commands.device import choose_device
 
     device = choose_device(device)
+    import signal
     import tempfile
 
     import torch
@@ -49,6 +50,8 @@ def speed(
         rows = speeds(
             timed, names, seconds, torch.device(device), dtype, batch or (None if gpu else 2), compile
         )
+        # a time limit (`timeout 110 vldm train speed`) ends it as Ctrl-C does
+        before = signal.signal(signal.SIGTERM, signal.default_int_handler)
         try:
             for row in rows:
                 if not found:
@@ -57,6 +60,8 @@ def speed(
                 print(row, flush=True)
         except KeyboardInterrupt:  # what is known by then is the answer
             print("interrupted")
+        finally:
+            signal.signal(signal.SIGTERM, before)
     for row in fastest(found):
         if row.options:
             print(f"--with '{row.part} {row.options}'")
