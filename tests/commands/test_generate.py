@@ -103,6 +103,29 @@ def test_image_is_the_first_frame_and_preview_shows_the_video(vldm, base):
     assert Image.open("sheet.png").size[0] > 48
 
 
+def test_several_futures_of_one_picture(vldm, base, here):
+    x, y = np.arange(96)[None] * 2, np.arange(64)[:, None] * 2
+    picture = np.stack([x + 0 * y, y + 0 * x, 100 + 0 * (x + y)], -1).astype(np.uint8)
+    Image.fromarray(picture).save("first.png")
+    options = ("--image", "first.png", "--variations", 2, "--seed", 4, "--crf", 8)
+    assert vldm("generate", PROMPT, *base, "--frames", 20, *options, "-o", "a.mp4")[0] == 0
+    one, two = (_frames(f"a-{number}.mp4") for number in (1, 2))
+    small = np.asarray(Image.fromarray(picture).resize((48, 32), Image.Resampling.LANCZOS)).astype(float)
+    for frames in (one, two):
+        assert ((frames[0] - small) ** 2).mean() < 65025 / 10**3.4  # 34 dB: H.264 and 4:2:0, no autoencoder
+        means = frames.mean((1, 2))
+        assert np.abs(means[1] - means[0]).max() < 2 and np.abs(np.diff(means, axis=0)).max() < 12
+    assert np.abs(one[0] - two[0]).mean() < 2 < np.abs(one[1:] - two[1:]).mean()
+
+
+def _frames(path):
+    from vldm_cli.video.clip import open_clip
+
+    clip = open_clip(path)
+    raw = clip.raw(rgb=True)
+    return np.stack([raw.planes(frame)[0] for frame in clip.read(0, raw)]).astype(float)
+
+
 def test_variations_are_of_neighbouring_seeds_and_go_on(vldm, here, base, tmp_path):
     arguments = ("generate", PROMPT, *base, "--frames", 2, "--variations", 3, "-o", "a.mp4", "--json")
     code, out, _ = vldm(*arguments)

@@ -177,15 +177,48 @@ def test_a_drawn_seed_is_kept_for_the_same_command(tiny_pack, models, tmp_path):
     assert other.seed != result.seed
 
 
-def test_an_image_is_the_first_frame(tiny_pack, models, tmp_path):
-    image = np.full((32, 48, 3), (200, 60, 30), np.uint8)
-    first = []
+def frames_of(folder):
+    return np.stack([np.array(Image.open(path)) for path in sorted(folder.glob("*.png"))]).astype(int)
+
+
+@pytest.mark.parametrize("upscale", [False, True])
+def test_an_image_is_the_first_frame(tiny_pack, models, tmp_path, upscale):
+    size = (128, 192) if upscale else (32, 48)
+    image = np.random.default_rng(0).integers(60, 160, (*size, 3), dtype=np.uint8)
+    second = []
     for name, picture in (("a", image), ("b", 255 - image)):
         out = generate(
-            ask(tmp_path / name, frames=18, image=picture, upscale=False), tiny_pack, models=models
+            ask(tmp_path / name, frames=3, image=picture, upscale=upscale), tiny_pack, models=models
         ).out
-        first.append(np.array(Image.open(sorted(out.glob("*.png"))[0])).astype(int))
-    assert np.abs(first[0] - first[1]).mean() > 1
+        frames = frames_of(out)
+        assert np.array_equal(frames[0], picture)
+        # and what follows has its colours
+        assert np.abs(frames[1].mean((0, 1)) - picture.mean((0, 1))).max() < 1
+        second.append(frames[1])
+    assert np.abs(second[0] - second[1]).mean() > 1
+
+
+def test_an_image_alone_and_one_before_upscaling(tiny_pack, models, tmp_path):
+    image = np.full((32, 48, 3), (200, 60, 30), np.uint8)
+    generate(ask(tmp_path / "a", frames=1, image=image, upscale=False), tiny_pack, models=models)
+    assert np.array_equal(frames_of(tmp_path / "a"), image[None])
+    generate(ask(tmp_path / "b", frames=2, image=image), tiny_pack, models=models)
+    frames = frames_of(tmp_path / "b")
+    assert frames.shape == (2, 128, 192, 3) and (frames[0] == image[0, 0]).all()
+
+
+def test_a_video_from_an_image_goes_on_to_the_same_file(tiny_pack, models, tmp_path):
+    class Stop(NullProgress):
+        def finished(self, segment_frames):
+            raise KeyboardInterrupt
+
+    image = np.random.default_rng(0).integers(0, 256, (32, 48, 3), dtype=np.uint8)
+    request = ask(tmp_path / "a.mp4", frames=40, image=image, upscale=False)
+    with pytest.raises(KeyboardInterrupt):
+        generate(request, tiny_pack, Stop(), models)
+    generate(request, tiny_pack, models=models)
+    generate(replace(request, out=tmp_path / "b.mp4"), tiny_pack, models=models)
+    assert (tmp_path / "a.mp4").read_bytes() == (tmp_path / "b.mp4").read_bytes()
 
 
 def test_the_preview_is_refreshed_with_each_segment(tiny_pack, models, tmp_path):

@@ -17,6 +17,7 @@ from vldm_cli.stages.chain import generate
 from vldm_cli.stages.extend_clip import context_of
 from vldm_cli.stages.extend_job import Options, frame_ticks, longer, make_job
 from vldm_cli.stages.extend_run import run
+from vldm_cli.stages.fit import Fit
 from vldm_cli.stages.journal import run_folder
 from vldm_cli.stages.models import Models
 from vldm_cli.stages.progress import NullProgress
@@ -136,6 +137,19 @@ def test_the_clips_own_frames_stay(models, tmp_path, tiny_pack, kind):
     if kind != "odd size":  # stored in full colours there
         for old, new in zip(coded(path, before.frames), coded(out, before.frames), strict=True):
             assert ((old - new) ** 2).mean() < 6  # crf 16 and no model
+
+
+@pytest.mark.parametrize("turn", ["turned", "turned mov", "upside down"])
+def test_the_model_sees_what_a_player_shows(tmp_path, turn):
+    clip = open_clip(clips.KINDS[turn](tmp_path))
+    shown = open_clip(clip.path, keep_rotation=False)
+    assert clip.report.rotation and shown.upright
+    seen = []
+    for one in (clip, shown):
+        raw = one.raw(rgb=True)
+        frame = torch.from_numpy(raw.planes(next(one.read(0, raw)))[0].astype(np.float32))
+        seen.append(Fit.of(one, (160, 256)).to_model(frame.permute(2, 0, 1)[None] / 127.5 - 1))
+    assert (seen[0] - seen[1]).abs().mean() < 0.02 < (seen[0].flip(-1) - seen[1]).abs().mean()
 
 
 def test_what_vldm_made_is_copied_packet_by_packet(models, tmp_path, tiny_pack, made):

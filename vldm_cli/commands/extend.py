@@ -58,6 +58,7 @@ def extend(
     from vldm_cli.commands.console import Console
     from vldm_cli.commands.remarks import check_material
     from vldm_cli.errors import RequestError
+    from vldm_cli.packs.pack import Pack, embedded
     from vldm_cli.stages.request import MAX_FRAMES
 
     console = Console(quiet, verbose, as_json)
@@ -68,12 +69,13 @@ def extend(
     if seed is not None and not 0 <= seed < 2**63:
         raise RequestError(f"--seed {seed} is not between 0 and 2^63 − 1")
     checks.check_weights(guidance=guidance, context_guidance=context_guidance)
+    model = None if pack is None else Pack.open(pack)
     opened, out = shared.prepare(clip, out, "extended", 16 if crf is None else crf, fps, preview, force)
 
     from vldm_cli.stages.extend_settings import Memory, Options
 
     memory = Memory.of(opened)
-    model = _pack(pack, memory.pack)
+    model = model or Pack.open(memory.pack if memory.pack in embedded() else "toyland")
     options = Options(frames, memory.prompt if prompt is None else prompt, negative, only_new, seed, steps)
     warning = check_material(
         model,
@@ -108,15 +110,6 @@ def extend(
     words = f"{plan['context']} frames of context, {plan['keyframes']} new keyframes, one every "
     words += f"{plan['keyframe_step']} frames, {sum(plan['calls'].values())} denoiser calls"
     shared.show_plan(console, job, [words])
-
-
-def _pack(asked: str | None, maker: str | None):
-    """The pack asked for, the one that made the clip if it is here, or Toyland."""
-    from vldm_cli.packs.pack import Pack, embedded
-
-    if asked is None and maker in embedded():
-        return Pack.open(maker)
-    return Pack.open(asked or "toyland")
 
 
 def _make(console, job) -> None:

@@ -65,7 +65,7 @@ def generate(
     from vldm_cli.commands.remarks import check_prompt
     from vldm_cli.errors import RequestError
     from vldm_cli.packs.pack import Pack
-    from vldm_cli.stages.request import GenerateRequest, resolve
+    from vldm_cli.stages.request import GenerateRequest, plan_of, resolve
 
     console = Console(quiet, verbose, as_json)
     if not 1 <= variations <= 1000:
@@ -103,7 +103,8 @@ def generate(
     if image is not None:
         from vldm_cli.video.read import read_image
 
-        request = replace(request, image=read_image(image, (settings.height, settings.width)))
+        size = plan_of(settings, opened.manifest).out_size
+        request = replace(request, image=read_image(image, size))
     request = replace(request, device=devices.choose_device(device))
     request = replace(request, dtype=devices.choose_dtype(dtype, request.device))
     if warning:

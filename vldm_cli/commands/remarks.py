@@ -29,8 +29,8 @@ def check_material(pack: Pack, clip: str, known: bool, prompt: str, negative: st
     lacks += [f"has never seen: {', '.join(unknown)}"] if unknown else []
     return (
         f"pack {pack.name} {' and '.join(lacks)}, so what it adds looks like what it knows; a pack that is trained on "
-        "such material would do better (`vldm train new --pack FOLDER`, then each part with `vldm train PART --pack "
-        f"FOLDER --data CLIPS`){_knows(pack) if unknown else ''}"
+        "such material would do better (`vldm train all --pack FOLDER --data CLIPS --minutes N`)"
+        f"{_knows(pack) if unknown else ''}"
     )
 
 

@@ -4,6 +4,8 @@ from collections.abc import Callable
 from functools import cached_property
 
 import numpy as np
+import torch
+from PIL import Image
 from torch import Tensor
 
 from vldm_cli.align.unet import VideoUNet
@@ -11,6 +13,7 @@ from vldm_cli.denoise.guidance import Guidance
 from vldm_cli.stages.decode import Decode
 from vldm_cli.stages.denoiser import Denoiser
 from vldm_cli.stages.interpolate import Interpolation
+from vldm_cli.stages.joined import Joined
 from vldm_cli.stages.journal import Journal
 from vldm_cli.stages.keyframes import Keyframes, encode_image
 from vldm_cli.stages.models import Models
@@ -46,10 +49,22 @@ class Stages:
         self.clock, self.journal, self.meters = clock, journal, meters
 
     def frames(self, image: np.ndarray | None = None) -> Source:
-        """Finished frames (3, H, W) in [−1, 1]: the whole chain, from text or from a first frame (uint8 RGB)."""
-        lead = None if image is None else (lambda: encode_image(self.models.decoder, image))
+        """Finished frames (3, H, W) in [−1, 1]: the whole chain, from text or from a picture (uint8 RGB), which is the
+        first frame as it is."""
+        lead = None
+        if image is not None:
+            seen = resized(image, (self.plan.height, self.plan.width))
+
+            def lead() -> Tensor:
+                return encode_image(self.models.decoder, seen)
+
         frames = self.decoded(self.interpolated(self.keyframes(lead)))
-        return self.upscaled(frames) if self.plan.upscale else frames
+        frames = self.upscaled(frames) if self.plan.upscale else frames
+        if image is None:
+            return frames
+        given_HWC = torch.from_numpy(resized(image, self.plan.out_size).astype(np.float32))
+        given_CHW = given_HWC.permute(2, 0, 1).contiguous() / 127.5 - 1
+        return Joined(frames, lambda: given_CHW, self.journal, round(self.settings.fps))
 
     def keyframes(self, lead: Callable[[], Tensor] | None = None) -> Source:
         """Latents (C, h, w) of keyframes; `lead` returns the given ones at the start, (T, C, h, w)."""
@@ -140,3 +155,10 @@ class Stages:
     def timed(self, stage: str, source: Source) -> Source:
         """The same source, its work on the clock."""
         return lambda start: self.clock.timed(stage, source(start))
+
+
+def resized(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """A picture (H, W, 3), uint8, in another size (height, width)."""
+    if image.shape[:2] == size:
+        return image
+    return np.asarray(Image.fromarray(image).resize(size[::-1], Image.Resampling.LANCZOS))

@@ -2,7 +2,6 @@
 `generate` go on from them (METHOD.md §4 and §5)."""
 
 from collections.abc import Iterator
-from itertools import chain
 from math import log2
 
 import numpy as np
@@ -11,15 +10,14 @@ from torch import Tensor
 
 from vldm_cli.stages.compose import Stages
 from vldm_cli.stages.fit import Fit
+from vldm_cli.stages.joined import Joined
 from vldm_cli.stages.journal import Journal
-from vldm_cli.stages.match import Match, fading
 from vldm_cli.stages.models import Models
 from vldm_cli.stages.plan import LEVELS, Plan
 from vldm_cli.stages.progress import Clock, Meter
 from vldm_cli.stages.request import Settings
+from vldm_cli.stages.source import Source
 from vldm_cli.video.clip import Clip
-
-UNIT = "join"
 
 
 def context_of(frames: int, speed: float, keyframe_step: int, context: int) -> tuple[int, int]:
@@ -57,19 +55,9 @@ class ExtendClip:
         keyframes, before = stages.keyframes(self._lead), self.plan.before
         made = stages.decoded(stages.interpolated(lambda first: keyframes(first + before)))
         made = stages.upscaled(made) if self.plan.upscale else made
-        stream = made(start + 1)
-        unit = journal.load(UNIT, 0)
-        if unit is None:
-            if start:
-                first_CHW = next(made(1))
-            else:
-                first_CHW = next(stream)
-                stream = chain([first_CHW], stream)
-            unit = self._join(first_CHW)
-            journal.save(UNIT, 0, unit)
-        match = Match(unit["gain"], unit["shift"])
-        for frame, x_CHW in enumerate(stream, start):
-            yield self._bytes(match(self._fitted(x_CHW), fading(frame, self.fade)))
+        joined = Joined(self._fitted(made), lambda: next(self._read(last)), journal, self.fade)
+        for x_CHW in joined(start + 1):
+            yield self._bytes(x_CHW)
 
     def _lead(self) -> Tensor:
         """Latents (S, C, h, w) of the clip's last frames, a keyframe step apart."""
@@ -82,14 +70,14 @@ class ExtendClip:
         # One by one: so many pixels at once are for the decoder's windows to decide.
         return torch.cat([decoder.encode(x_CHW[None, None])[0].float().cpu() for x_CHW in seen_TCHW])
 
-    def _join(self, first_CHW: Tensor) -> dict[str, Tensor]:
-        """What gives the first new frame, as the stages made it, the colours of the clip's last one."""
-        old_CHW = next(self._read(self.clip.frames - 1))
-        match = Match.of(self._fitted(first_CHW).cpu(), old_CHW)
-        return {"gain": match.gain_C, "shift": match.shift_C}
+    def _fitted(self, made: Source) -> Source:
+        """The same frames in the clip's size."""
 
-    def _fitted(self, x_CHW: Tensor) -> Tensor:
-        return self.fit.from_model(x_CHW[None].float())[0]
+        def fitted(start: int) -> Iterator[Tensor]:
+            for x_CHW in made(start):
+                yield self.fit.from_model(x_CHW[None].float())[0]
+
+        return fitted
 
     def _read(self, start: int) -> Iterator[Tensor]:
         """The clip's frames (3, H, W) in [−1, 1]."""

@@ -9,7 +9,7 @@ import numpy as np
 
 from vldm_cli.errors import RequestError
 from vldm_cli.packs.pack import Manifest
-from vldm_cli.stages.plan import LEVELS, Numbers, Plan, make_plan
+from vldm_cli.stages.plan import LEVELS, UPSCALE, Numbers, Plan, make_plan
 
 MAX_FRAMES = 10_000
 
@@ -17,7 +17,8 @@ MAX_FRAMES = 10_000
 @dataclass(frozen=True)
 class GenerateRequest:
     """One video. None means: as the pack has it. `size` is (height, width) before upscaling; `image` the first frame,
-    uint8 (H, W, 3) of that size; `steps` limits all denoising steps; `device` and `dtype` as torch names them."""
+    uint8 (H, W, 3) of that size or of the finished video's; `steps` limits all denoising steps; `device` and `dtype` as
+    torch names them."""
 
     prompt: str
     out: Path
@@ -124,7 +125,8 @@ def resolve(request: GenerateRequest, manifest: Manifest) -> Settings:
     if not 0 <= noise < 1:
         raise RequestError(f"--noise {noise} is not between 0 and 1")
     image = request.image
-    if image is not None and (image.shape != (height, width, 3) or image.dtype != np.uint8):
+    shapes = {(scale * height, scale * width, 3) for scale in (1, UPSCALE if request.upscale else 1)}
+    if image is not None and (image.shape not in shapes or image.dtype != np.uint8):
         raise RequestError(
             f"the first frame must be an RGB image of {width}x{height} pixels, not {image.shape}"
         )

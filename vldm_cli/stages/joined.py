@@ -1,0 +1,44 @@
+"""Frames that go on from one that is given, a picture or a clip's last frame: it stays what it is, and the first made
+ones get its colours."""
+
+from collections.abc import Callable, Iterator
+from itertools import chain
+
+from torch import Tensor
+
+from vldm_cli.stages.journal import Journal
+from vldm_cli.stages.match import Match, fading
+from vldm_cli.stages.source import Source
+
+UNIT = "join"
+
+
+class Joined:
+    """The source of frames (3, H, W) in [−1, 1] whose item 0 is `given` and whose others are those of `made`, which has
+    made one in the place of item 0 too. `fade`: for how many frames the given one's colours fade out. They are found
+    once and kept in the journal."""
+
+    def __init__(self, made: Source, given: Callable[[], Tensor], journal: Journal, fade: int) -> None:
+        self.made, self.given, self.journal, self.fade = made, given, journal, max(2, fade)
+
+    def __call__(self, start: int) -> Iterator[Tensor]:
+        """Frames start, start + 1, …: the same ones wherever one starts."""
+        if start == 0:
+            yield self.given()
+            start = 1
+        stream = self.made(start)
+        unit = self.journal.load(UNIT, 0)
+        if unit is None:
+            if start > 1:
+                first_CHW = next(self.made(1))
+            else:
+                first_CHW = next(stream, None)
+                if first_CHW is None:  # the given frame is all
+                    return
+                stream = chain([first_CHW], stream)
+            match = Match.of(first_CHW.float().cpu(), self.given())
+            unit = {"gain": match.gain_C, "shift": match.shift_C}
+            self.journal.save(UNIT, 0, unit)
+        match = Match(unit["gain"], unit["shift"])
+        for frame, x_CHW in enumerate(stream, start - 1):
+            yield match(x_CHW.float(), fading(frame, self.fade))
