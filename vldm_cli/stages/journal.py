@@ -176,8 +176,17 @@ def _seal_of(segment: Path) -> Path:
 def _checksums(path: Path) -> dict[str, int]:
     """crc32 of a file, or of each file of a folder, by name."""
     if path.is_dir():
-        return {file.name: zlib.crc32(file.read_bytes()) for file in sorted(path.iterdir())}
-    return {"": zlib.crc32(path.read_bytes())}
+        return {file.name: _crc32(file) for file in sorted(path.iterdir())}
+    return {"": _crc32(path)}
+
+
+def _crc32(path: Path) -> int:
+    """Of a file of any length, a block at a time."""
+    crc = 0
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            crc = zlib.crc32(block, crc)
+    return crc
 
 
 def _sealed(seal: Path, path: Path) -> bool:
