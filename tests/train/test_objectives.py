@@ -174,3 +174,21 @@ def test_edges_count_more():
 def test_memory_layout_of_image_models(pack, last):
     unet = OBJECTIVES["image"](setup(pack, channels_last=last)).unet
     assert unet.conv_in.weight.is_contiguous(memory_format=torch.channels_last) == last
+
+
+def test_blocks_are_compiled_for_their_own_sizes(pack, monkeypatch):
+    """Not for any size, which torch would make of blocks of several sizes that run the same code."""
+    seen = []
+
+    def backend(graph, inputs):
+        seen.append(any(isinstance(x, torch.SymInt) for x in inputs))
+        return graph.forward
+
+    compiler = torch.compile
+    monkeypatch.setattr(torch, "compile", lambda f, **how: compiler(f, **{**how, "backend": backend}))
+    torch._dynamo.reset()
+    objective = OBJECTIVES["image"](setup(pack, compile=True))
+    objective.bank.fill(None)
+    objective.losses(0.0)["loss"].backward()
+    torch._dynamo.reset()
+    assert len(seen) > 5 and not any(seen)

@@ -112,8 +112,12 @@ class Objective:
 
 
 def compile_blocks(model: nn.Module) -> None:
-    """torch.compile block by block: one wait for each kind of block instead of a long one for the model."""
+    """torch.compile block by block: one wait for each kind of block instead of a long one for the model.
+
+    Every block for its own sizes: all blocks run the same code, so left to itself torch takes the second block's other
+    sizes for sizes that change, and makes kernels for any size (a run compiled so was no faster than an eager one).
+    """
     torch._dynamo.config.cache_size_limit = 256
     for block in model.modules():
         if isinstance(block, ResnetBlock2D | Transformer2DModel):
-            block.compile()
+            block.compile(dynamic=False)
