@@ -20,6 +20,7 @@ COMMANDS = [
     ["packs", "check"],
     ["measure"],
     ["measure", "speed"],
+    ["measure", "extend"],
 ]
 
 

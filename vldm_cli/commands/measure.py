@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from vldm_cli.commands.continuation import extend
 from vldm_cli.commands.quality import quality
 
 app = typer.Typer(help="The project's own measurements.")
@@ -15,6 +16,7 @@ def measure() -> None:
 
 
 app.command()(quality)
+app.command()(extend)
 
 
 @app.command()

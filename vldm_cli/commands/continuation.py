@@ -1,0 +1,44 @@
+"""`vldm measure extend`: how truly a pack continues clips of its world."""
+
+from typing import Annotated
+
+import typer
+
+
+def extend(
+    pack: Annotated[str, typer.Option(help="The model: a pack's name or folder.")] = "toyland",
+    clips: Annotated[int, typer.Option(help="How many rendered clips of one object, 1 to 1000.")] = 32,
+    frames: Annotated[int, typer.Option(help="How many frames to add to each, 1 to 240.")] = 24,
+    steps: Annotated[int | None, typer.Option(help="Denoising steps; default: the pack's.")] = None,
+    device: Annotated[str, typer.Option(help="auto, cuda, cuda:N, mps or cpu.")] = "auto",
+    dtype: Annotated[str, typer.Option(help="auto, float32, bfloat16 or float16.")] = "auto",
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
+    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Errors only.")] = False,
+    verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Tracebacks.")] = False,
+) -> None:
+    """Where objects are after so many new frames of `extend`, against the renderer's ground truth."""
+    from vldm_cli.commands import device as devices
+    from vldm_cli.commands.console import Console
+    from vldm_cli.errors import RequestError
+    from vldm_cli.packs.pack import Pack
+
+    console = Console(quiet, verbose, as_json)
+    for name, value, most in (("clips", clips, 1000), ("frames", frames, 240), ("steps", steps, 1000)):
+        if value is not None and not 1 <= value <= most:
+            raise RequestError(f"--{name} {value} is not between 1 and {most}")
+    opened = Pack.open(pack)
+    chosen = devices.choose_device(device)
+    kind = devices.choose_dtype(dtype, chosen)
+
+    from vldm_cli.measure.continuation import measure_continuation
+
+    table = measure_continuation(opened, chosen, kind, clips, frames, steps)
+    lines = [f"{table['clips']} clips of one object, {frames} frames added, pack {opened.name}"]
+    for name in ("extended", "standing still"):
+        row = {
+            key: "nothing to measure" if share is None else f"{share:.1%}"
+            for key, share in table[name].items()
+        }
+        words = f"object off by {row['median']} of the width (median), {row['mean']} (mean)"
+        lines.append(f"{name:<16}{words}; {row['within 5 %']} of them by at most 5 %")
+    console.result(table, "\n".join(lines))
