@@ -80,3 +80,17 @@ def test_rotation_and_webm(tmp_path):
     webm = short(tmp_path, "a.webm", "libopus", codec=["-c:v", "libvpx-vp9", "-cpu-used", "8"])
     pad_sound(webm, "webm", SECONDS, 1000, False)
     assert abs(seconds(webm) - 1.5) < 0.02
+
+
+def test_damaged_sound_is_said_and_goes_on(tmp_path):
+    path = short(tmp_path, "a.mp4", "libmp3lame")
+    data = bytearray(path.read_bytes())
+    begin = data.index(b"mdat") - 4
+    end = begin + int.from_bytes(data[begin : begin + 4], "big")
+    for at in range((begin + end) // 2, end - 40):  # headers of MP3 frames
+        if data[at] == 0xFF and data[at + 1] & 0xE0 == 0xE0:
+            data[at : at + 40] = bytes(range(40))
+    path.write_bytes(data)
+    frames = len(clips.packets(path))
+    said = pad_sound(path, "mp4", SECONDS, 12288, False)
+    assert any("damaged" in words for words in said) and len(clips.packets(path)) == frames

@@ -96,7 +96,8 @@ def pad_sound(path: Path, kind: str, seconds: Fraction, clock: int, all_tags: bo
         if kind == "mp4":
             flags = "+faststart+use_metadata_tags" if all_tags else "+faststart"
             tail += ["-video_track_timescale", str(clock), "-movflags", flags]
-        ffmpeg.run([*inputs, *tail, *ffmpeg.BITEXACT, "-f", kind, str(longer)], what)
+        words = ffmpeg.tolerant([*inputs, *tail, *ffmpeg.BITEXACT, "-f", kind, str(longer)], what)
+        said += [f"some of the sound is damaged ({words[-1]:.200})"] if words else []
         os.replace(longer, path)
     except OSError as error:
         raise RunError(f"{what} failed: {error}") from error
