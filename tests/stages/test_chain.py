@@ -143,7 +143,7 @@ def test_the_first_segment_is_on_disk_before_the_rest_is_begun(tiny_pack, models
     progress.finished = finished
     generate(ask(tmp_path / "a.mp4", frames=300, upscale=False), tiny_pack, progress, models)
     first = seen["first"]
-    assert first["write"] == 24 and first["decode"] <= 26
+    assert first["write"] == 6 and first["decode"] <= 8, "one window of the decoder is enough"
     for stage in ("keyframes", "interpolate4", "interpolate1"):
         assert first[stage] < progress.totals[stage] / 2
 

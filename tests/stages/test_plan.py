@@ -131,7 +131,7 @@ def test_as_dict_is_json_and_complete():
     assert json.loads(json.dumps(table)) == table
     assert table["keyframe_windows"] == [[0, 5, 0]]
     assert table["levels"][1]["windows"][-1] == [12, 14, 49]
-    assert table["segments"] == [[0, 24], [24, 48], [48, 50]]
+    assert table["segments"] == [[0, 6], [6, 30], [30, 50]]
     assert table["estimated_total_seconds"] > 0
 
 

@@ -13,6 +13,8 @@ from vldm_cli.stages.costs import estimate
 from vldm_cli.stages.windows import Window, continued_windows, fixed_windows, interval_windows, longest
 
 SEGMENT = 24  # finished frames that are encoded and put on disk together
+# The first segment is shorter: one window of the decoder and one of the upscaler make it, so it is on disk early.
+FIRST_SEGMENT = 6
 LEVELS = {16: (16, 4, 1), 4: (4, 1), 1: (1,)}  # --interpolation → frame step of keyframes and of each level
 UPSCALE = 4
 
@@ -182,7 +184,7 @@ def make_plan(
         levels=levels,
         decode_windows=decode_windows,
         upscale_windows=upscale_windows,
-        segments=tuple((s, min(s + SEGMENT, frames)) for s in range(0, frames, SEGMENT)),
+        segments=_segments(frames),
         calls=calls,
         model_frames=seen,
         estimated_seconds=seconds,
@@ -204,3 +206,9 @@ def passes(window: Window, numbers: Numbers) -> int:
 
 def _triples(windows: tuple[Window, ...]) -> list[list[int]]:
     return [[w.start, w.stop, w.new] for w in windows]
+
+
+def _segments(frames: int) -> tuple[tuple[int, int], ...]:
+    """The frames of each segment, (start, stop)."""
+    starts = [0, *range(FIRST_SEGMENT, frames, SEGMENT)]
+    return tuple(zip(starts, [*starts[1:], frames], strict=True))
