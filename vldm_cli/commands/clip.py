@@ -109,9 +109,22 @@ def show_plan(console, job, lines: list[str]) -> None:
 def make(console, job) -> None:
     """Runs the job, with progress, and says what came out."""
     from vldm_cli.commands.console import clock
+    from vldm_cli.stages.clip_run import run
+
+    result = run_job(console, job, run, len(job.times))
+    seed = "" if job.seed is None else f"seed {job.seed}, "
+    text = f"{result.out}: {result.frames} frames of {result.width}x{result.height}, "
+    text += f"{float(job.times.seconds):.3f} s, {seed}made in {clock(result.total_seconds)}"
+    console.result(result.as_table(), text)
+
+
+def run_job(console, job, run, frames: int):
+    """The result of run(job, fingerprint of its clip, progress), with the job's warnings and then those that it added.
+
+    frames: how many the run makes. Raises Interrupted and RunError that say what is saved and how to go on.
+    """
     from vldm_cli.commands.failures import Interrupted
     from vldm_cli.errors import RunError
-    from vldm_cli.stages.clip_run import run
 
     again = shlex.join(["vldm", *sys.argv[1:]])
     for words in job.warnings:
@@ -121,13 +134,10 @@ def make(console, job) -> None:
         with progress:
             result = run(job, job.clip.fingerprint(), progress)
     except KeyboardInterrupt as error:
-        saved = f"{progress.frames} of {len(job.times)} frames of {job.out} are saved"
+        saved = f"{progress.frames} of {frames} frames of {job.out} are saved"
         raise Interrupted(f"interrupted; {saved}; go on with: {again}") from error
     except RunError as error:
         raise RunError(f"{error}; go on with: {again}") from error
     for words in result.warnings[len(job.warnings) :]:
         console.warn(words)
-    seed = "" if job.seed is None else f"seed {job.seed}, "
-    text = f"{result.out}: {result.frames} frames of {result.width}x{result.height}, "
-    text += f"{float(job.times.seconds):.3f} s, {seed}made in {clock(result.total_seconds)}"
-    console.result(result.as_table(), text)
+    return result

@@ -1,7 +1,5 @@
 """`vldm extend`: a clip goes on."""
 
-import shlex
-import sys
 from typing import Annotated
 
 import typer
@@ -115,24 +113,9 @@ def extend(
 def _make(console, job) -> None:
     """Runs the job, with progress, and says what came out."""
     from vldm_cli.commands.console import clock
-    from vldm_cli.commands.failures import Interrupted
-    from vldm_cli.errors import RunError
     from vldm_cli.stages.extend_run import run
 
-    again = shlex.join(["vldm", *sys.argv[1:]])
-    for words in job.warnings:
-        console.warn(words)
-    progress = console.progress()
-    try:
-        with progress:
-            result = run(job, job.clip.fingerprint(), progress)
-    except KeyboardInterrupt as error:
-        saved = f"{progress.frames} of {job.encoded} frames of {job.out} are saved"
-        raise Interrupted(f"interrupted; {saved}; go on with: {again}") from error
-    except RunError as error:
-        raise RunError(f"{error}; go on with: {again}") from error
-    for words in result.warnings[len(job.warnings) :]:
-        console.warn(words)
+    result = shared.run_job(console, job, run, job.encoded)
     text = (
         f"{result.out}: {result.frames} frames of {result.width}x{result.height}, {job.added} of them new, "
     )

@@ -1,5 +1,6 @@
 """What every part's training has in common: its models, its bank of examples, and the methods the loop calls."""
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 import torch
@@ -41,7 +42,7 @@ class Setup:
     vae_roundtrip: bool = False
 
 
-class Objective:
+class Objective(ABC):
     """One part's training. Subclasses set the class attributes and fill `trained` (exported, averaged), `helpers`
     (trained beside it, such as a discriminator) and `bank`.
 
@@ -66,21 +67,21 @@ class Objective:
         self.bank = Bank(self._chunk, max(1, examples // chunk), setup.device)
         self.chunk_size = chunk
 
+    @abstractmethod
     def examples(self, seed: int, n: int) -> dict[str, Tensor]:
         """n examples as the bank keeps them, a function of the seed."""
-        raise NotImplementedError
 
+    @abstractmethod
     def losses(self, progress: float) -> dict[str, Tensor]:
         """One training step's loss under "loss" and further measurements; progress of the run in [0, 1)."""
-        raise NotImplementedError
 
+    @abstractmethod
     def export(self) -> None:
         """Write the trained models, which hold the averaged weights now, into the pack."""
-        raise NotImplementedError
 
+    @abstractmethod
     def sheet(self) -> tuple[Image, dict[str, float]]:
         """A picture of what the averaged weights do on held-out examples, and measurements on them."""
-        raise NotImplementedError
 
     def load(self, model: nn.Module, train: bool) -> nn.Module:
         """Bring a model loaded from the pack to device and dtype; the whole of it is trained, or none."""

@@ -1,5 +1,7 @@
 """Temporal layers of the video LDM: keyframes with prediction (METHOD §2, §4) and interpolation (§5)."""
 
+from abc import abstractmethod
+
 import torch
 from torch import Tensor
 
@@ -48,10 +50,10 @@ class TemporalLayers(Objective):
             "late": clips.late_B,
         }
 
+    @abstractmethod
     def window(self, z_BTCHW: Tensor, late_B: Tensor) -> tuple[Tensor, Context]:
         """A window of the bank's clips to train on, with the context drawn for it. late_B: clips whose captions are
         true only with what came before."""
-        raise NotImplementedError
 
     def losses(self, progress: float) -> dict[str, Tensor]:
         batch, n = self.bank.draw(self.setup.batch), self.setup.batch
