@@ -30,3 +30,15 @@ def tiny_pack(folder: Path, zero_init: bool = False) -> Pack:
     from vldm_cli.packs.new import new_pack
 
     return new_pack(folder / "tiny", words=WORDS, name="tiny", zero_init=zero_init)
+
+
+def stock_pipeline(pack):
+    """diffusers' own pipeline on the image part of a pack."""
+    import torch
+    from diffusers import StableDiffusionPipeline
+
+    pipe = StableDiffusionPipeline.from_pretrained(
+        str(pack.folder), safety_checker=None, dtype=torch.float32, local_files_only=True
+    )
+    pipe.set_progress_bar_config(disable=True)
+    return pipe

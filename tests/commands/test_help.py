@@ -1,4 +1,5 @@
 import json
+import os
 import subprocess
 import sys
 
@@ -84,3 +85,28 @@ def test_the_program_exits_with_the_code():
         [sys.executable, "-m", "vldm_cli", "packs", "show", "nonesuch"], capture_output=True
     )
     assert done.returncode == 2 and done.stderr.startswith(b"vldm: there is no pack nonesuch")
+
+
+def test_remarks_of_libraries_do_not_reach_the_person():
+    """With any command, before the libraries are imported: they look only then."""
+    script = (
+        "from vldm_cli.commands.app import app\n"
+        "from vldm_cli.commands.failures import run\n"
+        "run(app, ['train', 'all', '--pack', 'p', '--minutes', '5', '--gpus', '0', '--dry-run'])\n"
+        "import torch\n"
+        "from diffusers.models.modeling_utils import ModelMixin\n"
+        "ModelMixin._keep_in_fp32_modules = []\n"
+        "ModelMixin().to(torch.float16)\n"
+        "import warnings\n"
+        "warnings.warn('a remark')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stderr == ""
+
+
+def test_what_libraries_look_for_is_set_and_what_a_person_has_set_stays(vldm, monkeypatch):
+    monkeypatch.setenv("DIFFUSERS_VERBOSITY", "info")
+    monkeypatch.setenv("OMP_WAIT_POLICY", "")
+    monkeypatch.delenv("OMP_WAIT_POLICY")
+    vldm("packs", "list")
+    assert (os.environ["DIFFUSERS_VERBOSITY"], os.environ["OMP_WAIT_POLICY"]) == ("info", "PASSIVE")

@@ -1,8 +1,14 @@
 """`vldm interpolate` as a person types it."""
 
 import json
+import os
+import shlex
+import signal
+import subprocess
+import sys
 from fractions import Fraction
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -64,6 +70,13 @@ def test_slow_motion_stretches_sound_subtitles_and_chapters(vldm, tmp_path):
     assert "start 1.600000, end 3.200000" in clips.report(out)
 
 
+def test_slow_motion_stretches_chapters_of_a_silent_clip(vldm, tmp_path):
+    (tmp_path / "m.txt").write_text(clips.META)
+    path = clips.make(tmp_path, "a.mp4", ["-i", str(tmp_path / "m.txt")], "-map_metadata", "1", frames=20)
+    assert vldm("interpolate", path, "-o", "out.mkv", "--slow", "--factor", "2", *CPU)[0] == 0
+    assert "start 0.800000, end 1.600000" in clips.report(tmp_path / "out.mkv")
+
+
 def test_cuts_are_not_blended_across(vldm, tmp_path):
     one = clips.make(tmp_path, "a.mp4", frames=4, filters="gblur=1")
     two = clips.make(tmp_path, "b.mp4", frames=4, filters="hflip,vflip,negate,gblur=1")
@@ -108,6 +121,91 @@ def test_interrupted_it_goes_on_and_ends_with_the_same_bytes(vldm, tmp_path, mon
     assert (tmp_path / "out.mp4").read_bytes() == (tmp_path / "whole.mp4").read_bytes()
 
 
+def test_a_clip_that_vanishes_is_exit_1_and_the_command_that_goes_on(vldm, tmp_path, monkeypatch):
+    path = clips.make(tmp_path, "a.mp4", frames=40)
+    assert vldm("interpolate", "a.mp4", "-o", "whole.mp4", *CPU)[0] == 0
+    kept, real = path.read_bytes(), clip_run.encode_frames
+
+    def vanishing(*arguments):
+        path.unlink(missing_ok=True)
+        return real(*arguments)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(clip_run, "encode_frames", vanishing)
+        code, out, err = vldm("interpolate", "a.mp4", "-o", "out.mp4", "-q", *CPU)
+    assert (code, out) == (1, "") and err.count("\n") == 1 and "kept in .out.mp4.vldm" in err
+    path.write_bytes(kept)
+    assert vldm(*shlex.split(err.partition("go on with: vldm ")[2]))[0] == 0
+    assert (tmp_path / "out.mp4").read_bytes() == (tmp_path / "whole.mp4").read_bytes()
+
+
+@pytest.mark.parametrize("moment", ["fingerprint", "look"])
+def test_a_clip_that_vanishes_at_once(vldm, tmp_path, monkeypatch, moment):
+    from vldm_cli.video.clip import Clip
+
+    path = clips.make(tmp_path, "a.mp4", frames=4)
+    real = Clip.fingerprint
+
+    def gone(clip):
+        path.unlink()
+        return real(clip)
+
+    if moment == "fingerprint":
+        monkeypatch.setattr(Clip, "fingerprint", gone)
+    else:
+        path.unlink()
+    code, _, err = vldm("interpolate", "a.mp4", "-o", "out.mp4", "-q", *CPU)
+    assert code == (1 if moment == "fingerprint" else 2) and err.count("\n") == 1 and "a.mp4" in err
+    assert ("vanished" in err and "go on with" in err) == (moment == "fingerprint")
+
+
+def test_killed_outright_it_goes_on(vldm, tmp_path):
+    """SIGKILL in the middle of a segment, of the program as it is installed."""
+    clips.make(tmp_path, "a.mp4", frames=40)
+    assert vldm("interpolate", "a.mp4", "-o", "whole.mp4", *CPU)[0] == 0
+    script = (
+        "import os, signal, sys\n"
+        "from vldm_cli.stages import clip_run\n"
+        "from vldm_cli.stages.progress import Meter\n"
+        "real = Meter.upto\n"
+        "def upto(self, done):\n"
+        "    real(self, done)\n"
+        "    if self.stage == 'write' and done == 30:\n"
+        "        os.kill(os.getpid(), signal.SIGKILL)\n"
+        "Meter.upto = upto\n"
+        "from vldm_cli.commands.app import main\n"
+        "main()\n"
+    )
+    words = [sys.executable, "-c", script, "interpolate", "a.mp4", "-o", "out.mp4", "-q", *CPU]
+    assert subprocess.run(words, check=False, cwd=tmp_path, env=_env()).returncode == -signal.SIGKILL
+    assert not (tmp_path / "out.mp4").exists() and (tmp_path / ".out.mp4.vldm").is_dir()
+    assert vldm("interpolate", "a.mp4", "-o", "out.mp4", *CPU)[0] == 0
+    assert (tmp_path / "out.mp4").read_bytes() == (tmp_path / "whole.mp4").read_bytes()
+    assert not (tmp_path / ".out.mp4.vldm").exists()
+
+
+def _env():
+    return {**os.environ, "PYTHONPATH": str(Path(clip_run.__file__).parents[2])}
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".webm", ".gif", ".webp", ""])
+@pytest.mark.parametrize("name", ["a:b", "file:z", "-dash", "%d %03d", "it's 'q' [x]; é"])
+def test_outputs_of_any_name(vldm, here, tmp_path, name, suffix):
+    clips.make(tmp_path, "in.mp4", frames=2, size="16x16")
+    assert vldm("interpolate", *CPU, "-o", name + suffix, "--", "in.mp4")[0] == 0
+    assert open_clip(tmp_path / (name + suffix)).frames == 4
+    assert [made for made in here() if made.startswith(".")] == []
+
+
+def test_an_existing_file_is_kept_unless_forced(vldm, tmp_path):
+    clips.make(tmp_path, "a.mp4", frames=4)
+    (tmp_path / "out.mp4").write_text("precious")
+    code, _, err = vldm("interpolate", "a.mp4", "-o", "out.mp4", *CPU)
+    assert code == 2 and "out.mp4 exists" in err and (tmp_path / "out.mp4").read_text() == "precious"
+    assert vldm("interpolate", "a.mp4", "-o", "out.mp4", "--force", *CPU)[0] == 0
+    assert open_clip(tmp_path / "out.mp4").frames == 8
+
+
 def test_ctrl_c_says_what_is_saved(vldm, tmp_path, monkeypatch):
     path = clips.make(tmp_path, "a.mp4", frames=4)
 
@@ -136,6 +234,7 @@ BAD = {
     "one frame": (["one.mp4"], "one frame"),
     "no clip": (["gone.mp4"], "no file gone.mp4"),
     "gif too fast": (["a.mp4", "--factor", "4", "-o", "a.gif"], "GIF"),
+    "matroska too fast": (["fast.mp4", "-o", "a.mkv"], "at most 500"),
     "text": (["text.mp4"], "holds no video"),
     "suffix": (["a.mp4", "-o", "a.xyz"], "use .mp4"),
 }
@@ -145,6 +244,7 @@ BAD = {
 def test_refused(vldm, here, tmp_path, case):
     clips.make(tmp_path, "a.mp4", frames=3)
     clips.make(tmp_path, "one.mp4", frames=1)
+    clips.make(tmp_path, "fast.mp4", frames=3, rate="300")
     (tmp_path / "text.mp4").write_text("words")
     before = here()
     arguments, words = BAD[case]

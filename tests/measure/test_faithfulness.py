@@ -1,9 +1,13 @@
+from dataclasses import replace
+
 import pytest
 import torch
 
-from vldm_cli.measure.attributes import COLOUR_NAMES
-from vldm_cli.measure.faithfulness import Reading, Tally, identity, judge, matched, tally
+from vldm_cli.measure.attributes import COLOUR_NAMES, OBJECT, SCENE
+from vldm_cli.measure.faithfulness import Reading, Tally, identity, judge, matched, readings, tally
+from vldm_cli.measure.probe import Answers
 from vldm_cli.measure.prompts import DRIVING, TWO, Prompt
+from vldm_cli.toyland.world import RELATIONS
 
 RED_CUBE_BLUE_BALL = Prompt(
     "a red cube spins left of a blue ball on sand",
@@ -74,6 +78,33 @@ def test_the_tally_counts():
     assert total.table()[TWO]["shape"] == {"share": 0.5, "asked": 4}
     assert total.overall() == pytest.approx(7 / 12)
     assert Tally().overall() is None
+
+
+def test_relations_need_both_objects_where_they_were_asked_for():
+    prompt = replace(RED_CUBE_BLUE_BALL, relations=(("red", "left of", "blue"),))
+    for relation, right in (("left of", True), ("right of", False)):
+        read = replace(
+            reading(red="cube spins", green="ball bounces"), relations={("red", "green"): relation}
+        )
+        # the green ball is taken for the blue one
+        assert judged(prompt, read)[-1] == ("relation", right)
+    alone = replace(reading(red="cube spins"), relations={("red", "blue"): "left of"})
+    assert judged(prompt, alone)[-1] == ("relation", False)
+
+
+def test_relations_are_read_both_ways():
+    K, V = len(COLOUR_NAMES), len(RELATIONS)
+    logits = torch.zeros(1, K, K, V)
+    logits[0, 0, 1, RELATIONS.index("behind")] = 1.0
+    logits[0, 1, 0, RELATIONS.index("left of")] = 3.0
+    answers = Answers(
+        torch.zeros(1, K), {n: torch.zeros(1, K, len(v)) for n, v in OBJECT.items()},
+        {n: torch.zeros(1, len(v)) for n, v in SCENE.items()}, logits,
+        *[torch.zeros(0)] * 7,
+    )  # fmt: skip
+    (read,) = readings(answers)
+    one, other = COLOUR_NAMES[:2]
+    assert read.relations[one, other] == "right of" and read.relations[other, one] == "left of"
 
 
 def test_roads_have_no_objects():

@@ -4,14 +4,16 @@ import torch
 
 from tests.tiny import tiny_pack
 from vldm_cli.errors import RequestError
-from vldm_cli.measure.attributes import COLOUR_NAMES, OBJECT, SCENE, encode
+from vldm_cli.measure.attributes import COLOUR_NAMES, OBJECT, SCENE
 from vldm_cli.measure.faithfulness import readings
 from vldm_cli.measure.probe import Probe, load_probe
+from vldm_cli.measure.probe_layers import middles
 from vldm_cli.measure.prompts import everything
+from vldm_cli.measure.truth import truth
 from vldm_cli.packs.pack import Pack
 from vldm_cli.packs.save import save_part
 from vldm_cli.toyland.render import render
-from vldm_cli.train.objectives.probe import losses
+from vldm_cli.train.objectives.probe_losses import losses
 
 
 def new_probe(seed=0):
@@ -21,13 +23,15 @@ def new_probe(seed=0):
 
 def test_sizes():
     probe = new_probe()
-    assert sum(p.numel() for p in probe.parameters()) <= 500_000
+    assert sum(p.numel() for p in probe.parameters()) <= 1_048_576
     answers = probe(torch.zeros(2, 3, 3, 32, 48), torch.tensor([16, 4]))
     assert answers.presence_BK.shape == (2, 10)
     assert {k: v.shape for k, v in answers.object.items()} == {k: (2, 10, len(v)) for k, v in OBJECT.items()}
     assert {k: v.shape for k, v in answers.scene.items()} == {k: (2, len(v)) for k, v in SCENE.items()}
     assert answers.frame_presence_BTK.shape == (2, 3, 10)
     assert answers.frame_shape_BTKV.shape == (2, 3, 10, 6)
+    assert answers.frame_place_BTK3.shape == (2, 3, 10, 3) and answers.camera_BT5.shape == (2, 3, 5)
+    assert answers.relation_BKKV.shape == (2, 10, 10, 4)
     assert answers.clip_BF.ndim == 2 and answers.frame_BTF.shape[:2] == (2, 3)
 
 
@@ -36,7 +40,7 @@ def test_single_frames_are_read_alone_and_clips_in_order():
     probe = new_probe().eval()
     x = torch.rand(1, 4, 3, 32, 48, generator=torch.Generator().manual_seed(0)) * 2 - 1
     plain, turned = probe(x, 16), probe(x.flip(1), 16)
-    for name in ("frame_presence_BTK", "frame_shape_BTKV", "frame_BTF"):
+    for name in ("frame_presence_BTK", "frame_shape_BTKV", "frame_place_BTK3", "frame_BTF"):
         assert torch.allclose(getattr(plain, name), getattr(turned, name).flip(1), atol=1e-4)
     assert not torch.allclose(plain.object["motion"], turned.object["motion"], atol=1e-3)
     assert not torch.allclose(plain.scene["camera"], turned.scene["camera"], atol=1e-3)
@@ -46,14 +50,14 @@ def test_single_frames_are_read_alone_and_clips_in_order():
 def test_it_learns_to_read_a_few_clips():
     scenes = everything(4).scenes[4:8]  # of two objects, never of one colour
     attributes = [scenes.describe(i) for i in range(4)]
-    times = np.tile(np.arange(3) * 2 / 3, (4, 1))
+    times = np.tile(np.arange(3) * 5 / 3, (4, 1))
     x = 2 * render(scenes, times, (48, 80), supersample=1) - 1
-    scene, objects = (codes.long() for codes in encode(attributes))
+    batch = truth(scenes, times, 80 / 48)
     probe = new_probe()
     optimizer = torch.optim.AdamW(probe.parameters(), lr=2e-3)
     for _ in range(60):
         optimizer.zero_grad()
-        losses(probe(x, 16), scene, objects)["loss"].backward()
+        losses(probe(x, 16), batch)["loss"].backward()
         torch.nn.utils.clip_grad_norm_(probe.parameters(), 1.0)
         optimizer.step()
     with torch.no_grad():
@@ -66,6 +70,28 @@ def test_it_learns_to_read_a_few_clips():
             assert got.certainty[thing["colour"]] > 0
             assert got.objects[thing["colour"]] == {n: thing[n] for n in OBJECT}
         assert sum(got.certainty[c] > 0 for c in COLOUR_NAMES) == len({t["colour"] for t in given["objects"]})
+
+
+def test_the_middle_of_a_disc_is_found():
+    """Also where matrices are multiplied in 16 bits, as while training on a GPU."""
+    H, W, x, y, radius = 20, 32, 0.3, -0.2, 0.4
+    rows, columns = (torch.arange(n) * 2 + 1 - n for n in (H, W))
+    away = ((columns / W - x) * W / H).square() + (rows[:, None] / H - y).square()
+    spots = torch.where(away < radius**2, 5.0, -9.0)[None, None]
+    for mixed in (False, True):
+        with torch.autocast("cpu", torch.bfloat16, enabled=mixed):
+            found = middles(spots)[0, 0]
+        assert torch.allclose(found, torch.tensor([x, y, radius]), atol=0.03)
+
+
+@pytest.mark.parametrize("size", [(32, 48), (36, 52)])
+def test_gradients_are_finite_in_16_bits_and_on_empty_frames(size):
+    scenes = everything(1).scenes
+    times = np.tile(np.arange(3) * 5 / 3, (3, 1))
+    probe = new_probe().bfloat16()
+    x = torch.zeros(3, 3, 3, *size, dtype=torch.bfloat16)
+    losses(probe(x, 16), truth(scenes, times, 1.6))["loss"].backward()
+    assert all(torch.isfinite(p.grad).all() for p in probe.parameters() if p.grad is not None)
 
 
 def test_saved_into_a_pack_and_loaded(tmp_path):

@@ -1,4 +1,5 @@
 from vldm_cli.measure.prompts import DRIVING, ONE, TWO, everything, fixed_prompts, withheld_prompts
+from vldm_cli.toyland import road_words as rw
 from vldm_cli.toyland import words as w
 from vldm_cli.toyland.captions import tokens, vocabulary
 from vldm_cli.toyland.world import is_withheld
@@ -8,8 +9,8 @@ def phrases(attribute, value):
     """Every way the prompt may say it."""
     table = {
         "shape": w.SHAPE_WORDS, "material": w.MATERIAL_WORDS, "size": w.SIZE_WORDS, "ground": w.GROUND_PLACES,
-        "sky": w.SKY_PLACES, "time": w.TIME_WORDS, "traffic": w.TRAFFIC_ROADS, "roadside": w.ROADSIDE_WORDS,
-        "weather": w.WEATHER_WORDS, "course": w.COURSE_WORDS,
+        "sky": w.SKY_PLACES, "time": rw.TIME_WORDS, "traffic": rw.TRAFFIC_ROADS, "roadside": rw.ROADSIDE_WORDS,
+        "weather": rw.WEATHER_WORDS, "course": rw.COURSE_WORDS,
     }  # fmt: skip
     if attribute == "motion":
         return [form[0].replace(" {b}", "") for form in w.MOTION_WORDS[value]]
@@ -64,3 +65,16 @@ def test_everything_names_everything():
         k: asked.scenes.describe(0)[k] for k in ("ground", "sky", "camera")
     }
     assert [len(named) for _, named in asked.prompts[4].objects] == [4, 4]
+
+
+def test_relations_that_the_text_tells_are_asked_for():
+    asked = fixed_prompts(120)
+    told = 0
+    for i, prompt in enumerate(asked.prompts):
+        relations = asked.scenes.describe(i).get("relations", [])
+        assert len(prompt.relations) == len(relations)
+        for one, name, other in prompt.relations:
+            told += 1
+            assert any(phrase in prompt.text for phrase in w.RELATION_WORDS[name])
+            assert [c for c, _ in prompt.objects] == [one, other]
+    assert told > 30

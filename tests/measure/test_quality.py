@@ -1,5 +1,6 @@
 import json
 import shutil
+import sys
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from vldm_cli.measure.quality import QUICK, Amounts
 from vldm_cli.packs.save import save_part
 from vldm_cli.stages.models import Models
 
-TINY = Amounts(1, 5, 2, 3, 1, 18, 8, 1, 4, 1, 2, batch=2, steps=1)
+TINY = Amounts(1, 5, 2, 3, 1, 8, 1, 18, 8, 1, 4, 1, 2, batch=2, steps=1)
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +46,9 @@ def measure(monkeypatch, capfd):
 
 
 def test_the_whole_ruler_and_its_page(measure, pack, tmp_path):
-    code, out, err = measure("--pack", pack, "--json", "--report", tmp_path / "q.html")
+    code, out, err = measure(
+        "--pack", pack, "--json", "--report", tmp_path / "q.html", "--report", tmp_path / "q.md"
+    )
     assert code == 0, err
     table = json.loads(out)
     assert table["pack"]["name"] == "tiny"
@@ -58,7 +61,16 @@ def test_the_whole_ruler_and_its_page(measure, pack, tmp_path):
     # the temporal layers of this pack do something
     assert table["decoder"]["temporal"]["psnr"] != table["decoder"]["image"]["psnr"]
     assert table["upscaler"]["temporal"]["psnr"] != table["upscaler"]["image"]["psnr"]
-    assert {"name", "value", "bar", "most", "met"} == set(table["bars"][0])
+    assert {"name", "value", "bar", "most", "margin", "met"} == set(table["bars"][0])
+    assert table["faithfulness"]["made"]["two objects"]["relation"]["asked"] >= 1
+    assert table["clips"]["warping error"]["made / rendered"] > 0
+    assert set(table["faithfulness"]["consistency"]) >= {"warping error", "sharpness"}
+    assert table["long"]["made"]["frame distance"]["first"] > 0
+    assert table["run"]["torch"] == torch.__version__ and "--quick" in table["run"]["command"]
+    note = (tmp_path / "q.md").read_text()
+    assert note.startswith("# Quality of tiny") and table["pack"]["hash"] in note
+    missed = next(bar for bar in table["bars"] if bar["met"] is False)
+    assert f"| **{missed['name']}** |" in note and "## Long videos" not in note
     page = (tmp_path / "q.html").read_text()
     for title in ("Fixed prompts", "Withheld triples", "Long videos", "Decoder alone", "Upscaler alone"):
         assert f"<h2>{title}</h2>" in page
@@ -66,6 +78,8 @@ def test_the_whole_ruler_and_its_page(measure, pack, tmp_path):
 
 
 def test_refusals(measure, pack, tmp_path):
+    code, out, err = measure("--pack", pack, "--only", "probe,speed")
+    assert (code, out) == (2, "") and "'speed' is none of probe, faithfulness" in err
     code, out, err = measure("--pack", pack, "--report", tmp_path / "q.txt")
     assert (code, out) == (2, "") and "--report" in err and ".html" in err
     assert measure("--pack", pack, "--report", tmp_path / "no" / "q.html")[0] == 2
@@ -73,6 +87,34 @@ def test_refusals(measure, pack, tmp_path):
     shutil.rmtree(bare / "probe")
     code, _, err = measure("--pack", bare)
     assert code == 2 and "probe" in err
+
+
+def test_sections_alone_and_put_together(measure, pack, tmp_path, monkeypatch):
+    save = ("--pack", pack, "--save", tmp_path / "s", "--json")
+    code, out, err = measure(*save, "--only", "probe,decoder")
+    assert code == 0, err
+    first = json.loads(out)
+    assert {"probe", "decoder"} <= set(first) and not {"frechet", "long", "faithfulness"} & set(first)
+    bars = {bar["name"]: bar for bar in first["bars"]}
+    assert bars["autoencoder: PSNR in dB"]["value"] == first["decoder"]["image"]["psnr"]
+    assert bars["Fréchet video distance / its floor"]["met"] is None
+    # what was measured is not measured again, and stands in the table and on the page
+    monkeypatch.setattr(quality, "measure_decoder", None)
+    code, out, err = measure(*save, "--only", "upscaler", "--report", tmp_path / "q.html")
+    assert code == 0, err
+    second = json.loads(out)
+    assert second["decoder"] == first["decoder"] and "upscaler" in second
+    assert "<h2>Decoder alone</h2>" in (tmp_path / "q.html").read_text()
+    # and a folder is of one measurement
+    code, _, err = measure("--pack", pack, "--save", tmp_path / "s", "--dtype", "bfloat16", "--only", "probe")
+    assert code == 2 and "with dtype float32, not bfloat16" in err
+
+
+def test_without_ffmpeg(measure, pack, monkeypatch):
+    """Frames stay in memory: nothing of the ruler writes or reads a video file."""
+    monkeypatch.setitem(sys.modules, "imageio_ffmpeg", None)
+    code, _, err = measure("--pack", pack, "--only", "clips,long")
+    assert code == 0, err
 
 
 @torch.inference_mode()

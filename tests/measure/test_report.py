@@ -1,11 +1,14 @@
 import re
+from datetime import UTC, datetime
 
 import pytest
 import torch
 
 from vldm_cli.errors import RunError
 from vldm_cli.measure.bars import Bar, bars
-from vldm_cli.measure.page import contact_sheet, write_page
+from vldm_cli.measure.markdown import circumstances, write_markdown
+from vldm_cli.measure.page import write_page
+from vldm_cli.measure.sheets import contact_sheet
 from vldm_cli.measure.words import number, percent, screen
 
 
@@ -28,7 +31,7 @@ def faithfulness(share):
         "rendered": {group: entries(1.0, *names) for group, names in made.items()},
         "of what the probe reads": {group: dict.fromkeys(names, share) for group, names in made.items()},
         "overall": {"made": share, "rendered": 1.0},
-        "identity": {"made": 0.9, "rendered": None},
+        "consistency": {"identity": {"made": 0.9, "rendered": None, "made / rendered": None, "clips": 2}},
     }
 
 
@@ -36,18 +39,30 @@ def faithfulness(share):
 def table():
     """What `measure_quality` gives, with round numbers: faithfulness 0.9, of withheld triples 0.8."""
     ends = {"first": 2.0, "last": 1.0, "last / first": 0.5}
-    long = {"faithfulness": ends, "colour drift": 3.0, "sharpness": ends}
+    read = {"one object": entries(0.5, "colour")}
+    long = {
+        "faithfulness": ends,
+        "colour drift": 3.0,
+        "sharpness": ends,
+        "read as asked": {"first": read, "last": read},
+    }
     alone = {"psnr": 30.0, "ssim": 0.9, "flicker": 2.0, "warping error": 3.0}
     better = {**alone, "psnr": 31.0, "flicker": 1.0, "warping error": 1.0}
     made = {"made": 8.0, "floor": 2.0, "made / floor": 4.0}
     return {
-        "pack": {"name": "t<oy", "hash": "0123456789abcdef0"},
+        "pack": {"name": "t<oy", "hash": "0123456789abcdef0", "mib": 50.0},
         "device": "cpu",
         "dtype": "float32",
         "probe": {"one object": entries(0.98, *OBJECT), "two objects": entries(0.91, *OBJECT)},
         "faithfulness": faithfulness(0.9),
         "withheld": faithfulness(0.8),
         "frechet": {"clips": 16, "video": made, "frame": made},
+        "clips": {
+            "clips": 2,
+            "frames": 33,
+            "warping error": {"made": 3.0, "rendered": 2.0, "made / rendered": 1.5},
+        },
+        "amounts": {"probe": 3, "steps": None},
         "long": {"made": long, "rendered": long, "videos": 1, "frames": 33, "ends": 8},
         "decoder": {
             "clips": 1,
@@ -78,11 +93,20 @@ def test_bars_hold_what_was_measured_against_the_issue(table):
     assert values["upscaler: warping error, times lower than frame by frame"] == 3.0
     assert values["upscaler: PSNR gained over frame by frame, dB"] == 1.0
     assert values["autoencoder: PSNR in dB"] == 30.0
+    margins = {bar.name: bar.margin for bar in bars(table)}
+    assert margins["autoencoder: PSNR in dB"] == -6.0 and margins["the pack's files, MiB"] == -2.0
+    assert margins["driving: course"] == 0.0
+
+
+def test_what_was_not_measured_is_neither_met_nor_missed():
+    every = bars({"pack": {"name": "toy"}})
+    assert len(every) > 15 and all(bar.met is None and bar.margin is None for bar in every)
+    assert "Fréchet" in screen({"pack": {"name": "toy"}})
 
 
 def test_a_pack_without_upscaler(table):
     del table["upscaler"]
-    assert not any(bar.name.startswith("upscaler") for bar in bars(table))
+    assert all(bar.met is None for bar in bars(table) if bar.name.startswith("upscaler"))
     assert "Upscaler" not in screen(table)
 
 
@@ -102,9 +126,10 @@ def test_the_screen_has_every_part(table):
         "Fréchet",
     ):
         assert title in text
-    assert re.search(r"one object: colour +0\.9 +≥ 0\.97 +missed", text)
+    assert re.search(r"one object: colour +0\.9 +≥ 0\.97 +-0\.07 +missed", text)
     assert re.search(r"sharpness +2 +1 +2 +1", text)
-    assert re.search(r"object the same in every frame +90\.0 % +–", text)
+    assert re.search(r"identity +0\.9 +– +–", text) and re.search(r"one object: colour +50\.0 % ", text)
+    assert re.search(r"warping error +3 +2 +1\.5", text)
 
 
 def test_numbers_in_words():
@@ -114,7 +139,7 @@ def test_numbers_in_words():
 
 def test_the_page_needs_nothing_else(table, tmp_path):
     frames = torch.zeros(3, 3, 16, 24)
-    write_page(tmp_path / "q.html", table, {"Fixed prompts": [("a <ball>", frames)], "Long videos": []})
+    write_page(tmp_path / "q.html", table, {"Fixed prompts": contact_sheet([("a <ball>", frames)])})
     page = (tmp_path / "q.html").read_text()
     assert "t&lt;oy" in page and "<h2>Fixed prompts</h2>" in page and "<h2>Long videos</h2>" not in page
     assert page.count("data:image/jpeg;base64,") == 1
@@ -123,6 +148,22 @@ def test_the_page_needs_nothing_else(table, tmp_path):
     assert 'class="missed"' in page
     with pytest.raises(RunError, match="cannot be written"):
         write_page(tmp_path / "nowhere" / "q.html", table, {})
+
+
+def test_the_markdown_report(table, tmp_path):
+    when = datetime(2026, 11, 22, 12, tzinfo=UTC)
+    table["run"] = circumstances("vldm measure quality --pack toy", "cpu", when, 61.2)
+    write_markdown(tmp_path / "REPORT.md", table)
+    text = (tmp_path / "REPORT.md").read_text()
+    assert "`vldm measure quality --pack toy`" in text and "2026-11-22 12:00 UTC, 61 s" in text
+    assert torch.__version__ in text and "50.0 MiB" in text and "CPU" in text
+    assert "| **autoencoder: PSNR in dB** | **30** | **≥ 36** | **-6** | **missed** |" in text
+    assert "| driving: course | 0.9 | ≥ 0.9 | 0 | met |" in text
+    widths = {line.count("|") for line in text.split("## ")[1].splitlines() if line.startswith("|")}
+    assert widths == {6}
+    del table["frechet"], table["decoder"]
+    write_markdown(tmp_path / "REPORT.md", table)
+    assert "not measured |" in (tmp_path / "REPORT.md").read_text()
 
 
 def test_the_contact_sheet_shows_the_frames():

@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 import torch
 
-from tests.tiny import WORDS
+from tests.tiny import WORDS, stock_pipeline
 from vldm_cli.errors import RequestError
 from vldm_cli.packs import load
-from vldm_cli.packs.new import TINY, new_pack, new_unet
+from vldm_cli.packs.new import TINY, new_pack, new_unet, new_upscaler
 from vldm_cli.packs.pack import PARTS, Pack
 from vldm_cli.packs.save import save_part
 from vldm_cli.packs.sizes import TOYLAND
@@ -17,13 +17,7 @@ from vldm_cli.packs.words import Words
 
 @pytest.fixture(scope="module")
 def pipeline(tiny_pack):
-    from diffusers import StableDiffusionPipeline
-
-    pipe = StableDiffusionPipeline.from_pretrained(
-        str(tiny_pack.folder), safety_checker=None, dtype=torch.float32, local_files_only=True
-    )
-    pipe.set_progress_bar_config(disable=True)
-    return pipe
+    return stock_pipeline(tiny_pack)
 
 
 def test_stock_diffusers_opens_the_image_part(pipeline):
@@ -134,3 +128,22 @@ def test_model_index_names_what_is_there(tiny_pack):
     parts = {k for k, v in index.items() if isinstance(v, list) and v[0]}
     assert parts == {"unet", "vae", "text_encoder", "tokenizer", "scheduler"}
     assert all(tiny_pack.path(part).is_dir() for part in parts)
+
+
+def test_a_new_upscaler_is_a_bicubic_filter(tmp_path):
+    """From pure noise to the residual in one step: training starts at nothing."""
+    model = load.load_upscaler(new_pack(tmp_path / "new", words=WORDS))
+    v = model(
+        torch.randn(1, 2, 48, 16, 16),
+        999,
+        extra_BTCHW=torch.randn(1, 2, 3, 16, 16),
+        class_labels=torch.zeros(1),
+    )
+    assert not v.any()
+
+
+def test_a_new_upscaler_sees_the_frame_through_the_noise():
+    """With equal weights it never learned anything but bicubic."""
+    weight = new_upscaler(TINY).conv_in.weight
+    noise, frame = weight[:, :48].std(), weight[:, 48:].std()
+    assert weight.shape[1] == 51 and 30 < frame / noise < 50

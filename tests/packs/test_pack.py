@@ -3,7 +3,8 @@ import shutil
 import pytest
 
 from vldm_cli.errors import RequestError
-from vldm_cli.packs.pack import MANIFEST, PARTS, Pack, read_manifest
+from vldm_cli.packs.manifest import MANIFEST, read_manifest
+from vldm_cli.packs.pack import PARTS, Pack
 from vldm_cli.packs.save import seal
 
 UNET = PARTS["unet"]
@@ -87,3 +88,10 @@ def test_other_files_in_the_folder_do_not_belong_to_the_pack(copy):
     (copy / "unet" / ".half.tmp").write_text("a writer that died")
     seal(copy)
     assert not {"notes.txt", "unet/.half.tmp"} & set(Pack.open(copy).manifest.files)
+
+
+def test_a_share_of_noise_that_is_none_is_refused(copy):
+    path = copy / "pack.toml"
+    path.write_text(path.read_text().replace("[defaults]", "[defaults]\nshared_noise = 1.5"))
+    with pytest.raises(RequestError, match=r"shared_noise.*not 1\.5"):
+        Pack.open(copy, check=False)

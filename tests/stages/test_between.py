@@ -87,6 +87,14 @@ def test_any_size(size):
     pair.is_cut()
 
 
+def test_a_jump_within_a_shot_and_a_flash_are_cuts():
+    """The same light and sky before and after, and everything else elsewhere."""
+    sky = torch.linspace(0.9, 0.1, 96)[None, None, :, None]
+    one, other = (0.75 * sky + 0.25 * seen(texture(seed), 0, 0) for seed in (5, 6))
+    assert Pair([one], [other]).is_cut() and not Pair([one], [one * 0.9]).is_cut()
+    assert Pair([one], [one * 0 + 0.02]).is_cut() and Pair([one * 0 + 0.98], [one]).is_cut()
+
+
 def test_cuts_are_found_and_pans_are_none():
     one, other = texture(10), texture(11)
     assert Pair([seen(one, 0, 0)], [seen(other, 0, 0) * 0.5]).is_cut()

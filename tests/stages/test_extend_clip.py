@@ -171,7 +171,7 @@ def test_noise_goes_on_where_the_clip_ends(models, tmp_path, tiny_pack, made, mo
 
     drawn, real = {}, denoiser.frame_noise
 
-    def noise(seed, stage, frames, shape):
+    def noise(seed, stage, frames, shape, shared=0.0):
         drawn.setdefault(stage, []).extend(frames)
         return real(seed, stage, frames, shape)
 
@@ -238,12 +238,28 @@ def test_only_new_has_nothing_else(models, tmp_path, tiny_pack):
     assert np.abs(rgb(both, 20) - rgb(out)).mean() < 1  # the same new frames
 
 
-@pytest.mark.parametrize("out", ["out.webm", "out.gif", "frames"])
+@pytest.mark.parametrize("out", ["out.mov", "out.mkv", "out.webm", "out.gif", "out.webp", "frames"])
 def test_other_containers(models, tmp_path, tiny_pack, out):
     path = clips.make(tmp_path, "a.mp4", clips.tone(), "-c:a", "aac", frames=6, filters=MILD)
     result = extended(path, tmp_path / out, tiny_pack, models=models, frames=5)
     assert result.frames == open_clip(tmp_path / out).frames == 11
-    assert any("holds no sound" in words for words in result.warnings) == (out != "out.webm")
+    silent = any("holds no sound" in words for words in result.warnings)
+    assert silent == (out in ("out.gif", "out.webp", "frames"))
+    if not silent:
+        rate = 48_000 if out == "out.webm" else 44_100
+        assert abs(len(clips.samples(tmp_path / out)) / rate - 11 / 24) < 0.03
+
+
+def test_what_vldm_made_is_copied_into_other_containers(models, tmp_path, tiny_pack, made):
+    for suffix in (".mov", ".mkv"):
+        out = tmp_path / f"out{suffix}"
+        job = job_of(made, out, tiny_pack, models=models, frames=3)
+        assert job.copied
+        run(job, job.clip.fingerprint())
+        a, b = ([row[2] for row in clips.packets(path, decode=True)[:33]] for path in (made, out))
+        assert a == b and open_clip(out).times.fps == 24 and open_clip(out).frames == 36
+        again = job_of(out, tmp_path / f"again{suffix}", tiny_pack, models=models, frames=2)
+        assert again.copied and again.settings["prompt"] == "a red ball bounces"
 
 
 def test_a_webm_of_vp9_is_copied(models, tmp_path, tiny_pack):
@@ -324,7 +340,7 @@ def test_memory_running_out_names_the_remedy(models, tmp_path, tiny_pack, made, 
         raise torch.OutOfMemoryError("no more")
 
     monkeypatch.setattr("vldm_cli.stages.denoiser.sample", starve)
-    with pytest.raises(RunError, match=r"memory ran out on cpu; .*--dtype"):
+    with pytest.raises(RunError, match=r"memory ran out in the stage keyframes on cpu; .*--dtype"):
         extended(made, tmp_path / "out.mp4", tiny_pack, models=models)
 
 

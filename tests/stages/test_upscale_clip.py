@@ -1,9 +1,12 @@
 """Upscaling of a clip on the tiny pack: the command's work without the command."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,11 +15,13 @@ import torch
 from tests.stages.helpers import meter
 from tests.video import clips
 from vldm_cli.errors import RequestError, RunError
+from vldm_cli.packs.pack import SOURCES
 from vldm_cli.stages.clip_run import run
 from vldm_cli.stages.journal import run_folder
 from vldm_cli.stages.progress import NullProgress
-from vldm_cli.stages.upscale_clip import UpscaleClip
+from vldm_cli.stages.upscale_clip import UpscaleClip, shrunk
 from vldm_cli.stages.upscale_job import Options, make_job
+from vldm_cli.train.degrade import resizing
 from vldm_cli.video.clip import open_clip
 
 KILL = """
@@ -33,11 +38,11 @@ run(job, job.clip.fingerprint(), Stop(int(sys.argv[4]), lambda: os.kill(os.getpi
 class Stop(NullProgress):
     """Does something when so many frames have been written."""
 
-    def __init__(self, at, act):
-        self.left, self.act = at, act
+    def __init__(self, at, act, stage="write"):
+        self.left, self.act, self.stage = at, act, stage
 
     def advance(self, stage, n=1):
-        if stage == "write":
+        if stage == self.stage:
             self.left -= n
             if self.left <= 0:
                 self.act()
@@ -76,6 +81,24 @@ def test_frames_are_larger_and_do_not_depend_on_where_one_starts(models, tmp_pat
         assert list(source.frames(start, meter())) == whole[start:]
 
 
+def test_twice_as_large_is_the_same_seen_from_further(models, tmp_path):
+    """×2 is ×4, scaled down as its truth would be; values are rounded once."""
+    clip = open_clip(clips.make(tmp_path, "a.mp4", frames=2, size="36x20"))
+    large, small = (
+        [torch.from_numpy(s.raw.planes(frame)[0].astype(np.float32)) for frame in s.frames(0, meter())]
+        for s in (upscaler(models, clip, 4), upscaler(models, clip, 2))
+    )
+    for x, y in zip(large, small, strict=True):
+        smaller = shrunk(x.permute(2, 0, 1)[None] / 127.5 - 1, 0.5)[0].permute(1, 2, 0)
+        assert ((smaller + 1) * 127.5 - y).abs().max() <= 1.6  # two roundings against one
+
+
+def test_shrinking_is_that_of_a_bicubic_filter():
+    x = torch.rand(1, 3, 32, 48) * 2 - 1
+    down, across = (torch.from_numpy(resizing("bicubic", n, 2)).float() for n in (16, 24))
+    torch.testing.assert_close(shrunk(x, 0.5), (down @ x @ across.T).clamp(-1, 1), atol=1e-5, rtol=0)
+
+
 @pytest.mark.parametrize("kind", ["plain mp4", "10 bit", "gif"])
 def test_colours_of_areas_are_the_clips(models, tmp_path, kind):
     clip = open_clip(clips.KINDS[kind](tmp_path))
@@ -103,6 +126,26 @@ def test_the_file_keeps_what_the_clip_has(models, tmp_path, tiny_pack, kind):
     assert after.report.rotation == before.report.rotation and after.report.bits == before.report.bits
     assert len(after.report.of("audio")) == len(before.report.of("audio"))
     assert not run_folder(out).exists()
+
+
+@pytest.mark.parametrize("at", ["upscale:1", "upscale:30", "join:1", "join:2"])
+def test_stopped_in_each_stage_the_same_command_ends_with_the_same_bytes(models, tmp_path, tiny_pack, at):
+    path = clips.make(tmp_path, "a.mp4", clips.tone(2), "-c:a", "aac", frames=40, size="36x20")
+    whole, out = tmp_path / "whole.mp4", tmp_path / "out.mp4"
+    job = job_of(path, whole, tiny_pack, models=models)
+    run(job, job.clip.fingerprint())
+
+    def interrupt():
+        raise KeyboardInterrupt
+
+    stage, number = at.split(":")
+    job = job_of(path, out, tiny_pack, models=models)
+    with pytest.raises(KeyboardInterrupt):
+        run(job, job.clip.fingerprint(), Stop(int(number), interrupt, stage))
+    assert run_folder(out).exists() and out.exists() == (at == "join:2")
+    job = job_of(path, out, tiny_pack, models=models)
+    run(job, job.clip.fingerprint())
+    assert out.read_bytes() == whole.read_bytes() and not run_folder(out).exists()
 
 
 @pytest.mark.parametrize("at", [1, 20, 30, 50])
@@ -185,6 +228,19 @@ def test_a_full_disk_says_what_is_saved(models, tmp_path, tiny_pack, monkeypatch
     with pytest.raises(RunError, match="No space left on device; what is finished is kept"):
         run(job, job.clip.fingerprint())
     assert not out.exists() and (run_folder(out) / "segment-000000.video").exists()
+
+
+def test_a_pack_that_knows_the_world_is_not_excused(tmp_path, tiny_pack):
+    """The remark that the upscaler knows Toyland only belongs to packs that name no other sources."""
+    manifest = replace(tiny_pack.manifest, name="toyland")
+    pack = replace(
+        tiny_pack, manifest=manifest, folder=Path(shutil.copytree(tiny_pack.folder, tmp_path / "pack"))
+    )
+    path = clips.make(tmp_path, "a.mp4", frames=2, size="36x20")
+    said = job_of(path, tmp_path / "o.mp4", pack).warnings
+    assert any("trained on Toyland only" in words for words in said)
+    pack.path(SOURCES).write_text("file,licence\n")
+    assert job_of(path, tmp_path / "o.mp4", pack).warnings == []
 
 
 def test_memory_running_out_names_the_remedy(models, tmp_path, tiny_pack, monkeypatch):

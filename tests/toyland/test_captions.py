@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from vldm_cli.toyland import words
+from vldm_cli.toyland import road_words, words
 from vldm_cli.toyland.captions import MAX_WORDS, SYNONYMS, caption, captions, tokens, vocabulary
 from vldm_cli.toyland.scene import sample_scenes
 
@@ -71,11 +71,11 @@ def test_one_object_captions_name_the_right_things():
 def test_driving_captions_name_the_right_things():
     scenes, texts = sampled(family="driving")
     tables = {
-        "time": words.TIME_WORDS,
-        "traffic": words.TRAFFIC_ROADS,
-        "roadside": words.ROADSIDE_WORDS,
-        "weather": words.WEATHER_WORDS,
-        "course": words.COURSE_WORDS,
+        "time": road_words.TIME_WORDS,
+        "traffic": road_words.TRAFFIC_ROADS,
+        "roadside": road_words.ROADSIDE_WORDS,
+        "weather": road_words.WEATHER_WORDS,
+        "course": road_words.COURSE_WORDS,
     }
     for i, text in enumerate(texts):
         d = scenes.describe(i)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from vldm_cli.errors import RequestError
-from vldm_cli.toyland import motion, world
+from vldm_cli.toyland import camera, motion, world
 from vldm_cli.toyland.scene import from_attributes, is_withheld, sample_scenes
 
 FIRST_WITHHELD = [("red", "ball", "falls"), ("red", "ball", "orbits")]
@@ -132,9 +132,9 @@ def in_camera(scenes, times):
     size = np.sqrt((pose.linear_BTK33**2).sum((-1, -2)) / 3)
     present = (np.arange(3) < scenes.count_B[:, None])[:, None]
     return (
-        x / z / motion.TAN_X,
-        y / z / motion.TAN_Y,
-        size / z / motion.TAN_Y,
+        x / z / camera.TAN_X,
+        y / z / camera.TAN_Y,
+        size / z / camera.TAN_Y,
         np.broadcast_to(present, x.shape),
     )
 

@@ -38,7 +38,7 @@ class OneClip:
         high = self.video(frames, scale=scale)[..., : patch * scale, 8 * scale : (8 + patch) * scale]
         low = self.video(frames)
         corner = torch.zeros(n, dtype=torch.long), torch.full((n,), 8)
-        return Patches(high.expand(n, -1, -1, -1, -1), low.expand(n, -1, -1, -1, -1), *corner)
+        return [Patches(high.expand(n, -1, -1, -1, -1), low.expand(n, -1, -1, -1, -1), *corner)]
 
 
 def setup(pack: Pack, **changes) -> Setup:

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from tests.tiny import tiny_pack
-from vldm_cli.train.objectives import image, temporal
+from vldm_cli.train.objectives import image, temporal, upscaler
 
 
 @pytest.fixture
@@ -13,7 +13,8 @@ def pack(tmp_path):
 
 @pytest.fixture(autouse=True)
 def quick_and_reproducible(monkeypatch):
-    """Two denoising steps for a sample sheet will do."""
+    """Two denoising steps and three clips for a sample sheet will do."""
     monkeypatch.setattr(temporal, "SHEET_STEPS", 2)
     monkeypatch.setattr(image, "SHEET_STEPS", 2)
+    monkeypatch.setattr(upscaler, "SHEET_CLIPS", 3)
     torch.manual_seed(0)

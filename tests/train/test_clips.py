@@ -59,17 +59,6 @@ def test_images_serve_single_frames(source):
     ).abs().max() < 3
 
 
-def test_patches_of_a_folder(folder, tiny_pack):
-    source = open_source(str(folder), tiny_pack.manifest.video, CPU, patches=True, compiled=False)
-    with pytest.raises(RequestError, match="96 pixels"):
-        source.patches(0, 2, 1, 8, 4)  # with a margin around the patch
-    source = open_source(str(folder / "deeper"), tiny_pack.manifest.video, CPU, patches=True, compiled=False)
-    patches = source.patches(0, 3, 1, 4, 4)
-    assert patches.high_BTCHW.shape == (3, 1, 3, 16, 16) and patches.low_BTCHW.shape == (3, 1, 3, 20, 20)
-    low = patches.low_patches(patches.low_BTCHW, 4, 4)
-    assert low.shape == (3, 1, 3, 4, 4) and (low[:, :, 0] == 200).all()
-
-
 def test_patches_lie_where_they_say():
     low = torch.arange(2 * 3 * 1 * 6 * 8).view(2, 3, 1, 6, 8).expand(-1, -1, 3, -1, -1)
     patches = Patches(low, low, torch.tensor([1, 3]), torch.tensor([2, 0]))
@@ -83,7 +72,8 @@ def test_toyland_has_the_same_interface(tiny_pack):
     clips = source.clips(3, 2, 3, {16: 3.0, 4: 1.0})
     assert clips.video_BTCHW.shape == (2, 3, 3, 32, 48) and clips.late_B.dtype == torch.bool
     assert torch.equal(clips.video_BTCHW, source.clips(3, 2, 3, {16: 3.0, 4: 1.0}).video_BTCHW)
-    patches = source.patches(3, 2, 1, 16, 4)
+    (patches,) = source.patches(3, 2, 1, 16, 4)
+    assert patches.made
     low = patches.low_patches(patches.low_BTCHW, 16, 16).float()
     small = torch.nn.functional.avg_pool2d(patches.high_BTCHW.float().flatten(0, 1), 4)
     assert (small - low.flatten(0, 1)).abs().mean() < 6
@@ -107,4 +97,19 @@ def test_fps_of_the_pack(folder, tiny_pack):
     """At 6 fps the three seconds are 18 frames."""
     from vldm_cli.train.folder import FolderSource
 
-    assert FolderSource(folder, (32, 48), Fraction(6), CPU).stretches[-1].frames == 18
+    assert FolderSource(folder, (32, 48), Fraction(6), CPU).folder.stretches[-1].frames == 18
+
+
+def test_a_folder_of_frames_is_a_video(tmp_path, tiny_pack):
+    """NAME.frames: its pictures in the order of their names, one a frame."""
+    frames = tmp_path / "a-walk.frames"
+    frames.mkdir()
+    for i in range(12):
+        Image.new("RGB", (64, 64), (20 * i, 0, 0)).save(frames / f"{i:04d}.png")
+    source = open_source(str(tmp_path), tiny_pack.manifest.video, CPU, patches=False, compiled=False)
+    clips = source.clips(0, 5, 4, {2: 1.0})
+    assert set(clips.captions) == {"a walk"}
+    assert (clips.video_BTCHW[:, :, 0].float().mean((2, 3)).diff(dim=1) == 40).all()
+    (frames / "0003.png").write_bytes(b"no picture")
+    with pytest.raises(RequestError, match=r"0003\.png"):
+        open_source(str(tmp_path), tiny_pack.manifest.video, CPU, False, False).clips(0, 1, 4, {1: 1.0})

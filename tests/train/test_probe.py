@@ -10,6 +10,7 @@ from vldm_cli.errors import RequestError
 from vldm_cli.measure.attributes import OBJECT, SCENE
 from vldm_cli.measure.probe import load_probe
 from vldm_cli.packs.pack import Pack
+from vldm_cli.toyland.world import RELATIONS
 from vldm_cli.train.clips import ToylandSource
 from vldm_cli.train.loop import Schedule, Trainer
 from vldm_cli.train.objectives import probe
@@ -29,6 +30,7 @@ def test_examples_follow_from_the_seed(objective):
     a, b, c = objective.examples(1, 3), objective.examples(1, 3), objective.examples(2, 3)
     assert a["video"].shape == (3, 8, 3, 32, 48) and a["video"].dtype == torch.uint8
     assert a["scene"].shape == (3, len(SCENE)) and a["objects"].shape == (3, 10, 5)
+    assert a["places"].shape == (3, 8, 10, 4) and a["camera"].shape == (3, 8, 5)
     assert all(torch.equal(a[name], b[name]) for name in a)
     assert not torch.equal(a["video"], c["video"])
 
@@ -37,7 +39,9 @@ def test_a_run_ends_in_the_pack(objective, pack, tmp_path):
     trainer = Trainer(objective, Schedule(lr=2e-3, steps=2), tmp_path / "run", {"part": "probe"})
     trainer.run()
     measured = trainer.curve.rows[-1]
-    assert {f"acc_{name}" for name in ("colours", *SCENE, *OBJECT)} <= set(measured)
+    assert {f"acc_{n}" for n in SCENE} | {f"acc{k}_{n}" for k in (1, 2) for n in ("colours", *OBJECT)} <= set(
+        measured
+    )
     again = Pack.open(pack.folder)
     assert "probe/config.json" in again.manifest.files
     exported, average = load_probe(again), trainer.weights.ema.average
@@ -61,9 +65,21 @@ def test_mirrored_clips_have_mirrored_answers():
     scene[:, 0] = torch.arange(200) % 2  # every other one is a road
     camera = list(SCENE).index("camera")
     scene[:, camera] = SCENE["camera"].index("panning left")
-    objects = torch.zeros(200, 10, 5, dtype=torch.int8)
-    seen, codes, _ = _mirrored_half(video, scene, objects)
-    flipped = seen[:, 0, 0, 0, -1] == 9
+    batch = {
+        "video": video,
+        "step": torch.full((200,), 16),
+        "scene": scene,
+        "objects": torch.zeros(200, 10, 5, dtype=torch.int8),
+        "relations": torch.zeros(200, 10, 10, dtype=torch.int8),
+        "places": torch.ones(200, 1, 10, 4),
+        "camera": torch.ones(200, 1, 5),
+    }
+    given = _mirrored_half(batch)
+    codes = given["scene"]
+    flipped = given["video"][:, 0, 0, 0, -1] == 9
+    assert torch.equal((given["relations"] == RELATIONS.index("right of")).all(2).all(1), flipped)
+    assert torch.equal(given["places"][:, 0, 0, 0] == -1, flipped) and (given["places"][..., 1] == 1).all()
+    assert torch.equal(given["camera"][:, 0, 0] == -1, flipped) and (given["camera"][..., 1] == 1).all()
     assert 35 < int(flipped.sum()) < 65
     assert not flipped[scene[:, 0] == 1].any()
     assert torch.equal(codes[:, camera] == SCENE["camera"].index("panning right"), flipped)

@@ -9,8 +9,9 @@ from vldm_cli.video import ffmpeg
 from vldm_cli.video.assemble import assemble
 from vldm_cli.video.carry import packed
 from vldm_cli.video.clip import open_clip
+from vldm_cli.video.kinds import KINDS as WRITTEN
+from vldm_cli.video.kinds import open_container
 from vldm_cli.video.segments import encode_frames, stored_look
-from vldm_cli.video.write import open_container
 
 H264 = ["-c:v", "libx264", "-preset", "ultrafast", "-crf", "18", "-threads", "1"]
 TONE = ["-f", "lavfi", "-i", "sine=frequency=440:duration={}"]
@@ -113,6 +114,12 @@ KINDS = {
     "old full range": lambda f: make(f, "a.avi", filters="format=yuvj420p", codec=["-c:v", "mjpeg"]),
     "4:2:2": lambda f: make(f, "a.mov", filters="format=yuv422p"),
     "4:4:4": lambda f: make(f, "a.mp4", filters="format=yuv444p"),
+    "yuy2": lambda f: make(f, "a.avi", filters="format=yuyv422", codec=["-c:v", "rawvideo"]),
+    "uyvy": lambda f: make(f, "a.mov", filters="format=uyvy422", codec=["-c:v", "rawvideo"]),
+    "4:1:1": lambda f: make(f, "a.mkv", filters="format=yuv411p", codec=["-c:v", "ffv1"]),
+    "12 bit": lambda f: make(f, "a.mkv", filters="format=yuv420p12le", codec=["-c:v", "ffv1"]),
+    "prores": lambda f: make(f, "a.mov", filters="format=yuv422p10le", codec=["-c:v", "prores_ks"]),
+    "16-bit rgb": lambda f: make(f, "a.mkv", filters="format=gbrp16le", codec=["-c:v", "ffv1"]),
     "grey": lambda f: make(f, "a.mkv", filters="format=gray", codec=["-c:v", "ffv1"]),
     "pixels that are not square": lambda f: make(f, "a.mp4", filters="setsar=4/3"),
     "two sounds, subtitles, chapters": full,
@@ -140,6 +147,22 @@ KINDS = {
         "-metadata",
         "creation_time=2026-01-02T03:04:05.000000Z",
     ),
+    "timecode": lambda f: make(f, "a.mov", "-timecode", "01:00:00:00"),
+    "cut, with an edit list": lambda f: remuxed(
+        make(f, "b.mp4", tone(1), "-c:a", "aac", "-g", "10", frames=24),
+        "a.mp4",
+        "-c",
+        "copy",
+        before=["-ss", "0.3"],
+    ),
+    "in fragments": lambda f: remuxed(
+        make(f, "b.mp4", tone(1), "-c:a", "aac", frames=24),
+        *("a.mp4", "-c", "copy", "-movflags", "+frag_keyframe+empty_moov"),
+    ),
+    "sound before the frames in the file": lambda f: remuxed(
+        make(f, "b.mp4", tone(1), "-c:a", "aac", frames=24),
+        *("a.mp4", "-map", "0:a", "-map", "0:v", "-c", "copy"),
+    ),
     "spaces and quotes": lambda f: make(f, 'it\'s a "clip" [x].mp4'),
     "%03d": lambda f: make(f, "a%03d.mp4"),
     "leading dash": lambda f: make(f, "-i a.mp4"),
@@ -152,7 +175,7 @@ KINDS = {
 def copy(path, out, crf=12, rgb=False, force=False, segment=8, times=lambda t: t, **options):
     """The clip read and written again by us: (the clip, everything that there is to say)."""
     kind = open_container(out)
-    clip = open_clip(path, force, keep_rotation=kind == "mp4", **options)
+    clip = open_clip(path, force, keep_rotation=WRITTEN[kind].turns, **options)
     raw = clip.raw(rgb or kind in ("gif", "webp", "png"))
     look, said = stored_look(clip.look, kind, raw.height, raw.width)
     frames, segments = clip.read(0, raw), []

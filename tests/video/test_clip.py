@@ -42,7 +42,19 @@ def test_mp4_keeps_what_the_clip_has(tmp_path, kind):
 
 
 @pytest.mark.parametrize(
-    "kind", ["plain mp4", "10 bit", "full range", "old full range", "4:2:2", "4:4:4", "odd size"]
+    "kind",
+    [
+        "plain mp4",
+        "10 bit",
+        "full range",
+        "old full range",
+        "4:2:2",
+        "4:4:4",
+        "odd size",
+        "yuy2",
+        "12 bit",
+        "4:1:1",
+    ],
 )
 @pytest.mark.parametrize("rgb", [False, True], ids=["as stored", "rgb"])
 def test_colours_stay(tmp_path, kind, rgb):
@@ -50,7 +62,10 @@ def test_colours_stay(tmp_path, kind, rgb):
     if rgb:  # colours that RGB can hold: the test picture's own are cut off there
         soft = tmp_path / f"soft{path.suffix}"
         tags = ["-color_range", inspect(path).range or "tv"]
-        kept = ["-vf", "hue=s=0.4,gblur=2", "-c:v", "ffv1" if path.suffix == ".mkv" else "libx264", *tags]
+        coder = {".mkv": "ffv1", ".avi": "rawvideo" if kind == "yuy2" else "libx264"}.get(
+            path.suffix, "libx264"
+        )
+        kept = ["-vf", "hue=s=0.4,gblur=2", "-c:v", coder, *tags]
         path = clips.remuxed(path, soft.name, *kept, "-qp", "1")
     clips.copy(path, out, crf=0 if not rgb else 8, rgb=rgb)
     pixels = "yuv444p10le"
@@ -64,7 +79,12 @@ def test_colours_stay(tmp_path, kind, rgb):
 
     a, b = planes(path), planes(out)
     assert np.abs(a.mean(2) - b.mean(2)).max() < (0.05 if not rgb else 1)
-    if not rgb and kind not in ("odd size", "10 bit"):  # x264 has no lossless crf for 10 bits
+    if not rgb and kind not in (
+        "odd size",
+        "10 bit",
+        "12 bit",
+        "4:1:1",
+    ):  # x264 has no lossless crf for 10 bits
         assert np.abs(a - b).max() <= 0.25 + (kind == "old full range"), "stored samples go through untouched"
 
 
@@ -179,8 +199,35 @@ def test_other_containers_take_every_frame_and_say_what_stays_behind(tmp_path, s
     else:
         assert any("holds no sound or subtitles or chapters" in words for words in said)
     again = open_clip(out)
-    assert again.frames == 20 or suffix == ".webp"  # whose encoder lets frames that look alike be one
+    assert again.frames == 20
     assert abs(again.times.seconds - Fraction(20, 24)) < Fraction(1, 50)
+
+
+def test_a_clip_that_changes_its_size_keeps_the_first_and_that_is_said(tmp_path):
+    parts = [clips.make(tmp_path, f"{size}.ts", size=size, frames=9) for size in ("64x48", "96x64")]
+    (tmp_path / "a.ts").write_bytes(b"".join(part.read_bytes() for part in parts))
+    clip = open_clip(tmp_path / "a.ts")
+    raw = clip.raw(False)
+    whole = list(clip.read(0, raw))
+    assert (clip.width, clip.height) == (64, 48) and len(whole) == clip.frames >= 17
+    assert list(clip.read(12, raw)) == whole[12:]
+    assert [("changes its size" in words and "64x48" in words) for words in clip.warnings][-1:] == [True]
+
+
+@pytest.mark.parametrize("later", [0, 60], ids=["set back", "leaping"])
+def test_recordings_that_were_put_together_go_on_without_a_gap(tmp_path, later):
+    parts = []
+    for number in range(2):
+        sound = ["-c:a", "aac", "-output_ts_offset", str(number * later)]
+        parts.append(clips.make(tmp_path, f"{number}.ts", clips.tone(1.0), *sound, frames=24))
+    (tmp_path / "a.ts").write_bytes(b"".join(part.read_bytes() for part in parts))
+    clip, _ = clips.copy(tmp_path / "a.ts", tmp_path / "out.mp4")
+    steps = {clip.times.length(i) for i in range(clip.frames - 1)}
+    assert 47 <= clip.frames <= 48 and max(steps) < 3 * min(steps)
+    assert (
+        abs(clip.times.seconds - 2) < 0.1
+        and abs(len(clips.samples(tmp_path / "out.mp4")) / 44_100 - 2) < 0.15
+    )
 
 
 def test_variable_times_go_into_a_gif(tmp_path):
@@ -193,15 +240,37 @@ def test_variable_times_go_into_a_gif(tmp_path):
 
 @pytest.mark.parametrize(
     ("kind", "words"),
-    [("alpha", "transparency, which is dropped"), ("interlaced", "interlaced"), ("odd size", "odd")],
+    [
+        ("alpha", "transparency, which is dropped"),
+        ("interlaced", "interlaced"),
+        ("odd size", "odd"),
+        ("12 bit", "10 bits, not the 12"),
+        ("16-bit rgb", "10 bits, not the 16"),
+    ],
 )
 def test_what_changes_is_said(tmp_path, kind, words):
     _, said = clips.copy(clips.KINDS[kind](tmp_path), tmp_path / "out.mp4")
     assert len(said) == 1 and words in said[0]
 
 
-def test_nothing_is_said_of_an_ordinary_clip(tmp_path):
-    assert clips.copy(clips.KINDS["with sound"](tmp_path), tmp_path / "out.mp4")[1] == []
+@pytest.mark.parametrize("suffix", [".gif", ".webp"])
+def test_transparency_of_pictures_that_move_is_said_where_there_is_any(tmp_path, suffix):
+    from PIL import Image
+
+    for opaque in (True, False):
+        images = [Image.new("RGBA", (20, 10), (n * 60, 9, 9, 255)) for n in range(4)]
+        for image in () if opaque else images:
+            image.paste((0, 0, 0, 0), (5, 5, 9, 9))
+        images[0].save(
+            tmp_path / f"a{suffix}", save_all=True, append_images=images[1:], duration=100, disposal=2
+        )
+        said = open_clip(tmp_path / f"a{suffix}").warnings
+        assert [("transparency, which is dropped" in words) for words in said] == ([] if opaque else [True])
+
+
+@pytest.mark.parametrize("kind", ["plain mp4", "with sound", "gif", "webp", "yuy2", "prores"])
+def test_nothing_is_said_of_an_ordinary_clip(tmp_path, kind):
+    assert clips.copy(clips.KINDS[kind](tmp_path), tmp_path / "out.mp4")[1] == []
 
 
 @pytest.mark.parametrize("transfer", ["smpte2084", "arib-std-b67"])
@@ -231,6 +300,63 @@ def test_a_folder_of_pictures(tmp_path):
     Image.new("RGB", (20, 12)).save(tmp_path / "in %03d" / "f5.png")
     with pytest.raises(RequestError, match=r"f5\.png is 20x12"):
         open_clip(tmp_path / "in %03d")
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif"])
+@pytest.mark.parametrize("pixels", ["rgb48be", "gray16be", "rgba64be"])
+def test_pictures_of_16_bits(tmp_path, pixels, suffix):
+    """A ramp so slow that 8 bits would be steps of it, turned by what the camera noted."""
+    from PIL import Image
+
+    (tmp_path / "in").mkdir()
+    ramp = ["-f", "lavfi", "-i", "nullsrc=s=64x16,format=gray16le,geq=lum='20000+40*X+300*N'"]
+    name = str(tmp_path / "in" / f"%d{suffix}")
+    kept = pixels.replace("be", "le") if suffix == ".tif" else pixels
+    ffmpeg.run([*ramp, "-frames:v", "3", "-pix_fmt", kept, name], "making pictures of 16 bits")
+    clip = open_clip(tmp_path / "in")
+    raw = clip.raw(rgb=True)
+    got = np.stack([raw.planes(frame)[0][:, :, 1] for frame in clip.read(0, raw)]).astype(int)
+    want = 20000 + 40 * np.arange(64) + 300 * np.arange(3)[:, None, None]
+    assert raw.pixels == "rgb48le" and np.abs(got - want).max() <= 1
+    _, said = clips.copy(tmp_path / "in", tmp_path / "out.mp4", crf=1)
+    assert inspect(tmp_path / "out.mp4").bits == 10 and sum("10 bits, not the 16" in w for w in said) == 1
+    _, said = clips.copy(tmp_path / "in", tmp_path / "out")
+    again = open_clip(tmp_path / "out")
+    assert [raw.planes(f)[0].tolist() for f in again.read(0, again.raw(True))] == [
+        raw.planes(f)[0].tolist() for f in clip.read(0, raw)
+    ]
+    assert not any("not the 16" in words for words in said)
+    # one picture of 8 bits among them is one of 16 that has only so many values
+    Image.new("RGB", (64, 16), (1, 2, 255)).save(tmp_path / "in" / "4.png")
+    mixed = open_clip(tmp_path / "in")
+    assert raw.planes(next(mixed.read(3, mixed.raw(True))))[0][0, 0].tolist() == [257, 514, 65535]
+
+
+@pytest.mark.parametrize("mode", ["I", "F"])
+def test_pictures_of_32_bits_are_refused(tmp_path, mode):
+    from PIL import Image
+
+    Image.new("L", (8, 8)).save(tmp_path / "0.png")
+    Image.new(mode, (8, 8)).save(tmp_path / "1.tif")
+    with pytest.raises(RequestError, match=r"1\.tif .* 8 or 16 bits"):
+        open_clip(tmp_path)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_deep_picture_is_turned_as_others_are(tmp_path, orientation):
+    from PIL import Image
+
+    shallow = Image.fromarray(np.random.default_rng(0).integers(0, 256, (6, 10), np.uint8))
+    deep = Image.fromarray(np.asarray(shallow).astype(np.uint16) * 257)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    frames = []
+    for name, picture in (("8.png", shallow), ("16.png", deep)):
+        picture.save(tmp_path / name, exif=exif)
+        clip = open_clip(tmp_path / name)
+        raw = clip.raw(True)
+        frames.append(raw.planes(next(clip.read(0, raw)))[0] // (257 if raw.peak > 255 else 1))
+    assert np.array_equal(*frames)
 
 
 @pytest.mark.parametrize(

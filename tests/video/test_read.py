@@ -1,8 +1,13 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 from PIL import Image
 
+from tests.video import clips
 from vldm_cli.errors import RequestError
+from vldm_cli.video.clip import open_clip
+from vldm_cli.video.probe import inspect
 from vldm_cli.video.read import read_image, video_info
 
 
@@ -49,3 +54,36 @@ def test_what_is_no_video_is_refused(tmp_path):
     for path, words in (("a.mp4", "holds no video"), ("gone.mp4", "cannot read"), (".", "no PNG frames")):
         with pytest.raises(RequestError, match=words):
             video_info(tmp_path / path)
+
+
+@pytest.mark.parametrize("name", ["a%03d.mp4", "-i a.mp4", "concat:a|b.mp4", "фильм 'x' [y].mp4"])
+def test_info_takes_any_name(tmp_path, monkeypatch, name):
+    clips.make(tmp_path, name)
+    monkeypatch.chdir(tmp_path)
+    assert video_info(Path(name))["frames"] == 12
+
+
+@pytest.mark.parametrize("kind", ["variable times", "b-frames", "29.97 in mkv", "transport stream"])
+def test_info_of_any_clip_tells_its_frames_and_duration(tmp_path, kind):
+    path = clips.KINDS[kind](tmp_path)
+    found, clip = video_info(path), open_clip(path)
+    assert (found["frames"], found["fps"], found["duration"]) == (
+        clip.frames,
+        clip.times.fps,
+        clip.times.seconds,
+    )
+
+
+def test_info_of_a_narrow_clip(tmp_path):
+    path = clips.make(tmp_path, "a.mp4", filters="scale=8:16")
+    assert (video_info(path)["width"], video_info(path)["height"]) == (8, 16)
+
+
+def test_what_vldm_stored_is_found_beside_a_comment_of_another(tmp_path):
+    path = clips.full(tmp_path)
+    for name in ("out.mp4", "out.mkv", "out.webm", "out.mov"):
+        clips.copy(path, tmp_path / name)
+        assert video_info(tmp_path / name)["metadata"] == {"vldm": "0"}
+    clips.copy(tmp_path / "out.mp4", tmp_path / "again.mp4")
+    tags = inspect(tmp_path / "again.mp4").metadata
+    assert [tag for tag, text in tags.items() if '"vldm"' in text] == ["description"], "one place, not two"

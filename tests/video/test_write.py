@@ -1,13 +1,15 @@
 import os
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from vldm_cli.errors import RequestError, RunError
 from vldm_cli.video import ffmpeg
+from vldm_cli.video.kinds import open_container
 from vldm_cli.video.read import video_info
-from vldm_cli.video.write import encode_segment, even, join_segments, open_container
+from vldm_cli.video.write import encode_segment, even, join_segments
 
 SEGMENT = 24
 METADATA = {
@@ -80,7 +82,7 @@ def test_mp4_starts_with_its_index(tmp_path):
     assert data.index(b"moov") < data.index(b"mdat")
 
 
-@pytest.mark.parametrize("suffix", [".mp4", ".webm", ".gif", ".webp"])
+@pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv", ".webm", ".gif", ".webp"])
 def test_same_frames_same_bytes(tmp_path, suffix):
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()
@@ -88,13 +90,27 @@ def test_same_frames_same_bytes(tmp_path, suffix):
     assert one.read_bytes() == two.read_bytes()
 
 
-@pytest.mark.parametrize("suffix", [".webm", ".gif", ".webp", ""])
+@pytest.mark.parametrize("suffix", [".mov", ".mkv", ".webm", ".gif", ".webp", ""])
 @pytest.mark.parametrize("count", [1, 49])
 def test_other_containers_have_exactly_these_frames(tmp_path, suffix, count):
     info = video_info(make(tmp_path, count, Fraction(24), suffix))
     assert (info["frames"], info["fps"], info["metadata"]) == (count, 24, METADATA)
     assert abs(info["duration"] - count / Fraction(24)) <= Fraction(1, 50)
     assert (info["width"], info["height"]) == (48, 32)
+
+
+@pytest.mark.parametrize("suffix", [".mov", ".mkv"])
+def test_film_rate_in_other_containers(tmp_path, suffix):
+    info = video_info(make(tmp_path, 49, Fraction(24000, 1001), suffix))
+    assert (info["fps"], info["duration"]) == (Fraction(24000, 1001), 49 * Fraction(1001, 24000))
+
+
+@pytest.mark.parametrize("suffix", [".mkv", ".webm", ".gif", ".webp"])
+def test_frames_that_are_alike_stay_frames_of_their_own(tmp_path, suffix):
+    kind, segment = open_container(f"a{suffix}"), tmp_path / "segment"
+    encode_segment(segment, [np.full((32, 48, 3), 90, np.uint8)] * 9, Fraction(10), kind, 16)
+    join_segments([segment], tmp_path / f"a{suffix}", kind, Fraction(10), METADATA)
+    assert video_info(tmp_path / f"a{suffix}")["frames"] == 9
 
 
 def test_png_frames_are_exact(tmp_path):
@@ -116,13 +132,15 @@ def test_odd_sizes_grow_by_a_repeated_row_and_column(tmp_path):
     assert (info["width"], info["height"]) == (48, 32)
 
 
-def test_names_with_quotes_and_spaces(tmp_path):
-    folder = tmp_path / "it's a [name] %d"
-    folder.mkdir()
-    assert video_info(make(folder, 26, Fraction(24), ".mp4"))["frames"] == 26
+@pytest.mark.parametrize("suffix", [".mp4", ".gif", ".webp", ""])
+@pytest.mark.parametrize("name", ["it's a [name] %d", "a:b"])
+def test_names_with_quotes_and_spaces(tmp_path, monkeypatch, name, suffix):
+    (tmp_path / name).mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert video_info(make(Path(name), 26, Fraction(24), suffix))["frames"] == 26
 
 
-@pytest.mark.parametrize("name", ["a.avi", "a.mov", "a.png"])
+@pytest.mark.parametrize("name", ["a.avi", "a.ts", "a.png"])
 def test_other_suffixes_are_refused(name):
     with pytest.raises(RequestError, match=r"use \.mp4"):
         open_container(name)

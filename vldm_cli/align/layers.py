@@ -103,11 +103,13 @@ class TemporalConvolution(TemporalLayer):
 class TemporalAttention(TemporalLayer):
     """Self-attention over the T frames at each position, after a spatial transformer.
 
-    Frames are told apart by a sinusoidal encoding of their index (Video LDM, §3.1), so T is free.
+    Frames are told apart by a sinusoidal encoding of their index (Video LDM, §3.1), so T is free. `context` brings in
+    the features of c_S where no convolution does.
     """
 
-    def __init__(self, channels: int, heads: int, embed_dim: int, state: State) -> None:
+    def __init__(self, channels: int, heads: int, embed_dim: int, state: State, context_dim: int = 0) -> None:
         super().__init__(state)
+        self.context = nn.Conv2d(context_dim, channels, 1) if context_dim else None
         self.heads = heads
         self.norm = nn.LayerNorm(channels)
         self.embed = nn.Linear(embed_dim, channels) if embed_dim else None
@@ -125,6 +127,9 @@ class TemporalAttention(TemporalLayer):
         h = self.norm(h) + sinusoids(torch.arange(T, device=h.device), C).to(h.dtype)
         if self.embed is not None:
             h = h + self.embed(self.state.embedding_BE)[:, None, None].to(h.dtype)
+        if self.context is not None:
+            c_NCHW = self.context(self.state.context[(H, W)])
+            h = h + c_NCHW.unflatten(0, (B, T)).permute(0, 3, 4, 1, 2).reshape(h.shape).to(h.dtype)
         q, k, v = self.qkv(h).view(B * H * W, T, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
         parts = zip(*(x.split(_ATTENTION_BATCH) for x in (q, k, v)), strict=True)
         h = torch.cat([F.scaled_dot_product_attention(*part) for part in parts])

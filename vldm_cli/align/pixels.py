@@ -24,6 +24,11 @@ def to_residual(hr_NCHW: Tensor, lr_NCHW: Tensor, scale: int) -> Tensor:
     return F.pixel_unshuffle((hr_NCHW - upsample(lr_NCHW, scale)) * RESIDUAL_GAIN, scale)
 
 
+def unlimited(r_NCHW: Tensor, lr_NCHW: Tensor, scale: int) -> Tensor:
+    """The inverse of `to_residual`, (N, 3, s·h, s·w)."""
+    return upsample(lr_NCHW, scale) + F.pixel_shuffle(r_NCHW, scale) / RESIDUAL_GAIN
+
+
 def from_residual(r_NCHW: Tensor, lr_NCHW: Tensor, scale: int) -> Tensor:
-    """The inverse of `to_residual`, limited to [−1, 1]."""
-    return (upsample(lr_NCHW, scale) + F.pixel_shuffle(r_NCHW, scale) / RESIDUAL_GAIN).clamp(-1, 1)
+    """The same, limited to [−1, 1]."""
+    return unlimited(r_NCHW, lr_NCHW, scale).clamp(-1, 1)

@@ -17,6 +17,7 @@ from vldm_cli.align.layers import State, TemporalLayer
 from vldm_cli.errors import RequestError
 
 _CHILD = "temporal"
+Sizes = dict[str, int | str | None]
 
 
 class TemporalModel(nn.Module):
@@ -25,7 +26,7 @@ class TemporalModel(nn.Module):
     The image model's own state-dict keys and values stay as they were; its parameters are frozen.
     """
 
-    def __init__(self, image_model: nn.Module, sizes: dict[str, int | None]) -> None:
+    def __init__(self, image_model: nn.Module, sizes: Sizes) -> None:
         super().__init__()
         image_model.requires_grad_(False)
         self.state = State()
@@ -83,7 +84,7 @@ class TemporalModel(nn.Module):
             self.state.on = before
 
 
-def read_temporal(path: str | os.PathLike) -> tuple[dict[str, Tensor], dict[str, int | None]]:
+def read_temporal(path: str | os.PathLike) -> tuple[dict[str, Tensor], Sizes]:
     """Tensors and sizes of a file that `save_temporal` wrote. Raises RequestError naming the file."""
     try:
         with safe_open(os.fspath(path), framework="pt") as file:

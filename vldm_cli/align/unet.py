@@ -14,13 +14,17 @@ from vldm_cli.align.context import Context, ContextEncoder, StepEmbedding
 from vldm_cli.align.layers import TemporalAttention, TemporalConvolution
 from vldm_cli.align.temporal import TemporalModel, read_temporal
 
+LAYERS = ("both", "attention")
+
 
 class VideoUNet(TemporalModel):
     """The image UNet θ, unmodified and frozen, with temporal layers φ after each of its blocks.
 
     context_channels: latent channels of the context c_S; None for the UNet's output channels, 0 for none.
     context_dim: channels of the context's features. embed_dim: size of the embedding of diffusion time and
-    frame step. head_dim: channels of a temporal attention head.
+    frame step. head_dim: channels of a temporal attention head. layers: "both" kinds of temporal layer, or "attention"
+    alone, which then sees the context itself (what the paper compares with, §4.2). factor: of layers that interpolate,
+    how many intervals each known one becomes; noted for those who train and call them.
     """
 
     def __init__(
@@ -30,7 +34,11 @@ class VideoUNet(TemporalModel):
         context_dim: int = 32,
         embed_dim: int = 128,
         head_dim: int = 32,
+        layers: str = "both",
+        factor: int = 4,
     ) -> None:
+        if layers not in LAYERS:
+            raise ValueError(f"layers are one of {', '.join(LAYERS)}, not {layers}")
         if context_channels is None:
             context_channels = unet.config.out_channels
         sizes = {
@@ -38,6 +46,8 @@ class VideoUNet(TemporalModel):
             "context_dim": context_dim,
             "embed_dim": embed_dim,
             "head_dim": head_dim,
+            "layers": layers,
+            "factor": factor,
         }
         super().__init__(unet, sizes)
         self.unet = unet
@@ -49,17 +59,23 @@ class VideoUNet(TemporalModel):
             self.context_encoder = ContextEncoder(context_channels, context_dim, levels)
             self.context_encoder.to(weight.device, weight.dtype)
         for block in [m for m in unet.modules() if isinstance(m, ResnetBlock2D | Transformer2DModel)]:
+            context = context_dim if context_channels else 0
             if isinstance(block, ResnetBlock2D):
+                if layers == "attention":
+                    continue
                 layer = TemporalConvolution(
                     block.out_channels,
                     block.norm2.num_groups,
                     embed_dim,
-                    context_dim if context_channels else 0,
+                    context,
                     self.state,
                 )
             else:
                 channels = block.out_channels
-                layer = TemporalAttention(channels, max(1, channels // head_dim), embed_dim, self.state)
+                heads = max(1, channels // head_dim)
+                # beside convolutions, it is these that tell it what is known
+                seen = context if layers == "attention" else 0
+                layer = TemporalAttention(channels, heads, embed_dim, self.state, seen)
             self.attach(block, layer)
 
     @classmethod

@@ -8,6 +8,7 @@ import typer
 from vldm_cli import __version__
 from vldm_cli.commands import (
     doctor,
+    environment,
     extend,
     failures,
     generate,
@@ -50,6 +51,7 @@ def options(
     ] = False,
 ) -> None:
     """Long, high-resolution video from text, with a Video LDM."""
+    environment.prepare()
 
 
 def main() -> None:

@@ -11,10 +11,11 @@ from fractions import Fraction
 from pathlib import Path
 
 from vldm_cli.errors import RequestError
-from vldm_cli.video.write import open_container
+from vldm_cli.video.kinds import open_container
 
 # A run's files are named after the output, with a little before and after it; file systems stop at 255 bytes.
 _LONGEST_NAME = 220
+_MATROSKA_FPS = 500  # it counts milliseconds
 _GIF_FPS = 50  # two hundredths of a second: the shortest time of a frame that viewers keep to
 
 
@@ -39,6 +40,14 @@ def parse_size(text: str | None) -> tuple[int, int] | None:
     if not found:
         raise RequestError(f"--size {text:.40} is no size; give width and height as in 256x160")
     return int(found.group(2)), int(found.group(1))
+
+
+def check_sampling(steps: int | None, seed: int | None) -> None:
+    """That steps and seed, where they were given, are numbers that can be used."""
+    if steps is not None and not 1 <= steps <= 1000:
+        raise RequestError(f"--steps {steps} is not between 1 and 1000")
+    if seed is not None and not 0 <= seed < 2**63:
+        raise RequestError(f"--seed {seed} is not between 0 and 2^63 − 1")
 
 
 def check_weights(**weights: float | None) -> None:
@@ -74,6 +83,10 @@ def check_name(out: Path, fps: Fraction) -> None:
     if kind == "gif" and fps > _GIF_FPS:
         raise RequestError(
             f"a GIF shows at most {_GIF_FPS} frames a second, not {fps}; lower --fps or use .mp4"
+        )
+    if kind in ("mkv", "webm") and fps > _MATROSKA_FPS:
+        raise RequestError(
+            f"{out.suffix} holds at most {_MATROSKA_FPS} frames a second, not {float(fps):g}; use .mp4 or .mov"
         )
 
 

@@ -1,59 +1,29 @@
-"""What `upscale` and `interpolate` share: options of commands on a clip, their plan and their run."""
+"""What commands on a clip share: what is refused before a model is loaded, their plan and their run."""
 
 import shlex
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
 
-import typer
-
-File = Annotated[
-    Path, typer.Argument(metavar="CLIP", help="A video, GIF or WebP, a picture, or a folder of pictures.")
-]
-Out = Annotated[
-    Path | None,
-    typer.Option(
-        "-o",
-        "--out",
-        help="The file: .mp4, .webm, .gif, .webp, or a folder for PNG frames. Default: named after the clip.",
-    ),
-]
-Crf = Annotated[int, typer.Option(help="Quality of the file, 0 (best) to 51.")]
-Fps = Annotated[str | None, typer.Option(help="Frame rate of a folder of pictures, which has none (24).")]
-Preview = Annotated[
-    Path | None, typer.Option(metavar="FILE.png", help="A contact sheet, refreshed meanwhile.")
-]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Only the plan.")]
-AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
-Resume = Annotated[
-    bool, typer.Option("--resume/--fresh", help="Go on where the same command stopped, or start over.")
-]
-Force = Annotated[
-    bool, typer.Option("--force", help="Replace an existing file; take HDR video as if it were not.")
-]
-Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Errors only.")]
-Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="Settings, and tracebacks.")]
-Device = Annotated[str, typer.Option(help="auto, cuda, cuda:N, mps or cpu.")]
+from vldm_cli.commands.options import OnClip
 
 
-def prepare(
-    file: Path, out: Path | None, ending: str, crf: int, fps: str | None, preview: Path | None, force: bool
-):
+def prepare(file: Path, out: Path | None, ending: str, crf: int, common: OnClip):
     """(the opened clip, the output's name): what can be refused without a model is refused here."""
     from vldm_cli.commands import checks
     from vldm_cli.errors import RequestError
     from vldm_cli.video.clip import open_clip
-    from vldm_cli.video.write import open_container
+    from vldm_cli.video.kinds import KINDS, open_container
 
     if not 0 <= crf <= 51:
         raise RequestError(f"--crf {crf} is not between 0 (no loss) and 51")
-    rate = checks.parse_fps(fps)
+    rate = checks.parse_fps(common.fps)
     out = out or default_out(file, ending)
     kind = open_container(out)
-    checks.check_preview(preview)
+    checks.check_preview(common.preview)
     if "\0" in str(file):
         raise RequestError("the clip's name holds a zero byte; give another name")
-    clip = open_clip(file, force, rate, keep_rotation=kind == "mp4")
+    clip = open_clip(file, common.force, rate, keep_rotation=KINDS[kind].turns)
     if rate is not None and not clip.pictures:
         raise RequestError(f"--fps is for folders of pictures; {file} has times of its own, which are kept")
     return clip, out
@@ -106,22 +76,21 @@ def show_plan(console, job, lines: list[str]) -> None:
     console.result(table, "\n".join([head, *lines, cost]))
 
 
-def make(console, job) -> None:
-    """Runs the job, with progress, and says what came out."""
+def make(console, job, run: Callable, new: str = "", more: dict | None = None) -> None:
+    """Runs the job, with progress, and says what came out; `new` and `more` go into the text and the JSON object."""
     from vldm_cli.commands.console import clock
-    from vldm_cli.stages.clip_run import run
 
-    result = run_job(console, job, run, len(job.times))
+    result = run_job(console, job, run)
     seed = "" if job.seed is None else f"seed {job.seed}, "
-    text = f"{result.out}: {result.frames} frames of {result.width}x{result.height}, "
+    text = f"{result.out}: {result.frames} frames of {result.width}x{result.height}, {new}"
     text += f"{float(job.times.seconds):.3f} s, {seed}made in {clock(result.total_seconds)}"
-    console.result(result.as_table(), text)
+    console.result({**result.as_table(), **(more or {})}, text)
 
 
-def run_job(console, job, run, frames: int):
+def run_job(console, job, run: Callable):
     """The result of run(job, fingerprint of its clip, progress), with the job's warnings and then those that it added.
 
-    frames: how many the run makes. Raises Interrupted and RunError that say what is saved and how to go on.
+    Raises Interrupted and RunError that say what is saved and how to go on.
     """
     from vldm_cli.commands.failures import Interrupted
     from vldm_cli.errors import RunError
@@ -134,7 +103,7 @@ def run_job(console, job, run, frames: int):
         with progress:
             result = run(job, job.clip.fingerprint(), progress)
     except KeyboardInterrupt as error:
-        saved = f"{progress.frames} of {frames} frames of {job.out} are saved"
+        saved = f"{progress.frames} of {job.encoded} frames of {job.out} are saved"
         raise Interrupted(f"interrupted; {saved}; go on with: {again}") from error
     except RunError as error:
         raise RunError(f"{error}; go on with: {again}") from error

@@ -1,10 +1,8 @@
 """What a command tells the person: progress and remarks on stderr, results on stdout."""
 
 import json
-import os
 import sys
 import time
-import warnings
 
 NAMES = {
     "keyframes": "keyframes",
@@ -17,20 +15,11 @@ NAMES = {
 }
 
 
-def quiet_libraries() -> None:
-    """Before torch and its family are imported: their remarks are not for the person at the command line."""
-    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
-    os.environ.setdefault("DIFFUSERS_VERBOSITY", "error")
-    warnings.filterwarnings("ignore")
-
-
 class Console:
     """stdout and stderr as the options want them: `quiet` (errors only), `verbose`, `as_json` (one object)."""
 
     def __init__(self, quiet: bool = False, verbose: bool = False, as_json: bool = False):
         self.quiet, self.verbose, self.as_json = quiet, verbose, as_json
-        if not verbose:
-            quiet_libraries()
 
     def note(self, text: str) -> None:
         """A remark on stderr."""

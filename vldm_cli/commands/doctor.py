@@ -98,7 +98,7 @@ def _ffmpeg() -> list[dict]:
         encoders = ffmpeg.probe(["-encoders"])[0].decode().split()
     except (OSError, RuntimeError, IndexError) as error:
         return [_row("ffmpeg", f"cannot be run ({error})", False, remedy)]
-    needed = {"libx264": "mp4", "libvpx-vp9": "webm", "gif": "gif", "libwebp_anim": "webp", "png": "png"}
+    needed = {"libx264": "mp4, mov, mkv", "libvpx-vp9": "webm", "gif": "gif", "libwebp": "webp", "png": "png"}
     missing = [f"{encoder} (for {kind})" for encoder, kind in needed.items() if encoder not in encoders]
     state = " ".join(version.split()[:3])
     if missing:

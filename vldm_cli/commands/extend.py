@@ -5,11 +5,13 @@ from typing import Annotated
 import typer
 
 from vldm_cli.commands import clip as shared
+from vldm_cli.commands import options
 
 
+@options.on_clip
 def extend(
-    clip: shared.File,
-    out: shared.Out = None,
+    clip: options.File,
+    out: options.Out = None,
     frames: Annotated[int, typer.Option(help="How many frames to add, 1 to 10000.")] = 96,
     prompt: Annotated[
         str | None,
@@ -32,23 +34,14 @@ def extend(
     steps: Annotated[
         int | None, typer.Option(help="Denoising steps; default: the clip's own or the pack's.")
     ] = None,
-    guidance: Annotated[float | None, typer.Option(help="How closely to follow the text.")] = None,
-    context_guidance: Annotated[
-        float | None, typer.Option(help="How closely to follow the frames before.")
-    ] = None,
-    fps: shared.Fps = None,
-    device: shared.Device = "auto",
-    dtype: Annotated[str, typer.Option(help="auto, float32, bfloat16 or float16.")] = "auto",
+    guidance: options.Guidance = None,
+    context_guidance: options.ContextGuidance = None,
+    dtype: options.Dtype = "auto",
     crf: Annotated[
         int | None, typer.Option(help="Quality of the file, 0 (best) to 51; default: the clip's own, or 16.")
     ] = None,
-    preview: shared.Preview = None,
-    dry_run: shared.DryRun = False,
-    as_json: shared.AsJson = False,
-    resume: shared.Resume = True,
-    force: shared.Force = False,
-    quiet: shared.Quiet = False,
-    verbose: shared.Verbose = False,
+    *,
+    common: options.OnClip,
 ) -> None:
     """Continue a clip from its last frames, which stay as they are. Interrupted, the same command goes on."""
     from vldm_cli.commands import checks
@@ -59,65 +52,50 @@ def extend(
     from vldm_cli.packs.pack import Pack, embedded
     from vldm_cli.stages.request import MAX_FRAMES
 
-    console = Console(quiet, verbose, as_json)
+    console = Console(common.quiet, common.verbose, common.as_json)
     if not 1 <= frames <= MAX_FRAMES:
         raise RequestError(f"--frames {frames} is not between 1 and {MAX_FRAMES}")
-    if steps is not None and not 1 <= steps <= 1000:
-        raise RequestError(f"--steps {steps} is not between 1 and 1000")
-    if seed is not None and not 0 <= seed < 2**63:
-        raise RequestError(f"--seed {seed} is not between 0 and 2^63 − 1")
+    checks.check_sampling(steps, seed)
     checks.check_weights(guidance=guidance, context_guidance=context_guidance)
     model = None if pack is None else Pack.open(pack)
-    opened, out = shared.prepare(clip, out, "extended", 16 if crf is None else crf, fps, preview, force)
+    opened, out = shared.prepare(clip, out, "extended", 16 if crf is None else crf, common)
 
     from vldm_cli.stages.extend_settings import Memory, Options
 
     memory = Memory.of(opened)
     model = model or Pack.open(memory.pack if memory.pack in embedded() else "toyland")
-    options = Options(frames, memory.prompt if prompt is None else prompt, negative, only_new, seed, steps)
+    asked = Options(frames, memory.prompt if prompt is None else prompt, negative, only_new, seed, steps)
     warning = check_material(
         model,
         opened.path.name,
         memory.pack == model.name,
-        options.prompt or "",
+        asked.prompt or "",
         negative or memory.negative or "",
     )
-    chosen = devices.choose_device(device)
+    chosen = devices.choose_device(common.device)
     number = devices.choose_dtype(dtype, chosen)
 
     from dataclasses import replace
 
     from vldm_cli.stages.extend_job import make_job
+    from vldm_cli.stages.extend_run import run
 
-    options = replace(
-        options,
+    asked = replace(
+        asked,
         guidance=guidance,
         context_guidance=context_guidance,
         crf=crf,
         device=chosen,
         dtype=number,
     )
-    job = make_job(opened, model, out, options, memory=memory, preview=preview, resume=resume, force=force)
+    job = make_job(opened, model, out, asked, memory=memory, **common.for_job())
     job = replace(job, warnings=[*([warning] if warning else []), *job.warnings])
     shared.check_place(job)
     console.detail(f"{chosen}, {number}: {job.settings}")
-    if not dry_run:
-        _make(console, job)
+    if not common.dry_run:
+        shared.make(console, job, run, f"{job.added} of them new, ", {"prompt": job.settings["prompt"]})
         return
     plan = job.plan
     words = f"{plan['context']} frames of context, {plan['keyframes']} new keyframes, one every "
     words += f"{plan['keyframe_step']} frames, {sum(plan['calls'].values())} denoiser calls"
     shared.show_plan(console, job, [words])
-
-
-def _make(console, job) -> None:
-    """Runs the job, with progress, and says what came out."""
-    from vldm_cli.commands.console import clock
-    from vldm_cli.stages.extend_run import run
-
-    result = shared.run_job(console, job, run, job.encoded)
-    text = (
-        f"{result.out}: {result.frames} frames of {result.width}x{result.height}, {job.added} of them new, "
-    )
-    text += f"{float(job.times.seconds):.3f} s, seed {job.seed}, made in {clock(result.total_seconds)}"
-    console.result({**result.as_table(), "prompt": job.settings["prompt"]}, text)

@@ -8,20 +8,14 @@ from typing import Annotated
 
 import typer
 
+from vldm_cli.commands import options
+
 Text = Annotated[str, typer.Argument(metavar="PROMPT", help="What the video shows.")]
-Out = Annotated[
-    Path | None,
-    typer.Option(
-        "-o",
-        "--out",
-        help="The file: .mp4, .webm, .gif, .webp, or a folder for PNG frames. Default: named after the prompt.",
-    ),
-]
 
 
 def generate(
     prompt: Text,
-    out: Out = None,
+    out: options.Out = None,
     frames: Annotated[int, typer.Option(help="How many frames, 1 to 10000.")] = 240,
     image: Annotated[Path | None, typer.Option(help="A picture that is the first frame.")] = None,
     negative: Annotated[str, typer.Option(metavar="TEXT", help="What the video does not show.")] = "",
@@ -33,30 +27,22 @@ def generate(
     size: Annotated[
         str | None, typer.Option(metavar="WxH", help="Size before upscaling; default: the pack's.")
     ] = None,
-    pack: Annotated[str, typer.Option(help="The model: a pack's name or folder.")] = "toyland",
-    seed: Annotated[
-        int | None, typer.Option(help="The same seed gives the same video; default: drawn.")
-    ] = None,
-    steps: Annotated[int | None, typer.Option(help="Denoising steps; default: the pack's.")] = None,
-    guidance: Annotated[float | None, typer.Option(help="How closely to follow the text.")] = None,
-    context_guidance: Annotated[
-        float | None, typer.Option(help="How closely to follow the frames before.")
-    ] = None,
-    device: Annotated[str, typer.Option(help="auto, cuda, cuda:N, mps or cpu.")] = "auto",
-    dtype: Annotated[str, typer.Option(help="auto, float32, bfloat16 or float16.")] = "auto",
-    crf: Annotated[int, typer.Option(help="Quality of the file, 0 (best) to 51.")] = 16,
+    pack: options.Pack = "toyland",
+    seed: options.Seed = None,
+    steps: options.Steps = None,
+    guidance: options.Guidance = None,
+    context_guidance: options.ContextGuidance = None,
+    device: options.Device = "auto",
+    dtype: options.Dtype = "auto",
+    crf: options.Crf = 16,
     fps: Annotated[str | None, typer.Option(help="Frame rate, such as 24 or 24000/1001.")] = None,
-    preview: Annotated[
-        Path | None, typer.Option(metavar="FILE.png", help="A contact sheet, refreshed meanwhile.")
-    ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only the plan.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
-    resume: Annotated[
-        bool, typer.Option("--resume/--fresh", help="Go on where the same command stopped, or start over.")
-    ] = True,
-    force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
-    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Errors only.")] = False,
-    verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Settings, and tracebacks.")] = False,
+    preview: options.Preview = None,
+    dry_run: options.DryRun = False,
+    as_json: options.AsJson = False,
+    resume: options.Resume = True,
+    force: options.Force = False,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
 ) -> None:
     """Make a video from text, or from text and a first frame. Interrupted, the same command goes on."""
     from vldm_cli.commands import checks

@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from vldm_cli.commands.ablations import ablations
 from vldm_cli.commands.continuation import extend
 from vldm_cli.commands.quality import quality
 
@@ -17,6 +18,7 @@ def measure() -> None:
 
 app.command()(quality)
 app.command()(extend)
+app.command(short_help="The paper's ablations, repeated at equal training time.")(ablations)
 
 
 @app.command()

@@ -1,9 +1,15 @@
 """`vldm measure quality`: how well a pack shows what it is asked for."""
 
+import json
+import shlex
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from vldm_cli.errors import RequestError
+
+PAGES, NOTES = (".html", ".htm"), (".md", ".markdown")
 
 
 def quality(
@@ -11,8 +17,30 @@ def quality(
     quick: Annotated[
         bool, typer.Option("--quick", help="A little of everything, for a CPU: shows what is quite wrong.")
     ] = False,
+    only: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SECTIONS",
+            help="Some of probe,faithfulness,frechet,clips,long,decoder,upscaler.",
+        ),
+    ] = None,
+    save: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Keep finished sections there: the same command goes on; several --only may share it.",
+        ),
+    ] = None,
     report: Annotated[
-        Path | None, typer.Option(metavar="FILE.html", help="A page with numbers, plots and contact sheets.")
+        list[Path] | None,
+        typer.Option(
+            metavar="FILE",
+            help="A page (.html) with numbers, plots and contact sheets, or the numbers (.md); may be repeated.",
+        ),
+    ] = None,
+    ablations: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.json", help="What `vldm measure ablations --json` gave, for the report."),
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cuda, cuda:N, mps or cpu.")] = "auto",
     dtype: Annotated[str, typer.Option(help="auto, float32, bfloat16 or float16.")] = "auto",
@@ -20,28 +48,76 @@ def quality(
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Errors only.")] = False,
     verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Tracebacks.")] = False,
 ) -> None:
-    """Faithfulness to prompts, Fréchet distances, consistency, drift of long videos, decoder and upscaler alone."""
+    """Faithfulness to prompts, Fréchet distances, consistency, drift of long videos, decoder and upscaler alone.
+
+    Example, on two GPUs and then together: vldm measure quality --save q --only frechet,faithfulness --device cuda:0 &
+    vldm measure quality --save q --only probe,clips,long,decoder,upscaler --device cuda:1 & wait; vldm measure quality
+    --save q --report REPORT.md --report quality.html"""
     from vldm_cli.commands import checks
     from vldm_cli.commands import device as devices
     from vldm_cli.commands.console import Console
-    from vldm_cli.errors import RequestError
     from vldm_cli.packs.pack import Pack
 
     console = Console(quiet, verbose, as_json)
-    if report is not None:
-        if report.suffix.lower() not in (".html", ".htm") or report.is_dir():
-            raise RequestError(f"--report {report} is no .html file; name one, such as report.html")
-        checks.check_folder(report, "--report")
+    for path in report or ():
+        if path.suffix.lower() not in (*PAGES, *NOTES) or path.is_dir():
+            raise RequestError(f"--report {path} is no .html or .md file; name one, such as report.html")
+        checks.check_folder(path, "--report")
+    if ablations is not None:
+        read_table(ablations)
     opened = Pack.open(pack)
     chosen = devices.choose_device(device)
 
+    import time
+    from dataclasses import asdict
+    from datetime import UTC, datetime
+
     from vldm_cli.measure.bars import bars
+    from vldm_cli.measure.markdown import circumstances, write_markdown
     from vldm_cli.measure.page import write_page
-    from vldm_cli.measure.quality import FULL, QUICK, measure_quality
+    from vldm_cli.measure.quality import FULL, QUICK, SECTIONS, measure_quality
+    from vldm_cli.measure.store import Store
     from vldm_cli.measure.words import screen
 
+    sections = None if only is None else parse_names(only, tuple(SECTIONS), "--only")
     kind = devices.choose_dtype(dtype, chosen)
-    table, sheets = measure_quality(opened, chosen, kind, QUICK if quick else FULL, console.note)
-    if report is not None:
-        write_page(report, table, sheets)
+    amounts = QUICK if quick else FULL
+    store = Store(save, {"pack": opened.manifest.hash, "dtype": kind, "amounts": asdict(amounts)})
+    started, clock = datetime.now(UTC), time.monotonic()
+    table, sheets = measure_quality(opened, chosen, kind, amounts, console.note, sections, store)
+    words = ["vldm", "measure", "quality", "--pack", pack]
+    words += (
+        ["--quick"] * quick + (["--only", only] if only else []) + (["--save", str(save)] if save else [])
+    )
+    if ablations is not None:
+        table["ablations"] = read_table(ablations)
+    table["run"] = circumstances(shlex.join(words), chosen, started, time.monotonic() - clock)
+    for path in report or ():
+        if path.suffix.lower() in NOTES:
+            write_markdown(path, table)
+        else:
+            write_page(path, table, sheets)
     console.result({**table, "bars": [bar.as_dict() for bar in bars(table)]}, screen(table))
+
+
+def read_table(path: Path) -> dict:
+    """The ablations that a file holds. Raises RequestError if it holds none."""
+    try:
+        table = json.loads(path.read_text(encoding="utf-8"))
+        return {key: table[key] for key in ("of", "training", *table)}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise RequestError(
+            f"--ablations {path} is no table of ablations ({error}); make one with "
+            "vldm measure ablations --json > FILE.json"
+        ) from error
+
+
+def parse_names(text: str, known: tuple[str, ...], option: str) -> list[str]:
+    """Names divided by commas. Raises RequestError for one that is not known."""
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    for name in names:
+        if name not in known:
+            raise RequestError(f"{option} {name!r:.40} is none of {', '.join(known)}")
+    if not names:
+        raise RequestError(f"{option} names nothing; it takes some of {', '.join(known)}")
+    return names

@@ -2,7 +2,7 @@
 
 import shlex
 
-from vldm_cli.packs.pack import Defaults
+from vldm_cli.packs.manifest import Defaults
 
 
 def recipe(metadata: dict, out: str, defaults: Defaults | None = None) -> str:

@@ -51,7 +51,13 @@ app.command("speed", short_help="Which layout, and whether compiling, is faster 
 def train(
     context: typer.Context,
     pack: Folder,
-    data: Annotated[str, typer.Option(help="`toyland`, or a folder of videos and images.")] = "toyland",
+    data: Annotated[
+        str,
+        typer.Option(
+            help="`toyland`, a folder of videos and images, or several of them with shares: "
+            "`toyland=0.3,photos=0.5,clips=0.2`."
+        ),
+    ] = "toyland",
     minutes: Annotated[float | None, typer.Option(help="How long to train, resumes counted in.")] = None,
     steps: Annotated[int | None, typer.Option(help="How many steps to train, instead of --minutes.")] = None,
     batch: Annotated[
@@ -80,6 +86,20 @@ def train(
         bool,
         typer.Option(help="Upscaler: more than half of its input has been through the pack's autoencoder."),
     ] = False,
+    perceptual: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Autoencoder, decoder, upscaler: LPIPS joins the loss; its weights, "
+            "lpips.LPIPS(net='alex').state_dict() as safetensors.",
+        ),
+    ] = None,
+    real_codec: Annotated[
+        bool,
+        typer.Option(
+            help="Upscaler, on folders: half of its input has been through ffmpeg's H.264 (or else an imitation)."
+        ),
+    ] = True,
     bank_frames: Annotated[int | None, typer.Option(help="Frames held ready on the device.")] = None,
     sample_every: Annotated[float, typer.Option(help="Minutes between two sample sheets.")] = 2.0,
     save_every: Annotated[float, typer.Option(help="Minutes between two checkpoints and exports.")] = 2.0,
@@ -110,6 +130,8 @@ def train(
             channels_last=channels_last,
             compile_render=compile_render,
             vae_roundtrip=vae_roundtrip,
+            perceptual=perceptual,
+            real_codec=real_codec,
             bank_frames=bank_frames,
             sample_minutes=sample_every,
             save_minutes=save_every,

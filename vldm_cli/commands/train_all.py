@@ -12,7 +12,9 @@ from vldm_cli.errors import RequestError
 def train_all(
     pack: Annotated[str, typer.Option(help="The pack's folder; made (of Toyland's size) if there is none.")],
     minutes: Annotated[float, typer.Option(help="Wall time for all of it, resumes counted in.")],
-    data: Annotated[str, typer.Option(help="`toyland`, or a folder of videos and images.")] = "toyland",
+    data: Annotated[
+        str, typer.Option(help="`toyland`, a folder of videos and images, or several of them with shares.")
+    ] = "toyland",
     gpus: Annotated[
         int | None, typer.Option(help="How many GPUs; 0 is the CPU. By default all that are here.")
     ] = None,
@@ -52,8 +54,8 @@ def train_all(
         chosen = {part: None for part in PARTS if part != "probe"}  # the probe's answers are Toyland's
     if keep_exporting <= 0 or sample_every <= 0:
         raise RequestError("--keep-exporting and --sample-every must be more than 0")
-    further = _further(options or [], PARTS)
-    gpus = _gpus(gpus, here=not dry_run)
+    further = further_options(options or [], PARTS)
+    gpus = count_gpus(gpus, here=not dry_run)
     folder = Path(pack).expanduser()
     there = (folder / "pack.toml").is_file()
     jobs = make_schedule(minutes, gpus, chosen, roundtrip=there)
@@ -62,10 +64,9 @@ def train_all(
         return
     from vldm_cli.commands.failures import Interrupted
     from vldm_cli.train.all import Everything, new_state, read_state
-    from vldm_cli.train.clips import data_folder
+    from vldm_cli.train.mixture import shares as shares_of
 
-    if data != "toyland":
-        data_folder(data)
+    shares_of(data)  # what is wrong with it is said now
     shares = {job.part: (chosen or {}).get(job.part) for job in jobs}
     identity = {"data": data, "gpus": gpus, "minutes": minutes, "seed": seed, "parts": shares}
     run = run or folder.with_name(f"{folder.resolve().name}-all")
@@ -96,7 +97,7 @@ def train_all(
         raise Interrupted("training was stopped; the same command goes on from what was saved") from stop
 
 
-def _further(options: list[str], parts: tuple[str, ...]) -> dict[str, list[str]]:
+def further_options(options: list[str], parts: tuple[str, ...]) -> dict[str, list[str]]:
     """`PART OPTIONS` → part → words. Raises RequestError."""
     found: dict[str, list[str]] = {}
     for text in options:
@@ -108,7 +109,7 @@ def _further(options: list[str], parts: tuple[str, ...]) -> dict[str, list[str]]
     return found
 
 
-def _gpus(wanted: int | None, here: bool) -> int:
+def count_gpus(wanted: int | None, here: bool) -> int:
     """How many GPUs to use. `here`: they must be in this machine. Raises RequestError."""
     if wanted == 0 or (wanted is not None and not here):
         return wanted

@@ -1,4 +1,9 @@
-"""Noise that belongs to the frame: a function of seed, stage and frame index, and of nothing else."""
+"""Noise that belongs to the frame: a function of seed, stage and frame index, and of nothing else.
+
+Frames of a video may share a part of their noise (Ge et al., ICCV 2023, arXiv:2305.10474, §4.1, the mixed noise model):
+what all frames have in common, such as the light of the day, need then not be agreed on from nothing. Each frame's
+noise is standard normal all the same, and still nobody's but its own.
+"""
 
 from __future__ import annotations
 
@@ -9,15 +14,34 @@ import torch
 from torch import Tensor
 
 
-def frame_noise(seed: int, stage: str, frames: Sequence[int], shape: tuple[int, ...]) -> Tensor:
+def frame_noise(
+    seed: int, stage: str, frames: Sequence[int], shape: tuple[int, ...], shared: float = 0.0
+) -> Tensor:
     """Standard normal noise (T, *shape), float32 on the CPU, for the frames of these indices.
 
-    Drawn on the CPU frame by frame, so it depends neither on the device nor on how frames are put into windows
-    and batches.
+    shared: the share, 0 to 1, of its variance that is the same in all frames of the seed and stage. Drawn on the CPU
+    frame by frame, so it depends neither on the device nor on how frames are put into windows and batches.
     """
     noise = torch.empty(len(frames), *shape)
     for row, frame in zip(noise, frames, strict=True):
-        digest = hashlib.blake2b(f"{seed}/{stage}/{int(frame)}".encode(), digest_size=8).digest()
-        generator = torch.Generator().manual_seed(int.from_bytes(digest, "big") >> 1)
-        row.normal_(generator=generator)
+        row.normal_(generator=_generator(f"{seed}/{stage}/{int(frame)}"))
+    if shared:
+        common = torch.empty(1, *shape).normal_(generator=_generator(f"{seed}/{stage}/shared"))
+        noise = mixed(noise, common, shared)
     return noise
+
+
+def noise_like(z_BTCHW: Tensor, shared: float) -> Tensor:
+    """The same for training: noise (B, T, C, H, W) by torch's global generator, a share of it common to a clip."""
+    noise = torch.randn_like(z_BTCHW)
+    return mixed(noise, torch.randn_like(z_BTCHW[:, :1]), shared) if shared else noise
+
+
+def mixed(own: Tensor, common: Tensor, shared: float) -> Tensor:
+    """√(1 − s) own + √s common: unit variance for any share s."""
+    return (1 - shared) ** 0.5 * own + shared**0.5 * common
+
+
+def _generator(key: str) -> torch.Generator:
+    digest = hashlib.blake2b(key.encode(), digest_size=8).digest()
+    return torch.Generator().manual_seed(int.from_bytes(digest, "big") >> 1)

@@ -2,20 +2,21 @@
 
 Objects are asked for by colour, so an answer never depends on an order of objects: row k of every object array is
 "the object of colour k". Where a scene has two objects of one colour the question has no single answer, and only the
-colour's presence is taught.
+colour's presence is taught. How one object stands to another is asked by the two colours.
 """
 
 import torch
 from torch import Tensor
 
+from vldm_cli.toyland.batch import COLOUR_NAMES
 from vldm_cli.toyland.world import (
     CAMERAS,
-    COLOURS,
     COURSES,
     FAMILIES,
     GROUNDS,
     MATERIALS,
     MOTIONS,
+    RELATIONS,
     ROADSIDES,
     SHAPES,
     SIZES,
@@ -25,7 +26,6 @@ from vldm_cli.toyland.world import (
     WEATHERS,
 )
 
-COLOUR_NAMES = tuple(COLOURS)
 SCENE = {
     "family": FAMILIES,
     "ground": GROUNDS,
@@ -38,6 +38,8 @@ SCENE = {
     "course": COURSES,
 }
 OBJECT = {"shape": SHAPES, "material": MATERIALS, "size": SIZES, "motion": MOTIONS}
+# What the second object is to the first one, where the first is that to the second.
+INVERSE = {"left of": "right of", "right of": "left of", "behind": "in front of", "in front of": "behind"}
 # What a mirrored clip shows.
 MIRRORED = {"left": "right", "right": "left"}
 
@@ -65,6 +67,20 @@ def encode(attributes: list[dict]) -> tuple[Tensor, Tensor]:
     return scene, objects
 
 
+def encode_relations(attributes: list[dict]) -> Tensor:
+    """(B, 10, 10) int8: what the object of the row's colour is to that of the column's, a code of RELATIONS; −1 where
+    nothing is told, or where a colour is not that of one object."""
+    codes = torch.full((len(attributes), len(COLOUR_NAMES), len(COLOUR_NAMES)), -1, dtype=torch.int8)
+    for table, given in zip(codes, attributes, strict=True):
+        colours = [thing["colour"] for thing in given.get("objects", [])]
+        for a, name, b in given.get("relations", []):
+            if colours.count(colours[a]) == colours.count(colours[b]) == 1:
+                i, j = (COLOUR_NAMES.index(colours[k]) for k in (a, b))
+                table[i, j] = RELATIONS.index(name)
+                table[j, i] = RELATIONS.index(INVERSE[name])
+    return codes
+
+
 def _mirror_table(values: tuple[str, ...]) -> list[int]:
     def mirrored(value: str) -> str:
         return " ".join(MIRRORED.get(word, word) for word in value.split())
@@ -74,6 +90,7 @@ def _mirror_table(values: tuple[str, ...]) -> list[int]:
 
 MIRROR_SCENE = {name: _mirror_table(values) for name, values in SCENE.items()}
 MIRROR_OBJECT = {name: _mirror_table(values) for name, values in OBJECT.items()}
+MIRROR_RELATION = _mirror_table(RELATIONS)
 
 
 def mirror(scene: Tensor, objects: Tensor) -> tuple[Tensor, Tensor]:
@@ -84,6 +101,11 @@ def mirror(scene: Tensor, objects: Tensor) -> tuple[Tensor, Tensor]:
     for column, table in enumerate(MIRROR_OBJECT.values(), 1):
         objects[:, :, column] = _looked_up(objects[:, :, column], table)
     return scene, objects
+
+
+def mirror_relations(codes: Tensor) -> Tensor:
+    """The codes of `encode_relations` of the mirrored clips."""
+    return _looked_up(codes, MIRROR_RELATION)
 
 
 def _looked_up(codes: Tensor, table: list[int]) -> Tensor:

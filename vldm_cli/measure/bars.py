@@ -12,6 +12,7 @@ ONE_BARS = {
 }
 TWO_BAR, DRIVING_BAR, WITHHELD_GAP = 0.80, 0.90, 0.05
 PROBE_BARS = {ONE: 0.97, TWO: 0.92}
+WEIGHTS_MIB = 48.0
 ROAD = ("time", "traffic", "roadside", "course")
 
 
@@ -31,16 +32,31 @@ class Bar:
             return None
         return self.value <= self.bar if self.most else self.value >= self.bar
 
+    @property
+    def margin(self) -> float | None:
+        """By how much it is better than the bar; below 0: by how much it misses it."""
+        if self.value is None:
+            return None
+        return round(self.bar - self.value if self.most else self.value - self.bar, 4)
+
     def as_dict(self) -> dict:
-        return {"name": self.name, "value": self.value, "bar": self.bar, "most": self.most, "met": self.met}
+        return {
+            "name": self.name,
+            "value": self.value,
+            "bar": self.bar,
+            "most": self.most,
+            "margin": self.margin,
+            "met": self.met,
+        }
 
 
 def bars(table: dict) -> list[Bar]:
-    """All bars, from the table of `quality.measure_quality`."""
-    made, shares = table["faithfulness"]["made"], table["faithfulness"]["of what the probe reads"]
+    """All bars, from the table of `quality.measure_quality`; of sections that were not measured, without a value."""
+    asked = table.get("faithfulness", {})
+    made, shares = asked.get("made", {}), asked.get("of what the probe reads", {})
     out = [
         Bar(f"probe, {group}: {name}", entry["share"], PROBE_BARS[group])
-        for group, entries in table["probe"].items()
+        for group, entries in table.get("probe", {}).items()
         if group in PROBE_BARS
         for name, entry in entries.items()
     ]
@@ -52,16 +68,28 @@ def bars(table: dict) -> list[Bar]:
     out.append(Bar("withheld triples: points below seen ones", _gap(table), WITHHELD_GAP, most=True))
     out += [Bar(f"driving: {name}", _share(made, DRIVING, name), DRIVING_BAR) for name in ROAD]
     out.append(
-        Bar("Fréchet video distance / its floor", table["frechet"]["video"]["made / floor"], 3.0, most=True)
+        Bar(
+            "Fréchet video distance / its floor",
+            _at(table, "frechet", "video", "made / floor"),
+            3.0,
+            most=True,
+        )
     )
-    long = table["long"]["made"]
-    out.append(Bar("long videos: faithfulness, last / first", long["faithfulness"]["last / first"], 0.95))
-    out.append(Bar("long videos: mean colour drift, of 255", long["colour drift"], 2.0, most=True))
-    out += _against_image(table["decoder"], "decoder", "flicker")
-    out.append(Bar("autoencoder: PSNR in dB", table["decoder"]["image"]["psnr"], 36.0))
-    if "upscaler" in table:
-        out += _against_image(table["upscaler"], "upscaler", "warping error")
+    last = _at(table, "long", "made", "faithfulness", "last / first")
+    out.append(Bar("long videos: faithfulness, last / first", last, 0.95))
+    drift = _at(table, "long", "made", "colour drift")
+    out.append(Bar("long videos: mean colour drift, of 255", drift, 2.0, most=True))
+    out += _against_image(table.get("decoder"), "decoder", "flicker")
+    out.append(Bar("autoencoder: PSNR in dB", _at(table, "decoder", "image", "psnr"), 36.0))
+    out += _against_image(table.get("upscaler"), "upscaler", "warping error")
+    out.append(Bar("the pack's files, MiB", table["pack"].get("mib"), WEIGHTS_MIB, most=True))
     return out
+
+
+def _at(table: dict, *keys: str) -> float | None:
+    for key in keys:
+        table = table.get(key) if isinstance(table, dict) else None
+    return table
 
 
 def _share(groups: dict, group: str, name: str) -> float | None:
@@ -69,10 +97,12 @@ def _share(groups: dict, group: str, name: str) -> float | None:
     return entry["share"] if entry else None
 
 
-def _against_image(table: dict, name: str, measure: str) -> list[Bar]:
-    image, temporal = table["image"], table["temporal"]
-    times = round(image[measure] / temporal[measure], 3) if temporal[measure] else None
-    gain = round(temporal["psnr"] - image["psnr"], 3)
+def _against_image(table: dict | None, name: str, measure: str) -> list[Bar]:
+    times = gain = None
+    if table is not None:
+        image, temporal = table["image"], table["temporal"]
+        times = round(image[measure] / temporal[measure], 3) if temporal[measure] else None
+        gain = round(temporal["psnr"] - image["psnr"], 3)
     return [
         Bar(f"{name}: {measure}, times lower than frame by frame", times, 1.5),
         Bar(f"{name}: PSNR gained over frame by frame, dB", gain, 0.0),
@@ -82,7 +112,7 @@ def _against_image(table: dict, name: str, measure: str) -> list[Bar]:
 def _gap(table: dict) -> float | None:
     """How much less is read as asked of withheld triples than of seen ones, over the attributes of the triple and the
     group of one object, where the first object is the whole of it."""
-    seen, rare = table["faithfulness"]["made"], table["withheld"]["made"]
+    seen, rare = (table.get(key, {}).get("made", {}) for key in ("faithfulness", "withheld"))
     pairs = [(_share(seen, ONE, name), _share(rare, ONE, name)) for name in ("colour", "shape", "motion")]
     if any(value is None for pair in pairs for value in pair):
         return None

@@ -3,6 +3,7 @@ have been rounded to bytes as a file would."""
 
 import tempfile
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from vldm_cli.align import Context
 from vldm_cli.denoise.guidance import Guidance
 from vldm_cli.denoise.noise import frame_noise
 from vldm_cli.denoise.sampler import sample
@@ -19,8 +21,8 @@ from vldm_cli.stages.journal import Journal
 from vldm_cli.stages.models import Models
 from vldm_cli.stages.progress import Clock, Meter, NullProgress
 from vldm_cli.stages.request import GenerateRequest, Settings, identity, plan_of, resolve
+from vldm_cli.toyland.batch import SceneBatch
 from vldm_cli.toyland.render import EAGER, Core, render
-from vldm_cli.toyland.scene import SceneBatch
 
 # Frames decoded at a time.
 DECODE_FRAMES = 128
@@ -63,25 +65,42 @@ class Maker:
         """Batches (B, T, 3, H, W) of clips of keyframes, one a prompt, on the device.
 
         The keyframes of METHOD §4 with S = 0, decoded frame by frame: the temporal decoder is for neighbours."""
-        models = self.models
         for first in range(0, len(prompts), self.batch):
-            some = list(prompts[first : first + self.batch])
-            settings = self.settings(some[0], self.frames)
-            factor = models.pack.manifest.video.latent_factor
-            shape = (models.latent_channels, *(side // factor for side in self.size))
-            at = [t * self.keyframe_step for t in range(self.frames)]
-            noise = [frame_noise(seed + first + i, "keyframes", at, shape) for i in range(len(some))]
-            z_BTCHW = sample(
-                models.keyframes,
-                models.scheduler(settings.scheduler),
-                torch.stack(noise).to(models.device),
-                steps=settings.keyframe_steps,
-                text_BLD=models.text.encode(some),
-                negative_BLD=models.text.encode([""]).expand(len(some), -1, -1),
-                guidance=Guidance(text=settings.guidance),
-                frame_step=self.keyframe_step,
-            )
-            yield rounded(self._decoded(z_BTCHW))
+            some = prompts[first : first + self.batch]
+            yield self.decoded(self.latents(some, range(self.frames), seed + first))
+
+    def latents(
+        self,
+        prompts: Sequence[str],
+        items: range,
+        seed: int,
+        context: Context | None = None,
+        context_guidance: float = 1.0,
+    ) -> Tensor:
+        """Latents (B, T, C, h, w) of the keyframes numbered `items` of clips, made in one window, float32."""
+        models, settings = self.models, self.settings(prompts[0], self.frames)
+        factor = models.pack.manifest.video.latent_factor
+        shape = (models.latent_channels, *(side // factor for side in self.size))
+        at = [t * self.keyframe_step for t in items]
+        shared = models.pack.manifest.defaults.shared_noise
+        noise = [frame_noise(seed + i, "keyframes", at, shape, shared) for i in range(len(prompts))]
+        return sample(
+            models.keyframes,
+            models.scheduler(settings.scheduler),
+            torch.stack(noise).to(models.device),
+            steps=settings.keyframe_steps,
+            text_BLD=models.text.encode(list(prompts)),
+            negative_BLD=models.text.encode([""]).expand(len(prompts), -1, -1),
+            context=context,
+            guidance=Guidance(text=settings.guidance, context=context_guidance),
+            frame_step=self.keyframe_step,
+        )
+
+    def encoded(self, x_BTCHW: Tensor) -> Tensor:
+        """Latents (B, T, C, h, w) of frames in [−1, 1], float32."""
+        decoder = self.models.decoder
+        clips = max(1, DECODE_FRAMES // x_BTCHW.shape[1])
+        return torch.cat([decoder.encode(x.to(self.models.dtype)).float() for x in x_BTCHW.split(clips)])
 
     def video(self, prompt: str, frames: int, seed: int) -> Iterator[Tensor]:
         """The frames (3, H, W) of a whole video through the chain, without upscaling, one after the other."""
@@ -111,11 +130,12 @@ class Maker:
         """When the keyframes of a clip are, in seconds; settling motions begin with it."""
         return np.arange(self.frames) * self.keyframe_step / float(self.models.pack.manifest.video.fps)
 
-    def _decoded(self, z_BTCHW: Tensor) -> Tensor:
+    def decoded(self, z_BTCHW: Tensor, temporal: bool = False) -> Tensor:
+        """Frames (B, T, 3, H, W) of latents, decoded frame by frame or with the temporal layers."""
         decoder = self.models.decoder
         clips = max(1, DECODE_FRAMES // z_BTCHW.shape[1])
-        with decoder.temporal_off():
-            return torch.cat([decoder.decode(z.to(self.models.dtype)) for z in z_BTCHW.split(clips)])
+        with nullcontext() if temporal else decoder.temporal_off():
+            return rounded(torch.cat([decoder.decode(z.to(self.models.dtype)) for z in z_BTCHW.split(clips)]))
 
 
 def rounded(x: Tensor) -> Tensor:

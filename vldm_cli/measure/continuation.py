@@ -17,9 +17,10 @@ from vldm_cli.packs.pack import Pack
 from vldm_cli.stages.extend_job import Options, make_job
 from vldm_cli.stages.extend_run import run
 from vldm_cli.stages.models import Models
+from vldm_cli.toyland.batch import SceneBatch
 from vldm_cli.toyland.captions import captions
 from vldm_cli.toyland.render import render
-from vldm_cli.toyland.scene import SceneBatch, sample_scenes
+from vldm_cli.toyland.scene import sample_scenes
 from vldm_cli.toyland.world import COLOURS
 from vldm_cli.video.clip import open_clip
 from vldm_cli.video.write import encode_segment

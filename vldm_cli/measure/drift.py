@@ -12,7 +12,9 @@ from torch import Tensor
 
 from vldm_cli.measure.clips import Maker
 from vldm_cli.measure.consistency import background_flicker, mean_colour, sharpness, warping_error
+from vldm_cli.measure.distances import Features
 from vldm_cli.measure.faithfulness import Tally, identity, judge, readings
+from vldm_cli.measure.frechet import frechet_distance
 from vldm_cli.measure.probe import FRAMES, Probe
 from vldm_cli.measure.prompts import DRIVING, ONE, TWO, Prompt
 from vldm_cli.toyland.scene import from_attributes
@@ -67,6 +69,7 @@ class Ends:
     last: dict[str, list[float]] = field(default_factory=dict)
     tallies: dict[str, Tally] = field(default_factory=lambda: {"first": Tally(), "last": Tally()})
     colour_drift: list[float] = field(default_factory=list)
+    features: dict[str, Features] = field(default_factory=lambda: {"first": Features(), "last": Features()})
 
     def table(self) -> dict:
         """Means over the videos, and what the last frames are to the first."""
@@ -77,6 +80,7 @@ class Ends:
                 "last / first": _rounded(faithful["last"] / faithful["first"]) if faithful["first"] else None,
             },
             "colour drift": _rounded(float(np.mean(self.colour_drift))),
+            "read as asked": {end: tally.table() for end, tally in self.tallies.items()},
         }
         for name in self.first:
             first, last = float(np.nanmean(self.first[name])), float(np.nanmean(self.last[name]))
@@ -110,7 +114,7 @@ def measure_ends(ends: Ends, prompt: Prompt, first_TCHW: Tensor, last_TCHW: Tens
             "warping error": warping_error(x_TCHW),
             "background flicker": background_flicker(x_TCHW),
             "sharpness": sharpness(x_TCHW),
-            "identity": _read(ends.tallies[end], prompt, x_TCHW, probe),
+            "identity": _read(ends.tallies[end], ends.features[end], prompt, x_TCHW, probe),
         }
         table = getattr(ends, end)
         for name, value in values.items():
@@ -119,13 +123,14 @@ def measure_ends(ends: Ends, prompt: Prompt, first_TCHW: Tensor, last_TCHW: Tens
     ends.colour_drift.append(float(drift))
 
 
-def _read(tally: Tally, prompt: Prompt, x_TCHW: Tensor, probe: Probe) -> float:
+def _read(tally: Tally, features: Features, prompt: Prompt, x_TCHW: Tensor, probe: Probe) -> float:
     """Judge the frames, eight at a time, four apart where there are enough of them; the share of single frames in
     which each object is what it is in its clip, NaN without objects."""
     step = 4 if len(x_TCHW) >= 4 * FRAMES else 1
     clips = x_TCHW.split(FRAMES * step)
     windows = torch.stack([clip[::step] for clip in clips if len(clip) == FRAMES * step] or [x_TCHW[:FRAMES]])
     answers = probe(windows, step)
+    features.take(answers)
     same = []
     for i, reading in enumerate(readings(answers)):
         for name, right in judge(prompt, reading):
@@ -160,8 +165,18 @@ def measure_drift(maker: Maker, probe: Probe, videos: int, frames: int, ends: in
         rows.append(
             (f"{text}: first and last {ends} of {frames}", torch.cat([first_TCHW[some], last_TCHW[some]]))
         )
+    table = made.table()
+    # of the frames of all videos from the rendered ones' at the same times
+    distance = {
+        end: frechet_distance(truth.features[end].frame(), made.features[end].frame())
+        for end in ("first", "last")
+    }
+    table["frame distance"] = {
+        **{end: _rounded(value) for end, value in distance.items()},
+        "last / first": _rounded(distance["last"] / distance["first"]) if distance["first"] else None,
+    }
     return {
-        "made": made.table(),
+        "made": table,
         "rendered": truth.table(),
         "videos": videos,
         "frames": frames,

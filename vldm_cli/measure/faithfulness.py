@@ -2,7 +2,8 @@
 
 Which object is which: the probe says which colours are there. As many of them as the prompt has objects are taken,
 the surest first. An object whose colour is among these is that one; what is left over on both sides is paired by shape,
-so that a cube of the wrong colour is a cube all the same. An object that nothing is left for is wrong in everything.
+so that a cube of the wrong colour is a cube all the same. An object that nothing is left for is wrong in everything,
+and so is what it was said to be to another.
 """
 
 from collections.abc import Iterable, Iterator
@@ -11,21 +12,25 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from vldm_cli.measure.attributes import COLOUR_NAMES, OBJECT, SCENE
+from vldm_cli.measure.attributes import COLOUR_NAMES, INVERSE, OBJECT, SCENE
 from vldm_cli.measure.probe import Answers
 from vldm_cli.measure.prompts import Prompt
+from vldm_cli.toyland.world import RELATIONS
 
-ORDER = ("colour", *OBJECT, *SCENE)
+ORDER = ("colour", *OBJECT, "relation", *SCENE)
+# Codes of what each relation is the other way round.
+TURNED = [RELATIONS.index(INVERSE[name]) for name in RELATIONS]
 
 
 @dataclass(frozen=True)
 class Reading:
     """What the probe reads off one clip: the scene's attributes, and for each colour its certainty (the logit of its
-    presence, > 0: there) with the object's attributes."""
+    presence, > 0: there) with the object's attributes; relations: two colours → what the first is to the second."""
 
     scene: dict[str, str]
     certainty: dict[str, float]
     objects: dict[str, dict[str, str]]
+    relations: dict[tuple[str, str], str] = field(default_factory=dict)
 
 
 @dataclass
@@ -67,6 +72,10 @@ def readings(answers: Answers) -> Iterator[Reading]:
     """One Reading a clip of the batch."""
     scene = {name: _values(logits, SCENE[name]) for name, logits in answers.scene.items()}
     objects = {name: _values(logits, OBJECT[name]) for name, logits in answers.object.items()}
+    # both ways of asking count
+    both = answers.relation_BKKV + answers.relation_BKKV.transpose(1, 2)[..., TURNED]
+    relations = _values(both.flatten(1, 2), RELATIONS)
+    pairs = [(a, b) for a in COLOUR_NAMES for b in COLOUR_NAMES]
     for i, certainty in enumerate(answers.presence_BK.float().cpu().tolist()):
         yield Reading(
             {name: values[i] for name, values in scene.items()},
@@ -75,6 +84,7 @@ def readings(answers: Answers) -> Iterator[Reading]:
                 colour: {name: values[i][k] for name, values in objects.items()}
                 for k, colour in enumerate(COLOUR_NAMES)
             },
+            dict(zip(pairs, relations[i], strict=True)),
         )
 
 
@@ -88,6 +98,8 @@ def judge(prompt: Prompt, reading: Reading) -> Iterator[tuple[str, bool]]:
         yield "colour", found == colour
         for name, value in named:
             yield name, found is not None and reading.objects[found][name] == value
+    for one, name, other in prompt.relations:
+        yield "relation", reading.relations.get((seen[one], seen[other])) == name
 
 
 def matched(prompt: Prompt, reading: Reading) -> dict[str, str | None]:

@@ -5,10 +5,10 @@ import html
 import io
 from pathlib import Path
 
-from PIL import Image, ImageDraw
-from torch import Tensor
+from PIL import Image
 
 from vldm_cli.errors import RunError
+from vldm_cli.measure.ablation_words import ablation_tables
 from vldm_cli.measure.words import Table, percent, tables
 
 STYLE = """
@@ -20,11 +20,10 @@ td, th { padding: 0.15em 0.9em; text-align: right; border-bottom: 1px solid #ddd
 """
 BAR_WIDTH, BAR_HEIGHT, LABEL = 420, 14, 150
 MADE, RENDERED = "#1f5fbf", "#c9d6ea"
-GAP, LINE, FRAME_WIDTH = 4, 14, 160
 
 
-def write_page(path: Path, table: dict, sheets: dict[str, list[tuple[str, Tensor]]]) -> None:
-    """Write the page. Raises RunError when it cannot be written."""
+def write_page(path: Path, table: dict, sheets: dict[str, Image.Image]) -> None:
+    """Write the page of `quality.measure_quality`. Raises RunError when it cannot be written."""
     pack = table["pack"]
     parts = [
         "<!doctype html><html lang=en><meta charset=utf-8>",
@@ -33,49 +32,48 @@ def write_page(path: Path, table: dict, sheets: dict[str, list[tuple[str, Tensor
         f"<p>Pack {pack['hash'][:16]}, on {html.escape(table['device'])} in {table['dtype']}.</p>",
     ]
     parts += [_table(part) for part in tables(table)]
-    parts.append(
-        "<h2>Read as asked</h2><p>Dark: made by the pack; pale: rendered scenes of the same prompts.</p>"
-    )
+    if "faithfulness" in table:
+        parts.append(
+            "<h2>Read as asked</h2><p>Dark: made by the pack; pale: rendered scenes of the same prompts.</p>"
+        )
     for key, title in (("faithfulness", "Fixed prompts"), ("withheld", "Withheld triples")):
+        if key not in table:
+            continue
         parts += [
             f"<h3>{title}: {html.escape(group)}</h3>{_bars(table[key], group)}"
             for group in table[key]["made"]
         ]
-    for title, rows in sheets.items():
-        if rows:
-            parts.append(f"<h2>{html.escape(title)}</h2>{_picture(contact_sheet(rows), title)}")
+    if "ablations" in table:
+        parts += ["<h2>Ablations</h2>", *page_tables(ablation_tables(table["ablations"]))]
+    for title, sheet in sheets.items():
+        parts.append(f"<h2>{html.escape(title)}</h2>{_picture(sheet, title)}")
+    write_report(path, parts)
+
+
+def page_tables(tables: list[Table]) -> list[str]:
+    """Tables as HTML."""
+    return [_table(part) for part in tables]
+
+
+def write_ablations(path: Path, table: dict) -> None:
+    """Write a page of ablations alone. Raises RunError when it cannot be written."""
+    of = html.escape(table["of"])
+    lines = [
+        "<!doctype html><html lang=en><meta charset=utf-8>",
+        f"<title>{of}: ablations</title><style>{STYLE}</style><h1>Ablations of {of}</h1>",
+        f"<p>Pack {table['pack']['hash'][:16]}, on {html.escape(table['run']['hardware'])} in {table['dtype']}, "
+        f"torch {html.escape(table['run']['torch'])}, {table['run']['date']}.</p>",
+        *page_tables(ablation_tables(table)),
+    ]
+    write_report(path, lines)
+
+
+def write_report(path: Path, lines: list[str]) -> None:
+    """Write the lines of a report. Raises RunError when it cannot be written."""
     try:
-        path.write_text("\n".join(parts) + "\n", encoding="utf-8")
+        path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     except OSError as error:
         raise RunError(f"{path} cannot be written ({error.strerror}); name another --report") from error
-
-
-def contact_sheet(rows: list[tuple[str, Tensor]]) -> Image.Image:
-    """Rows of (text, frames (T, 3, H, W) in [−1, 1]) as one picture, frames shrunk to a width that fits."""
-    drawn = [(text, [_frame(x) for x in frames]) for text, frames in rows]
-    width = max(len(frames) * (frames[0].width + GAP) for _, frames in drawn) + GAP
-    height = sum(frames[0].height + LINE + GAP for _, frames in drawn) + GAP
-    sheet = Image.new("RGB", (width, height), "white")
-    draw = ImageDraw.Draw(sheet)
-    y = GAP
-    for text, frames in drawn:
-        # the letters that PIL's own font has
-        draw.text((GAP, y), text.encode("latin-1", "replace").decode("latin-1"), fill="black")
-        y += LINE
-        for i, frame in enumerate(frames):
-            sheet.paste(frame, (GAP + i * (frame.width + GAP), y))
-        y += frames[0].height + GAP
-    return sheet
-
-
-def _frame(x_CHW: Tensor) -> Image.Image:
-    values = ((x_CHW.float().clamp(-1, 1) + 1) * 127.5).round().byte().permute(1, 2, 0).cpu().numpy()
-    image = Image.fromarray(values)
-    if image.width > FRAME_WIDTH:
-        image = image.resize(
-            (FRAME_WIDTH, round(image.height * FRAME_WIDTH / image.width)), Image.Resampling.BOX
-        )
-    return image
 
 
 def _picture(image: Image.Image, title: str) -> str:

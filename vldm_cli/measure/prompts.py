@@ -4,14 +4,20 @@ The sentences are not drawn from the captions' templates; words and paraphrases 
 was never taught to read says nothing about its video layers. Every prompt comes with a rendered scene that shows it.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from vldm_cli.measure.truth import CAMERA, truth
+from vldm_cli.toyland import road_words as rw
 from vldm_cli.toyland import words as w
-from vldm_cli.toyland.scene import SceneBatch, sample_scenes
+from vldm_cli.toyland.batch import SceneBatch
+from vldm_cli.toyland.scene import sample_scenes
 
 SEED = 20_230
+# The clips in which the probe is to read: 8 frames, two thirds of a second apart, 256×160.
+KEYFRAME_TIMES, ASPECT = np.arange(8) * 16 / 24, 1.6
 # Shares of the three groups among the fixed prompts: one object, two objects, roads.
 ONE, TWO, DRIVING = "one object", "two objects", "driving"
 SHARES = {ONE: 0.4, TWO: 0.4, DRIVING: 0.2}
@@ -19,13 +25,14 @@ SHARES = {ONE: 0.4, TWO: 0.4, DRIVING: 0.2}
 
 @dataclass(frozen=True)
 class Prompt:
-    """A prompt, its group, and what it names: (attribute, value) of the scene, and for each object its colour with
-    the (attribute, value) pairs named of it."""
+    """A prompt, its group, and what it names: (attribute, value) of the scene, for each object its colour with the
+    (attribute, value) pairs named of it, and (colour, relation, colour) of two objects."""
 
     text: str
     group: str
     scene: tuple[tuple[str, str], ...]
     objects: tuple[tuple[str, tuple[tuple[str, str], ...]], ...]
+    relations: tuple[tuple[str, str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -34,6 +41,10 @@ class PromptSet:
 
     prompts: list[Prompt]
     scenes: SceneBatch
+
+    def some(self, index: Sequence[int]) -> "PromptSet":
+        """Those at `index`."""
+        return PromptSet([self.prompts[i] for i in index], self.scenes[np.asarray(index)])
 
 
 def fixed_prompts(n: int, seed: int = SEED) -> PromptSet:
@@ -75,18 +86,22 @@ def everything(n: int, seed: int = SEED + 2) -> PromptSet:
             (thing["colour"], tuple((k, v) for k, v in thing.items() if k != "colour"))
             for thing in attributes.get("objects", ())
         )
-        prompts.append(Prompt(group, group, scene, objects))
+        relations = tuple(
+            (objects[a][0], name, objects[b][0]) for a, name, b in attributes.get("relations", ())
+        )
+        prompts.append(Prompt(group, group, scene, objects, relations))
     return PromptSet(prompts, scenes)
 
 
 def _distinct(n: int, rng, objects: int, withheld: bool = False) -> SceneBatch:
-    """n scenes of that many objects, all of different colours, for the probe asks by colour."""
+    """n scenes of that many objects, all of different colours, for the probe asks by colour, and of which the rendered
+    clip shows all that there is to ask."""
     kept = None
     while kept is None or len(kept) < n:
         scenes = sample_scenes(max(2 * n, 8), rng, family="objects", objects=objects, withheld=withheld)
-        good = (scenes.count_B == objects) & np.array(
-            [len(set(row[:objects])) == objects for row in scenes.colour_BK.tolist()]
-        )
+        codes = truth(scenes, np.tile(KEYFRAME_TIMES, (len(scenes), 1)), ASPECT)
+        answered = (codes["objects"] >= 0).all(-1).sum(1) == objects
+        good = (scenes.count_B == objects) & (answered & (codes["scene"][:, CAMERA] >= 0)).numpy()
         kept = scenes[good] if kept is None else _joined([kept, scenes[good]])
     return kept[:n]
 
@@ -129,6 +144,9 @@ def _object_prompt(attributes: dict, rng) -> Prompt:
             else:  # and standing still goes without saying
                 told.pop()
     named = [(*pairs, *told[k : k + 1]) for k, pairs in enumerate(named)]
+    relations = [
+        (things[a]["colour"], name, things[b]["colour"]) for a, name, b in attributes["relations"] if b == 1
+    ]
     scene = [("ground", attributes["ground"]), ("sky", attributes["sky"])]
     ground = _said(rng, w.GROUND_PLACES[attributes["ground"]])
     sky = _said(rng, w.SKY_PLACES[attributes["sky"]])
@@ -139,7 +157,7 @@ def _object_prompt(attributes: dict, rng) -> Prompt:
         scene.append(("camera", camera))
     group = ONE if len(things) == 1 else TWO
     colours = [thing["colour"] for thing in things]
-    return Prompt(text, group, tuple(scene), tuple(zip(colours, named, strict=True)))
+    return Prompt(text, group, tuple(scene), tuple(zip(colours, named, strict=True)), tuple(relations))
 
 
 def _thing(thing: dict, rng) -> tuple[str, tuple[tuple[str, str], ...]]:
@@ -158,16 +176,16 @@ def _thing(thing: dict, rng) -> tuple[str, tuple[tuple[str, str], ...]]:
 
 def _road_prompt(attributes: dict, rng) -> Prompt:
     parts = [
-        f"driving on {_said(rng, w.TRAFFIC_ROADS[attributes['traffic']])}",
-        _said(rng, w.ROADSIDE_WORDS[attributes["roadside"]]),
-        _said(rng, w.TIME_WORDS[attributes["time"]]),
+        f"driving on {_said(rng, rw.TRAFFIC_ROADS[attributes['traffic']])}",
+        _said(rng, rw.ROADSIDE_WORDS[attributes["roadside"]]),
+        _said(rng, rw.TIME_WORDS[attributes["time"]]),
     ]
     scene = [(name, attributes[name]) for name in ("traffic", "roadside", "time")]
     if attributes["weather"] == "foggy" or rng.random() < 0.4:
-        parts.append(_said(rng, w.WEATHER_WORDS[attributes["weather"]]))
+        parts.append(_said(rng, rw.WEATHER_WORDS[attributes["weather"]]))
         scene.append(("weather", attributes["weather"]))
     text = " ".join(parts)
     if attributes["course"] != "straight" or rng.random() < 0.4:
-        text = f"{text}, {_said(rng, w.COURSE_WORDS[attributes['course']])}"
+        text = f"{text}, {_said(rng, rw.COURSE_WORDS[attributes['course']])}"
         scene.append(("course", attributes["course"]))
     return Prompt(text, DRIVING, tuple(scene), ())

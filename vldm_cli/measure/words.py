@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from vldm_cli.measure.bars import bars
 from vldm_cli.measure.faithfulness import ORDER
 
+SIGNS = {True: "met", False: "missed", None: "not measured"}
+
 
 @dataclass(frozen=True)
 class Table:
@@ -30,15 +32,25 @@ class Table:
 
 
 def tables(table: dict) -> list[Table]:
-    """Every number of `quality.measure_quality`, in reading order."""
-    out = [_bars(table), _probe(table)]
+    """Every number of `quality.measure_quality` that was measured, in reading order."""
+    out = [_bars(table)]
+    if "probe" in table:
+        out.append(_probe(table))
     for key, title in (
         ("faithfulness", "Faithfulness, fixed prompts"),
         ("withheld", "Faithfulness, withheld triples"),
     ):
-        out += _faithfulness(table[key], title)
-    out.append(_frechet(table["frechet"]))
-    out.append(_long(table["long"]))
+        if key in table:
+            out += _faithfulness(table[key], title)
+    if "frechet" in table:
+        out.append(_frechet(table["frechet"]))
+    if "clips" in table:
+        part = table["clips"]
+        out.append(
+            _steady(part, f"Consistency of {part['clips']} clips of {part['frames']} neighbouring frames")
+        )
+    if "long" in table:
+        out += _long(table["long"])
     for key, title in (
         ("decoder", "Autoencoder and temporal decoder alone"),
         ("upscaler", "Upscaler ×4 alone"),
@@ -54,12 +66,17 @@ def screen(table: dict) -> str:
 
 
 def _bars(table: dict) -> Table:
-    signs = {True: "met", False: "missed", None: "not measured"}
     rows = [
-        (bar.name, number(bar.value), f"{'≤' if bar.most else '≥'} {bar.bar:g}", signs[bar.met])
+        (
+            bar.name,
+            number(bar.value),
+            f"{'≤' if bar.most else '≥'} {bar.bar:g}",
+            number(bar.margin),
+            SIGNS[bar.met],
+        )
         for bar in bars(table)
     ]
-    return Table("Bars", ("value", "bar", ""), rows)
+    return Table("Bars", ("value", "bar", "better by", ""), rows)
 
 
 def _probe(table: dict) -> Table:
@@ -86,12 +103,19 @@ def _faithfulness(part: dict, title: str) -> list[Table]:
             for name, entry in entries.items()
         ]
         out.append(Table(f"{title}: {group}", ("made", "rendered", "made of rendered", "asked"), rows))
-    rows = [
-        (name, percent(part[key]["made"]), percent(part[key]["rendered"]))
-        for name, key in (("all attributes", "overall"), ("object the same in every frame", "identity"))
-    ]
+    rows = [("all attributes", percent(part["overall"]["made"]), percent(part["overall"]["rendered"]))]
     out.append(Table(f"{title}: together", ("made", "rendered"), rows))
+    out.append(_steady(part["consistency"], f"{title}: consistency of the keyframes"))
     return out
+
+
+def _steady(part: dict, title: str) -> Table:
+    rows = [
+        (name, number(entry["made"]), number(entry["rendered"]), number(entry["made / rendered"]))
+        for name, entry in part.items()
+        if isinstance(entry, dict)
+    ]
+    return Table(title, ("made", "rendered", "made / rendered"), rows)
 
 
 def _frechet(part: dict) -> Table:
@@ -111,16 +135,25 @@ def _frechet(part: dict) -> Table:
     )
 
 
-def _long(part: dict) -> Table:
+def _long(part: dict) -> list[Table]:
     rows = []
     for name, entry in part["made"].items():
+        truth = part["rendered"].get(name, {"first": None, "last": None})
+        if name == "read as asked":
+            continue
         if isinstance(entry, dict):
-            truth = part["rendered"][name]
             rows.append((name, *(number(e[end]) for e in (entry, truth) for end in ("first", "last"))))
         else:
-            rows.append((name, "", number(entry), "", number(part["rendered"][name])))
+            rows.append((name, "", number(entry), "", number(truth)))
     title = f"{part['videos']} videos of {part['frames']} frames: the first and the last {part['ends']}"
-    return Table(title, ("made, first", "last", "rendered, first", "last"), rows)
+    columns = ("made, first", "last", "rendered, first", "last")
+    sides = [part[kind]["read as asked"][end] for kind in ("made", "rendered") for end in ("first", "last")]
+    read = [
+        (f"{group}: {name}", *(_share(side.get(group, {}), name) for side in sides))
+        for group, entries in sides[0].items()
+        for name in entries
+    ]
+    return [Table(title, columns, rows), Table("Read as asked at their ends", columns, read)]
 
 
 def _alone(part: dict, title: str) -> Table:

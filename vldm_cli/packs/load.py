@@ -19,6 +19,14 @@ from vldm_cli.errors import RequestError
 from vldm_cli.packs.pack import PARTS, Pack
 from vldm_cli.packs.words import Words
 
+# The image model under each part of temporal layers.
+SPATIAL = {
+    "keyframes": "unet",
+    "interpolation": "unet",
+    "decoder": "vae",
+    "upscaler_pixel_temporal": "upscaler_pixel",
+}
+
 
 class TextEncoder:
     """Prompts to the embeddings that the UNet's cross attention reads."""
@@ -81,6 +89,12 @@ def load_decoder(pack: Pack, device="cpu", dtype=torch.float32) -> VideoDecoder:
 def load_upscaler(pack: Pack, space: str = "pixel", device="cpu", dtype=torch.float32) -> VideoUNet:
     """The video upscaler's denoiser in pixel or latent space (METHOD §6)."""
     return _video_unet(pack, f"upscaler_{space}", f"upscaler_{space}_temporal", device, dtype)
+
+
+def load_bare(pack: Pack, part: str):
+    """The image model (float32, on the CPU) that the temporal layers of `part` lie under, without them."""
+    kind = AutoencoderKL if SPATIAL[part] == "vae" else UNet2DConditionModel
+    return _image_model(pack, SPATIAL[part], kind)
 
 
 def scheduler_config(pack: Pack) -> dict:

@@ -13,7 +13,8 @@ from transformers import CLIPTextConfig, CLIPTextModel, PreTrainedTokenizerFast
 
 from vldm_cli.align import align
 from vldm_cli.errors import RequestError
-from vldm_cli.packs.pack import MANIFEST, Pack
+from vldm_cli.packs.manifest import MANIFEST
+from vldm_cli.packs.pack import Pack
 from vldm_cli.packs.save import save_part, seal, write_manifest
 from vldm_cli.packs.sizes import TINY, Sizes
 
@@ -112,16 +113,22 @@ def new_text(sizes: Sizes, words: Iterable[str]) -> tuple[PreTrainedTokenizerFas
     return tokenizer, CLIPTextModel(config)
 
 
+# What the upscaler can learn from is the fine differences in three channels of the frame; 48 channels of noise drown
+# them. With the usual weights a run of 7 300 steps on a GPU stayed at bicubic (29.09 against 29.07 dB); with these, 160
+# steps of 12 patches, all from pure noise, end 1.0 dB above it.
+NOISE_GAIN, FRAME_GAIN = 0.1, 4.0
+
+
 def new_upscaler(sizes: Sizes) -> UNet2DConditionModel:
     """The pixel upscaler's denoiser (METHOD §6): convolutions only, so that it runs on frames of any size.
 
     In: the noisy residual folded 4×4 (3·16 channels) and the low-resolution frame (3); out: the prediction
     for the residual. The noise level of the low-resolution frame, 0..999, comes in as class label. Random
-    weights.
+    weights, the first layer's scaled by NOISE_GAIN and FRAME_GAIN.
     """
     levels = len(sizes.upscaler_channels)
     folded = 3 * sizes.upscale**2
-    return UNet2DConditionModel(
+    unet = UNet2DConditionModel(
         sample_size=(sizes.height, sizes.width),
         in_channels=folded + 3,
         out_channels=folded,
@@ -135,6 +142,10 @@ def new_upscaler(sizes: Sizes) -> UNet2DConditionModel:
         attention_head_dim=8,
         norm_num_groups=sizes.upscaler_groups,
     )
+    with torch.no_grad():
+        unet.conv_in.weight[:, :folded] *= NOISE_GAIN
+        unet.conv_in.weight[:, folded:] *= FRAME_GAIN
+    return unet
 
 
 def new_pack(
@@ -148,8 +159,8 @@ def new_pack(
     """A complete pack with random weights in `folder`, and opened. The same seed gives the same weights.
 
     `words` the text encoder shall know: Toyland's vocabulary by default. With `zero_init=False` the last
-    layers of the temporal branches are random too, so that what they do can be seen (trained ones start as
-    the identity). Raises RequestError when the folder already holds a pack.
+    layers of the temporal branches and of the upscaler are random too, so that what they do can be seen (trained
+    ones start as the identity, and as a bicubic filter). Raises RequestError when the folder already holds a pack.
     """
     folder = Path(folder)
     if (folder / MANIFEST).exists():
@@ -167,7 +178,12 @@ def new_pack(
         save_part(folder, "text", text)
         save_part(folder, "vae", new_vae(sizes))
         save_part(folder, "unet", new_unet(sizes))
-        save_part(folder, "upscaler_pixel", new_upscaler(sizes))
+        upscaler = new_upscaler(sizes)
+        if zero_init:
+            # a prediction of nothing is a residual of nothing: training starts at the bicubic enlargement
+            torch.nn.init.zeros_(upscaler.conv_out.weight)
+            torch.nn.init.zeros_(upscaler.conv_out.bias)
+        save_part(folder, "upscaler_pixel", upscaler)
         for part, model, own in (
             ("keyframes", new_unet(sizes), {}),
             ("interpolation", new_unet(sizes), {}),

@@ -8,14 +8,14 @@ can check a request before anything heavy is loaded.
 
 import hashlib
 import json
-import tomllib
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
 
 from vldm_cli.errors import RequestError
+from vldm_cli.packs.manifest import MANIFEST, Manifest, read_manifest
 
-MANIFEST = "pack.toml"
+# Which pictures and clips of others a pack was trained on, with their licences; no such file: none.
+SOURCES = "SOURCES.csv"
 
 # Where each part of a pack lies.
 PARTS = {
@@ -40,56 +40,6 @@ TEMPORAL_PARTS = (
     "upscaler_pixel_temporal",
     "upscaler_latent_temporal",
 )
-
-
-@dataclass(frozen=True)
-class VideoNumbers:
-    """What the pack was made for: pixels, frames per second, frames between keyframes, keyframes a window
-    (and how many of them are context when a video goes on), pixels a latent cell, and what sizes must be
-    divisible by."""
-
-    width: int
-    height: int
-    fps: Fraction
-    keyframe_step: int
-    window: int
-    context: int
-    latent_factor: int
-    size_multiple: int
-
-
-@dataclass(frozen=True)
-class Defaults:
-    """What a command uses where nothing else is asked for. Windows and overlaps are in frames, except
-    `interpolation_window`, which counts intervals between known frames; `interpolation_steps` are the
-    denoising steps at a frame step of 4 and of 1."""
-
-    keyframe_steps: int
-    interpolation_steps: tuple[int, int]
-    guidance: float
-    context_guidance: float
-    upscale_steps: int
-    upscale_noise: float
-    scheduler: str
-    decode_window: int
-    decode_overlap: int
-    upscale_window: int
-    upscale_overlap: int
-    interpolation_window: int
-
-
-@dataclass(frozen=True)
-class Manifest:
-    """The content of `pack.toml`; `hash` is the sha256 of the whole file, and so of every weight it lists."""
-
-    name: str
-    version: int
-    licence: str
-    description: str
-    video: VideoNumbers
-    defaults: Defaults
-    files: dict[str, str]
-    hash: str
 
 
 @dataclass(frozen=True)
@@ -152,31 +102,6 @@ def embedded() -> dict[str, Path]:
         for manifest in sorted(weights.glob(f"*/{MANIFEST}")):
             found[manifest.parent.name] = manifest.parent
     return found
-
-
-def read_manifest(folder: Path) -> Manifest:
-    """`pack.toml` of that folder, typed. Raises RequestError when it cannot be read or lacks an entry."""
-    path = folder / MANIFEST
-    try:
-        raw = path.read_bytes()
-        table = tomllib.loads(raw.decode())
-        video = {**table["video"], "fps": Fraction(str(table["video"]["fps"]))}
-        defaults = {
-            **table["defaults"],
-            "interpolation_steps": tuple(table["defaults"]["interpolation_steps"]),
-        }
-        return Manifest(
-            name=table["name"],
-            version=table["version"],
-            licence=table["licence"],
-            description=table["description"],
-            video=VideoNumbers(**video),
-            defaults=Defaults(**defaults),
-            files=dict(table["files"]),
-            hash=hashlib.sha256(raw).hexdigest(),
-        )
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise RequestError(f"{path} is no usable manifest ({error}); install the pack again") from error
 
 
 def file_sha256(path: Path) -> str:

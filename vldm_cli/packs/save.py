@@ -6,7 +6,8 @@ import os
 import tomllib
 from pathlib import Path
 
-from vldm_cli.packs.pack import MANIFEST, PARTS, TEMPORAL_PARTS, file_sha256
+from vldm_cli.packs.manifest import MANIFEST
+from vldm_cli.packs.pack import PARTS, SOURCES, TEMPORAL_PARTS, file_sha256
 
 # Only these belong to a pack; checkpoints or notes lying beside them are not listed in the manifest.
 CONTENT = (
@@ -20,6 +21,7 @@ CONTENT = (
     "upscaler_pixel",
     "upscaler_latent",
     "probe",
+    SOURCES,
 )
 
 

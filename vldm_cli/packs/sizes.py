@@ -60,8 +60,8 @@ TOYLAND = Sizes(
     text_tokens=48,
     temporal_embed=64,
     upscale=4,
-    upscaler_channels=(48, 64, 96),
-    upscaler_layers=1,
+    upscaler_channels=(64, 80, 96),
+    upscaler_layers=2,
     upscaler_groups=16,
     defaults={
         "keyframe_steps": 20,

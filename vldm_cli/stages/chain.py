@@ -4,8 +4,7 @@ Everything is pulled from the end. So the first segment is on disk after a few w
 on the windows and not on the length, and a run that goes on starts right at its first missing segment.
 """
 
-import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
@@ -14,17 +13,19 @@ import torch
 from torch import Tensor
 
 from vldm_cli import __version__
-from vldm_cli.errors import RequestError, RunError
+from vldm_cli.errors import RequestError
 from vldm_cli.packs.pack import Pack
+from vldm_cli.stages.attempt import attempt, check_out, seed_of
 from vldm_cli.stages.compose import Stages
-from vldm_cli.stages.journal import Journal, is_delivered, run_folder, stored_plan
-from vldm_cli.stages.memory import is_out_of_memory, peak_bytes, reset_peak
+from vldm_cli.stages.journal import Journal
+from vldm_cli.stages.memory import peak_bytes
 from vldm_cli.stages.models import Models
 from vldm_cli.stages.plan import Plan
 from vldm_cli.stages.preview import ContactSheet
 from vldm_cli.stages.progress import Clock, Meter, NullProgress, Progress
 from vldm_cli.stages.request import GenerateRequest, GenerateResult, Settings, identity, plan_of, resolve
-from vldm_cli.video.write import SETTINGS, encode_segment, join_segments, open_container
+from vldm_cli.video.kinds import open_container
+from vldm_cli.video.write import encode_segment, join_segments
 
 
 def generate(
@@ -39,32 +40,27 @@ def generate(
     settings = resolve(request, pack.manifest)
     models = models or Models(pack, request.device, request.dtype)
     plan = plan_of(settings, pack.manifest, request.device)
-    _check_out(request)
+    check_out(request.out, request.resume, request.force)
     with clock.stage("load"):
         warnings = _read_prompt(models, settings)
         models.scheduler(
             settings.scheduler
         )  # an unknown one is refused now and not after the journal is begun
-    folder = run_folder(request.out)
-    seed = _seed(request, lambda seed: identity(settings, plan, pack.manifest, seed), folder)
-    reset_peak(models.device)
+
+    def known_as(stored: dict) -> dict:
+        return identity(settings, plan, pack.manifest, stored["seed"])
+
+    seed = seed_of(request.seed, request.out, request.resume, known_as)
     run = _Run(request, settings, plan, pack, models, seed, clock)
-    first_seconds = None
-    with Journal(folder, identity(settings, plan, pack.manifest, seed), request.resume) as journal:
-        try:
-            with torch.inference_mode():
-                if not (journal.resumed and is_delivered(folder, request.out)):
-                    first_seconds = run.make(journal, progress or NullProgress())
-        except RunError as error:
-            raise RunError(f"{error}; {_saved(journal)}") from error
-        except (RuntimeError, MemoryError) as error:
-            if not is_out_of_memory(error):
-                raise
-            raise RunError(
-                f"memory ran out in the stage {clock.failed_in} on {models.device}; {_saved(journal)} "
-                "(a smaller --size or --no-upscale needs less)"
-            ) from error
-        journal.remove()
+    first_seconds = attempt(
+        request.out,
+        known_as({"seed": seed}),
+        lambda journal: run.make(journal, progress or NullProgress()),
+        resume=request.resume,
+        device=models.device,
+        clock=clock,
+        remedy="a smaller --size or --no-upscale needs less",
+    )
     height, width = plan.out_size
     return GenerateResult(
         out=request.out,
@@ -171,20 +167,6 @@ class _Run:
         }
 
 
-def _check_out(request: GenerateRequest) -> None:
-    """Raises RequestError when the file cannot or must not be written; an unknown suffix included."""
-    out = request.out
-    open_container(out)
-    if not out.parent.is_dir():
-        raise RequestError(f"there is no folder {out.parent}; make it or name another place with --out")
-    if request.resume and is_delivered(run_folder(out), out):
-        return
-    if out.exists() and not request.force:
-        raise RequestError(f"{out} exists; name another --out or add --force to replace it")
-    if out.is_dir() and any(path.suffix != ".png" and path.name != SETTINGS for path in out.iterdir()):
-        raise RequestError(f"{out} holds more than PNG frames and is not replaced; name another --out")
-
-
 def _read_prompt(models: Models, settings: Settings) -> list[str]:
     """Warnings about words that the pack does not know. Raises RequestError for a text that is too long."""
     text = models.text
@@ -198,17 +180,3 @@ def _read_prompt(models: Models, settings: Settings) -> list[str]:
     if not unknown:
         return []
     return [f"pack {models.pack.name} has never seen: {', '.join(unknown)}"]
-
-
-def _seed(request: GenerateRequest, known_as: Callable[[int], dict], folder: Path) -> int:
-    """The seed that was asked for; or the one of the interrupted run of the same request; or a drawn one."""
-    if request.seed is not None:
-        return request.seed
-    stored = stored_plan(folder) if request.resume else None
-    if stored is not None and isinstance(stored.get("seed"), int) and stored == known_as(stored["seed"]):
-        return stored["seed"]
-    return secrets.randbelow(2**31)
-
-
-def _saved(journal: Journal) -> str:
-    return f"what is finished is kept in {journal.folder} and the same command goes on from there"

@@ -5,137 +5,46 @@ and ends with the same bytes.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from fractions import Fraction
 from itertools import islice
 from pathlib import Path
 
-import torch
-
 from vldm_cli import __version__
-from vldm_cli.errors import RequestError, RunError
-from vldm_cli.stages.journal import Journal, is_delivered, run_folder
-from vldm_cli.stages.memory import is_out_of_memory, peak_bytes, reset_peak
+from vldm_cli.errors import RequestError
+from vldm_cli.stages import attempt
+from vldm_cli.stages.clip_job import ClipJob, ClipResult, Job, identity
+from vldm_cli.stages.journal import Journal
+from vldm_cli.stages.memory import peak_bytes
 from vldm_cli.stages.plan import SEGMENT
 from vldm_cli.stages.preview import ContactSheet
 from vldm_cli.stages.progress import Clock, Meter, NullProgress, Progress
 from vldm_cli.video.assemble import assemble
-from vldm_cli.video.carry import Baggage
-from vldm_cli.video.clip import Clip
-from vldm_cli.video.look import Look, Raw
 from vldm_cli.video.segments import encode_frames
-from vldm_cli.video.times import Times
-from vldm_cli.video.write import SETTINGS, open_container
 
-Make = Callable[[int, Clock, dict[str, Meter]], Iterator[bytes]]
-"""make(start, clock, meters): finished frames start, start + 1, … as `Job.raw` describes them."""
-
-
-@dataclass(frozen=True)
-class Job:
-    """What is made of a clip. `settings` is all that decides the frames (JSON-able); `stages` names the stages of
-    `make`, whose progress is counted in finished frames; `baggage` and `times` are of the new file; `plan` holds
-    numbers for `--dry-run`."""
-
-    clip: Clip
-    out: Path
-    command: str
-    settings: dict
-    make: Make
-    raw: Raw
-    look: Look
-    times: Times
-    baggage: Baggage
-    stages: tuple[str, ...]
-    crf: int
-    device: torch.device
-    remedy: str
-    pack: dict | None = None
-    seed: int | None = None
-    preview: Path | None = None
-    resume: bool = True
-    force: bool = False
-    warnings: list[str] = field(default_factory=list)
-    plan: dict = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class ClipResult:
-    """What was made; `seconds` by stage."""
-
-    out: Path
-    frames: int
-    fps: Fraction
-    width: int
-    height: int
-    seconds: dict[str, float]
-    total_seconds: float
-    first_segment_seconds: float | None
-    seed: int | None
-    pack: dict | None
-    settings: dict
-    device: str
-    peak_memory_bytes: int | None
-    warnings: list[str]
-
-    def as_table(self) -> dict:
-        """The JSON object of CLI.md."""
-        first = self.first_segment_seconds
-        return {
-            "out": str(self.out),
-            "frames": self.frames,
-            "fps": str(self.fps),
-            "width": self.width,
-            "height": self.height,
-            "seconds": {
-                "wall": self.total_seconds,
-                "first_segment": None if first is None else round(first, 3),
-                "stages": self.seconds,
-            },
-            "seed": self.seed,
-            "prompt": None,
-            "pack": self.pack,
-            "settings": self.settings,
-            "device": self.device,
-            "peak_memory_bytes": self.peak_memory_bytes,
-            "warnings": self.warnings,
-        }
-
-
-def identity(job: Job, fingerprint: str) -> dict:
-    """What the job's journal is known by."""
-    return {
-        "command": job.command,
-        "clip": fingerprint,
-        "frames": len(job.times),
-        "out": open_container(job.out),
-        "pack": job.pack,
-        "seed": job.seed,
-        "settings": {**job.settings, "crf": job.crf},
-        "vldm": __version__,
-    }
+Work = Callable[[Journal, Progress, Clock], tuple[float | None, list[str]]]
+"""work(journal, progress, clock): makes the file; seconds until the first segment of this run was on disk, and what is
+to be said of what the clip carries."""
 
 
 def run(job: Job, fingerprint: str, progress: Progress | None = None) -> ClipResult:
     """Makes the file, or goes on with the run that was interrupted. RequestError, with nothing written, where that
     is no place for it; RunError when it breaks: what is finished is then kept."""
-    clock, progress = Clock(), progress or NullProgress()
-    folder = run_folder(job.out)
+    return carry_out(job, fingerprint, progress, lambda *tools: _make(job, *tools))
+
+
+def carry_out(job: ClipJob, fingerprint: str, progress: Progress | None, work: Work) -> ClipResult:
+    """`run` of any job, whose work that is."""
+    clock = Clock()
     check_out(job)
-    reset_peak(job.device)
-    first, said = None, []
-    with Journal(folder, identity(job, fingerprint), job.resume) as journal:
-        try:
-            with torch.inference_mode():
-                if not (journal.resumed and is_delivered(folder, job.out)):
-                    first, said = _make(job, journal, progress, clock)
-        except RunError as error:
-            raise RunError(f"{error}; {_saved(journal)}") from error
-        except (RuntimeError, MemoryError) as error:
-            if not is_out_of_memory(error):
-                raise
-            raise RunError(f"memory ran out on {job.device}; {_saved(journal)} ({job.remedy})") from error
-        journal.remove()
+    made = attempt.attempt(
+        job.out,
+        identity(job, fingerprint),
+        lambda journal: work(journal, progress or NullProgress(), clock),
+        resume=job.resume,
+        device=job.device,
+        clock=clock,
+        remedy=job.remedy,
+    )
+    first, said = made or (None, [])
     return ClipResult(
         out=job.out,
         frames=len(job.times),
@@ -154,10 +63,16 @@ def run(job: Job, fingerprint: str, progress: Progress | None = None) -> ClipRes
     )
 
 
+def check_out(job: ClipJob) -> None:
+    """Raises RequestError when the file cannot or must not be written."""
+    if job.out.exists() and job.out.samefile(job.clip.path):
+        raise RequestError(f"{job.out} is the clip itself; name another --out")
+    attempt.check_out(job.out, job.resume, job.force)
+
+
 def _make(job: Job, journal: Journal, progress: Progress, clock: Clock) -> tuple[float | None, list[str]]:
-    """All segments that are missing, then the file: seconds until the first segment of this run was on disk, and
-    remarks from joining."""
-    count, kind = len(job.times), open_container(job.out)
+    """All segments that are missing, then the file."""
+    count = len(job.times)
     meters = {stage: Meter(progress, stage, count) for stage in (*job.stages, "write")}
     meters["join"] = Meter(progress, "join", 2)
     sheet = ContactSheet(job.preview, count, journal) if job.preview else None
@@ -173,7 +88,7 @@ def _make(job: Job, journal: Journal, progress: Progress, clock: Clock) -> tuple
             if stream is None:
                 stream = _seen(job, job.make(start, clock, meters), start, sheet, meters["write"])
             with clock.stage("write"):
-                _segment(job, journal, index, start, islice(stream, stop - start), kind)
+                _segment(job, journal, index, start, islice(stream, stop - start))
             first_seconds = clock.elapsed if first_seconds is None else first_seconds
             if sheet:
                 sheet.write()
@@ -183,16 +98,16 @@ def _make(job: Job, journal: Journal, progress: Progress, clock: Clock) -> tuple
     with clock.stage("join"):
         joined = journal.joined(job.out.suffix)
         segments = [(journal.segment(index), start) for index, start in enumerate(firsts)]
-        said = assemble(job.clip, segments, joined, kind, job.times, job.baggage, _metadata(job))
+        said = assemble(job.clip, segments, joined, job.kind, job.times, job.baggage, _metadata(job))
         meters["join"].upto(1)
         journal.deliver(joined, job.out)
         meters["join"].upto(2)
     return first_seconds, said
 
 
-def _segment(job: Job, journal: Journal, index: int, start: int, frames: Iterator[bytes], kind: str) -> None:
+def _segment(job: Job, journal: Journal, index: int, start: int, frames: Iterator[bytes]) -> None:
     def write(path: Path) -> None:
-        encode_frames(path, frames, job.raw, job.look, job.times, start, kind, job.crf)
+        encode_frames(path, frames, job.raw, job.look, job.times, start, job.kind, job.crf)
 
     journal.make_segment(index, write)
 
@@ -217,22 +132,3 @@ def _metadata(job: Job) -> dict:
         "pack": job.pack,
         "settings": {**job.settings, "crf": job.crf, "fps": str(job.times.fps)},
     }
-
-
-def check_out(job: Job) -> None:
-    """Raises RequestError when the file cannot or must not be written."""
-    out = job.out
-    if not out.parent.is_dir():
-        raise RequestError(f"there is no folder {out.parent}; make it or name another place with --out")
-    if out.exists() and out.samefile(job.clip.path):
-        raise RequestError(f"{out} is the clip itself; name another --out")
-    if job.resume and is_delivered(run_folder(out), out):
-        return
-    if out.exists() and not job.force:
-        raise RequestError(f"{out} exists; name another --out or add --force to replace it")
-    if out.is_dir() and any(path.suffix != ".png" and path.name != SETTINGS for path in out.iterdir()):
-        raise RequestError(f"{out} holds more than PNG frames and is not replaced; name another --out")
-
-
-def _saved(journal: Journal) -> str:
-    return f"what is finished is kept in {journal.folder} and the same command goes on from there"

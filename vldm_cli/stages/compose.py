@@ -144,6 +144,7 @@ class Stages:
             guidance=guidance,
             first=first,
             told=trained_step(frame_step * self.speed),
+            shared=self.models.pack.manifest.defaults.shared_noise,
         )
 
     @cached_property

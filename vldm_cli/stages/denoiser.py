@@ -24,6 +24,7 @@ class Denoiser:
     each call, since it has a state. frame_step: frames at the final rate between items of this stage; `told` is what
     the model is told of it, counted at the pack's rate, where that is another one. text: () → (text_BLD, negative_BLD),
     one row each. shape: (C, h, w) of a latent frame. first: the number of item 0's frame in the whole video.
+    shared: the share of noise that all frames have in common.
     """
 
     model: Callable[[], VideoUNet]
@@ -37,6 +38,7 @@ class Denoiser:
     guidance: Guidance
     first: int = 0
     told: int | None = None
+    shared: float = 0.0
 
     def fill(
         self, starts: Sequence[int], known_BTCHW: Tensor, mask_BT: Tensor, on_step: OnStep | None = None
@@ -53,6 +55,7 @@ class Denoiser:
                     self.stage,
                     [self.first + (start + t) * self.frame_step for t in range(T)],
                     self.shape,
+                    self.shared,
                 )
                 for start in starts
             ]

@@ -1,61 +1,36 @@
 """`extend` put together: a clip, a pack and options become a job for `extend_run`."""
 
-import secrets
 from array import array
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
-import torch
-
 from vldm_cli.packs.pack import Pack
-from vldm_cli.stages.clip_run import identity
+from vldm_cli.stages.attempt import seed_of
+from vldm_cli.stages.clip_job import ClipJob, identity
 from vldm_cli.stages.extend_clip import ExtendClip, context_of
 from vldm_cli.stages.extend_settings import Memory, Options, settings_of, steps_of
 from vldm_cli.stages.fit import Fit
-from vldm_cli.stages.journal import run_folder, stored_plan
 from vldm_cli.stages.models import Models
 from vldm_cli.stages.plan import SEGMENT, Plan, make_plan
 from vldm_cli.stages.request import numbers_of
-from vldm_cli.video.carry import Baggage, packed
+from vldm_cli.video.carry import packed
 from vldm_cli.video.clip import Clip
 from vldm_cli.video.copied import CLIP, style_to_copy
-from vldm_cli.video.look import Look, Raw
+from vldm_cli.video.kinds import open_container
 from vldm_cli.video.segments import stored_look
 from vldm_cli.video.times import Times
-from vldm_cli.video.write import open_container
 
 
-@dataclass(frozen=True)
-class ExtendJob:
-    """What `extend` makes. The first fields are those of a `clip_run.Job`, which helpers of commands on a clip read.
+@dataclass(frozen=True, kw_only=True)
+class ExtendJob(ClipJob):
+    """What `extend` makes. kept: how many of the clip's frames go along (0 with --only-new); `copied`: as packets, not
+    encoded again; style: how new frames are encoded (see `video.copied`)."""
 
-    kept: how many of the clip's frames go along (0 with --only-new); `copied`: as packets, not encoded again; style:
-    how new frames are encoded (see `video.copied`).
-    """
-
-    clip: Clip
-    out: Path
-    command: str
-    settings: dict
-    raw: Raw
-    look: Look
-    times: Times
-    baggage: Baggage
-    crf: int
-    device: torch.device
-    remedy: str
-    pack: dict
     source: ExtendClip
     kept: int
     copied: bool
     style: str
-    seed: int | None = None
-    preview: Path | None = None
-    resume: bool = True
-    force: bool = False
-    warnings: list[str] = field(default_factory=list)
-    plan: dict = field(default_factory=dict)
 
     @property
     def added(self) -> int:
@@ -63,7 +38,6 @@ class ExtendJob:
 
     @property
     def encoded(self) -> int:
-        """Frames that are encoded here: those that a person waits for."""
         return self.added if self.copied else len(self.times)
 
     @property
@@ -113,7 +87,7 @@ def make_job(
     look, said = (clip.look, []) if style else stored_look(clip.look, kind, clip.height, clip.width)
     baggage, again = packed(clip.report, kind), []
     if options.only_new:
-        baggage = replace(baggage, tracks=(), chapters=False, remarks=())
+        baggage = replace(baggage, tracks=(), covers=(), chapters=False, remarks=())
     elif style is None and kind != "png":
         again = [
             f"the packets of {clip.path} cannot go on in {out.name}, so its frames are encoded once more"
@@ -148,7 +122,12 @@ def make_job(
         warnings=[*clip.warnings, *baggage.remarks, *said, *again],
         plan=_numbers(plan, context),
     )
-    return replace(job, seed=_seed(job, options.seed, memory.seed))
+
+    def known_as(plan: dict) -> dict:
+        return identity(replace(job, seed=plan["seed"]), plan.get("clip", ""))
+
+    asked = memory.seed if options.seed is None else options.seed
+    return replace(job, seed=seed_of(asked, out, resume, known_as))
 
 
 def frame_ticks(times: Times) -> int:
@@ -179,14 +158,3 @@ def _numbers(plan: Plan, context: int) -> dict:
 
 def _cut(start: int, stop: int) -> list[tuple[int, int]]:
     return [(s, min(s + SEGMENT, stop)) for s in range(start, stop, SEGMENT)]
-
-
-def _seed(job: ExtendJob, asked: int | None, remembered: int | None) -> int:
-    """The seed asked for, the clip's own, the one of the interrupted run of the same job, or a drawn one."""
-    if asked is not None or remembered is not None:
-        return remembered if asked is None else asked
-    stored = stored_plan(run_folder(job.out)) if job.resume else None
-    before = None if stored is None else stored.get("seed")
-    if isinstance(before, int) and stored == identity(replace(job, seed=before), stored.get("clip", "")):
-        return before
-    return secrets.randbelow(2**31)

@@ -8,62 +8,28 @@ from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
-import torch
-
 from vldm_cli import __version__
-from vldm_cli.errors import RunError
-from vldm_cli.stages.clip_run import ClipResult, check_out, identity
+from vldm_cli.stages.clip_job import ClipResult
+from vldm_cli.stages.clip_run import carry_out
 from vldm_cli.stages.extend_job import ExtendJob
-from vldm_cli.stages.journal import Journal, is_delivered, run_folder
-from vldm_cli.stages.memory import is_out_of_memory, peak_bytes, reset_peak
+from vldm_cli.stages.journal import Journal
 from vldm_cli.stages.preview import ContactSheet
-from vldm_cli.stages.progress import Clock, Meter, NullProgress, Progress
+from vldm_cli.stages.progress import Clock, Meter, Progress
 from vldm_cli.video.assemble import assemble
 from vldm_cli.video.copied import copy_packets, encode
 from vldm_cli.video.segments import encode_frames
 from vldm_cli.video.silence import pad_sound
-from vldm_cli.video.write import open_container
 
 
 def run(job: ExtendJob, fingerprint: str, progress: Progress | None = None) -> ClipResult:
     """Makes the file, or goes on with the run that was interrupted. RequestError, with nothing written, where that is
     no place for it; RunError when it breaks: what is finished is then kept."""
-    clock, progress = Clock(), progress or NullProgress()
-    folder = run_folder(job.out)
-    check_out(job)
-    reset_peak(job.device)
-    first, said = None, []
-    with Journal(folder, identity(job, fingerprint), job.resume) as journal:
-        saved = f"what is finished is kept in {folder} and the same command goes on from there"
-        try:
-            with torch.inference_mode():
-                if not (journal.resumed and is_delivered(folder, job.out)):
-                    work = _Run(job, journal, progress, clock)
-                    first = work.segments()
-                    said = work.join()
-        except RunError as error:
-            raise RunError(f"{error}; {saved}") from error
-        except (RuntimeError, MemoryError) as error:
-            if not is_out_of_memory(error):
-                raise
-            raise RunError(f"memory ran out on {job.device}; {saved} ({job.remedy})") from error
-        journal.remove()
-    return ClipResult(
-        out=job.out,
-        frames=len(job.times),
-        fps=job.times.fps,
-        width=job.raw.width,
-        height=job.raw.height,
-        seconds={stage: round(seconds, 3) for stage, seconds in clock.seconds.items()},
-        total_seconds=round(clock.elapsed, 3),
-        first_segment_seconds=first,
-        seed=job.seed,
-        pack=job.pack,
-        settings=job.settings,
-        device=str(job.device),
-        peak_memory_bytes=peak_bytes(job.device),
-        warnings=[*job.warnings, *said],
-    )
+
+    def work(journal: Journal, progress: Progress, clock: Clock) -> tuple[float | None, list[str]]:
+        this = _Run(job, journal, progress, clock)
+        return this.segments(), this.join()
+
+    return carry_out(job, fingerprint, progress, work)
 
 
 class _Run:
@@ -71,7 +37,6 @@ class _Run:
 
     def __init__(self, job: ExtendJob, journal: Journal, progress: Progress, clock: Clock) -> None:
         self.job, self.journal, self.progress, self.clock = job, journal, progress, clock
-        self.kind = open_container(job.out)
         totals = {**job.source.plan.totals, "write": job.encoded}
         self.meters = {stage: Meter(progress, stage, total) for stage, total in totals.items()}
         # Of the new frames alone: the others are known.
@@ -121,11 +86,11 @@ class _Run:
 
         def write(path: Path) -> None:
             if start >= job.kept:
-                encode(job.style, path, frames, job.raw, job.look, job.times, start, (self.kind, job.crf))
+                encode(job.style, path, frames, job.raw, job.look, job.times, start, (self.job.kind, job.crf))
             elif job.copied:
                 copy_packets(job.clip, path)
             else:
-                encode_frames(path, frames, self._old, job.look, job.times, start, self.kind, job.crf)
+                encode_frames(path, frames, self._old, job.look, job.times, start, self.job.kind, job.crf)
 
         self.journal.make_segment(index, write)
 
@@ -135,11 +100,11 @@ class _Run:
         with self.clock.stage("join"):
             joined = journal.joined(job.out.suffix)
             parts = [(journal.segment(index), start) for index, (start, _) in enumerate(job.segments)]
-            said = assemble(job.clip, parts, joined, self.kind, job.times, job.baggage, metadata(job))
+            said = assemble(job.clip, parts, joined, self.job.kind, job.times, job.baggage, metadata(job))
             self.meters["join"].upto(1)
             if any(track.stream.kind == "audio" for track in job.baggage.tracks):
                 tags = job.baggage.all_tags
-                said += pad_sound(joined, self.kind, job.times.seconds, job.times.clock, tags)
+                said += pad_sound(joined, self.job.kind, job.times.seconds, job.times.clock, tags)
             journal.deliver(joined, job.out)
             self.meters["join"].upto(2)
         return said
@@ -147,7 +112,7 @@ class _Run:
     @property
     def _old(self):
         """How the clip's own frames are read: as they are coded, where the file codes them so as well."""
-        return self.job.clip.raw(rgb=self.kind in ("gif", "webp", "png"))
+        return self.job.clip.raw(rgb=self.job.kind in ("gif", "webp", "png"))
 
 
 def metadata(job: ExtendJob) -> dict:

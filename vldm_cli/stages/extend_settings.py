@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 from fractions import Fraction
 
-from vldm_cli.packs.pack import Manifest
+from vldm_cli.packs.manifest import Manifest
 from vldm_cli.stages.plan import UPSCALE
 from vldm_cli.stages.request import Settings
 from vldm_cli.video.clip import Clip

@@ -9,13 +9,13 @@ from torch import Tensor
 
 from vldm_cli.errors import RequestError
 from vldm_cli.stages.between import Pair
-from vldm_cli.stages.clip_run import Job
+from vldm_cli.stages.clip_job import Job
 from vldm_cli.stages.costs import BASE, RATES
 from vldm_cli.stages.progress import Clock, Meter
 from vldm_cli.video.carry import packed
 from vldm_cli.video.clip import Clip
+from vldm_cli.video.kinds import open_container
 from vldm_cli.video.segments import stored_look
-from vldm_cli.video.write import open_container
 
 STAGE = "interpolate"
 FACTORS = (2, 4, 8, 16)

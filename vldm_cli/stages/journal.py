@@ -11,16 +11,15 @@ import shutil
 import zlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import BinaryIO
 
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
-from vldm_cli.errors import RequestError, RunError
+from vldm_cli.errors import RunError
+from vldm_cli.stages.lock import LOCK, lock
 
 PLAN = "plan.json"
-LOCK = "lock"
 DELIVERED = "delivered.json"
 
 Tensors = dict[str, Tensor]
@@ -56,7 +55,7 @@ class Journal:
     def __init__(self, folder: Path, identity: dict, resume: bool = True) -> None:
         self.folder = folder
         identity = json.loads(json.dumps(identity))
-        self._lock = _lock(folder)
+        self._lock = lock(folder)
         try:
             self.resumed = resume and stored_plan(folder) == identity
             if not self.resumed:
@@ -195,46 +194,3 @@ def _sealed(seal: Path, path: Path) -> bool:
         return json.loads(seal.read_text()) == _checksums(path)
     except (OSError, ValueError):
         return False
-
-
-def _lock(folder: Path) -> BinaryIO:
-    """The folder's lock file, made with the folder if need be, and locked by the operating system.
-
-    The system frees the lock when the process ends in whatever way, so a lock is never stale, unlike a file with a
-    process number in it (numbers come back, in containers at once).
-    """
-    while True:
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            file = (folder / LOCK).open("a+b")
-        except OSError as error:
-            raise RequestError(
-                f"cannot write to {folder.parent} ({error.strerror}); name another place with --out"
-            ) from error
-        try:
-            _lock_file(file)
-        except OSError as error:
-            file.close()
-            raise RequestError(
-                f"another vldm is making this video (it works in {folder}); wait for it or name another --out"
-            ) from error
-        # Whoever held it may have finished and removed the folder between our opening and our locking.
-        try:
-            if os.path.samestat(os.fstat(file.fileno()), os.stat(folder / LOCK)):
-                return file
-        except FileNotFoundError:
-            pass
-        file.close()
-
-
-def _lock_file(file: BinaryIO) -> None:
-    """Raises OSError when another holds the lock."""
-    if os.name == "nt":
-        import msvcrt
-
-        file.seek(0)
-        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-    else:
-        import fcntl
-
-        fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)

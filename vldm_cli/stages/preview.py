@@ -7,11 +7,12 @@ import numpy as np
 import torch
 from PIL import Image
 
+from vldm_cli.errors import RunError
 from vldm_cli.stages.journal import Journal
 
 THUMBNAILS = 12
 COLUMNS = 4
-WIDTH = 256
+WIDTH, TALLEST = 256, 512
 UNIT = "preview"
 
 
@@ -30,12 +31,13 @@ class ContactSheet:
         """A finished frame goes by: uint8 (H, W, 3)."""
         if frame in self.shown:
             picture = Image.fromarray(image)
-            height = max(1, round(WIDTH * picture.height / picture.width))
-            small = np.array(picture.resize((WIDTH, height), Image.Resampling.LANCZOS))
+            scale = min(WIDTH / picture.width, TALLEST / picture.height)
+            size = max(1, round(scale * picture.width)), max(1, round(scale * picture.height))
+            small = np.array(picture.resize(size, Image.Resampling.LANCZOS))
             self.journal.save(UNIT, frame, {"image": torch.from_numpy(small)})
 
     def write(self) -> None:
-        """The sheet as a PNG; the file under its name is always whole."""
+        """The sheet as a PNG; the file under its name is always whole. RunError when it cannot be written."""
         units = {frame: self.journal.load(UNIT, frame) for frame in self.shown}
         images = {frame: unit["image"].numpy() for frame, unit in units.items() if unit is not None}
         if not images:
@@ -48,5 +50,9 @@ class ContactSheet:
             if frame in images:
                 sheet.paste(Image.fromarray(images[frame]), (i % columns * WIDTH, i // columns * height))
         part = self.path.with_name(f".{self.path.name}.part")
-        sheet.save(part, format="PNG")
-        os.replace(part, self.path)
+        try:
+            sheet.save(part, format="PNG")
+            os.replace(part, self.path)
+        except OSError as error:
+            part.unlink(missing_ok=True)
+            raise RunError(f"cannot write --preview {self.path} ({error.strerror or error})") from error

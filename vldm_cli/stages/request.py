@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from vldm_cli.errors import RequestError
-from vldm_cli.packs.pack import Manifest
+from vldm_cli.packs.manifest import Manifest
 from vldm_cli.stages.plan import LEVELS, UPSCALE, Numbers, Plan, make_plan
 
 MAX_FRAMES = 10_000

@@ -72,7 +72,7 @@ class UpscaleClip:
             r_NCHW, lr_NCHW = x_CHW[None, :-3], x_CHW[None, -3:]
             hr_NCHW = from_residual(r_NCHW, lr_NCHW, UPSCALE)
             if self.scale != UPSCALE:
-                hr_NCHW = F.avg_pool2d(hr_NCHW, UPSCALE // self.scale)
+                hr_NCHW = shrunk(hr_NCHW, self.scale / UPSCALE)
             yield self._bytes(hr_NCHW[0])
             meter.upto(frame + 1)
 
@@ -120,6 +120,17 @@ class UpscaleClip:
                 sum_HW[y, x] += w_HW
         r_TCHW = tiles.crop(sum_TCHW / sum_HW)
         return _faithful(r_TCHW)
+
+
+def shrunk(x_NCHW: Tensor, share: float) -> Tensor:
+    """Frames at a share of their size: how ×2 is made of ×4.
+
+    The mean of what could be under a frame, scaled down, is the mean of what could be under it at that size, so
+    nothing is lost on the way if the filter is the one that ×2 frames are thought to have come by: bicubic, not the
+    duller mean of four pixels. It is done before values are rounded.
+    """
+    smaller = F.interpolate(x_NCHW, scale_factor=share, mode="bicubic", antialias=True, align_corners=False)
+    return smaller.clamp(-1, 1)
 
 
 def _faithful(r_TCHW: Tensor) -> Tensor:

@@ -1,15 +1,14 @@
 """`upscale` put together: a clip, a pack's pixel upscaler and options become a job for `clip_run`."""
 
-import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from vldm_cli.errors import RequestError
-from vldm_cli.packs.pack import Pack
-from vldm_cli.stages.clip_run import Job, identity
+from vldm_cli.packs.pack import SOURCES, Pack
+from vldm_cli.stages.attempt import seed_of
+from vldm_cli.stages.clip_job import Job, identity
 from vldm_cli.stages.costs import BASE, NATIVE, RATES, UPSCALE_BYTES
-from vldm_cli.stages.journal import run_folder, stored_plan
 from vldm_cli.stages.models import Models
 from vldm_cli.stages.plan import UPSCALE
 from vldm_cli.stages.progress import Clock, Meter
@@ -17,8 +16,8 @@ from vldm_cli.stages.upscale import STAGE
 from vldm_cli.stages.upscale_clip import TILE, UpscaleClip
 from vldm_cli.video.carry import packed
 from vldm_cli.video.clip import Clip
+from vldm_cli.video.kinds import open_container
 from vldm_cli.video.segments import stored_look
-from vldm_cli.video.write import open_container
 
 
 @dataclass(frozen=True)
@@ -99,7 +98,11 @@ def make_job(
         force=force,
         warnings=[*clip.warnings, *_remarks(clip, pack), *baggage.remarks, *said],
     )
-    job = replace(job, seed=_seed(job, options.seed))
+
+    def known_as(plan: dict) -> dict:
+        return identity(replace(job, seed=plan["seed"]), plan.get("clip", ""))
+
+    job = replace(job, seed=seed_of(options.seed, out, resume, known_as))
     source = upscaler(job.seed)
 
     def make(start: int, clock: Clock, meters: dict[str, Meter]) -> Iterator[bytes]:
@@ -129,22 +132,11 @@ def _plan(source: UpscaleClip, device: str) -> dict:
 
 
 def _remarks(clip: Clip, pack: Pack) -> list[str]:
-    """The embedded pack's upscaler has seen only the world that vldm makes; a clip of another says so."""
+    """Of an upscaler that has seen only the world that vldm makes, a clip of another world says so. A pack that was
+    trained on anything else names it in its SOURCES.csv."""
     made = clip.report is not None and any('"vldm"' in value for value in clip.report.metadata.values())
-    if pack.name != "toyland" or made:
+    if pack.name != "toyland" or made or pack.path(SOURCES).is_file():
         return []
     return [
         "pack toyland's upscaler has been trained on Toyland only, so on other material it adds little detail"
     ]
-
-
-def _seed(job: Job, asked: int | None) -> int:
-    """The seed asked for; or the one of the interrupted run of the same job; or a drawn one."""
-    if asked is not None:
-        return asked
-    stored = stored_plan(run_folder(job.out)) if job.resume else None
-    if stored is not None and isinstance(stored.get("seed"), int):
-        same = identity(replace(job, seed=stored["seed"]), stored.get("clip", ""))
-        if stored == same:
-            return stored["seed"]
-    return secrets.randbelow(2**31)

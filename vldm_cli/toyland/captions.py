@@ -9,6 +9,7 @@ from functools import cache
 
 import numpy as np
 
+from vldm_cli.toyland import road_words as rw
 from vldm_cli.toyland import words as w
 
 MAX_WORDS = 44
@@ -43,10 +44,10 @@ def captions(scenes, rng: np.random.Generator) -> list[str]:
 @cache
 def vocabulary() -> list[str]:
     """Every word and punctuation mark a caption can hold, and common words that people type; sorted."""
-    phrases = [*w.OPENINGS, *w.ROADS, *w.DRIVE_VERBS, w.EXTRA_WORDS, *CONNECTIVES]
+    phrases = [*w.OPENINGS, *rw.ROADS, *rw.DRIVE_VERBS, w.EXTRA_WORDS, *CONNECTIVES]
     for table in (
         w.COLOUR_WORDS, w.SHAPE_WORDS, w.MATERIAL_WORDS, w.SIZE_WORDS, w.RELATION_WORDS, w.GROUND_PLACES, w.SKY_PLACES,
-        w.TIME_WORDS, w.TRAFFIC_ROADS, w.ROADSIDE_WORDS, w.WEATHER_WORDS, w.COURSE_WORDS,
+        rw.TIME_WORDS, rw.TRAFFIC_ROADS, rw.ROADSIDE_WORDS, rw.WEATHER_WORDS, rw.COURSE_WORDS,
     ):  # fmt: skip
         phrases += [*table, *(phrase for group in table.values() for phrase in group)]
     for table in (w.MOTION_WORDS, w.CAMERA_WORDS):
@@ -178,20 +179,20 @@ def _clauses(things, names, relations, rng, form: int) -> list[str]:
 
 
 def _driving(attributes: dict, rng) -> str:
-    road = _pick(rng, w.TRAFFIC_ROADS[attributes["traffic"]]) if rng.random() < 0.8 else _pick(rng, w.ROADS)
-    head = f"{_pick(rng, w.DRIVE_VERBS)} {road}" if rng.random() < 0.85 else road
+    road = _pick(rng, rw.TRAFFIC_ROADS[attributes["traffic"]]) if rng.random() < 0.8 else _pick(rng, rw.ROADS)
+    head = f"{_pick(rng, rw.DRIVE_VERBS)} {road}" if rng.random() < 0.85 else road
     places = []
     for key, table, likely in (
-        ("time", w.TIME_WORDS, 0.85),
-        ("roadside", w.ROADSIDE_WORDS, 0.85),
-        ("weather", w.WEATHER_WORDS, 0.2 if attributes["weather"] == "clear" else 0.92),
+        ("time", rw.TIME_WORDS, 0.85),
+        ("roadside", rw.ROADSIDE_WORDS, 0.85),
+        ("weather", rw.WEATHER_WORDS, 0.2 if attributes["weather"] == "clear" else 0.92),
     ):
         if rng.random() < likely:
             places.append(_pick(rng, table[attributes[key]]))
     rng.shuffle(places)
     text = " ".join([head, *places])
     if rng.random() < (0.3 if attributes["course"] == "straight" else 0.92):
-        text = f"{text}, {_pick(rng, w.COURSE_WORDS[attributes['course']])}"
+        text = f"{text}, {_pick(rng, rw.COURSE_WORDS[attributes['course']])}"
     if rng.random() < 0.1:
         text = (
             f"{w.OPENINGS[int(rng.integers(6))]} {text}"

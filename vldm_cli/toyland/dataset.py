@@ -10,10 +10,11 @@ import torch
 from torch import Tensor
 
 from vldm_cli.errors import RequestError
+from vldm_cli.toyland.batch import SceneBatch
 from vldm_cli.toyland.captions import captions
 from vldm_cli.toyland.motion import settles
 from vldm_cli.toyland.render import EAGER, Core, render
-from vldm_cli.toyland.scene import SceneBatch, sample_scenes
+from vldm_cli.toyland.scene import sample_scenes
 
 
 @dataclass
@@ -21,7 +22,8 @@ class ClipBatch:
     """n clips: `video_BTCHW` uint8 RGB, one caption, frame step, start time (seconds) and attributes each.
 
     `late_B`: the clip begins when a settling motion is already well under way or over, so its caption describes it
-    only together with what came before: good for clips with context frames.
+    only together with what came before: good for clips with context frames. `scenes`, `times_BT` (seconds): what was
+    rendered.
     """
 
     video_BTCHW: Tensor
@@ -30,6 +32,8 @@ class ClipBatch:
     attributes: list[dict]
     start_B: Tensor
     late_B: Tensor
+    scenes: SceneBatch
+    times_BT: np.ndarray
 
 
 class ToylandClips:
@@ -100,6 +104,8 @@ class ToylandClips:
             [scenes.describe(i) for i in range(n)],
             torch.as_tensor(start, dtype=torch.float32, device=self.device),
             torch.as_tensor(late, device=self.device),
+            scenes,
+            times,
         )
 
     def patch_pairs(self, n: int, patch_lr: tuple[int, int] = (64, 64), scale: int = 4):

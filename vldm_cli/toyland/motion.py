@@ -10,16 +10,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from vldm_cli.toyland import layout as lay
-from vldm_cli.toyland.world import CAMERAS, MOTIONS, SHAPES
+from vldm_cli.toyland.camera import TAN_X, C, M, camera_distance, camera_view, ease, orbit_radius
+from vldm_cli.toyland.world import SHAPES
 
-HALF_FOV = np.deg2rad(19.0)  # vertical
-TAN_Y = np.tan(HALF_FOV)
-TAN_X = TAN_Y * 1.6
-SAFE_X = 0.86 * TAN_X  # objects stay inside this share of the width
 TOP = 3.5  # the top of an object never leaves this height
 CYLINDER_RADIUS = 0.8
-M = {name: i for i, name in enumerate(MOTIONS)}
-C = {name: i for i, name in enumerate(CAMERAS)}
 S = {name: i for i, name in enumerate(SHAPES)}
 PERIODIC = np.array([M[m] for m in ("stands still", "bounces", "spins", "jumps", "orbits")])
 PERIODIC_CAMERAS = np.array([C[c] for c in ("still", "orbiting")])
@@ -44,11 +39,6 @@ def settles(scenes) -> np.ndarray:
     return (scenes.family_B == 0) & (objects | camera)
 
 
-def _ease(u):
-    u = np.clip(u, 0.0, 1.0)
-    return u * u * (3 - 2 * u)
-
-
 def _rotation(angle, axis):
     """Rotation matrices (...,3,3) about axis 0 (x), 1 (y) or 2 (z)."""
     c, s = np.cos(angle), np.sin(angle)
@@ -70,22 +60,6 @@ def _support(shape, angle):
         [np.abs(c) + np.abs(s), CYLINDER_RADIUS, np.maximum(base, -c)],
         1.0,
     )
-
-
-def camera_distance(scenes, home, r_BK) -> np.ndarray:
-    """(B,) far enough for everything to be in view."""
-    present = np.arange(3) < scenes.count_B[:, None]
-    high = (np.isin(scenes.motion_BK, lay.VERTICAL) & present).any(1)
-    near = np.where(present, -home[..., 1], 0).max(1)  # what stands in front looks larger
-    base = 6.3 + 0.5 * scenes.dice_BD[:, lay.DISTANCE] + 0.7 * high + 0.45 * near
-    need = np.where(present, (np.abs(home[..., 0]) + r_BK) / SAFE_X - home[..., 1], 0).max(1)
-    orbit = scenes.motion_BK[:, 0] == M["orbits"]
-    reach = orbit_radius(r_BK) + r_BK[:, 0]
-    return np.maximum(base, np.maximum(need, np.where(orbit, reach / SAFE_X + 0.3, 0)))
-
-
-def orbit_radius(r_BK):
-    return 1.15 * (r_BK[:, 0] + r_BK[:, 1]) + 0.35
 
 
 def poses(scenes, times_BT: np.ndarray) -> Poses:
@@ -113,7 +87,7 @@ def poses(scenes, times_BT: np.ndarray) -> Poses:
         w = np.clip((t - start) / (2 * e * fall_time), 0, 1)
         fall = fall + headroom * e * e * (1 - (2 * w - 1) ** 2)
         start = start + 2 * e * fall_time
-    rise = headroom * (0.75 + 0.2 * height_die) * _ease(t / (4.2 + period_die))
+    rise = headroom * (0.75 + 0.2 * height_die) * ease(t / (4.2 + period_die))
     lift = np.select(
         [motion == M[m] for m in ("bounces", "jumps", "falls", "rises")], [bounce, leap, fall, rise], 0.0
     )
@@ -128,7 +102,7 @@ def poses(scenes, times_BT: np.ndarray) -> Poses:
     squash = np.select([motion == M["bounces"], motion == M["jumps"]], [touch, crouch], 1.0)
 
     # Sizes.
-    grown = _ease(t / (4.2 + period_die))
+    grown = ease(t / (4.2 + period_die))
     scale = np.select(
         [motion == M["grows"], motion == M["shrinks"]], [0.48 + 0.52 * grown, 1 - 0.52 * grown], 1.0
     )
@@ -148,7 +122,7 @@ def poses(scenes, times_BT: np.ndarray) -> Poses:
     pace = 4.6 + 1.2 * dice[:, None, lay.TRAVEL, None]
     # A small thing rolls across more slowly, so that it never turns by more than about 70° between keyframes.
     pace = np.where(rolls & ~alone, np.maximum(pace, 1.5 * 1.9 * reach / (1.75 * rim)), pace)
-    along = _ease(t / pace)
+    along = ease(t / pace)
     in_frame = sign * reach * np.where(rolls & alone, 1.5 * along - 1, 1.9 * along - 1)
     endless = sign * (0.78 + 0.12 * height_die) * t
     x = np.where(rolls & alone, endless, in_frame)
@@ -182,56 +156,5 @@ def poses(scenes, times_BT: np.ndarray) -> Poses:
         * np.broadcast_to(radius, squash.shape)[..., None]
     )
     linear = stretch[..., None] * turned
-    eye, axes = _camera(scenes, t[..., 0], distance, home, r_BK, follow)
+    eye, axes = camera_view(scenes, t[..., 0], distance, home, r_BK, follow)
     return Poses(center, np.broadcast_to(linear, (*center.shape, 3)), eye, axes)
-
-
-def _camera(scenes, t, distance, home, r_BK, follow):
-    """Eye (B,T,3) and axes (B,T,3,3) of the camera; it looks at the middle of the scene."""
-    dice, camera = scenes.dice_BD, scenes.camera_B[:, None]
-    present = np.arange(3) < scenes.count_B[:, None]
-    high = (np.isin(scenes.motion_BK, lay.VERTICAL) & present).any(1)
-    biggest = np.where(present, r_BK, 0).max(1)
-    target_z = np.where(high, 1.42, 0.55 + 0.4 * biggest)[:, None]
-    gone = _ease(t / (4.8 + 1.2 * dice[:, lay.CAMERA_PERIOD, None]))
-
-    crowded = (scenes.count_B > 1)[:, None]
-    elevation = np.deg2rad(np.where(crowded, 10.0, 6.5) + 5 * dice[:, lay.ELEVATION, None])
-    elevation = np.where(camera == C["rising"], np.deg2rad(5 + 24 * gone), elevation)
-    zoom = np.select(
-        [camera == C["zooming in"], camera == C["zooming out"]], [1.28 - 0.38 * gone, 0.90 + 0.38 * gone], 1.0
-    )
-
-    # A lone object that goes nowhere is orbited all the way round; others from side to side, so that left stays left.
-    travels = np.isin(scenes.motion_BK[:, :1], lay.TRAVELS)
-    side = np.where(dice[:, lay.CAMERA_TURN, None] < 0.5, -1.0, 1.0)
-    pace = 2 * np.pi * t / (24 + 8 * dice[:, lay.CAMERA_PERIOD, None])
-    swing = np.where(travels, 0.35, 0.6) * np.sin(1.8 * pace)
-    azimuth = np.where(camera == C["orbiting"], side * np.where(crowded | travels, swing, pace), 0.0)
-    azimuth = azimuth + 0.16 * (dice[:, lay.AZIMUTH, None] - 0.5)
-
-    content = np.where(
-        present, np.arctan((np.abs(home[..., 0]) + r_BK) / (distance[:, None] + home[..., 1])), 0
-    ).max(1)
-    room = np.clip(np.arctan(0.96 * TAN_X) - content, np.deg2rad(5), np.deg2rad(15))[:, None]
-    orbits = scenes.motion_BK[:, :1] == M["orbits"]
-    room = np.where(travels | orbits, np.deg2rad(6), room)
-    pan = (
-        np.select(
-            [camera == C["panning left"], camera == C["panning right"]], [1 - 2 * gone, 2 * gone - 1], 0.0
-        )
-        * room
-    )
-
-    def direction(az):
-        return np.stack(
-            [np.sin(az) * np.cos(elevation), -np.cos(az) * np.cos(elevation), np.sin(elevation) + 0 * az], -1
-        )
-
-    zeros = np.zeros_like(t)
-    target = np.stack([follow + zeros, zeros, target_z + zeros], -1)
-    eye = target + direction(azimuth + zeros) * (distance[:, None] * zoom + zeros)[..., None]
-    forward = -direction(azimuth - pan + zeros)
-    right = np.stack([np.cos(azimuth - pan), np.sin(azimuth - pan), zeros], -1)
-    up = np.cross(right, forward)
-    return eye, np.stack([right, up, forward], -2)

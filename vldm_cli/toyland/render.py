@@ -8,11 +8,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from vldm_cli.toyland.batch import SceneBatch
+from vldm_cli.toyland.camera import TAN_Y
 from vldm_cli.toyland.cast import cast
 from vldm_cli.toyland.looks import looks
-from vldm_cli.toyland.motion import TAN_Y, poses
+from vldm_cli.toyland.motion import poses
 from vldm_cli.toyland.road import backdrop, billboard, drive
-from vldm_cli.toyland.scene import SceneBatch
 from vldm_cli.toyland.traffic import road_view
 
 # Rays in flight: about 100 live float32 tensors each; small enough for the cache on a CPU, 8 GB on a GPU.

@@ -1,4 +1,4 @@
-"""Where training examples come from: Toyland, or a folder of clips. Both answer the same three questions.
+"""Where training examples come from: Toyland, a folder of clips, footage, or a mixture of them, behind one interface.
 
 Every batch is a function of the seed it is asked with, so nothing of a source needs saving for a resume.
 """
@@ -11,8 +11,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from vldm_cli.errors import RequestError
-from vldm_cli.packs.pack import VideoNumbers
+from vldm_cli.packs.manifest import VideoNumbers
 
 # Toyland clips rendered at a time are bounded by this many frames.
 RENDER_FRAMES = 1024
@@ -33,12 +32,14 @@ class Clips:
 @dataclass(frozen=True)
 class Patches:
     """What the upscaler learns from. high_BTCHW: uint8 patches; low_BTCHW: uint8 low-resolution frames, of which
-    the patch is the part from (y0, x0) on, in low-resolution pixels, one corner a clip."""
+    the patch is the part from (y0, x0) on, in low-resolution pixels, one corner a clip. made: such frames as the pack
+    makes, which reach its upscaler through its autoencoder; False for footage, which never sees one."""
 
     high_BTCHW: Tensor
     low_BTCHW: Tensor
     y0_B: Tensor
     x0_B: Tensor
+    made: bool = True
 
     def low_patches(self, frames_BTCHW: Tensor, h: int, w: int) -> Tensor:
         """The patches' part (B, T, 3, h, w) of low-resolution frames of the same size as `low_BTCHW`."""
@@ -50,7 +51,7 @@ class Patches:
 
 
 class Source(Protocol):
-    """Training data. `native` sources have their own resolution; Toyland renders any."""
+    """Training data. A folder gives clips or patches, whichever it was opened for."""
 
     def check(self, frames: int, frame_steps: dict[int, float]) -> None:
         """Raises RequestError if no clip is long enough."""
@@ -58,34 +59,40 @@ class Source(Protocol):
     def clips(self, seed: int, n: int, frames: int, frame_steps: dict[int, float]) -> Clips:
         """n clips of so many frames, each at a frame step drawn with these probabilities."""
 
-    def patches(self, seed: int, n: int, frames: int, patch: int, scale: int) -> Patches:
-        """n clips of square patches of `patch` low-resolution pixels, frames at the pack's rate."""
+    def patches(self, seed: int, n: int, frames: int, patch: int, scale: int) -> list[Patches]:
+        """n clips of square patches of `patch` low-resolution pixels, those of a kind together."""
 
 
 def open_source(
-    data: str, video: VideoNumbers, device: torch.device, patches: bool, compiled: bool
+    data: str,
+    video: VideoNumbers,
+    device: torch.device,
+    patches: bool,
+    compiled: bool,
+    real_codec: bool = True,
 ) -> Source:
-    """The source that `--data` names: "toyland" or a folder.
+    """The source that `--data` names: "toyland", a folder, or several of them with shares (`mixture.shares`).
 
-    `patches`: it is wanted for an upscaler, so a folder's clips are read at their own size. `compiled`: Toyland's
-    renderer is compiled. Raises RequestError if the folder holds nothing to train on.
+    `patches`: it is wanted for an upscaler, so folders are footage, at their own sizes and rates. `compiled`: Toyland's
+    renderer is compiled. `real_codec`: see `Degrade`. Raises RequestError if a folder holds nothing to train on.
     """
-    if data == "toyland":
-        return ToylandSource((video.height, video.width), video.fps, device, compiled)
-    folder = data_folder(data)
-    from vldm_cli.train.folder import FolderSource
+    from vldm_cli.train.mixture import Mixture, shares
 
-    return FolderSource(folder, None if patches else (video.height, video.width), video.fps, device)
+    size, sources = (video.height, video.width), {}
+    for name, share in shares(data).items():
+        if name == "toyland":
+            source = ToylandSource(size, video.fps, device, compiled)
+        elif patches:
+            from vldm_cli.train.degrade import Degrade
+            from vldm_cli.train.footage import Footage
 
+            source = Footage(Path(name).expanduser(), device, Degrade(real_codec))
+        else:
+            from vldm_cli.train.folder import FolderSource
 
-def data_folder(data: str) -> Path:
-    """The folder that `--data` names. Raises RequestError if there is none."""
-    folder = Path(data).expanduser()
-    if not folder.is_dir():
-        raise RequestError(
-            f"--data {data!s:.80} is neither toyland nor a folder; name a folder of clips or images"
-        )
-    return folder
+            source = FolderSource(Path(name).expanduser(), size, video.fps, device)
+        sources[name] = (source, share)
+    return next(iter(sources.values()))[0] if len(sources) == 1 else Mixture(list(sources.values()))
 
 
 class ToylandSource:
@@ -104,8 +111,8 @@ class ToylandSource:
         batch = self._toyland(seed, frames, frame_steps).batch(n)
         return Clips(batch.video_BTCHW, batch.captions, batch.frame_step_B, batch.late_B)
 
-    def patches(self, seed: int, n: int, frames: int, patch: int, scale: int) -> Patches:
-        return Patches(*self._toyland(seed, frames, {1: 1.0}).patch_pairs(n, (patch, patch), scale))
+    def patches(self, seed: int, n: int, frames: int, patch: int, scale: int) -> list[Patches]:
+        return [Patches(*self._toyland(seed, frames, {1: 1.0}).patch_pairs(n, (patch, patch), scale))]
 
     def _toyland(self, seed: int, frames: int, frame_steps: dict[int, float]):
         from vldm_cli.toyland.dataset import ToylandClips

@@ -38,6 +38,13 @@ class Diffusion:
         alpha, sigma = self._at(t_B, z.ndim)
         return alpha * noise - sigma * z
 
+    def clean(self, z_t: Tensor, predicted: Tensor, t_B: Tensor) -> Tensor:
+        """The z that a prediction implies (Salimans & Ho 2022, appendix D): α z_t − σ v, or (z_t − σ ε) / α."""
+        alpha, sigma = self._at(t_B, z_t.ndim)
+        if self.kind == "epsilon":
+            return (z_t - sigma * predicted) / alpha
+        return alpha * z_t - sigma * predicted
+
     def _at(self, t_B: Tensor, ndim: int) -> tuple[Tensor, Tensor]:
         shape = (-1, *[1] * (ndim - 1))
         return self.signal[t_B].view(shape), self.noise[t_B].view(shape)

@@ -32,16 +32,23 @@ class Discriminator(nn.Module):
         return self.layers(x_BTCHW.transpose(1, 2))
 
 
-def adversarial_losses(net: Discriminator, real_BTCHW: Tensor, fake_BTCHW: Tensor) -> tuple[Tensor, Tensor]:
-    """(decoder's loss, discriminator's hinge loss), so made that one backward pass serves both.
+def adversarial_losses(
+    net: Discriminator, real_BTCHW: Tensor, fake_BTCHW: Tensor, weight_B: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
+    """(decoder's loss, discriminator's hinge loss), so made that one backward pass serves both. weight_B: how much each
+    clip counts, 1 where it is left out.
 
     The decoder's loss goes through a copy of the discriminator whose weights take no gradient, and the
     discriminator's through frames that take none (hinge loss: Lim & Ye 2017).
     """
+
+    def mean(scores: Tensor) -> Tensor:
+        return scores.mean() if weight_B is None else (weight_B * scores.flatten(1).mean(1)).mean()
+
     frozen = {name: p.detach() for name, p in net.named_parameters()}
-    decoder = -functional_call(net, frozen, (fake_BTCHW,)).float().mean()
+    decoder = -mean(functional_call(net, frozen, (fake_BTCHW,)).float())
     real, fake = net(real_BTCHW).float(), net(fake_BTCHW.detach()).float()
-    return decoder, 0.5 * (F.relu(1 - real).mean() + F.relu(1 + fake).mean())
+    return decoder, 0.5 * (mean(F.relu(1 - real)) + mean(F.relu(1 + fake)))
 
 
 @torch.no_grad()

@@ -141,12 +141,12 @@ def fitted(job: Job, jobs: list[Job], now: float, minutes: float) -> float:
 
 def table(jobs: list[Job]) -> str:
     """The schedule for reading."""
-    lines = [f"{'part':<16}{'on':<14}{'from':>7}{'to':>7}{'minutes':>9}  after"]
+    lines = [f"{'part':<18}{'on':<14}{'from':>7}{'to':>7}{'minutes':>9}  after"]
     for job in jobs:
         where = f"GPU {', '.join(map(str, job.gpus))}" if job.gpus else "CPU"
         notes = ", ".join(job.after) + (" (with round trip)" if job.options else "")
         lines.append(
-            f"{job.part:<16}{where:<14}{job.start:>7.2f}{job.start + job.minutes:>7.2f}{job.minutes:>9.2f}  {notes}"
+            f"{job.part:<18}{where:<14}{job.start:>7.2f}{job.start + job.minutes:>7.2f}{job.minutes:>9.2f}  {notes}"
         )
     return "\n".join(line.rstrip() for line in lines)
 

@@ -77,10 +77,10 @@ class RandomFrames:
         late_B = torch.zeros(n, dtype=torch.bool, device=self.device)
         return Clips(self._noise(n, frames, *self.size), ["a red ball"] * n, step_B, late_B)
 
-    def patches(self, seed: int, n: int, frames: int, patch: int, scale: int) -> Patches:
+    def patches(self, seed: int, n: int, frames: int, patch: int, scale: int) -> list[Patches]:
         corner = torch.zeros(n, dtype=torch.long, device=self.device)
         high = self._noise(n, frames, scale * patch, scale * patch)
-        return Patches(high, self._noise(n, frames, *self.size), corner, corner)
+        return [Patches(high, self._noise(n, frames, *self.size), corner, corner)]
 
     def _noise(self, n: int, frames: int, height: int, width: int) -> Tensor:
         return torch.randint(256, (n, frames, 3, height, width), dtype=torch.uint8, device=self.device)

@@ -10,9 +10,12 @@ from vldm_cli.packs.pack import Pack
 from vldm_cli.train.clips import open_source
 from vldm_cli.train.loop import Schedule, Trainer
 from vldm_cli.train.objectives import OBJECTIVES, Setup
+from vldm_cli.train.perceptual import Perceptual
 
 # Batches and banks are sized for a GPU; elsewhere they are this much smaller.
 CPU_SHARE = 16
+# Parts that have a use for --perceptual: those whose loss compares pictures.
+PERCEPTUAL = ("autoencoder", "decoder", "upscaler-image", "upscaler")
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
@@ -33,6 +36,8 @@ def start(
     channels_last: bool | None = None,
     compile_render: bool | None = None,
     vae_roundtrip: bool = False,
+    perceptual: Path | None = None,
+    real_codec: bool = True,
     bank_frames: int | None = None,
     sample_minutes: float = 2.0,
     save_minutes: float = 2.0,
@@ -52,6 +57,8 @@ def start(
     for name, number in {**numbers, "--sample-every": sample_minutes, "--save-every": save_minutes}.items():
         if number is not None and number <= 0:
             raise RequestError(f"{name} must be more than 0, not {number}")
+    if perceptual is not None and part not in PERCEPTUAL:
+        raise RequestError(f"--perceptual is for {', '.join(PERCEPTUAL)}, not for {part}; leave it out")
     # No checksums: another process may be training another part of the same pack at this moment.
     pack = Pack.open(pack_name, check=False)
     where = torch.device(device)
@@ -76,6 +83,7 @@ def start(
             where,
             patches=part.startswith("upscaler"),
             compiled=where.type == "cuda" if compile_render is None else compile_render,
+            real_codec=real_codec,
         ),
         device=where,
         dtype=chosen,
@@ -86,6 +94,7 @@ def start(
         compile=compile,
         channels_last=channels_last,
         vae_roundtrip=vae_roundtrip,
+        perceptual=None if perceptual is None else Perceptual.load(perceptual, where),
     )
     schedule = Schedule(
         lr=lr or kind.lr,
@@ -104,6 +113,8 @@ def start(
         "lr": schedule.lr,
     }
     identity |= {"dtype": str(chosen), "processes": many}
+    if perceptual is not None:
+        identity["perceptual"] = perceptual.name
     folder = run or pack.folder.parent / f"{pack.folder.name}-{part}"
     Trainer(kind(setup), schedule, folder, identity).run()
     return folder

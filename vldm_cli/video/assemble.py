@@ -9,10 +9,11 @@ from vldm_cli.errors import RunError
 from vldm_cli.video import ffmpeg
 from vldm_cli.video.carry import Baggage, comment_tag, stretch
 from vldm_cli.video.clip import Clip
-from vldm_cli.video.probe import source
+from vldm_cli.video.kinds import KINDS, MOV_LANGUAGES
+from vldm_cli.video.probe import Report, source
 from vldm_cli.video.tags import tag_gif, tag_webp
 from vldm_cli.video.times import Times
-from vldm_cli.video.write import SETTINGS, join_gif
+from vldm_cli.video.write import SETTINGS, join_gif, join_webp
 
 _MICRO = 1_000_000
 
@@ -33,8 +34,8 @@ def assemble(
     what = f"joining {len(segments)} segments"
     try:
         listing.write_text(_listing(segments, times))
-        joined = ["-f", "concat", "-safe", "0", "-i", str(listing)]
-        if kind in ("mp4", "webm"):
+        joined = ["-f", "concat", "-safe", "0", "-i", ffmpeg.local(listing)]
+        if KINDS[kind].codec:
             words = _with_baggage(clip, joined, out_tmp, kind, times, baggage, metadata, what)
             _check(out_tmp, len(times))
             return words
@@ -69,52 +70,79 @@ def _with_baggage(
     metadata: dict,
     what: str,
 ) -> list[str]:
-    report = clip.report
+    report, held = clip.report, KINDS[kind]
     head = ["-itsoffset", f"{float(times.start):.6f}"] if times.start else []
-    if report is not None and report.rotation and not clip.upright and kind == "mp4":
+    if report is not None and report.rotation and not clip.upright and held.turns:
         head += ["-display_rotation", str(float(report.rotation))]
     inputs, tail = [*head, *joined], ["-map", "0:v:0", "-c:v:0", "copy"]
-    if report is not None:
-        inputs += ["-fflags", "+discardcorrupt", *source(report.path)]
-        slow = next((track.slow for track in baggage.tracks if track.slow), Fraction(1))
-        counts = {"video": 1, "audio": 0, "subtitle": 0}
-        tail += ["-map_metadata:s:0", f"1:s:{report.video.index}", "-disposition:v:0", "default"]
-        for number, track in enumerate(baggage.tracks, 1):
-            stream, letter = track.stream, track.stream.kind[0]
-            at = counts[stream.kind]
-            counts[stream.kind] += 1
-            tail += ["-map", f"1:{stream.index}"]
-            tail += [f"-c:{letter}:{at}", track.codec[0], f"-map_metadata:s:{number}", f"1:s:{stream.index}"]
-            if stream.kind == "subtitle" and track.slow:
-                tail += [f"-bsf:s:{at}", f"setts=ts=TS*{track.slow}:duration=DURATION*{track.slow}"]
-            if stream.kind == "audio" and track.codec[0] != "copy":
-                tail += [f"-b:a:{at}", track.codec[1]]
-                if track.slow:
-                    tail += [f"-filter:a:{at}", stretch(track.slow)]
-        tail += ["-map_metadata", "1", "-map_chapters", "-1" if not baggage.chapters else "1"]
-        if slow != 1 and baggage.chapters:
-            inputs, tail = _slow_chapters(report.path, inputs, tail, slow, out_tmp)
-    if report is not None and "creation_time" in report.metadata:
-        tail += ["-metadata", f"creation_time={report.metadata['creation_time']}"]
-    tail += ["-metadata", f"{comment_tag(report)}={json.dumps(metadata, ensure_ascii=False, sort_keys=True)}"]
-    tail += [
-        word
-        for tag in ("major_brand", "minor_version", "compatible_brands")
-        for word in ("-metadata", f"{tag}=")
-    ]
-    if kind == "mp4":
-        flags = "+faststart+use_metadata_tags" if baggage.all_tags else "+faststart"
-        tail += ["-video_track_timescale", str(times.clock), "-movflags", flags]
-    said = ffmpeg.tolerant(
-        [*inputs, *tail, *ffmpeg.BITEXACT, "-f", "mp4" if kind == "mp4" else "webm", str(out_tmp)], what
-    )
+    beside: list[Path] = []  # files that are read along with the clip and go again
+    try:
+        if report is not None:
+            inputs += ["-fflags", "+discardcorrupt", *source(report.path)]
+            tail += ["-map_metadata:s:0", f"1:s:{report.video.index}", "-disposition:v:0", "default"]
+            tail += [*_tracks(baggage, kind), *_covers(report, baggage, out_tmp, beside)]
+            tail += ["-map_metadata", "1"]
+            chapters = 1 if baggage.chapters else -1
+            if chapters == 1 and baggage.slow != 1:
+                beside.append(_slow_chapters(report.path, baggage.slow, out_tmp))
+                chapters = inputs.count("-i")
+                inputs += ["-f", "ffmetadata", "-i", ffmpeg.local(beside[-1])]
+            tail += ["-map_chapters", str(chapters)]
+        if report is not None and "creation_time" in report.metadata:
+            tail += ["-metadata", f"creation_time={report.metadata['creation_time']}"]
+        text = json.dumps(metadata, ensure_ascii=False, sort_keys=True)
+        tail += ["-metadata", f"{comment_tag(report)}={text}"]
+        for tag in ("major_brand", "minor_version", "compatible_brands"):
+            tail += ["-metadata", f"{tag}="]
+        if held.iso:
+            flags = "+faststart+use_metadata_tags" if baggage.all_tags else "+faststart"
+            tail += ["-video_track_timescale", str(times.clock), "-movflags", flags]
+        said = ffmpeg.tolerant(
+            [*inputs, *tail, *ffmpeg.BITEXACT, "-f", held.format, ffmpeg.local(out_tmp)], what
+        )
+    finally:
+        for path in beside:
+            path.unlink(missing_ok=True)
     return [f"some of what {clip.path} carries is damaged ({said[-1]:.200})"] if said else []
 
 
-def _slow_chapters(
-    path: Path, inputs: list[str], tail: list[str], slow: Fraction, out_tmp: Path
-) -> tuple[list[str], list[str]]:
-    """Chapters at `slow` times their times, from a file of ffmpeg's metadata format beside the output."""
+def _tracks(baggage: Baggage, kind: str) -> list[str]:
+    """Options for every track of the clip, its second input, that goes along."""
+    options: list[str] = []
+    counts = {"video": 1, "audio": 0, "subtitle": 0, "attachment": 0}
+    for number, track in enumerate(baggage.tracks, 1):
+        stream = track.stream
+        letter = "t" if stream.kind == "attachment" else stream.kind[0]
+        at = counts[stream.kind]
+        counts[stream.kind] += 1
+        options += ["-map", f"1:{stream.index}"]
+        options += [f"-c:{letter}:{at}", track.codec[0], f"-map_metadata:s:{number}", f"1:s:{stream.index}"]
+        if kind == "mov" and stream.language in MOV_LANGUAGES:
+            options += [f"-metadata:s:{number}", f"language={MOV_LANGUAGES[stream.language]}"]
+        if stream.kind == "subtitle" and track.slow:
+            options += [f"-bsf:s:{at}", f"setts=ts=TS*{track.slow}:duration=DURATION*{track.slow}"]
+        if stream.kind == "audio" and track.codec[0] != "copy":
+            options += [f"-b:a:{at}", track.codec[1]]
+            if track.slow:
+                options += [f"-filter:a:{at}", stretch(track.slow)]
+    return options
+
+
+def _covers(report: Report, baggage: Baggage, out_tmp: Path, beside: list[Path]) -> list[str]:
+    """Options that attach the clip's pictures, which are files beside the output as long as they are needed."""
+    options: list[str] = []
+    first = sum(track.stream.kind == "attachment" for track in baggage.tracks)
+    for number, cover in enumerate(baggage.covers, first):
+        beside.append(out_tmp.with_name(f".{out_tmp.name}.{cover.name}"))
+        copied = ["-map", f"0:{cover.stream.index}", "-c", "copy", "-f", "image2", "-update", "1"]
+        ffmpeg.run([*source(report.path), *copied, ffmpeg.local(beside[-1])], f"taking out {cover.name}")
+        options += ["-attach", ffmpeg.local(beside[-1]), f"-metadata:s:t:{number}", f"mimetype={cover.type}"]
+        options += [f"-metadata:s:t:{number}", f"filename={cover.name}"]
+    return options
+
+
+def _slow_chapters(path: Path, slow: Fraction, out_tmp: Path) -> Path:
+    """Chapters at `slow` times their times, in a file of ffmpeg's metadata format beside the output."""
     text = ffmpeg.probe([*source(path), "-f", "ffmetadata", "-"])[0].decode(errors="replace")
     lines = []
     for line in text.splitlines():
@@ -124,9 +152,7 @@ def _slow_chapters(
         lines.append(line)
     chapters = out_tmp.with_name(f".{out_tmp.name}.chapters.txt")
     chapters.write_text("\n".join(lines) + "\n")
-    number = inputs.count("-i")
-    at = tail.index("-map_chapters")
-    return [*inputs, "-f", "ffmetadata", "-i", str(chapters)], [*tail[: at + 1], str(number), *tail[at + 2 :]]
+    return chapters
 
 
 def _pictures(joined: list[str], out_tmp: Path, kind: str, metadata: dict, what: str) -> None:
@@ -135,15 +161,12 @@ def _pictures(joined: list[str], out_tmp: Path, kind: str, metadata: dict, what:
         join_gif(joined, out_tmp, "null", what)
         tag_gif(out_tmp, json.dumps(metadata, ensure_ascii=False, sort_keys=True))
     elif kind == "webp":
-        coded = ["-c:v", "libwebp_anim", "-quality", "90", "-loop", "0", "-fps_mode", "passthrough"]
-        ffmpeg.run([*joined, *coded, *ffmpeg.BITEXACT, "-f", "webp", str(out_tmp)], what)
+        join_webp(joined, out_tmp, "null", what)
         tag_webp(out_tmp, json.dumps(metadata, sort_keys=True))
     else:
         out_tmp.mkdir(parents=True, exist_ok=True)
         frames = ["-map", "0:v:0", "-c", "copy", *ffmpeg.BITEXACT, "-start_number", "0", "-f", "image2"]
-        ffmpeg.run(
-            [*joined, *frames, str(out_tmp / "%06d.png").replace("%", "%%").replace("%%06d", "%06d")], what
-        )
+        ffmpeg.run([*joined, *frames, ffmpeg.numbered(out_tmp)], what)
         (out_tmp / SETTINGS).write_text(json.dumps(metadata, ensure_ascii=False, indent=2) + "\n")
 
 

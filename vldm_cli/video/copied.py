@@ -1,8 +1,8 @@
 """Whether a clip's own packets can go on in the file that continues it, so that its frames are not encoded again.
 
-H.264 in MP4 keeps what the decoder must know of the stream (SPS and PPS) once for the whole file. So packets of two
-encodings go together safely only where those are the same to the bit: in what vldm has written itself, with the same
-quality. VP9 says everything in every keyframe.
+H.264 in MP4, MOV and Matroska keeps what the decoder must know of the stream (SPS and PPS) once for the whole file. So
+packets of two encodings go together safely only where those are the same to the bit: in what vldm has written itself,
+with the same quality. VP9 says everything in every keyframe.
 """
 
 import os
@@ -16,6 +16,7 @@ import numpy as np
 
 from vldm_cli.video import ffmpeg
 from vldm_cli.video.clip import Clip
+from vldm_cli.video.kinds import KINDS
 from vldm_cli.video.look import Look, Raw
 from vldm_cli.video.probe import source
 from vldm_cli.video.segments import encode_frames
@@ -51,9 +52,14 @@ def style_to_copy(clip: Clip, kind: str, crf: int) -> str | None:
         return None
     if _packets(report.path, report.video.index) != clip.frames:
         return None
-    if kind == "webm" and report.video.codec == "vp9" and "matroska" in report.container:
+    codec = KINDS[kind].codec
+    if codec == "vp9" == report.video.codec and "matroska" in report.container:
         return CLIP if report.pixels == clip.look.coded else None
-    if kind != "mp4" or report.video.codec != "h264" or "mp4" not in report.container:
+    if (
+        codec != "h264"
+        or report.video.codec != codec
+        or not {"mp4", "matroska"} & set(report.container.split(","))
+    ):
         return None
     wanted = _parameter_sets(report.path, report.video.index)
     raw = clip.raw(rgb=True)
@@ -78,9 +84,9 @@ def copy_packets(clip: Clip, path: Path) -> None:
     coarse = path.with_name(f".{path.name}.{os.getpid()}.coarse")
     try:
         # Twice: what sets times counts in the clock of the file that it reads, and WebM's is of milliseconds.
-        ffmpeg.run([*first, str(coarse)], what)
+        ffmpeg.run([*first, ffmpeg.local(coarse)], what)
         exact = f"setts=ts=N*{times.length(0)}:duration={times.length(0)}"
-        ffmpeg.run([*source(coarse), "-map", "0:0", "-bsf:v", exact, *plain, str(path)], what)
+        ffmpeg.run([*source(coarse), "-map", "0:0", "-bsf:v", exact, *plain, ffmpeg.local(path)], what)
     finally:
         coarse.unlink(missing_ok=True)
 

@@ -5,12 +5,23 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache
+from pathlib import Path
 from typing import BinaryIO
 
 from vldm_cli.errors import RunError
 
 # Bit-exact: no dates, versions or random identifiers in the file, so the same frames are the same bytes.
 BITEXACT = ("-fflags", "+bitexact", "-flags:v", "+bitexact")
+
+
+def local(path: Path) -> str:
+    """The file of that name and nothing else: ffmpeg would take what stands before a colon for a protocol."""
+    return f"file:{Path(path).absolute()}"
+
+
+def numbered(folder: Path) -> str:
+    """The frames of a folder, for ffmpeg to count up: 000000.png, …, whatever the folder's name holds."""
+    return f"{local(folder)}/".replace("%", "%%") + "%06d.png"
 
 
 @cache

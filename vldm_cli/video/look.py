@@ -6,6 +6,7 @@ from fractions import Fraction
 import numpy as np
 
 from vldm_cli.errors import RequestError
+from vldm_cli.video.pixels import chroma, depth
 from vldm_cli.video.probe import Report
 
 _ACCURATE = "flags=bicubic+accurate_rnd+full_chroma_int+full_chroma_inp"
@@ -73,7 +74,8 @@ class Raw:
 
 @dataclass(frozen=True)
 class Look:
-    """Colours, depth (8 or 10 bits), chroma ("420", "422", "444") and pixel shape of a video. None: it does not say."""
+    """Colours, depth (8 or 10 bits), chroma ("420", "422", "444") and pixel shape of a video. None: it does not say.
+    `depth` is that of the file which it was read from."""
 
     range: str | None = "tv"
     matrix: str | None = "bt709"
@@ -82,27 +84,28 @@ class Look:
     bits: int = 8
     chroma: str = "420"
     sar: Fraction | None = None
+    depth: int = 8
 
     @classmethod
     def of(cls, report: Report) -> "Look":
         """That of a file. RGB is coded as BT.709, which is what everything shows it as. RequestError when its
         colours cannot be computed with."""
         if report.rgb:
-            return cls(bits=report.bits, sar=report.sar)
+            return cls(bits=report.bits, sar=report.sar, depth=depth(report.pixels))
         if report.matrix not in _MATRICES:
             raise RequestError(
                 f"{report.path} has the colour matrix {report.matrix}, which vldm does not read; "
                 "convert it to bt709 with ffmpeg first"
             )
-        chroma = next((c for c in ("422", "444") if c in report.pixels), "420")
         return cls(
             report.range,
             report.matrix,
             report.primaries,
             report.transfer,
             report.bits,
-            chroma,
+            chroma(report.pixels),
             report.sar,
+            depth(report.pixels),
         )
 
     @property
@@ -115,13 +118,13 @@ class Look:
         """RGB of the same depth or more."""
         return "rgb48le" if self.bits == 10 else "rgb24"
 
-    def decode(self, pixels: str) -> str:
-        """The filter that gives frames of this look as `pixels`; nothing changes where they are coded so."""
-        span = self.range or "tv"
-        if not pixels.startswith("rgb"):
-            return f"scale=in_range={span}:out_range={span}:{_ACCURATE},format={pixels}"
+    def decode(self, raw: Raw) -> str:
+        """The filter that gives frames of this look as `raw` ones; nothing changes where they are coded so."""
+        span, size = self.range or "tv", f"{raw.width}:{raw.height}"
+        if not raw.rgb:
+            return f"scale={size}:in_range={span}:out_range={span}:{_ACCURATE},format={raw.pixels}"
         matrix = _MATRICES[self.matrix]
-        return f"scale=in_range={span}:out_range=pc:in_color_matrix={matrix}:{_ACCURATE},format={pixels}"
+        return f"scale={size}:in_range={span}:out_range=pc:in_color_matrix={matrix}:{_ACCURATE},format={raw.pixels}"
 
     def encode(self, pixels: str) -> str:
         """The filter that takes frames of `pixels` and codes them in this look, tagged as what they are."""

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from vldm_cli.errors import RequestError
 from vldm_cli.video import ffmpeg
+from vldm_cli.video.pixels import depth, has_alpha, is_rgb
 
 HDR = {"smpte2084": "PQ", "arib-std-b67": "HLG"}
 # Text, playlists and patterns that ffmpeg would take for video; a playlist could name any other file.
@@ -14,7 +15,7 @@ _NO_VIDEO = {"tty", "concat", "hls", "dash", "image2", "lavfi", "rawvideo", "sdp
 _FIELDS = ("top", "bottom")
 _RANGES = {"tv": "tv", "pc": "pc"}
 _STREAM = re.compile(
-    r"^  Stream #0:(\d+)(?:\[0x[0-9a-fA-F]+\])?(?:\(([^)]*)\))?: (Video|Audio|Subtitle|Data|Attachment): (.*)$"
+    r"^ +Stream #0:(\d+)(?:\[0x[0-9a-fA-F]+\])?(?:\(([^)]*)\))?: (Video|Audio|Subtitle|Data|Attachment): (.*)$"
 )
 
 
@@ -56,17 +57,16 @@ class Report:
 
     @property
     def alpha(self) -> bool:
-        return bool(re.match(r"yuva|ya\d|rgba|argb|abgr|bgra|gbrap|pal8", self.pixels))
+        return has_alpha(self.pixels)
 
     @property
     def rgb(self) -> bool:
-        return not re.match(r"yuv|gray|nv\d|p[024]\d\d|ya\d|y2|uyvy|vyu|xv|ayuv|mono", self.pixels)
+        return is_rgb(self.pixels)
 
     @property
     def bits(self) -> int:
         """Bits of a sample as far as they are kept: 8 or 10."""
-        deep = re.search(r"p(9|1[0246])(le|be)?$|gray(9|1[0246])|48|64|^p[024]1|^y21|x2", self.pixels)
-        return 10 if deep else 8
+        return 10 if depth(self.pixels) > 8 else 8
 
     def of(self, kind: str) -> list[Stream]:
         return [stream for stream in self.streams if stream.kind == kind]
@@ -74,7 +74,7 @@ class Report:
 
 def source(path: Path) -> list[str]:
     """The input of ffmpeg that is this file and nothing else, whatever its name looks like."""
-    return ["-protocol_whitelist", "file", "-i", f"file:{Path(path).absolute()}"]
+    return ["-protocol_whitelist", "file", "-i", ffmpeg.local(path)]
 
 
 def inspect(path: Path) -> Report:
@@ -109,8 +109,8 @@ def _parsed(path: Path, said: str) -> Report | None:
     streams: list[Stream] = []
     rotations: dict[int, Fraction] = {}
     for line in lines:
-        found = _STREAM.match(line)
-        if found:
+        found = _STREAM.match(line)  # further in where streams are grouped, as one with its timecode
+        if found and int(found.group(1)) not in (stream.index for stream in streams):
             index, language, kind, words = found.groups()
             codec = re.match(r"\w+", words)
             streams.append(

@@ -9,11 +9,11 @@ import numpy as np
 
 from vldm_cli.errors import RequestError
 from vldm_cli.video import ffmpeg
+from vldm_cli.video.carry import OWN_TAGS
+from vldm_cli.video.probe import inspect, source
 from vldm_cli.video.tags import picture_text
+from vldm_cli.video.times import exact
 from vldm_cli.video.write import SETTINGS
-
-# ffmpeg prints rates with two decimals: these are what it means by them
-_RATES = {"23.98": Fraction(24000, 1001), "29.97": Fraction(30000, 1001), "59.94": Fraction(60000, 1001)}
 
 
 def read_image(path: str | Path, size: tuple[int, int]) -> np.ndarray:
@@ -53,36 +53,35 @@ def video_info(path: str | Path) -> dict:
 
 
 def _file_info(path: Path) -> dict:
-    said = ffmpeg.probe(["-i", str(path)])[1]
-    streams = [line.strip() for line in said.splitlines() if re.match(r"\s*Stream #0", line)]
-    size = next(
-        (re.search(r"Video:.*?\b(\d{2,5})x(\d{2,5})\b", line) for line in streams if "Video:" in line), None
-    )
-    if size is None:
-        raise RequestError(
-            f"{path} holds no video that ffmpeg can read; give a video file or a folder of frames"
-        )
-    packets = ffmpeg.probe(["-i", str(path), "-map", "0:v:0", "-c", "copy", "-f", "framecrc", "-"])[
-        0
-    ].decode()
-    clock = Fraction(re.search(r"^#tb 0: (\S+)", packets, re.MULTILINE).group(1))
+    report = inspect(path)
+    said = ffmpeg.probe(source(path))[1]
+    arguments = [
+        "-copyts",
+        *source(path),
+        "-map",
+        f"0:{report.video.index}",
+        "-c",
+        "copy",
+        "-f",
+        "framecrc",
+        "-",
+    ]
+    packets = ffmpeg.probe(arguments)[0].decode()
     rows = [line.split(",") for line in packets.splitlines() if not line.startswith("#")]
-    lengths = {int(row[3]) for row in rows}
-    shown = next((line for line in streams if "Video:" in line), "")
-    rate = re.search(r"([\d.]+) fps", shown)
-    if clock.denominator > 1000 and len(lengths) == 1 and 0 not in lengths:
-        fps = 1 / (lengths.pop() * clock)
-    else:  # milliseconds: too coarse a clock to tell 24 from 23.98
-        fps = _RATES.get(rate.group(1), Fraction(rate.group(1))) if rate else Fraction(0)
+    if not rows:
+        raise RequestError(f"{path} holds no frame that ffmpeg can read; give another copy of it")
+    base = Fraction(re.search(r"^#tb 0: (\S+)", packets, re.MULTILINE).group(1))
+    ticks, last = zip(*sorted((int(row[2]), int(row[3])) for row in rows), strict=True)
+    times = exact(ticks, last[-1], base, report.start, report.rate, "matroska" in report.container)
     return {
         "file": str(path),
-        "streams": streams,
-        "width": int(size.group(1)),
-        "height": int(size.group(2)),
-        "frames": len(rows),
-        "fps": fps,
-        "duration": len(rows) / fps if fps else Fraction(0),
-        "metadata": _settings(_comment(ffmpeg.probe(["-i", str(path), "-f", "ffmetadata", "-"])[0].decode())),
+        "streams": [line.strip() for line in said.splitlines() if re.match(r"\s*Stream #0", line)],
+        "width": report.width,
+        "height": report.height,
+        "frames": len(times),
+        "fps": times.fps,
+        "duration": times.seconds,
+        "metadata": stored_in(report.metadata),
     }
 
 
@@ -139,10 +138,11 @@ def _folder_info(folder: Path) -> dict:
     }
 
 
-def _comment(ffmetadata: str) -> str | None:
-    """The comment in ffmpeg's metadata format, where = ; # \\ and line ends are escaped by a backslash."""
-    found = re.search(r"^comment=((?:\\.|[^\\\n])*)", ffmetadata, re.MULTILINE | re.DOTALL | re.IGNORECASE)
-    return re.sub(r"\\(.)", r"\1", found.group(1), flags=re.DOTALL) if found else None
+def stored_in(tags: dict[str, str]) -> dict | None:
+    """What vldm stored among a file's tags, in the first of those that it uses (see `carry.comment_tag`) or, where
+    another program has moved it, in any."""
+    texts = [*(tags.get(tag) for tag in OWN_TAGS), *tags.values()]
+    return next((table for text in texts if (table := _settings(text)) is not None), None)
 
 
 def _settings(text: str | None) -> dict | None:

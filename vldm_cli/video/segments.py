@@ -10,26 +10,30 @@ from pathlib import Path
 
 from vldm_cli.errors import RequestError
 from vldm_cli.video import ffmpeg
+from vldm_cli.video.kinds import KINDS
 from vldm_cli.video.look import Look, Raw
 from vldm_cli.video.times import Times
 from vldm_cli.video.write import codec
 
-LARGEST = {"mp4": 16_384, "webm": 16_384, "gif": 65_535, "webp": 16_383, "png": 65_535}
-_NAMES = {"mp4": "H.264", "webm": "VP9", "gif": "a GIF", "webp": "WebP", "png": "PNG"}
+_CODECS = {"h264": "H.264", "vp9": "VP9"}
 
 
 def stored_look(look: Look, kind: str, height: int, width: int) -> tuple[Look, list[str]]:
     """The look in which such a file stores frames of that size, and what is to be said of it. RequestError where it
     holds no frames of that size."""
-    if max(height, width) > LARGEST[kind]:
+    held = KINDS[kind]
+    name = _CODECS.get(held.codec, held.name)
+    if max(height, width) > held.largest:
         remedy = "cut the clip" if kind == "png" else "make a folder of PNG frames with --out NAME"
         raise RequestError(
-            f"frames of {width}x{height} are more than {_NAMES[kind]} holds ({LARGEST[kind]} a side); {remedy}"
+            f"frames of {width}x{height} are more than {name} holds ({held.largest} a side); {remedy}"
         )
     said = []
     if kind in ("gif", "webp") and look.bits == 10:
-        said.append(f"{_NAMES[kind]} holds 8 bits, not the 10 of the clip")
-    if kind == "mp4" and look.chroma != "444" and (height % 2 or (width % 2)):
+        said.append(f"{name} holds 8 bits, not the {look.depth} of the clip")
+    if held.codec and look.depth > 10:
+        said.append(f"frames are stored with 10 bits, not the {look.depth} of the clip")
+    if held.codec == "h264" and look.chroma != "444" and (height % 2 or (width % 2)):
         # 4:2:0 H.264 is of even sizes only. Exactly the clip's size matters more than what old players take.
         said.append(
             f"{width}x{height} is odd, so the colours are stored in full (4:4:4), which some players refuse"
@@ -64,19 +68,19 @@ def encode_frames(
     arguments = ["-f", "rawvideo", "-pix_fmt", raw.pixels, "-s", f"{raw.width}x{raw.height}"]
     arguments += ["-framerate", rate, "-i", "pipe:0", "-fps_mode", "passthrough"]
     arguments += ["-enc_time_base", f"1/{times.clock}"]
-    if kind in ("mp4", "webm"):
+    if KINDS[kind].codec:
         arguments += ["-vf", look.encode(raw.pixels)]
     elif raw.rgb:
         arguments += ["-vf", look.shape()]
     else:
-        arguments += ["-vf", f"{look.decode(look.rgb)},{look.shape()}"]
+        arguments += ["-vf", f"{look.decode(replace(raw, pixels=look.rgb))},{look.shape()}"]
     arguments += [*codec(kind, crf), "-bsf:v", retimed, *ffmpeg.BITEXACT]
     # VP9 too goes into MP4: the clock of WebM counts milliseconds, which would add up.
-    arguments += ["-f", "mp4" if kind in ("mp4", "webm") else "mov"]
+    arguments += ["-f", "mp4" if KINDS[kind].codec else "mov"]
     arguments += ["-video_track_timescale", str(times.clock)]
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        ffmpeg.run([*arguments, str(temporary)], f"writing {path.name}", stream())
+        ffmpeg.run([*arguments, ffmpeg.local(temporary)], f"writing {path.name}", stream())
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)

@@ -14,6 +14,7 @@ from typing import BinaryIO
 
 from vldm_cli.errors import RunError
 from vldm_cli.video import ffmpeg
+from vldm_cli.video.kinds import KINDS
 from vldm_cli.video.probe import Report, Stream, inspect, source
 
 # Less than this is no silence that anybody hears the lack of.
@@ -93,10 +94,12 @@ def pad_sound(path: Path, kind: str, seconds: Fraction, clock: int, all_tags: bo
             tail += ["-metadata", f"{tag}="]
         if "creation_time" in report.metadata:
             tail += ["-metadata", f"creation_time={report.metadata['creation_time']}"]
-        if kind == "mp4":
+        if KINDS[kind].iso:
             flags = "+faststart+use_metadata_tags" if all_tags else "+faststart"
             tail += ["-video_track_timescale", str(clock), "-movflags", flags]
-        words = ffmpeg.tolerant([*inputs, *tail, *ffmpeg.BITEXACT, "-f", kind, str(longer)], what)
+        words = ffmpeg.tolerant(
+            [*inputs, *tail, *ffmpeg.BITEXACT, "-f", KINDS[kind].format, ffmpeg.local(longer)], what
+        )
         said += [f"some of the sound is damaged ({words[-1]:.200})"] if words else []
         os.replace(longer, path)
     except OSError as error:
@@ -148,9 +151,9 @@ def _append(path: Path, sound: _Sound, layout: tuple[int, str], part: Path, what
     silence = part.with_name(f"{part.name}.silence")
     try:
         copy = ["-map", f"0:{sound.stream.index}", "-c", "copy"]
-        ffmpeg.run([*source(path), *copy, "-f", "adts", str(part)], what)
+        ffmpeg.run([*source(path), *copy, "-f", "adts", ffmpeg.local(part)], what)
         if packets > sound.packets:
-            ffmpeg.run([*quiet, "-f", "adts", str(silence)], what)
+            ffmpeg.run([*quiet, "-f", "adts", ffmpeg.local(silence)], what)
             with silence.open("rb") as tail, part.open("ab") as file:
                 for _ in range(packets - sound.packets):  # ffmpeg may have written one more
                     file.write(_packet(tail))

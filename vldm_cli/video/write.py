@@ -2,8 +2,8 @@
 
 A segment is closed (it starts with a keyframe and refers to nothing outside), has no B-frames and always the same
 bytes for the same frames, so an interrupted video goes on at the next segment and ends with the same file.
-MP4 and WebM segments are in the final codec and are joined without encoding again; for GIF, WebP and PNG folders
-segments are lossless.
+Segments of MP4, MOV, Matroska and WebM are in the final codec and are joined without encoding again; for GIF, WebP and
+PNG folders segments are lossless.
 """
 
 import json
@@ -14,11 +14,11 @@ from pathlib import Path
 
 import numpy as np
 
-from vldm_cli.errors import RequestError, RunError
+from vldm_cli.errors import RunError
 from vldm_cli.video import ffmpeg
+from vldm_cli.video.kinds import KINDS
 from vldm_cli.video.tags import tag_gif, tag_webp
 
-KINDS = {".mp4": "mp4", ".webm": "webm", ".gif": "gif", ".webp": "webp", "": "png"}
 SETTINGS = "settings.json"  # beside the frames of a PNG folder
 
 # RGB in, BT.709 limited range out, and tagged as what it is: without the conversion the colours would be BT.601's
@@ -29,16 +29,6 @@ _COLOUR = (
     "setparams=range=tv:colorspace=bt709:color_primaries=bt709:color_trc=bt709"
 )
 _THREADS = "2"  # fixed, because x264's bytes depend on it
-
-
-def open_container(out: Path) -> str:
-    """The kind of file that `out` names: mp4, webm, gif, webp or png (a folder). RequestError for another suffix."""
-    suffix = Path(out).suffix.lower()
-    if suffix not in KINDS:
-        raise RequestError(
-            f"{out} ends in {suffix}, which vldm does not write: use .mp4, .webm, .gif, .webp or a folder's name"
-        )
-    return KINDS[suffix]
 
 
 def even(frame: np.ndarray) -> np.ndarray:
@@ -52,7 +42,7 @@ def even(frame: np.ndarray) -> np.ndarray:
 def encode_segment(path: Path, frames: Iterable[np.ndarray], fps: Fraction, kind: str, crf: int) -> int:
     """Encode uint8 (H, W, 3) RGB frames into the file `path` (which appears whole or not at all); how many it took.
 
-    Frames are streamed, never collected. Odd sizes grow by one pixel in mp4 and webm (see `even`).
+    Frames are streamed, never collected. Odd sizes grow by one pixel where frames are H.264 or VP9 (see `even`).
     Raises RunError with ffmpeg's words when it fails (disk full, …).
     """
     path = Path(path)
@@ -68,9 +58,9 @@ def encode_segment(path: Path, frames: Iterable[np.ndarray], fps: Fraction, kind
             if frame.shape != first.shape or frame.dtype != np.uint8:
                 raise ValueError(f"frames of one segment are uint8 and alike: {frame.dtype} {frame.shape}")
             count += 1
-            yield np.ascontiguousarray(even(frame) if kind in ("mp4", "webm") else frame).tobytes()
+            yield np.ascontiguousarray(even(frame) if KINDS[kind].codec else frame).tobytes()
 
-    shown = even(first) if kind in ("mp4", "webm") else first
+    shown = even(first) if KINDS[kind].codec else first
     rate = f"{fps.numerator}/{fps.denominator}"
     arguments = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{shown.shape[1]}x{shown.shape[0]}"]
     arguments += [
@@ -84,7 +74,7 @@ def encode_segment(path: Path, frames: Iterable[np.ndarray], fps: Fraction, kind
     ]
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        ffmpeg.run([*arguments, str(temporary)], f"writing {path.name}", stream())
+        ffmpeg.run([*arguments, ffmpeg.local(temporary)], f"writing {path.name}", stream())
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
@@ -100,7 +90,7 @@ def join_segments(segments: list[Path], out_tmp: Path, kind: str, fps: Fraction,
     listing = Path(segments[0]).with_name(f".segments.{os.getpid()}.txt")
     quoted = (str(Path(segment).absolute()).replace("'", r"'\''") for segment in segments)
     listing.write_text("".join(f"file '{name}'\n" for name in quoted))
-    source = ["-f", "concat", "-safe", "0", "-i", str(listing)]
+    source = ["-f", "concat", "-safe", "0", "-i", ffmpeg.local(listing)]
     text = json.dumps(metadata, ensure_ascii=False, sort_keys=True)
     what = f"joining {len(segments)} segments"
     # Every packet is one frame: its time is counted, not added up from rounded durations of the segments.
@@ -110,23 +100,20 @@ def join_segments(segments: list[Path], out_tmp: Path, kind: str, fps: Fraction,
         exact = f"setts=ts=round(N*1000*{fps.denominator}/{fps.numerator})"
     copy = [*source, "-map", "0:v:0", "-c", "copy", "-bsf:v", exact, *ffmpeg.BITEXACT]
     try:
-        if kind == "mp4":
-            tags = ["-metadata", f"comment={text}", "-video_track_timescale", str(per_second)]
-            ffmpeg.run([*copy, *tags, "-movflags", "+faststart", "-f", "mp4", str(out_tmp)], what)
-        elif kind == "webm":
-            ffmpeg.run([*copy, "-metadata", f"comment={text}", "-f", "webm", str(out_tmp)], what)
+        if KINDS[kind].codec:
+            tags = ["-metadata", f"comment={text}"]
+            if KINDS[kind].iso:
+                tags += ["-video_track_timescale", str(per_second), "-movflags", "+faststart"]
+            ffmpeg.run([*copy, *tags, "-f", KINDS[kind].format, ffmpeg.local(out_tmp)], what)
         elif kind == "gif":
             join_gif(source, out_tmp, _retimed(fps), what)
             tag_gif(out_tmp, text)
         elif kind == "webp":
-            codec = ["-c:v", "libwebp_anim", "-quality", "90", "-loop", "0", "-fps_mode", "passthrough"]
-            ffmpeg.run(
-                [*source, "-vf", _retimed(fps), *codec, *ffmpeg.BITEXACT, "-f", "webp", str(out_tmp)], what
-            )
+            join_webp(source, out_tmp, _retimed(fps), what)
             tag_webp(out_tmp, json.dumps(metadata, sort_keys=True))
         else:
             out_tmp.mkdir(parents=True, exist_ok=True)
-            ffmpeg.run([*copy, "-start_number", "0", "-f", "image2", str(out_tmp / "%06d.png")], what)
+            ffmpeg.run([*copy, "-start_number", "0", "-f", "image2", ffmpeg.numbered(out_tmp)], what)
             (out_tmp / SETTINGS).write_text(json.dumps(metadata, ensure_ascii=False, indent=2) + "\n")
     except OSError as error:
         raise RunError(f"{what} failed: {error}") from error
@@ -136,9 +123,9 @@ def join_segments(segments: list[Path], out_tmp: Path, kind: str, fps: Fraction,
 
 def codec(kind: str, crf: int) -> list[str]:
     """How a segment is encoded: in the final codec, or without loss where that is not one for segments."""
-    if kind == "mp4":
+    if KINDS[kind].codec == "h264":
         return ["-c:v", "libx264", "-preset", "veryfast", "-crf", str(crf), "-bf", "0", "-threads", _THREADS]
-    if kind == "webm":
+    if KINDS[kind].codec == "vp9":
         # VP9 counts quality from 0 to 63 where H.264 counts to 51
         vp9 = ["-c:v", "libvpx-vp9", "-crf", str(round(crf * 63 / 51)), "-b:v", "0"]
         return [*vp9, "-cpu-used", "4", "-threads", _THREADS]
@@ -148,7 +135,7 @@ def codec(kind: str, crf: int) -> list[str]:
 def _container(kind: str, fps: Fraction) -> list[str]:
     """Filters and format of a segment file of `encode_segment`."""
     clock = ["-video_track_timescale", str(_ticks(fps)[1])]
-    if kind == "mp4":
+    if KINDS[kind].codec == "h264":
         return ["-vf", _COLOUR, *clock, "-f", "mp4"]
     return ["-vf", _COLOUR, "-f", "webm"] if kind == "webm" else [*clock, "-f", "mov"]
 
@@ -169,7 +156,7 @@ def join_gif(source: list[str], out_tmp: Path, retimed: str, what: str) -> None:
     palette = out_tmp.with_name(f".{out_tmp.name}.palette.png")
     try:
         find = ["-vf", "palettegen=stats_mode=full", "-update", "1", "-frames:v", "1", "-f", "image2"]
-        ffmpeg.run([*source, *find, str(palette)], what)
+        ffmpeg.run([*source, *find, ffmpeg.local(palette)], what)
         use = [
             "-lavfi",
             f"[0:v]{retimed}[v];[v][1:v]paletteuse=dither=sierra2_4a",
@@ -178,10 +165,16 @@ def join_gif(source: list[str], out_tmp: Path, retimed: str, what: str) -> None:
             "-loop",
             "0",
         ]
-        arguments = [*source, "-i", str(palette), *use, *ffmpeg.BITEXACT]
-        ffmpeg.run([*arguments, "-f", "gif", str(out_tmp)], what)
+        arguments = [*source, "-i", ffmpeg.local(palette), *use, *ffmpeg.BITEXACT]
+        ffmpeg.run([*arguments, "-f", "gif", ffmpeg.local(out_tmp)], what)
     finally:
         palette.unlink(missing_ok=True)
+
+
+def join_webp(source: list[str], out_tmp: Path, retimed: str, what: str) -> None:
+    """Every frame a picture of its own: ffmpeg's encoder of animations makes one of frames that look alike."""
+    coded = ["-c:v", "libwebp", "-quality", "90", "-loop", "0", "-fps_mode", "passthrough"]
+    ffmpeg.run([*source, "-vf", retimed, *coded, *ffmpeg.BITEXACT, "-f", "webp", ffmpeg.local(out_tmp)], what)
 
 
 def _chain(first: np.ndarray, rest: Iterator[np.ndarray]) -> Iterator[np.ndarray]:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from vldm_cli.packs.pack import Pack
 from vldm_cli.train.bank import Bank, chunk_seed
 from vldm_cli.train.clips import Source
+from vldm_cli.train.perceptual import Perceptual
 
 # Frames rendered, decoded and encoded at a time while a bank is filled: enough to keep a large GPU busy.
 CHUNK_FRAMES = 4096
@@ -26,7 +27,8 @@ class Setup:
     """What a run is given: pack, data, where it computes and in which dtype, and its sizes.
 
     batch: examples a step and process; bank_frames: frames held ready. rank: which process this is. channels_last:
-    memory layout of image models; None is the one that was the faster on the device.
+    memory layout of image models; None is the one that was the faster on the device. perceptual: LPIPS, for the parts
+    of `PERCEPTUAL`; None to train without.
     """
 
     pack: Pack
@@ -40,6 +42,7 @@ class Setup:
     compile: bool = False
     channels_last: bool | None = None
     vae_roundtrip: bool = False
+    perceptual: Perceptual | None = None
 
 
 class Objective(ABC):

@@ -7,6 +7,7 @@ from vldm_cli.packs.load import load_decoder
 from vldm_cli.train.discriminator import Discriminator, adversarial_losses, flicker
 from vldm_cli.train.export import export_part
 from vldm_cli.train.frames import charbonnier, encode, gradient_l1, psnr, to_model
+from vldm_cli.train.objectives.autoencoder import PERCEPTUAL_WEIGHT
 from vldm_cli.train.objectives.base import Objective, Setup
 from vldm_cli.train.sheets import contact_sheet
 
@@ -16,6 +17,7 @@ from vldm_cli.train.sheets import contact_sheet
 # - their differences in space, half as heavy: edges, which the sum over pixels hardly feels;
 # - their differences in time, as heavy as the pixels: flicker, what these layers are for.
 GRADIENT_WEIGHT, MOTION_WEIGHT = 0.5, 1.0
+# - LPIPS, where it is given, as the autoencoder has it.
 # - the discriminator alone does not know the true frame; it may choose among almost equally exact ones. (A weight of
 #   0.05 from a fifth of the run on, with three times the noise below, ended 1.3 dB under the image decoder.) So it
 #   comes late, when the exact losses have settled, and weighs little; it learns alone first and its weight then rises
@@ -58,6 +60,9 @@ class Decoder(Objective):
         motion = (x.float() - y.float()).diff(dim=1).abs().mean()
         loss = pixels + GRADIENT_WEIGHT * edges + MOTION_WEIGHT * motion
         out = {"l1": pixels.detach(), "motion": motion.detach()}
+        if self.setup.perceptual is not None:
+            looks = self.setup.perceptual.distance(x.flatten(0, 1), y.flatten(0, 1)).mean()
+            loss, out["lpips"] = loss + PERCEPTUAL_WEIGHT * looks, looks.detach()
         if progress >= DISCRIMINATOR_FROM:
             adversarial, hinge = adversarial_losses(self.discriminator, x, y)
             rise = (progress - ADVERSARIAL_FROM) / (ADVERSARIAL_FULL - ADVERSARIAL_FROM)

@@ -5,18 +5,18 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from vldm_cli.errors import RequestError
-from vldm_cli.measure.attributes import COLOUR_NAMES, OBJECT, SCENE, encode, mirror
-from vldm_cli.measure.probe import FRAMES, Answers, Probe, load_probe
+from vldm_cli.measure.attributes import COLOUR_NAMES, OBJECT, SCENE
+from vldm_cli.measure.probe import FRAMES, Probe, load_probe
+from vldm_cli.measure.truth import mirrored, truth
 from vldm_cli.toyland.dataset import ToylandClips
 from vldm_cli.train.clips import ToylandSource
 from vldm_cli.train.export import export_part
 from vldm_cli.train.frames import to_model
 from vldm_cli.train.objectives.base import Objective, Setup
+from vldm_cli.train.objectives.probe_losses import losses
 from vldm_cli.train.sheets import contact_sheet
 
 HELD_OUT_CLIPS, HELD_OUT_BATCH, SHEET_CLIPS = 384, 32, 8
-# Presence has ten questions a clip, most with the answer no; the answers for single frames only help.
-PRESENCE_WEIGHT, FRAME_WEIGHT = 20.0, 0.5
 
 
 class ProbeObjective(Objective):
@@ -46,15 +46,14 @@ class ProbeObjective(Objective):
             seed, FRAMES, frame_steps, size=source.size, device=self.device, fps=float(source.fps),
             chunk=32, late=0.0, core=source.core,
         ).batch(n)  # fmt: skip
-        scene, objects = (codes.to(self.device) for codes in encode(clips.attributes))
+        codes = truth(clips.scenes, clips.times_BT, source.size[1] / source.size[0])
         step = clips.frame_step_B.to(torch.int32)
-        return {"video": clips.video_BTCHW, "step": step, "scene": scene, "objects": objects}
+        return {"video": clips.video_BTCHW, "step": step, **{k: v.to(self.device) for k, v in codes.items()}}
 
     def losses(self, progress: float) -> dict[str, Tensor]:
-        batch = self.bank.draw(self.setup.batch)
-        video, scene, objects = _mirrored_half(batch["video"], batch["scene"], batch["objects"])
-        answers = self.probe(_worn(to_model(video, self.dtype)), batch["step"])
-        return losses(answers, scene.long(), objects.long())
+        batch = _mirrored_half(self.bank.draw(self.setup.batch))
+        answers = self.probe(_worn(to_model(batch["video"], self.dtype)), batch["step"])
+        return losses(answers, batch)
 
     def export(self) -> None:
         export_part(self.setup.pack, "probe", self.probe)
@@ -69,14 +68,22 @@ class ProbeObjective(Objective):
             self.probe(to_model(video, self.dtype), 16) for video in batch["video"].split(HELD_OUT_BATCH)
         ]
         scene, objects = batch["scene"].long(), batch["objects"].long()
+        there = torch.cat([p.presence_BK for p in parts]) > 0
+        wrong = (there != (objects[:, :, 0] == 1)) & (objects[:, :, 0] >= 0)
         measured = {
             f"acc_{name}": _share(torch.cat([p.scene[name] for p in parts]), scene[:, i])
             for i, name in enumerate(SCENE)
         }
-        for i, name in enumerate(OBJECT, 1):
-            measured[f"acc_{name}"] = _share(torch.cat([p.object[name] for p in parts]), objects[:, :, i])
-        there = torch.cat([p.presence_BK for p in parts]) > 0
-        measured["acc_colours"] = float((there == (objects[:, :, 0] == 1)).all(1).float().mean())
+        # the bars are for one and for two objects
+        count = (objects[:, :, 0] != 0).sum(1)
+        for n in (1, 2):
+            some = count == n
+            for i, name in enumerate(OBJECT, 1):
+                logits = torch.cat([p.object[name] for p in parts])
+                measured[f"acc{n}_{name}"] = _share(logits[some], objects[some, :, i])
+            measured[f"acc{n}_colours"] = 1 - float(wrong[some].any(1).sum() / some.sum().clamp_min(1))
+        relations = torch.cat([p.relation_BKKV for p in parts])
+        measured["acc_relation"] = _share(relations, batch["relations"].long())
         rows = []
         for i in range(min(SHEET_CLIPS, len(there))):
             found = [
@@ -91,44 +98,20 @@ class ProbeObjective(Objective):
         return contact_sheet(rows), measured
 
 
-def losses(answers: Answers, scene: Tensor, objects: Tensor) -> dict[str, Tensor]:
-    """Cross entropies of what applies, for the codes of `attributes.encode` as int64."""
-    there = (objects[:, :, 0] == 1).float()
-    total = PRESENCE_WEIGHT * _yes_no(answers.presence_BK, there)
-    each = {}
-    for i, name in enumerate(SCENE):
-        each[name] = _cross_entropy(answers.scene[name], scene[:, i])
-    for i, name in enumerate(OBJECT, 1):
-        each[name] = _cross_entropy(answers.object[name], objects[:, :, i])
-    T = answers.frame_presence_BTK.shape[1]
-    frames = _yes_no(answers.frame_presence_BTK, there[:, None].expand(-1, T, -1)) * PRESENCE_WEIGHT
-    frames = frames + _cross_entropy(answers.frame_shape_BTKV, objects[:, None, :, 1].expand(-1, T, -1))
-    total = total + sum(each.values()) + FRAME_WEIGHT * frames
-    return {"loss": total, "shape": each["shape"].detach(), "motion": each["motion"].detach()}
-
-
-def _yes_no(logits: Tensor, truth: Tensor) -> Tensor:
-    return F.binary_cross_entropy_with_logits(logits.float(), truth)
-
-
-def _cross_entropy(logits: Tensor, codes: Tensor) -> Tensor:
-    """Mean over the codes that are not −1; 0 where there are none. Waits for nothing on the GPU."""
-    losses = F.cross_entropy(logits.float().flatten(0, -2), codes.flatten(), ignore_index=-1, reduction="sum")
-    return losses / (codes >= 0).sum().clamp_min(1)
-
-
 def _share(logits: Tensor, codes: Tensor) -> float:
     asked = codes >= 0
     return float(((logits.argmax(-1) == codes) & asked).sum() / asked.sum().clamp_min(1))
 
 
-def _mirrored_half(video: Tensor, scene: Tensor, objects: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def _mirrored_half(batch: dict[str, Tensor]) -> dict[str, Tensor]:
     """About half of the object scenes mirrored (on a road one keeps to one side)."""
-    chosen = (torch.rand(len(video), device=video.device) < 0.5) & (scene[:, 0] == 0)
-    other_scene, other_objects = mirror(scene, objects)
-    video = torch.where(chosen[:, None, None, None, None], video.flip(-1), video)
-    scene = torch.where(chosen[:, None], other_scene, scene)
-    return video, scene, torch.where(chosen[:, None, None], other_objects, objects)
+    video = batch["video"]
+    chosen = (torch.rand(len(video), device=video.device) < 0.5) & (batch["scene"][:, 0] == 0)
+    other = {**batch, "video": video.flip(-1), **mirrored(batch)}
+    return {
+        name: torch.where(chosen.view(-1, *[1] * (tensor.ndim - 1)), other[name], tensor)
+        for name, tensor in batch.items()
+    }
 
 
 def _worn(x_BTCHW: Tensor) -> Tensor:

@@ -6,10 +6,12 @@ import torch
 from torch import Tensor
 
 from vldm_cli.align import Context
+from vldm_cli.align.temporal import read_temporal
 from vldm_cli.denoise.guidance import Guidance
-from vldm_cli.denoise.noise import frame_noise
+from vldm_cli.denoise.noise import frame_noise, noise_like
 from vldm_cli.denoise.sampler import make_scheduler, sample
 from vldm_cli.packs.load import load_interpolation, load_keyframes, load_text, load_vae, scheduler_config
+from vldm_cli.packs.pack import PARTS
 from vldm_cli.train.diffusion import Diffusion
 from vldm_cli.train.export import export_part
 from vldm_cli.train.frames import decode, encode
@@ -20,6 +22,7 @@ CAPTION_DROPPED = 0.1
 # Known frames are put back after sampling, so what the model makes of them matters little.
 KNOWN_WEIGHT = 0.25
 SHEET_CLIPS, SHEET_STEPS = 6, 20
+FACTOR = 4
 
 
 class TemporalLayers(Objective):
@@ -40,6 +43,7 @@ class TemporalLayers(Objective):
         self.scheduler = scheduler_config(pack)
         self.diffusion = Diffusion(self.scheduler, self.device)
         self.no_text = self.text.encode([""])
+        self.shared = pack.manifest.defaults.shared_noise
 
     def examples(self, seed: int, n: int) -> dict[str, Tensor]:
         clips = self.setup.source.clips(seed, n, self.frames, self.frame_steps)
@@ -59,8 +63,10 @@ class TemporalLayers(Objective):
         batch, n = self.bank.draw(self.setup.batch), self.setup.batch
         z, context = self.window(batch["z"].float(), batch["late"])
         dropped = torch.rand(n, 1, 1, device=self.device) < CAPTION_DROPPED
+        # what is true only together with what came before is not said where nothing of that is known
+        dropped |= (batch["late"] & (context.mask_BT.sum(1) == 0))[:, None, None]
         text = torch.where(dropped, self.no_text, batch["text"].to(self.dtype))
-        noise, t = torch.randn_like(z), self.diffusion.times(n)
+        noise, t = noise_like(z, self.shared), self.diffusion.times(n)
         noisy = self.diffusion.add(z, noise, t).to(self.dtype)
         # shorter windows run uncompiled: every length would be compiled for itself
         stance = "default" if z.shape[1] == self.frames else "force_eager"
@@ -78,11 +84,11 @@ class TemporalLayers(Objective):
     def _sampled(self, batch: dict[str, Tensor], context: Context | None, guidance: Guidance) -> Tensor:
         """Frames that the model makes for the held-out batch's texts, (B, T, 3, H, W)."""
         B, T, *shape = batch["z"].shape
-        noise = torch.stack([frame_noise(b, f"sheet-{self.part}", range(T), tuple(shape)) for b in range(B)])
+        frames = [frame_noise(b, f"sheet-{self.part}", range(T), tuple(shape), self.shared) for b in range(B)]
         z = sample(
             self.model,
             make_scheduler(self.scheduler),
-            noise.to(self.device),
+            torch.stack(frames).to(self.device),
             steps=SHEET_STEPS,
             text_BLD=batch["text"].to(self.dtype),
             negative_BLD=self.no_text.expand(B, -1, -1),
@@ -127,6 +133,8 @@ class Keyframes(TemporalLayers):
         S_B = (u_B >= none).long() + (u_B >= none + one)
         # a late clip is the continuation of one
         S_B = torch.where(late_B, len(self.given) - 1, S_B).clamp_max(T - 1)
+        if not self.model.sizes["context_channels"]:  # layers that cannot be told of any
+            S_B = torch.zeros_like(S_B)
         context = Context.leading(z_BTCHW, S_B)
         level_B = self._drawn(B, 0.0, 0.2, 0.5) * (S_B > 0)
         return z_BTCHW, context.noised(torch.randn_like(z_BTCHW), level_B)
@@ -144,17 +152,19 @@ class Keyframes(TemporalLayers):
 
 
 class Interpolation(TemporalLayers):
-    """Windows of up to 4 intervals; every fourth frame is known, and the 3 between are made, at both rates."""
+    """Windows of up to 4 intervals; every fourth frame is known, and the 3 between are made, at both rates. Layers
+    whose file says another factor, 16, make the 15 between in one step, in windows of as many frames."""
 
     part = "interpolation"
-    factor, intervals = 4, 4
-    frames = factor * intervals + 1
+    frames = FACTOR * 4 + 1
     batch, bank_frames = 48, 204_000
     whole = 0.75  # share of steps on windows of all intervals; the others are shorter, for the ends of videos
 
     def __init__(self, setup: Setup):
-        self.frame_steps = {max(1, setup.pack.manifest.video.keyframe_step // self.factor): 0.5, 1: 0.5}
-        self.intervals = setup.pack.manifest.defaults.interpolation_window
+        video, defaults = setup.pack.manifest.video, setup.pack.manifest.defaults
+        self.factor = read_temporal(setup.pack.path(PARTS["interpolation"]))[1].get("factor", FACTOR)
+        self.frame_steps = {max(1, video.keyframe_step // self.factor): 0.5, 1: 0.5}
+        self.intervals = max(1, FACTOR * defaults.interpolation_window // self.factor)
         self.frames = self.factor * self.intervals + 1
         super().__init__(setup)
 
@@ -175,7 +185,7 @@ class Interpolation(TemporalLayers):
         rows = []
         for step, made, real in zip(batch["frame_step"].tolist(), frames, truth, strict=True):
             some = slice(0, 2 * self.factor + 1)
-            rows += [(f"frame step {step}: every fourth given", made[some]), ("truth", real[some])]
+            rows += [(f"frame step {step}: every {self.factor}th given", made[some]), ("truth", real[some])]
         return contact_sheet(rows), {"sheet_error": float((frames - truth).float().abs().mean())}
 
     def _known(self, z_BTCHW: Tensor) -> Context:

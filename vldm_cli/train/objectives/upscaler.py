@@ -4,29 +4,31 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from vldm_cli.align.pixels import from_residual, to_residual, upsample
-from vldm_cli.denoise.noise import frame_noise
-from vldm_cli.denoise.sampler import make_scheduler, sample
+from vldm_cli.align.pixels import to_residual, unlimited
 from vldm_cli.packs.load import load_decoder, load_upscaler, upscaler_scheduler_config
 from vldm_cli.stages.upscale import LEVELS
 from vldm_cli.train.bank import chunk_seed
 from vldm_cli.train.diffusion import Diffusion
+from vldm_cli.train.discriminator import Discriminator
 from vldm_cli.train.export import export_part
-from vldm_cli.train.frames import ENCODE_FRAMES, encode, psnr, to_bytes, to_model
+from vldm_cli.train.frames import ENCODE_FRAMES, encode, to_bytes, to_model
 from vldm_cli.train.objectives.base import Objective, Setup
-from vldm_cli.train.sheets import contact_sheet
+from vldm_cli.train.objectives.upscaled import augmented, compared
+from vldm_cli.train.onestep import DETAIL, motion_of, one_step_losses, rise
 
 SCALE, PATCH = 4, 48
 ROUNDTRIP_SHARE = 0.6
-# Shares of the training spent on single timesteps. Sampling takes one trailing step: from pure noise at 999 straight to
-# the residual, where the best answer is its mean, so that the result cannot be worse than the bicubic it starts from.
-# A second step, from 499, adds detail and keeps some of the noise it was given; it is trained less.
-TIMES = {999: 0.6, 499: 0.1}
-# Share of examples whose low-resolution frames are as they are: that is how clips are upscaled unless asked otherwise.
-CLEAN_SHARE = 0.5
+# Share of each batch that is trained on what sampling in one trailing step gives, from pure noise at 999 straight to
+# the residual (see `onestep`). The others are denoised from any time, a share of them from where a second step starts.
+ONE_STEP, LAST_TIME = 0.75, 999
+SECOND_STEP = {499: 0.3}
+# The one-step losses are a few hundredths, the diffusion loss is about one.
+DIFFUSION_WEIGHT = 0.03
+# Shares of examples whose low-resolution frames are as they are, and whose noise only says that detail is wanted.
+CLEAN_SHARE, DETAIL_SHARE = 0.3, 0.5
 # Share of steps on clips of fewer frames, for short videos.
 SHORTER = 0.25
-SHEET_CLIPS, SHEET_STEPS = 8, (1, 2)
+SHEET_CLIPS = 8
 
 
 class UpscalerImage(Objective):
@@ -34,6 +36,10 @@ class UpscalerImage(Objective):
 
     part = "upscaler-image"
     lr, batch, bank_frames = 4e-4, 96, 20_000
+    # Shares of the run from which on, and until which, LPIPS and the discriminator's word come in: exactness first.
+    looks, adversarial = (0.2, 0.4), (0.5, 0.7)
+    # The discriminator learns alone first.
+    discriminates = 0.45
 
     def __init__(self, setup: Setup):
         super().__init__(setup)
@@ -43,6 +49,10 @@ class UpscalerImage(Objective):
         self.model = self.load(load_upscaler(setup.pack, "pixel"), train=False)
         self._choose_trained()
         self.trained = {"upscaler": self.model}
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(setup.seed)
+            self.discriminator = Discriminator().to(self.device, self.dtype)
+        self.helpers = {"discriminator": self.discriminator}
         self.decoder = self.load(load_decoder(setup.pack), train=False) if setup.vae_roundtrip else None
         self.scheduler = upscaler_scheduler_config(setup.pack, "pixel")
         self.diffusion = Diffusion(self.scheduler, self.device)
@@ -54,82 +64,74 @@ class UpscalerImage(Objective):
         self.model.state.on = False
 
     def examples(self, seed: int, n: int) -> dict[str, Tensor]:
-        patches = self.setup.source.patches(seed, n, self.frames, self.patch, SCALE)
-        low = patches.low_BTCHW
-        if self.decoder is not None:
-            chosen = (
-                torch.rand(n, generator=torch.Generator().manual_seed(chunk_seed(seed, 1))) < ROUNDTRIP_SHARE
-            )
-            low = low.clone()
-            rows = chosen.nonzero()[:, 0].to(self.device)
-            for some in rows.split(max(1, ENCODE_FRAMES // self.frames)):
-                low[some] = self._roundtrip(low[some])
-        return {"high": patches.high_BTCHW, "low": patches.low_patches(low, self.patch, self.patch)}
+        """high, low: uint8 patches; motion, of clips: `motion_of` the high ones."""
+        found = []
+        for i, patches in enumerate(self.setup.source.patches(seed, n, self.frames, self.patch, SCALE)):
+            low = patches.low_BTCHW
+            if self.decoder is not None and patches.made:
+                low = self._some_through_the_autoencoder(low, chunk_seed(seed, 1 + i))
+            found.append((patches.high_BTCHW, patches.low_patches(low, self.patch, self.patch)))
+        high, low = (torch.cat(parts) for parts in zip(*found, strict=True))
+        return {"high": high, "low": low} | ({"motion": motion_of(high)} if self.frames > 1 else {})
 
     def losses(self, progress: float) -> dict[str, Tensor]:
         batch, n = self.bank.draw(self.setup.batch), self.setup.batch
-        high, low = batch["high"], batch["low"]
         if self.frames > 1 and float(torch.rand(())) < SHORTER:
             frames = int(torch.randint(self.frames // 2, self.frames, ()))
-            high, low = high[:, :frames], low[:, :frames]
-        low, z = self._residual(high, low)
+            batch = {name: x[:, : frames - (name == "motion")] for name, x in batch.items()}
+        low, z = self._residual(batch["high"], batch["low"])
         labels, t = self._labels(n), self._times(n)
+        one = max(1, round(ONE_STEP * n))
+        t[:one] = LAST_TIME
         noise = torch.randn_like(z)
-        noisy = self.diffusion.add(z, noise, t).to(self.dtype)
+        noisy = self.diffusion.add(z, noise, t)
         extra = augmented(low, labels, torch.randn_like(low)).to(self.dtype)
         # shorter windows run uncompiled: every length would be compiled for itself
         stance = "default" if z.shape[1] == self.frames else "force_eager"
         with torch.compiler.set_stance(stance):
-            prediction = self.model(noisy, t, extra_BTCHW=extra, class_labels=labels).float()
-        return {"loss": F.mse_loss(prediction, self.diffusion.target(z, noise, t))}
+            v = self.model(noisy.to(self.dtype), t, extra_BTCHW=extra, class_labels=labels).float()
+        guess = self.diffusion.clean(noisy[:one], v[:one], t[:one])
+        flat = low[:one].flatten(0, 1)
+        out = one_step_losses(
+            to_model(batch["high"][:one], torch.float32),
+            unlimited(guess.flatten(0, 1), flat, SCALE).unflatten(0, guess.shape[:2]),
+            labels[:one] / LEVELS,
+            batch["motion"][:one] if "motion" in batch else None,
+            self.setup.perceptual,
+            self.discriminator if progress >= self.discriminates else None,
+            rise(progress, *self.looks),
+            rise(progress, *self.adversarial),
+        )
+        if one < n:
+            target = self.diffusion.target(z[one:], noise[one:], t[one:])
+            out["denoising"] = F.mse_loss(v[one:], target)
+            out["loss"] = out["loss"] + DIFFUSION_WEIGHT * out["denoising"]
+        return out
 
     def export(self) -> None:
         export_part(self.setup.pack, "upscaler_pixel", self.model.unet)
 
     def _labels(self, n: int) -> Tensor:
-        """Noise levels of the low-resolution frames, as class labels."""
+        """Noise levels of the low-resolution frames, as class labels: none; so little that it only says that detail is
+        wanted, up to twice of what that takes; and any, the less the likelier."""
         u = torch.rand(n, device=self.device)
-        # cubed: a median of an eighth of the range, for light noise is what clips are upscaled with, if with any
-        noisy = (LEVELS * ((u - CLEAN_SHARE) / (1 - CLEAN_SHARE)).clamp_min(0) ** 3).long()
-        return noisy.clamp_max(LEVELS - 1)
+        little = 2 * DETAIL * ((u - CLEAN_SHARE) / DETAIL_SHARE)
+        much = ((u - CLEAN_SHARE - DETAIL_SHARE) / (1 - CLEAN_SHARE - DETAIL_SHARE)).clamp_min(0) ** 3
+        level = torch.where(u < CLEAN_SHARE + DETAIL_SHARE, little.clamp_min(0), much)
+        return (LEVELS * level).ceil().long().clamp_max(LEVELS - 1)
 
     def _times(self, n: int) -> Tensor:
-        """Timesteps: the single ones by their shares, all others evenly."""
+        """Timesteps of the examples that are denoised from any time."""
         u, t, below = torch.rand(n, device=self.device), self.diffusion.times(n), 0.0
-        for time, share in TIMES.items():
+        for time, share in SECOND_STEP.items():
             t = torch.where((u >= below) & (u < below + share), time, t)
             below += share
         return t
 
-    @torch.no_grad()
     def sheet(self):
-        batch = self.held_out(SHEET_CLIPS)
-        low, z = self._residual(batch["high"], batch["low"])
-        B, T, *shape = z.shape
-        noise = torch.stack([frame_noise(b, "sheet-upscale", range(T), tuple(shape)) for b in range(B)])
-        labels = torch.zeros(B, dtype=torch.long, device=self.device)
-        flat = low.flatten(0, 1)
-        bicubic, truth = upsample(flat, SCALE).unflatten(0, (B, T)), to_model(batch["high"], torch.float32)
-        rows, measured = [("bicubic", bicubic)], {"psnr_bicubic": psnr(bicubic, truth)}
-        for steps in SHEET_STEPS:
-            r = sample(
-                self.model,
-                make_scheduler(self.scheduler, "ddim"),
-                noise.to(self.device),
-                steps=steps,
-                extra_BTCHW=low.to(self.dtype),
-                class_labels=labels,
-            )
-            made = from_residual(r.flatten(0, 1), flat, SCALE).unflatten(0, (B, T))
-            rows.append((f"ours, steps: {steps}", made))
-            measured[f"psnr_{steps}"] = psnr(made, truth)
-        rows.append(("truth", truth))
-        rows = (
-            [(name, x[:, 0]) for name, x in rows]
-            if T == 1
-            else [(n, x[i]) for i in range(3) for n, x in rows]
+        return compared(
+            self.held_out(SHEET_CLIPS), self.model, self.scheduler, self.dtype, self.setup.perceptual
         )
-        return contact_sheet(rows), measured
 
     def _residual(self, high_u8: Tensor, low_u8: Tensor) -> tuple[Tensor, Tensor]:
         """(low-resolution patches in [−1, 1], what is diffused), both (B, T, …) float32."""
@@ -138,19 +140,29 @@ class UpscalerImage(Objective):
         return low, z.unflatten(0, low.shape[:2])
 
     @torch.no_grad()
-    def _roundtrip(self, low_BTCHW: Tensor) -> Tensor:
-        """The frames as the pack's autoencoder gives them back, with its temporal decoder where there is time."""
-        z = encode(self.decoder.vae, low_BTCHW, self.dtype).to(self.dtype)
+    def _some_through_the_autoencoder(self, low_BTCHW: Tensor, seed: int) -> Tensor:
+        """Some of the clips as the pack's autoencoder gives them back, by its temporal decoder if they are longer."""
+        chosen = torch.rand(len(low_BTCHW), generator=torch.Generator().manual_seed(seed)) < ROUNDTRIP_SHARE
+        low_BTCHW = low_BTCHW.clone()
         self.decoder.state.on = self.frames > 1
-        return to_bytes(self.decoder.decode(z))
+        for some in chosen.nonzero()[:, 0].to(self.device).split(max(1, ENCODE_FRAMES // self.frames)):
+            z = encode(self.decoder.vae, low_BTCHW[some], self.dtype).to(self.dtype)
+            low_BTCHW[some] = to_bytes(self.decoder.decode(z))
+        return low_BTCHW
 
 
 class Upscaler(UpscalerImage):
-    """Trains the upscaler's temporal layers on clips of patches; its image UNet is frozen."""
+    """Trains the upscaler's temporal layers on clips of patches; its image UNet is frozen (METHOD §6).
+
+    The same losses as the image UNet's, for frozen layers are as sharp as they were made, and temporal ones that were
+    trained for exactness alone would smooth that away; here flicker counts too, and the discriminator sees clips.
+    """
 
     part = "upscaler"
     frames = 8
     lr, batch, bank_frames = 4e-4, 20, 24_000
+    looks, adversarial = (0.0, 0.05), (0.3, 0.5)
+    discriminates = 0.2
 
     def _choose_trained(self) -> None:
         for parameter in self.model.temporal_parameters():
@@ -158,10 +170,3 @@ class Upscaler(UpscalerImage):
 
     def export(self) -> None:
         export_part(self.setup.pack, "upscaler_pixel_temporal", self.model)
-
-
-def augmented(low_BTCHW: Tensor, labels_B: Tensor, noise_BTCHW: Tensor) -> Tensor:
-    """Noise augmentation of the low-resolution frames as `stages.upscale` applies it: level l = label / LEVELS,
-    low ← sqrt(1 − l²) low + l ε."""
-    level = (labels_B.to(low_BTCHW.dtype) / LEVELS)[:, None, None, None, None]
-    return (1 - level**2).sqrt() * low_BTCHW + level * noise_BTCHW

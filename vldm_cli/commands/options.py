@@ -1,0 +1,81 @@
+"""Options that several commands have, each said once; and those that every command on a clip has."""
+
+import functools
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+SUFFIXES = ".mp4, .mov, .mkv, .webm, .gif, .webp, or a folder for PNGs"
+
+File = Annotated[
+    Path, typer.Argument(metavar="CLIP", help="A video, GIF or WebP, a picture, or a folder of pictures.")
+]
+Out = Annotated[
+    Path | None,
+    typer.Option("-o", "--out", help=f"The file: {SUFFIXES}; default: a name made from what it is made of."),
+]
+Pack = Annotated[str, typer.Option(help="The model: a pack's name or folder.")]
+Seed = Annotated[int | None, typer.Option(help="The same seed gives the same video; default: drawn.")]
+Steps = Annotated[int | None, typer.Option(help="Denoising steps; default: the pack's.")]
+Guidance = Annotated[float | None, typer.Option(help="How closely to follow the text.")]
+ContextGuidance = Annotated[float | None, typer.Option(help="How closely to follow the frames before.")]
+Device = Annotated[str, typer.Option(help="auto, cuda, cuda:N, mps or cpu.")]
+Dtype = Annotated[str, typer.Option(help="auto, float32, bfloat16 or float16.")]
+Crf = Annotated[int, typer.Option(help="Quality of the file, 0 (best) to 51.")]
+Preview = Annotated[
+    Path | None, typer.Option(metavar="FILE.png", help="A contact sheet, refreshed meanwhile.")
+]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Only the plan.")]
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
+Resume = Annotated[
+    bool, typer.Option("--resume/--fresh", help="Go on where the same command stopped, or start over.")
+]
+Force = Annotated[bool, typer.Option("--force", help="Replace an existing file.")]
+Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Errors only.")]
+Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="Settings, and tracebacks.")]
+
+_Fps = Annotated[str | None, typer.Option(help="Frame rate of a folder of pictures, which has none (24).")]
+_Force = Annotated[
+    bool, typer.Option("--force", help="Replace an existing file; take HDR video as if it were not.")
+]
+
+
+@dataclass(frozen=True)
+class OnClip:
+    """What every command on a clip can be told, as it was told."""
+
+    fps: _Fps = None
+    device: Device = "auto"
+    preview: Preview = None
+    dry_run: DryRun = False
+    as_json: AsJson = False
+    resume: Resume = True
+    force: _Force = False
+    quiet: Quiet = False
+    verbose: Verbose = False
+
+    def for_job(self) -> dict:
+        """What goes on to the job."""
+        return {"preview": self.preview, "resume": self.resume, "force": self.force}
+
+
+def on_clip(command: Callable[..., None]) -> Callable[..., None]:
+    """The command with the options of `OnClip` after its own; it gets them together, as `common`."""
+    own = inspect.signature(command)
+    by_name = inspect.Parameter.KEYWORD_ONLY
+    common = [
+        inspect.Parameter(f.name, by_name, default=f.default, annotation=f.type) for f in fields(OnClip)
+    ]
+
+    @functools.wraps(command)
+    def whole(*arguments, **options) -> None:
+        told = OnClip(**{option.name: options.pop(option.name) for option in common})
+        command(*arguments, **options, common=told)
+
+    mine = [parameter for parameter in own.parameters.values() if parameter.name != "common"]
+    whole.__signature__ = own.replace(parameters=[*mine, *common])
+    return whole

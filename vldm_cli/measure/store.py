@@ -1,0 +1,77 @@
+"""Finished sections of a measurement, kept in a folder: so that it can be split over processes, and goes on."""
+
+import json
+import os
+from pathlib import Path
+
+from PIL import Image
+
+from vldm_cli.errors import RequestError
+
+IDENTITY = "measurement.json"
+
+
+class Store:
+    """A folder of finished sections; without a folder nothing is kept.
+
+    Several processes may fill one folder at once: every file is put in place by a rename. Raises RequestError where the
+    folder holds a measurement of something else.
+    """
+
+    def __init__(self, folder: Path | None, identity: dict):
+        self.folder = folder
+        if folder is None:
+            return
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / IDENTITY
+        identity = json.loads(json.dumps(identity))
+        if not path.is_file():
+            _write(path, json.dumps(identity, indent=1))
+            return
+        theirs = _read(path)
+        for key, value in identity.items():
+            if theirs.get(key) != value:
+                raise RequestError(
+                    f"{folder} holds measurements with {key} {_short(theirs.get(key))}, not {_short(value)}; "
+                    "name another folder"
+                )
+
+    def load(self, name: str) -> tuple[dict, dict[str, Image.Image]] | None:
+        """The section's table and its pictures by title, or None."""
+        if self.folder is None or not (self.folder / f"{name}.json").is_file():
+            return None
+        stored = _read(self.folder / f"{name}.json")
+        pictures = {}
+        for title, file in stored["pictures"].items():
+            with Image.open(self.folder / file) as image:
+                pictures[title] = image.convert("RGB")
+        return stored["table"], pictures
+
+    def save(self, name: str, table: dict, pictures: dict[str, Image.Image]) -> None:
+        """Keep a finished section."""
+        if self.folder is None:
+            return
+        files = {}
+        for i, (title, image) in enumerate(pictures.items()):
+            files[title] = f"{name}-{i}.png"
+            temporary = self.folder / f".{files[title]}.{os.getpid()}.tmp"
+            image.save(temporary, "PNG")
+            os.replace(temporary, self.folder / files[title])
+        _write(self.folder / f"{name}.json", json.dumps({"table": table, "pictures": files}, indent=1))
+
+
+def _read(path: Path) -> dict:
+    try:
+        return json.loads(path.read_text())
+    except ValueError as error:
+        raise RequestError(f"{path} is damaged ({error}); delete it and measure again") from error
+
+
+def _write(path: Path, text: str) -> None:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary.write_text(text + "\n")
+    os.replace(temporary, path)
+
+
+def _short(value) -> str:
+    return f"{value!s:.60}"

@@ -1,0 +1,120 @@
+"""What a command makes of a clip, as plain data: the job, what it is known by, and what came out."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+
+import torch
+
+from vldm_cli import __version__
+from vldm_cli.stages.progress import Clock, Meter
+from vldm_cli.video.carry import Baggage
+from vldm_cli.video.clip import Clip
+from vldm_cli.video.kinds import open_container
+from vldm_cli.video.look import Look, Raw
+from vldm_cli.video.times import Times
+
+Make = Callable[[int, Clock, dict[str, Meter]], Iterator[bytes]]
+"""make(start, clock, meters): finished frames start, start + 1, … as `ClipJob.raw` describes them."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClipJob:
+    """What every command makes of a clip. `settings` is all that decides the frames (JSON-able); `baggage` and `times`
+    are of the new file; `remedy` is what to do when memory runs out; `plan` holds numbers for `--dry-run`."""
+
+    clip: Clip
+    out: Path
+    command: str
+    settings: dict
+    raw: Raw
+    look: Look
+    times: Times
+    baggage: Baggage
+    crf: int
+    device: torch.device
+    remedy: str
+    pack: dict | None = None
+    seed: int | None = None
+    preview: Path | None = None
+    resume: bool = True
+    force: bool = False
+    warnings: list[str] = field(default_factory=list)
+    plan: dict = field(default_factory=dict)
+
+    @property
+    def kind(self) -> str:
+        """The kind of file that is made."""
+        return open_container(self.out)
+
+    @property
+    def encoded(self) -> int:
+        """Frames that are encoded here: those that a person waits for."""
+        return len(self.times)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job(ClipJob):
+    """A new clip, every frame of which is made. `stages` names the stages of `make`, whose progress is counted in
+    finished frames."""
+
+    make: Make
+    stages: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ClipResult:
+    """What was made; `seconds` by stage."""
+
+    out: Path
+    frames: int
+    fps: Fraction
+    width: int
+    height: int
+    seconds: dict[str, float]
+    total_seconds: float
+    first_segment_seconds: float | None
+    seed: int | None
+    pack: dict | None
+    settings: dict
+    device: str
+    peak_memory_bytes: int | None
+    warnings: list[str]
+
+    def as_table(self) -> dict:
+        """The JSON object of CLI.md."""
+        first = self.first_segment_seconds
+        return {
+            "out": str(self.out),
+            "frames": self.frames,
+            "fps": str(self.fps),
+            "width": self.width,
+            "height": self.height,
+            "seconds": {
+                "wall": self.total_seconds,
+                "first_segment": None if first is None else round(first, 3),
+                "stages": self.seconds,
+            },
+            "seed": self.seed,
+            "prompt": None,
+            "pack": self.pack,
+            "settings": self.settings,
+            "device": self.device,
+            "peak_memory_bytes": self.peak_memory_bytes,
+            "warnings": self.warnings,
+        }
+
+
+def identity(job: ClipJob, fingerprint: str) -> dict:
+    """What the job's journal is known by."""
+    return {
+        "command": job.command,
+        "clip": fingerprint,
+        "frames": len(job.times),
+        "out": job.kind,
+        "pack": job.pack,
+        "seed": job.seed,
+        "settings": {**job.settings, "crf": job.crf},
+        "vldm": __version__,
+    }

@@ -1,0 +1,156 @@
+"""A folder of videos and images: found, decoded in stretches, and kept as bytes within a memory bound."""
+
+import subprocess
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from vldm_cli.errors import RequestError
+
+VIDEOS = {".mp4", ".mov", ".webm", ".gif", ".mkv", ".m4v", ".avi"}
+IMAGES = {".png", ".jpg", ".jpeg", ".webp", ".bmp"}
+STRETCH_FRAMES = 300
+STRETCH_BYTES = 256 << 20
+CACHE_BYTES = 4 << 30
+# A folder whose name ends so is one video, a picture a frame.
+FRAMES = ".frames"
+# Frames a second of videos that do not say.
+USUAL_FPS = Fraction(24)
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """Frames `first` … `first + frames` (at `fps`) of a file; `frames` is what its duration promises. video: False for
+    a single image."""
+
+    path: Path
+    first: int
+    frames: int
+    size: tuple[int, int]
+    fps: Fraction
+    video: bool = True
+
+
+class Folder:
+    """The videos and images in `folder` and below, decoded when they are asked for and kept while there is room.
+
+    fit: (height, width) of a file, whether it is a video → the size it is scaled and cropped to. fps: the rate at which
+    videos are read; None for their own. A folder NAME.frames is one video, its pictures in the order of their names.
+    Raises RequestError if there is none, or one cannot be read.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        fit: Callable[[tuple[int, int], bool], tuple[int, int]],
+        fps: Fraction | None = None,
+    ):
+        self.folder, self.fit, self.fps = folder, fit, fps
+        self.cache: OrderedDict[Stretch, np.ndarray] = OrderedDict()
+        self.stretches: list[Stretch] = []
+        for path in sorted(folder.rglob("*")):
+            if path.suffix == FRAMES and path.is_dir():
+                self.stretches += self._of_pictures(path)
+            elif path.suffix.lower() in VIDEOS | IMAGES and path.parent.suffix != FRAMES:
+                self.stretches += self._of_a_file(path)
+        if not self.stretches:
+            raise RequestError(
+                f"{folder} holds no clip or image; put videos (mp4, mov, webm, gif, mkv) or images in it"
+            )
+
+    def frames(self, stretch: Stretch) -> np.ndarray:
+        """The stretch's frames, uint8 (T, H, W, 3), to be read only."""
+        if stretch in self.cache:
+            self.cache.move_to_end(stretch)
+            return self.cache[stretch]
+        array = self.cache[stretch] = decode(stretch)
+        while sum(a.nbytes for a in self.cache.values()) > CACHE_BYTES and len(self.cache) > 1:
+            self.cache.popitem(last=False)
+        return array
+
+    def _of_a_file(self, path: Path) -> list[Stretch]:
+        if path.suffix.lower() in IMAGES:
+            return [Stretch(path, 0, 1, self.fit(_size(path), False), Fraction(1), video=False)]
+        own, seconds, rate = probe(path)
+        fps = self.fps or rate
+        return self._cut(path, self.fit(own, True), max(1, int(seconds * fps)), fps)
+
+    def _of_pictures(self, path: Path) -> list[Stretch]:
+        names = pictures(path)
+        if not names:
+            raise RequestError(f"{path} holds no pictures; put a clip's frames in it or remove it")
+        return self._cut(path, self.fit(_size(names[0]), True), len(names), Fraction(1))
+
+    def _cut(self, path: Path, size: tuple[int, int], total: int, fps: Fraction) -> list[Stretch]:
+        length = max(1, min(STRETCH_FRAMES, STRETCH_BYTES // (3 * size[0] * size[1])))
+        return [
+            Stretch(path, first, min(length, total - first), size, fps) for first in range(0, total, length)
+        ]
+
+
+def pictures(folder: Path) -> list[Path]:
+    """The images in a folder, in the order of their names."""
+    return sorted(path for path in folder.iterdir() if path.suffix.lower() in IMAGES)
+
+
+def probe(path: Path) -> tuple[tuple[int, int], float, Fraction]:
+    """((height, width) as shown, seconds, frames a second) of a video. Raises RequestError if it cannot be read."""
+    import imageio_ffmpeg
+
+    try:
+        reader = imageio_ffmpeg.read_frames(str(path))
+        meta = next(reader)
+        reader.close()
+        seconds = meta["duration"] or imageio_ffmpeg.count_frames_and_secs(str(path))[1]
+        rate = Fraction(meta["fps"]).limit_denominator(1001)
+    except (OSError, RuntimeError, StopIteration) as error:
+        raise RequestError(f"{path} is no readable video; remove it or replace it") from error
+    width, height = meta["source_size"]
+    shown = (width, height) if meta.get("rotate", 0) % 180 else (height, width)
+    return shown, seconds, rate or USUAL_FPS
+
+
+def decode(stretch: Stretch) -> np.ndarray:
+    """The stretch's frames, uint8 (T, H, W, 3), covered and centre-cropped to its size. Raises RequestError."""
+    height, width = stretch.size
+    if not stretch.video:
+        return _picture(stretch.path, stretch.size)[None]
+    if stretch.path.is_dir():
+        names = pictures(stretch.path)[stretch.first : stretch.first + stretch.frames]
+        return np.stack([_picture(name, stretch.size) for name in names])
+    import imageio_ffmpeg
+
+    fit = f"scale={width}:{height}:force_original_aspect_ratio=increase:flags=lanczos,crop={width}:{height}"
+    command = [
+        imageio_ffmpeg.get_ffmpeg_exe(),
+        *("-v", "error", "-ss", f"{float(stretch.first / stretch.fps):.6f}"),
+    ]
+    command += ["-i", str(stretch.path), "-vf", f"fps={stretch.fps},{fit}", "-frames:v", str(stretch.frames)]
+    done = subprocess.run([*command, "-f", "rawvideo", "-pix_fmt", "rgb24", "-"], capture_output=True)
+    frames = np.frombuffer(done.stdout, np.uint8)
+    if done.returncode or not len(frames) or len(frames) % (height * width * 3):
+        reason = (done.stderr.decode(errors="replace").strip().splitlines() or ["it gave no frames"])[0]
+        raise RequestError(f"{stretch.path} cannot be decoded ({reason:.200}); remove it or replace it")
+    return frames.reshape(-1, height, width, 3)
+
+
+def _size(path: Path) -> tuple[int, int]:
+    """(height, width) of an image."""
+    try:
+        with Image.open(path) as image:
+            return image.height, image.width
+    except (OSError, UnidentifiedImageError) as error:
+        raise RequestError(f"{path} is no readable image; remove it or replace it") from error
+
+
+def _picture(path: Path, size: tuple[int, int]) -> np.ndarray:
+    try:
+        with Image.open(path) as image:
+            return np.asarray(ImageOps.fit(image.convert("RGB"), size[::-1], Image.Resampling.LANCZOS))
+    except (OSError, UnidentifiedImageError) as error:
+        raise RequestError(f"{path} is no readable image; remove it or replace it") from error

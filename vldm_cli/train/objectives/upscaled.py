@@ -1,0 +1,78 @@
+"""What the upscaler makes of held-out patches, beside the bicubic enlargement: the picture and the numbers of a run."""
+
+import torch
+from PIL.Image import Image
+from torch import Tensor
+
+from vldm_cli.align.pixels import from_residual, upsample
+from vldm_cli.align.unet import VideoUNet
+from vldm_cli.denoise.noise import frame_noise
+from vldm_cli.denoise.sampler import make_scheduler, sample
+from vldm_cli.stages.plan import UPSCALE
+from vldm_cli.stages.upscale import LEVELS, noise_label
+from vldm_cli.train.frames import psnr, to_model
+from vldm_cli.train.onestep import DETAIL, unsteady
+from vldm_cli.train.perceptual import Perceptual
+from vldm_cli.train.sheets import contact_sheet
+
+# name → (steps, noise level)
+WAYS = {"1": (1, 0.0), "2": (2, 0.0), "detail": (1, DETAIL)}
+
+
+@torch.no_grad()
+def compared(
+    batch: dict[str, Tensor],
+    model: VideoUNet,
+    scheduler: dict,
+    dtype: torch.dtype,
+    perceptual: Perceptual | None,
+) -> tuple[Image, dict[str, float]]:
+    """A sheet of the ways of upscaling a batch of patches (high, low: uint8; motion, of clips), and of each of them the
+    PSNR, the flicker (of clips) and the LPIPS (if given). scheduler: its config."""
+    low, truth = to_model(batch["low"], torch.float32), to_model(batch["high"], torch.float32)
+    B, T = low.shape[:2]
+    rows = {"bicubic": upsample(low.flatten(0, 1), UPSCALE).unflatten(0, (B, T))}
+    for name, (steps, level) in WAYS.items():
+        rows[name] = _made(low, model, scheduler, dtype, steps, level)
+    measured = {}
+    for name, made in rows.items():
+        measured[f"psnr_{name}"] = psnr(made, truth)
+        if "motion" in batch:
+            measured[f"flicker_{name}"] = float(unsteady(made - truth, batch["motion"]))
+        if perceptual is not None:
+            distance_N = perceptual.distance(made.flatten(0, 1), truth.flatten(0, 1))
+            measured[f"lpips_{name}"] = float(distance_N.mean())
+    words = {name: f"ours, steps: {steps}, noise: {level}" for name, (steps, level) in WAYS.items()}
+    shown = [(words.get(name, name), x) for name, x in {**rows, "truth": truth}.items()]
+    if T == 1:
+        return contact_sheet([(name, x[:, 0]) for name, x in shown]), measured
+    return contact_sheet([(name, x[i]) for i in range(min(B, 3)) for name, x in shown]), measured
+
+
+def augmented(low_BTCHW: Tensor, labels_B: Tensor, noise_BTCHW: Tensor) -> Tensor:
+    """Noise augmentation of the low-resolution frames as `stages.upscale` applies it: level l = label / LEVELS,
+    low ← sqrt(1 − l²) low + l ε."""
+    level = (labels_B.to(low_BTCHW.dtype) / LEVELS)[:, None, None, None, None]
+    return (1 - level**2).sqrt() * low_BTCHW + level * noise_BTCHW
+
+
+def _made(
+    low: Tensor, model: VideoUNet, scheduler: dict, dtype: torch.dtype, steps: int, level: float
+) -> Tensor:
+    """Frames as the command would make them, every clip with noise of its own."""
+    B, T, _, h, w = low.shape
+
+    def noise(stage: str, channels: int) -> Tensor:
+        clips = [frame_noise(b, stage, range(T), (channels, h, w)) for b in range(B)]
+        return torch.stack(clips).to(low.device)
+
+    labels = torch.full((B,), noise_label(level), device=low.device)
+    r = sample(
+        model,
+        make_scheduler(scheduler, "ddim"),
+        noise("sheet-upscale", 3 * UPSCALE**2),
+        steps=steps,
+        extra_BTCHW=augmented(low, labels, noise("sheet-upscale-input", 3)).to(dtype),
+        class_labels=labels,
+    )
+    return from_residual(r.flatten(0, 1), low.flatten(0, 1), UPSCALE).unflatten(0, (B, T))
