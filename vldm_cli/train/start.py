@@ -116,5 +116,9 @@ def start(
     if perceptual is not None:
         identity["perceptual"] = perceptual.name
     folder = run or pack.folder.parent / f"{pack.folder.name}-{part}"
-    Trainer(kind(setup), schedule, folder, identity).run()
+    try:
+        Trainer(kind(setup), schedule, folder, identity).run()
+    finally:
+        # left to the interpreter's end, the group's threads now and then abort a process that has done all its work
+        processes.destroy_process_group()
     return folder
