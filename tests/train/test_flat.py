@@ -45,7 +45,8 @@ def test_a_step_is_that_of_plain_adamw():
     other = toy.helpers["other"].weight.detach().clone()
     x = 100 * torch.randn(2, 3, 6, 6)
     for step in range(1, 4):
-        norm = weights.update(toy.net(x).square().mean(), 1e-2, step)
+        weights.prepare(1e-2, step)
+        norm = weights.update(toy.net(x).square().mean())
         plain.net(x).square().mean().backward()
         expected = nn.utils.clip_grad_norm_(plain.net.parameters(), CLIP_NORM)
         optimizer.step()
@@ -79,7 +80,8 @@ def test_a_resume_may_change_the_memory_layout():
     two.net.to(memory_format=torch.contiguous_format)
     ours, theirs = (Weights(toy, PartialState(cpu=True)) for toy in (one, two))
     x = torch.randn(2, 3, 6, 6).bfloat16()
-    ours.update(one.net(x).float().square().mean(), 1e-2, 1)
+    ours.prepare(1e-2, 1)
+    ours.update(one.net(x).float().square().mean())
     theirs.load_state(ours.state())
     assert ours.masters["net.0.weight"].stride() != theirs.masters["net.0.weight"].stride()
     for name, tensor in ours.state().items():

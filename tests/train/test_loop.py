@@ -121,7 +121,8 @@ def test_averages(pack, tmp_path):
     for step in range(1, 41):
         with torch.no_grad():
             weights.masters[name].fill_(step)
-        weights.ema.update(step)
+        weights.ema.prepare(step)
+        weights.ema.update()
     average = weights.ema.average[name]
     assert 36 < float(average.mean()) < 40
     with weights.averaged():

@@ -78,6 +78,12 @@ def train(
             help="Memory layout of image models; `vldm train speed` tells which is the faster here."
         ),
     ] = None,
+    record: Annotated[
+        bool,
+        typer.Option(
+            help="On one CUDA GPU: steps of autoencoder, image, keyframes and interpolation as CUDA graphs."
+        ),
+    ] = True,
     compile_render: Annotated[
         bool | None,
         typer.Option(help="Compile Toyland's renderer (by default on CUDA, where many frames are made)."),
@@ -128,6 +134,7 @@ def train(
             dtype=dtype,
             compile=compile,
             channels_last=channels_last,
+            record=record,
             compile_render=compile_render,
             vae_roundtrip=vae_roundtrip,
             perceptual=perceptual,

@@ -27,6 +27,8 @@ class Bank:
         # several processes make their chunks at the same moments; the loop says how they agree
         self.agree: Callable[[bool], bool] = lambda wish: wish
         self.tensors: dict[str, Tensor] = {}
+        # `size`, where a recorded step finds it (see `graphs`)
+        self.filled = torch.zeros((), dtype=torch.float64, device=device)
 
     @property
     def size(self) -> int:
@@ -39,6 +41,7 @@ class Bank:
         start = time.monotonic()
         self._put(self.made)
         self.made += 1
+        self.filled.fill_(self.size)
         self._wait()
         self.spent += time.monotonic() - start
 
@@ -66,10 +69,11 @@ class Bank:
         for index in range(max(0, made - self.chunks), made):
             self._put(index)
         self.made, self.spent = made, spent
+        self.filled.fill_(self.size)
 
     def draw(self, n: int) -> dict[str, Tensor]:
         """n random examples (with repetition), by torch's global generator."""
-        index = torch.randint(self.size, (n,), device=self.device)
+        index = (torch.rand(n, dtype=torch.float64, device=self.device) * self.filled).long()
         return {name: tensor[index] for name, tensor in self.tensors.items()}
 
     def _put(self, index: int) -> None:

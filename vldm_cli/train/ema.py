@@ -22,12 +22,16 @@ class Ema:
         self.flat = Flat(masters.like, torch.float32)
         self.flat.data.copy_(masters.data)
         self.average = self.flat.views
+        self.share = torch.ones((), device=self.flat.data.device)
+
+    def prepare(self, step: int) -> None:
+        """The next `update` comes after optimiser step `step` (1 for the first)."""
+        self.share.fill_(1 - (1 - 1 / step) ** (GAMMA + 1))
 
     @torch.no_grad()
-    def update(self, step: int) -> None:
-        """Take in the weights after optimiser step `step` (1 for the first)."""
-        share = 1 - (1 - 1 / step) ** (GAMMA + 1)
-        self.flat.data.lerp_(self.masters.data, share)
+    def update(self) -> None:
+        """Take in the weights as they are now."""
+        self.flat.data.lerp_(self.masters.data, self.share)
 
     @contextmanager
     def applied(self, parameters: dict[str, Tensor]) -> Iterator[None]:

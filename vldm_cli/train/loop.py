@@ -20,6 +20,7 @@ from vldm_cli.errors import RequestError, RunError
 from vldm_cli.train import checkpoint
 from vldm_cli.train.bank import FILL_SHARE, chunk_seed
 from vldm_cli.train.curve import Curve
+from vldm_cli.train.graphs import Graphs
 from vldm_cli.train.objectives.base import Objective
 from vldm_cli.train.stop import Stop
 from vldm_cli.train.weights import Weights
@@ -67,9 +68,12 @@ class Trainer:
         self.processes = PartialState()
         self.main = self.processes.is_main_process
         self.weights = Weights(objective, self.processes)
+        # sums over processes stay out of recordings
+        alone = self.processes.num_processes == 1
+        self.graphs = Graphs(objective.device, objective.recordable and objective.setup.record and alone)
         self.curve = Curve(folder)
         self.objective.bank.agree = self._as_main_says
-        self.step, self.before = 0, 0.0
+        self.step, self.before, self.lr = 0, 0.0, 0.0
         self.agreed = (0.0, False)
         self.start = self.next_sheet = self.next_save = 0.0
 
@@ -114,10 +118,17 @@ class Trainer:
         if self.processes.num_processes == 1 or self.step % AGREE_STEPS == 0:
             self.objective.bank.renew(self.step, None if self.schedule.minutes is None else elapsed)
         torch.manual_seed(chunk_seed(self.schedule.seed, self.processes.process_index, STEP_KEY, self.step))
-        losses = self.objective.losses(progress)
-        lr = self.schedule.rate(self.step, progress)
+        kind = self.objective.choose()
+        self.lr = self.schedule.rate(self.step, progress)
+        self.weights.prepare(self.lr, self.step + 1)
+
+        def step() -> dict[str, Tensor]:
+            losses = self.objective.losses(progress)
+            return {**losses, "grad_norm": self.weights.update(losses["loss"])}
+
+        measured = self.graphs.run(kind, step)
         self.step += 1
-        return {**losses, "grad_norm": self.weights.update(losses["loss"], lr, self.step)}
+        return measured
 
     def _elapsed(self) -> float:
         """Seconds of this run, earlier calls counted in."""
@@ -149,12 +160,11 @@ class Trainer:
             )
         elapsed = self._elapsed()
         progress = self.schedule.progress(self.step, elapsed)
-        lr = self.weights.optimizer.param_groups[0]["lr"]
-        row = {"step": self.step, "elapsed": round(elapsed, 2), "progress": round(progress, 5), "lr": lr}
+        row = {"step": self.step, "elapsed": round(elapsed, 2), "progress": round(progress, 5), "lr": self.lr}
         self.curve.add({**row, "rate": round(rate, 3), "skipped": int(self.weights.skipped), **means})
         shown = " ".join(f"{name} {value:.5g}" for name, value in means.items())
         self._log(
-            f"step {self.step} {shown} lr {lr:.2e} {rate:.2f} it/s {elapsed:.0f} s {100 * progress:.1f} %"
+            f"step {self.step} {shown} lr {self.lr:.2e} {rate:.2f} it/s {elapsed:.0f} s {100 * progress:.1f} %"
         )
 
     def _periodic(self) -> None:

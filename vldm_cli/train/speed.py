@@ -1,4 +1,5 @@
-"""How fast each part trains here, in each memory layout, compiled or not: timed on random frames, nothing rendered."""
+"""How fast each part trains here, in each memory layout, compiled or not, its steps recorded as CUDA graphs or not:
+timed on random frames, nothing rendered."""
 
 import gc
 import tempfile
@@ -14,13 +15,14 @@ from vldm_cli.align.temporal import TemporalModel
 from vldm_cli.errors import RequestError
 from vldm_cli.packs.pack import Pack
 from vldm_cli.train.clips import Clips, Patches
+from vldm_cli.train.graphs import USUAL
 from vldm_cli.train.loop import Schedule, Trainer
 from vldm_cli.train.objectives import OBJECTIVES, Setup
 
 # A step from late in a run, when all that a part ever does is being done.
 PROGRESS = 0.9
-# Steps before the clock starts: kernels are chosen, and caches filled, in the first few.
-WARM_STEPS, LAUNCH_STEPS, SYNC_STEPS = 4, 3, 5
+# Steps before the clock starts: kernels are chosen, caches filled and steps recorded in the first few.
+WARM_STEPS, LAUNCH_STEPS, SYNC_STEPS = 2 * USUAL, 3, 5
 # A compiled run begins with a wait of a minute or more, in a run of ten or so.
 WORTH = 1.1
 LAYOUTS = {False: "contiguous", True: "channels_last"}
@@ -34,6 +36,7 @@ class Speed:
     part: str
     channels_last: bool | None
     compiled: bool
+    recorded: bool
     batch: int
     steps_per_second: float
     launch_ms: float
@@ -44,6 +47,8 @@ class Speed:
     def options(self) -> str:
         """The words of `vldm train PART` that choose this."""
         words = ["--compile"] if self.compiled else []
+        if not self.recorded and OBJECTIVES[self.part].recordable:
+            words.append("--no-record")
         if self.channels_last is not None:
             words.append("--channels-last" if self.channels_last else "--no-channels-last")
         return " ".join(words)
@@ -51,15 +56,16 @@ class Speed:
     def __str__(self) -> str:
         layout = "its own" if self.channels_last is None else LAYOUTS[self.channels_last]
         return (
-            f"{self.part:<15}{layout:<15}{'compiled' if self.compiled else 'eager':<10}{self.batch:>6}"
+            f"{self.part:<15}{layout:<15}{'compiled' if self.compiled else 'eager':<10}"
+            f"{'graph' if self.recorded else '-':<7}{self.batch:>6}"
             f"{self.steps_per_second:>9.2f}{1000 / self.steps_per_second:>9.1f}{self.launch_ms:>11.1f}"
             f"{self.first_s:>9.1f}{self.gib:>7.1f}"
         )
 
 
 HEADER = (
-    f"{'part':<15}{'layout':<15}{'mode':<10}{'batch':>6}{'steps/s':>9}{'ms':>9}{'launch ms':>11}{'first s':>9}"
-    f"{'GiB':>7}"
+    f"{'part':<15}{'layout':<15}{'mode':<10}{'steps':<7}{'batch':>6}{'steps/s':>9}{'ms':>9}{'launch ms':>11}"
+    f"{'first s':>9}{'GiB':>7}"
 )
 
 
@@ -95,9 +101,10 @@ def speeds(
     batch: int | None,
     compiled: bool,
 ) -> Iterator[Speed]:
-    """Each part in each layout, first all of them eager, then (`compiled`) compiled by block; `seconds` of steps a
-    part, shared by its kinds, waits not counted. Video models choose their layout themselves. Raises RequestError for
-    a part that cannot be timed so, and numbers that are none."""
+    """Each part in each layout, first all of them eager, then (`compiled`) compiled by block; on CUDA with recorded
+    steps where a part has them, and first of all once without. `seconds` of steps a part, shared by its kinds, waits
+    not counted. Video models choose their layout themselves. Raises RequestError for a part that cannot be timed so,
+    and numbers that are none."""
     for part in parts:
         if part not in OBJECTIVES or part == "probe":
             names = ", ".join(name for name in OBJECTIVES if name != "probe")
@@ -105,11 +112,15 @@ def speeds(
     if seconds <= 0:
         raise RequestError(f"--seconds must be more than 0, not {seconds}")
     modes = (False, True) if compiled else (False,)
+    seconds /= 2 * len(modes)
+    for part in parts:
+        if device.type == "cuda" and OBJECTIVES[part].recordable:
+            yield _speed(pack, part, (False, False, False), seconds, device, dtype, batch)
     for mode in modes:
         for part in parts:
             # the likelier one first, in case there is no time for both waits
             for last in (True, False) if mode else (False, True):
-                speed = _speed(pack, part, last, mode, seconds / (2 * len(modes)), device, dtype, batch)
+                speed = _speed(pack, part, (last, mode, True), seconds, device, dtype, batch)
                 yield speed
                 if speed.channels_last is None:
                     break
@@ -128,8 +139,9 @@ def fastest(found: list[Speed]) -> list[Speed]:
     return list(best.values())
 
 
-def _speed(pack, part, last, compiled, seconds, device, dtype, batch) -> Speed:
-    kind = OBJECTIVES[part]
+def _speed(pack, part, how: tuple[bool, bool, bool], seconds, device, dtype, batch) -> Speed:
+    """how: in channels_last, compiled, recorded."""
+    kind, (last, compiled, record) = OBJECTIVES[part], how
     torch._dynamo.reset()
     torch.backends.cudnn.benchmark = kind.frames == 1
     batch = batch or kind.batch
@@ -142,8 +154,10 @@ def _speed(pack, part, last, compiled, seconds, device, dtype, batch) -> Speed:
         bank_frames=4 * kind.frames * batch,
         compile=compiled,
         channels_last=last,
+        record=record,
     )
     objective = kind(setup)
+    objective.choose = lambda: ()  # whole windows only
     own = any(isinstance(model, TemporalModel) for model in objective.trained.values())
     with tempfile.TemporaryDirectory() as folder:
         # timed by minutes, and no time goes by: the bank is never renewed
@@ -172,12 +186,14 @@ def _speed(pack, part, last, compiled, seconds, device, dtype, batch) -> Speed:
         _wait(device)
         steps += SYNC_STEPS
     rate = steps / (time.monotonic() - start)
+    recorded = bool(trainer.graphs.recorded)
     peak = torch.cuda.max_memory_allocated(device) / 2**30 if device.type == "cuda" else 0.0
     del trainer, objective
     gc.collect()
     if device.type == "cuda":
         torch.cuda.empty_cache()
-    return Speed(part, None if own else last, compiled, batch, rate, 1000 * min(launches), first, peak)
+    how = None if own else last, compiled, recorded
+    return Speed(part, *how, batch, rate, 1000 * min(launches), first, peak)
 
 
 def _wait(device: torch.device) -> None:

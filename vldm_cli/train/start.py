@@ -34,6 +34,7 @@ def start(
     dtype: str = "auto",
     compile: bool = False,
     channels_last: bool | None = None,
+    record: bool = True,
     compile_render: bool | None = None,
     vae_roundtrip: bool = False,
     perceptual: Path | None = None,
@@ -93,6 +94,7 @@ def start(
         rank=processes.process_index,
         compile=compile,
         channels_last=channels_last,
+        record=record,
         vae_roundtrip=vae_roundtrip,
         perceptual=None if perceptual is None else Perceptual.load(perceptual, where),
     )

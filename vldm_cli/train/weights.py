@@ -84,18 +84,26 @@ class Weights:
         self.masters = {n: t for group in self.groups for n, t in group.flat.views.items()}
         self.optimizer = torch.optim.AdamW(
             [group.master for group in self.groups],
-            lr=0.0,
+            # on the device, as all that changes from step to step: a recorded step reads it there (see `graphs`)
+            lr=torch.zeros((), device=objective.device),
             betas=BETAS,
             weight_decay=WEIGHT_DECAY,
             fused=True,
+            capturable=objective.device.type == "cuda",
         )
         self.optimizer.grad_scale = None
         self.ema = Ema(self.groups[0].flat)
         self.skipped = torch.zeros((), device=objective.device)
         self.streak = torch.zeros((), device=objective.device)
 
-    def update(self, loss: Tensor, lr: float, step: int) -> Tensor:
-        """One optimiser step, number `step` from 1; the norm of the exported parts' gradient, before its clipping.
+    def prepare(self, lr: float, step: int) -> None:
+        """Learning rate and number, from 1, of the step to come."""
+        for settings in self.optimizer.param_groups:
+            settings["lr"].fill_(lr)
+        self.ema.prepare(step)
+
+    def update(self, loss: Tensor) -> Tensor:
+        """One optimiser step; the norm of the exported parts' gradient, before its clipping.
 
         A gradient that is not finite changes nothing: `skipped` counts such steps, `streak` those in a row.
         """
@@ -104,13 +112,11 @@ class Weights:
         norms = [norm for norm in (group.clip() for group in self.groups) if norm is not None]
         bad = ~torch.stack(norms).isfinite().all()
         self.optimizer.found_inf = bad.float()  # the fused kernel leaves everything as it is then
-        self.streak = (self.streak + 1) * bad
-        self.skipped = self.skipped + bad
-        for settings in self.optimizer.param_groups:
-            settings["lr"] = lr
+        self.streak.add_(1).mul_(bad)
+        self.skipped.add_(bad)
         self.optimizer.step()
         self._to_parameters()
-        self.ema.update(step)
+        self.ema.update()
         return torch.where(bad, 0.0, norms[0])
 
     def averaged(self):

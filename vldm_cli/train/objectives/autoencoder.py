@@ -25,6 +25,7 @@ class Autoencoder(Objective):
     """Trains the pack's `vae`; the exported one has latents of zero mean and unit variance (folded, scaling 1)."""
 
     part = "autoencoder"
+    recordable = True
     lr, batch, bank_frames = 6e-4, 64, 16_384
 
     def __init__(self, setup: Setup):

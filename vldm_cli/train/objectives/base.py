@@ -1,6 +1,7 @@
 """What every part's training has in common: its models, its bank of examples, and the methods the loop calls."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Hashable
 from dataclasses import dataclass
 
 import torch
@@ -27,7 +28,8 @@ class Setup:
     """What a run is given: pack, data, where it computes and in which dtype, and its sizes.
 
     batch: examples a step and process; bank_frames: frames held ready. rank: which process this is. channels_last:
-    memory layout of image models; None is the one that was the faster on the device. perceptual: LPIPS, for the parts
+    memory layout of image models; None is the one that was the faster on the device. record: CUDA graphs, for the parts
+    that can be recorded. perceptual: LPIPS, for the parts
     of `PERCEPTUAL`; None to train without.
     """
 
@@ -41,6 +43,7 @@ class Setup:
     rank: int = 0
     compile: bool = False
     channels_last: bool | None = None
+    record: bool = True
     vae_roundtrip: bool = False
     perceptual: Perceptual | None = None
 
@@ -53,6 +56,8 @@ class Objective(ABC):
     """
 
     part: str
+    # a step waits for nothing and reads what changes from tensors, so it may be recorded (see `graphs`)
+    recordable: bool = False
     frames: int = 1
     frame_steps: dict[int, float] = {1: 1.0}  # noqa: RUF012 (never changed)
     lr: float = 2e-4
@@ -73,6 +78,11 @@ class Objective(ABC):
     @abstractmethod
     def examples(self, seed: int, n: int) -> dict[str, Tensor]:
         """n examples as the bank keeps them, a function of the seed."""
+
+    def choose(self) -> Hashable:
+        """Draw, on the CPU, what of the next step must be known without waiting for the GPU, such as the length of its
+        window. Steps of one choice run the very same kernels."""
+        return ()
 
     @abstractmethod
     def losses(self, progress: float) -> dict[str, Tensor]:

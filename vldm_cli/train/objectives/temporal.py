@@ -1,6 +1,7 @@
 """Temporal layers of the video LDM: keyframes with prediction (METHOD §2, §4) and interpolation (§5)."""
 
 from abc import abstractmethod
+from collections.abc import Hashable
 
 import torch
 from torch import Tensor
@@ -29,6 +30,7 @@ class TemporalLayers(Objective):
     """What both parts share: frozen image LDM and text encoder, clips of latents, v-loss on the unknown frames."""
 
     lr = 4e-4
+    recordable = True
 
     def __init__(self, setup: Setup):
         super().__init__(setup)
@@ -119,14 +121,17 @@ class Keyframes(TemporalLayers):
         step = setup.pack.manifest.video.keyframe_step
         self.frame_steps = {step: 0.75, max(1, step // 4): 0.125, 1: 0.125}
         self.frames = setup.pack.manifest.video.window
+        self.length = self.frames
         super().__init__(setup)
 
+    def choose(self) -> Hashable:
+        short = float(torch.rand(())) < self.shorter
+        self.length = int(torch.randint(1, self.frames, ())) if short else self.frames
+        return self.length
+
     def window(self, z_BTCHW: Tensor, late_B: Tensor) -> tuple[Tensor, Context]:
-        B, T = z_BTCHW.shape[:2]
-        # drawn on the CPU: a shape must be known without waiting for the GPU
-        if float(torch.rand(())) < self.shorter:
-            T = int(torch.randint(1, T, ()))
-            z_BTCHW = z_BTCHW[:, :T]
+        B, T = len(z_BTCHW), self.length
+        z_BTCHW = z_BTCHW[:, :T]
         # compared with numbers: a table of the shares would be copied to the GPU, which waits for it
         u_B = torch.rand(B, device=self.device)
         none, one, _ = self.given
@@ -166,14 +171,19 @@ class Interpolation(TemporalLayers):
         self.frame_steps = {max(1, video.keyframe_step // self.factor): 0.5, 1: 0.5}
         self.intervals = max(1, FACTOR * defaults.interpolation_window // self.factor)
         self.frames = self.factor * self.intervals + 1
+        self.span = (0, self.frames)
         super().__init__(setup)
 
-    def window(self, z_BTCHW: Tensor, late_B: Tensor) -> tuple[Tensor, Context]:
+    def choose(self) -> Hashable:
         intervals = self.intervals
         if float(torch.rand(())) >= self.whole:
             intervals = int(torch.randint(1, intervals + 1, ()))
         start = self.factor * int(torch.randint(self.intervals - intervals + 1, ()))
-        z_BTCHW = z_BTCHW[:, start : start + self.factor * intervals + 1]
+        self.span = (start, start + self.factor * intervals + 1)
+        return self.span
+
+    def window(self, z_BTCHW: Tensor, late_B: Tensor) -> tuple[Tensor, Context]:
+        z_BTCHW = z_BTCHW[:, slice(*self.span)]
         level_B = self._drawn(len(z_BTCHW), 0.0, 0.3, 0.7)
         return z_BTCHW, self._known(z_BTCHW).noised(torch.randn_like(z_BTCHW), level_B)
 
