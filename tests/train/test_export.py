@@ -2,13 +2,16 @@
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from tests.train.common import OneClip, setup
 from vldm_cli.errors import RequestError
 from vldm_cli.packs.load import load_vae
+from vldm_cli.packs.pack import PARTS
 from vldm_cli.train.export import fold, latent_statistics
 from vldm_cli.train.frames import decode, encode, to_model
 from vldm_cli.train.objectives import OBJECTIVES
+from vldm_cli.train.start import start
 
 
 def test_folded_autoencoder(pack):
@@ -50,6 +53,16 @@ def test_the_exported_autoencoder_is_folded_and_can_be_trained_on(pack):
     again = OBJECTIVES["autoencoder"](setup(pack, bank_frames=16))
     again.bank.fill(None)
     assert float(again.losses(0.0)["loss"]) < 1.5 * first
+
+
+def test_a_kept_encoder_gives_the_same_latents(pack, tmp_path):
+    before = load_file(pack.path(PARTS["vae"]))
+    start("autoencoder", str(pack.folder), "toyland", steps=2, bank_frames=8, run=tmp_path, keep_latents=True)
+    now = load_file(pack.path(PARTS["vae"]))
+    changed = {name for name in now if not torch.equal(now[name], before[name])}
+    assert changed and not {name for name in changed if name.startswith(("encoder.", "quant_conv."))}
+    with pytest.raises(RequestError, match="--keep-latents"):
+        start("image", str(pack.folder), "toyland", steps=2, run=tmp_path, keep_latents=True)
 
 
 def test_an_autoencoder_without_the_convolutions_is_refused(pack):

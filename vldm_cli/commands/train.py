@@ -92,6 +92,13 @@ def train(
         bool,
         typer.Option(help="Upscaler: more than half of its input has been through the pack's autoencoder."),
     ] = False,
+    keep_latents: Annotated[
+        bool,
+        typer.Option(
+            "--keep-latents",
+            help="Autoencoder: its encoder stays as it is, so the parts that were trained on its latents stay right.",
+        ),
+    ] = False,
     perceptual: Annotated[
         Path | None,
         typer.Option(
@@ -137,6 +144,7 @@ def train(
             record=record,
             compile_render=compile_render,
             vae_roundtrip=vae_roundtrip,
+            keep_latents=keep_latents,
             perceptual=perceptual,
             real_codec=real_codec,
             bank_frames=bank_frames,

@@ -37,6 +37,7 @@ def start(
     record: bool = True,
     compile_render: bool | None = None,
     vae_roundtrip: bool = False,
+    keep_latents: bool = False,
     perceptual: Path | None = None,
     real_codec: bool = True,
     bank_frames: int | None = None,
@@ -60,6 +61,8 @@ def start(
             raise RequestError(f"{name} must be more than 0, not {number}")
     if perceptual is not None and part not in PERCEPTUAL:
         raise RequestError(f"--perceptual is for {', '.join(PERCEPTUAL)}, not for {part}; leave it out")
+    if keep_latents and part != "autoencoder":
+        raise RequestError(f"--keep-latents is for the autoencoder, not for {part}; leave it out")
     # No checksums: another process may be training another part of the same pack at this moment.
     pack = Pack.open(pack_name, check=False)
     where = torch.device(device)
@@ -96,6 +99,7 @@ def start(
         channels_last=channels_last,
         record=record,
         vae_roundtrip=vae_roundtrip,
+        keep_latents=keep_latents,
         perceptual=None if perceptual is None else Perceptual.load(perceptual, where),
     )
     schedule = Schedule(
@@ -115,6 +119,8 @@ def start(
         "lr": schedule.lr,
     }
     identity |= {"dtype": str(chosen), "processes": many}
+    if keep_latents:
+        identity["keep_latents"] = True
     if perceptual is not None:
         identity["perceptual"] = perceptual.name
     folder = run or pack.folder.parent / f"{pack.folder.name}-{part}"

@@ -22,7 +22,11 @@ STATISTICS_FRAMES, HELD_OUT_FRAMES = 2048, 64
 
 
 class Autoencoder(Objective):
-    """Trains the pack's `vae`; the exported one has latents of zero mean and unit variance (folded, scaling 1)."""
+    """Trains the pack's `vae`; the exported one has latents of zero mean and unit variance (folded, scaling 1).
+
+    With `keep_latents` its encoder is frozen, so that latents stay what the denoisers were trained on, and the decoder
+    alone learns to read them better.
+    """
 
     part = "autoencoder"
     recordable = True
@@ -31,6 +35,9 @@ class Autoencoder(Objective):
     def __init__(self, setup: Setup):
         super().__init__(setup)
         self.vae = self.load(load_vae(setup.pack), train=True)
+        if setup.keep_latents:
+            for frozen in filter(None, (self.vae.encoder, self.vae.quant_conv)):
+                frozen.requires_grad_(False)
         self.trained = {"vae": self.vae}
 
     def examples(self, seed: int, n: int) -> dict[str, Tensor]:
@@ -46,16 +53,20 @@ class Autoencoder(Objective):
         z = mean + (0.5 * logvar).exp() * torch.randn_like(mean)
         y = self.vae.decode(z.to(self.dtype)).sample
         pixels = (edge_weights(x, EDGES) * charbonnier(x, y)).mean()
-        edges = gradient_l1(x, y)
-        kl = 0.5 * (mean**2 + logvar.exp() - 1 - logvar).mean()
-        loss = pixels + GRADIENT_WEIGHT * edges + KL_WEIGHT * kl
-        out = {"l1": pixels.detach(), "kl": kl.detach()}
+        loss = pixels + GRADIENT_WEIGHT * gradient_l1(x, y)
+        out = {"l1": pixels.detach()}
+        if not self.setup.keep_latents:
+            kl = 0.5 * (mean**2 + logvar.exp() - 1 - logvar).mean()
+            loss, out["kl"] = loss + KL_WEIGHT * kl, kl.detach()
         if self.setup.perceptual is not None:
             looks = self.setup.perceptual.distance(x, y).mean()
             loss, out["lpips"] = loss + PERCEPTUAL_WEIGHT * looks, looks.detach()
         return {"loss": loss, **out}
 
     def export(self) -> None:
+        if self.setup.keep_latents:
+            export_part(self.setup.pack, "vae", self.vae)
+            return
         latents = [self._latents(x) for x in self._some_frames().split(HELD_OUT_FRAMES)]
         export_part(self.setup.pack, "vae", fold(self.vae, *latent_statistics(torch.cat(latents))))
 

@@ -28,9 +28,9 @@ class Setup:
     """What a run is given: pack, data, where it computes and in which dtype, and its sizes.
 
     batch: examples a step and process; bank_frames: frames held ready. rank: which process this is. channels_last:
-    memory layout of image models; None is the one that was the faster on the device. record: CUDA graphs, for the parts
-    that can be recorded. perceptual: LPIPS, for the parts
-    of `PERCEPTUAL`; None to train without.
+    memory layout of image models; None is the one that was the faster on the device. record: CUDA graphs, for the
+    parts that can be recorded. vae_roundtrip, keep_latents: see `upscaler` and `autoencoder`. perceptual: LPIPS, for
+    the parts of `PERCEPTUAL`; None to train without.
     """
 
     pack: Pack
@@ -45,6 +45,7 @@ class Setup:
     channels_last: bool | None = None
     record: bool = True
     vae_roundtrip: bool = False
+    keep_latents: bool = False
     perceptual: Perceptual | None = None
 
 
