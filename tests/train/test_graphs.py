@@ -24,7 +24,7 @@ def test_what_is_drawn_beforehand_is_what_the_step_uses(pack, part):
     lengths: dict = {}
     for seed in range(40):
         torch.manual_seed(seed)
-        kind = objective.choose()
+        kind = objective.choose(0.0)
         batch = objective.bank.draw(2)
         z, context = objective.window(batch["z"].float(), batch["late"])
         assert context.z_BTCHW.shape == z.shape
@@ -33,7 +33,7 @@ def test_what_is_drawn_beforehand_is_what_the_step_uses(pack, part):
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
-@pytest.mark.parametrize("part", ["autoencoder", "image", "keyframes", "interpolation"])
+@pytest.mark.parametrize("part", ["autoencoder", "image", "keyframes", "interpolation", "decoder"])
 def test_recorded_training_is_usual_training(pack, part, tmp_path):
     ends = []
     for record in (True, False):

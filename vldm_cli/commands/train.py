@@ -80,9 +80,7 @@ def train(
     ] = None,
     record: Annotated[
         bool,
-        typer.Option(
-            help="On one CUDA GPU: steps of autoencoder, image, keyframes and interpolation as CUDA graphs."
-        ),
+        typer.Option(help="On one CUDA GPU, for parts that allow it: steps recorded as CUDA graphs."),
     ] = True,
     compile_render: Annotated[
         bool | None,

@@ -118,7 +118,7 @@ class Trainer:
         if self.processes.num_processes == 1 or self.step % AGREE_STEPS == 0:
             self.objective.bank.renew(self.step, None if self.schedule.minutes is None else elapsed)
         torch.manual_seed(chunk_seed(self.schedule.seed, self.processes.process_index, STEP_KEY, self.step))
-        kind = self.objective.choose()
+        kind = self.objective.choose(progress)
         self.lr = self.schedule.rate(self.step, progress)
         self.weights.prepare(self.lr, self.step + 1)
 

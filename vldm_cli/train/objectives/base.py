@@ -80,9 +80,9 @@ class Objective(ABC):
     def examples(self, seed: int, n: int) -> dict[str, Tensor]:
         """n examples as the bank keeps them, a function of the seed."""
 
-    def choose(self) -> Hashable:
-        """Draw, on the CPU, what of the next step must be known without waiting for the GPU, such as the length of its
-        window. Steps of one choice run the very same kernels."""
+    def choose(self, progress: float) -> Hashable:
+        """Settle what of the next step must be known without waiting for the GPU, such as the length of its window;
+        random numbers are drawn on the CPU. Steps of one choice run the very same kernels."""
         return ()
 
     @abstractmethod

@@ -1,5 +1,7 @@
 """The temporal decoder (METHOD §3): flicker-free frames from the latents of single frames."""
 
+from collections.abc import Hashable
+
 import torch
 from torch import Tensor
 
@@ -9,6 +11,7 @@ from vldm_cli.train.export import export_part
 from vldm_cli.train.frames import charbonnier, encode, gradient_l1, psnr, to_model
 from vldm_cli.train.objectives.autoencoder import PERCEPTUAL_WEIGHT
 from vldm_cli.train.objectives.base import Objective, Setup
+from vldm_cli.train.onestep import rise
 from vldm_cli.train.sheets import contact_sheet
 
 # Training starts at the image decoder (the temporal layers being the identity) and shall nowhere fall behind it. The
@@ -34,6 +37,7 @@ class Decoder(Objective):
     """Trains the temporal layers of the pack's `decoder`; encoder and spatial decoder are untouched."""
 
     part = "decoder"
+    recordable = True
     frames = 8
     lr, batch, bank_frames = 3e-4, 16, 24_576
 
@@ -47,6 +51,14 @@ class Decoder(Objective):
             torch.manual_seed(setup.seed)
             self.discriminator = Discriminator().to(self.device, self.dtype)
         self.helpers = {"discriminator": self.discriminator}
+        self.learns = False
+        self.says = torch.zeros((), device=self.device)
+
+    def choose(self, progress: float) -> Hashable:
+        """Whether the discriminator learns yet, and how much its word weighs."""
+        self.learns = progress >= DISCRIMINATOR_FROM
+        self.says.fill_(ADVERSARIAL_WEIGHT * rise(progress, ADVERSARIAL_FROM, ADVERSARIAL_FULL))
+        return self.learns
 
     def examples(self, seed: int, n: int) -> dict[str, Tensor]:
         video = self.setup.source.clips(seed, n, self.frames, self.frame_steps).video_BTCHW
@@ -63,10 +75,9 @@ class Decoder(Objective):
         if self.setup.perceptual is not None:
             looks = self.setup.perceptual.distance(x.flatten(0, 1), y.flatten(0, 1)).mean()
             loss, out["lpips"] = loss + PERCEPTUAL_WEIGHT * looks, looks.detach()
-        if progress >= DISCRIMINATOR_FROM:
+        if self.learns:
             adversarial, hinge = adversarial_losses(self.discriminator, x, y)
-            rise = (progress - ADVERSARIAL_FROM) / (ADVERSARIAL_FULL - ADVERSARIAL_FROM)
-            loss = loss + ADVERSARIAL_WEIGHT * min(1.0, max(0.0, rise)) * adversarial + hinge
+            loss = loss + self.says * adversarial + hinge
             out |= {"hinge": hinge.detach()}
         return {"loss": loss, **out}
 

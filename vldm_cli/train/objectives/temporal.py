@@ -124,7 +124,7 @@ class Keyframes(TemporalLayers):
         self.length = self.frames
         super().__init__(setup)
 
-    def choose(self) -> Hashable:
+    def choose(self, progress: float) -> Hashable:
         short = float(torch.rand(())) < self.shorter
         self.length = int(torch.randint(1, self.frames, ())) if short else self.frames
         return self.length
@@ -174,7 +174,7 @@ class Interpolation(TemporalLayers):
         self.span = (0, self.frames)
         super().__init__(setup)
 
-    def choose(self) -> Hashable:
+    def choose(self, progress: float) -> Hashable:
         intervals = self.intervals
         if float(torch.rand(())) >= self.whole:
             intervals = int(torch.randint(1, intervals + 1, ()))
