@@ -47,6 +47,13 @@ class Fit:
         return (self.model_height - height) // 2, (self.model_width - width) // 2, height, width
 
     @property
+    def whole(self) -> bool:
+        """Whether the clip's frame is the model's as it is, or a whole number of times as large."""
+        scale, rest = divmod(self.height, self.model_height)
+        same = (self.height, self.width) == (scale * self.model_height, scale * self.model_width)
+        return same and not rest and not self.turns and self.sar == 1
+
+    @property
     def enlarges(self) -> bool:
         """Whether the clip has more pixels than the model makes of it, on either side."""
         return self.stored[0] > self.box[2] or self.stored[1] > self.box[3]

@@ -65,6 +65,7 @@ class Plan:
     keyframes: int
     lead: int
     before: int
+    run_up: int
     keyframe_windows: tuple[Window, ...]
     levels: tuple[Level, ...]
     decode_windows: tuple[Window, ...]
@@ -90,8 +91,8 @@ class Plan:
     def totals(self) -> dict[str, int]:
         """Stage → units of progress: denoiser calls, then frames; in the order in which the stages run."""
         frames = {
-            "decode": self.frames,
-            **({"upscale": self.frames} if self.upscale else {}),
+            "decode": self.run_up + self.frames,
+            **({"upscale": self.run_up + self.frames} if self.upscale else {}),
             "write": self.frames,
         }
         return {**{stage: n for stage, n in self.calls.items() if stage != "upscale"}, **frames, "join": 2}
@@ -128,13 +129,15 @@ def make_plan(
     upscale: bool = True,
     lead: int = 0,
     before: int = 0,
+    run_up: int = 0,
     device: str = "cpu",
 ) -> Plan:
     """The plan of `frames` frames of `size` (height, width in pixels before upscaling).
 
     `lead` counts the keyframes that are given at the start (1 with `--image`), of which `before` lie before the first
-    frame (they carry the motion of a clip that goes on; keyframe windows count them, nothing else does). `device` is
-    "cpu", "cuda" or "mps" and only decides the estimates. Raises ValueError for numbers that no plan fits.
+    frame (they carry the motion of a clip that goes on; keyframe windows count them, nothing else does). `run_up`
+    counts the known frames before the first one which the decoder and the upscaler see along; their windows count them.
+    `device` is "cpu", "cuda" or "mps" and only decides the estimates. Raises ValueError for numbers that no plan fits.
     """
     if frames < 1 or interpolation not in LEVELS:
         raise ValueError(f"no plan for {frames} frames at interpolation {interpolation}")
@@ -152,10 +155,9 @@ def make_plan(
         )
         for step, known, made in zip(steps[1:], counts, counts[1:], strict=False)
     )
-    decode_windows = fixed_windows(frames, numbers.decode_window, numbers.decode_overlap)
-    upscale_windows = (
-        fixed_windows(frames, numbers.upscale_window, numbers.upscale_overlap) if upscale else ()
-    )
+    shown = run_up + frames
+    decode_windows = fixed_windows(shown, numbers.decode_window, numbers.decode_overlap)
+    upscale_windows = fixed_windows(shown, numbers.upscale_window, numbers.upscale_overlap) if upscale else ()
 
     calls = {"keyframes": sum(w.new < w.stop for w in keyframe_windows) * numbers.keyframe_steps}
     seen = {
@@ -180,6 +182,7 @@ def make_plan(
         keyframes=counts[0],
         lead=lead,
         before=before,
+        run_up=run_up,
         keyframe_windows=keyframe_windows,
         levels=levels,
         decode_windows=decode_windows,
