@@ -104,7 +104,8 @@ class _Run:
         """All segments that are missing, then the file. Seconds until the first segment of this run was on disk."""
         plan, out = self.plan, self.request.out
         meters = {stage: Meter(progress, stage, total) for stage, total in plan.totals.items()}
-        stages = Stages(self.settings, plan, self.models, self.seed, self.clock, journal, meters)
+        speed = float(self.pack.manifest.video.fps / self.settings.fps)
+        stages = Stages(self.settings, plan, self.models, self.seed, self.clock, journal, meters, speed=speed)
         frames = stages.frames(self.request.image)
         latents = stages.latents(self.request.image)
         sheet = ContactSheet(self.request.preview, plan.frames, journal) if self.request.preview else None

@@ -16,8 +16,9 @@ from vldm_cli.stages.interpolate import Interpolation
 from vldm_cli.stages.joined import Joined
 from vldm_cli.stages.journal import Journal
 from vldm_cli.stages.keyframes import Keyframes, encode_image
+from vldm_cli.stages.levels import trained_step
 from vldm_cli.stages.models import Models
-from vldm_cli.stages.plan import Plan, trained_step
+from vldm_cli.stages.plan import Plan
 from vldm_cli.stages.progress import Clock, Meter
 from vldm_cli.stages.request import Settings
 from vldm_cli.stages.source import Source

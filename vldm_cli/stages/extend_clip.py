@@ -3,12 +3,11 @@ the stages of `generate` go on from them (METHOD.md §4 and §5)."""
 
 from collections.abc import Iterator
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from vldm_cli.stages.compose import Stages
-from vldm_cli.stages.fit import Fit
+from vldm_cli.stages.fit import Fit, rgb_frames
 from vldm_cli.stages.joined import Joined
 from vldm_cli.stages.journal import Journal
 from vldm_cli.stages.models import Models
@@ -57,7 +56,7 @@ class ExtendClip:
         made = self._fitted(stages.upscaled(made) if self.plan.upscale else made)
         joined = Joined(
             lambda first: made(run_up + first),
-            lambda: next(self._read(self.last)),
+            lambda: next(rgb_frames(self.clip, self.last)),
             stages.journal,
             self.fade,
             same=bool(self.saved),
@@ -98,7 +97,9 @@ class ExtendClip:
         return torch.stack([self.saved[n] if n in self.saved else made[n] for n in numbers])
 
     def _encoded(self, numbers: list[int]) -> Tensor:
-        x_TCHW = torch.stack([x for n, x in enumerate(self._read(numbers[0]), numbers[0]) if n in numbers])
+        x_TCHW = torch.stack(
+            [x for n, x in enumerate(rgb_frames(self.clip, numbers[0]), numbers[0]) if n in numbers]
+        )
         decoder = self.models.decoder
         weight = next(decoder.parameters())
         seen_TCHW = self.fit.to_model(x_TCHW).to(weight.device, weight.dtype)
@@ -113,13 +114,6 @@ class ExtendClip:
                 yield self.fit.from_model(x_CHW[None].float())[0]
 
         return fitted
-
-    def _read(self, start: int) -> Iterator[Tensor]:
-        """The clip's frames (3, H, W) in [−1, 1]."""
-        for frame in self.clip.read(start, self.raw):
-            (image,) = self.raw.planes(frame)
-            x_HWC = torch.from_numpy(image.astype(np.float32))
-            yield x_HWC.permute(2, 0, 1).contiguous() / (self.raw.peak / 2) - 1
 
     def _bytes(self, x_CHW: Tensor) -> bytes:
         scaled = ((x_CHW + 1) * (self.raw.peak / 2)).round().clamp(0, self.raw.peak)

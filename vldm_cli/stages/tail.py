@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from vldm_cli.packs.manifest import Manifest
-from vldm_cli.stages.plan import LEVELS
+from vldm_cli.stages.levels import LEVELS
 from vldm_cli.stages.source import Source
 
 KEY = "latents"
