@@ -11,7 +11,6 @@ from vldm_cli.stages.progress import Meter
 from vldm_cli.video.clip import Clip
 
 STAGE = "interpolate"
-FACTORS = (2, 4, 8, 16)
 # Frames of 512×288 a second between known ones, and bytes held for each pixel: measured, for the estimates only.
 SPEED = {"cpu": 1.5, "mps": 10.0, "cuda": 40.0}
 AREA = 512 * 288
