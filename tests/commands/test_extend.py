@@ -53,6 +53,11 @@ def test_from_what_vldm_made_it_takes_prompt_seed_and_settings(vldm, options, tm
     assert table["settings"]["guidance"] == 2.5 and table["settings"]["negative"] == "snow"
     old = clips.packets(tmp_path / "a.mp4")
     assert clips.packets(tmp_path / "a-extended.mp4")[: len(old)] == old
+    assert table["settings"]["context_from"] == "latents"
+    code, said, _ = vldm("info", "a.mp4")
+    assert code == 0 and "keeps the latents of frames 1, 15, 16, 17" in said and len(said) < 2000
+    told = json.loads(vldm("info", "a.mp4", "--json")[1])
+    assert told["latents_of"] == [1, 15, 16, 17] and "latents" not in told["metadata"]
     # what was asked for comes first
     asked = ("--prompt", "a blue cube", "--seed", 4, "--guidance", 1, "--negative", "", "--crf", 16)
     table = json.loads(vldm("extend", "a.mp4", *options, "--frames", 1, *asked, "--json")[1])
@@ -88,7 +93,8 @@ def test_dry_run_makes_nothing(vldm, here, clip, options):
     code, out, _ = vldm("extend", "a.mp4", *options, "--frames", 240, "--dry-run", "--json")
     table = json.loads(out)
     assert code == 0 and here() == ["a.mp4"]
-    assert table["frames"] == 246 and table["context"] == 2 and table["keyframe_step"] == 4
+    assert table["frames"] == 246 and table["context"] == 2 and table["context_from"] == "frames"
+    assert table["keyframe_step"] == 4
     assert table["calls"]["keyframes"] > 0 and table["estimated_peak_bytes"] > 0
     out = vldm("extend", "a.mp4", *options, "--frames", 240, "--dry-run")[1]
     assert "246 frames of 36x20" in out and "60 new keyframes" in out and "denoiser calls" in out

@@ -228,7 +228,35 @@ def test_names_dry_run_preview_and_info(vldm, here, tmp_path):
     assert table["command"] == "vldm interpolate a.mp4 --factor 2 --engine motion --crf 16 -o a-i2.mp4"
 
 
+def test_by_diffusion_between_frames_of_a_pack(vldm, tmp_path, tiny_pack):
+    pack = ("--pack", tiny_pack.folder)
+    small = (*pack, *CPU, "--no-upscale", "--interpolation", 1, "--dtype", "float32")
+    assert (
+        vldm("generate", "a red ball", *small, "--frames", 4, "--fps", 6, "--seed", 3, "-o", "a.mp4")[0] == 0
+    )
+    given = (*pack, *CPU, "--dtype", "float32")
+    plan = json.loads(vldm("interpolate", "a.mp4", "--factor", 4, *given, "--dry-run", "--json")[1])
+    assert (
+        plan["settings"]["engine"] == "diffusion" and plan["calls"]["interpolate1"] > 0 and plan["made"] == 9
+    )
+    out = vldm("interpolate", "a.mp4", "--factor", 4, *given, "--dry-run")[1]
+    assert "9 frames made between 4 known ones, by diffusion" in out and "denoiser calls" in out
+    code, out, _ = vldm("interpolate", "a.mp4", "--factor", 4, *given, "-o", "b.mp4", "--json")
+    table = json.loads(out)
+    assert code == 0 and (table["frames"], table["seed"], table["pack"]["name"]) == (16, 3, "tiny")
+    command = json.loads(vldm("info", "b.mp4", "--json")[1])["command"]
+    words = shlex.split(command.replace("--pack tiny", f"--pack {shlex.quote(str(tiny_pack.folder))}"))
+    assert vldm(*words[1:-1], "c.mp4", "--device", "cpu")[0] == 0
+    assert (tmp_path / "b.mp4").read_bytes() == (tmp_path / "c.mp4").read_bytes()
+    assert vldm("interpolate", "a.mp4", "--factor", 2, *given, "-o", "d.mp4", "-v")[0] == 0
+    assert json.loads(vldm("info", "d.mp4", "--json")[1])["metadata"]["settings"]["engine"] == "motion"
+
+
 BAD = {
+    "diffusion": (["a.mp4", "--engine", "diffusion"], "did not make every frame"),
+    "seed": (["a.mp4", "--seed", "-1"], "--seed -1"),
+    "pack": (["a.mp4", "--pack", "nonesuch"], "no pack nonesuch"),
+    "dtype": (["a.mp4", "--dtype", "int3"], "--dtype int3"),
     "factor": (["a.mp4", "--factor", "3"], "--factor 3"),
     "engine": (["a.mp4", "--engine", "magic"], "--engine magic"),
     "one frame": (["one.mp4"], "one frame"),

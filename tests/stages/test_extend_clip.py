@@ -14,7 +14,6 @@ from tests.video import clips
 from vldm_cli.errors import RunError
 from vldm_cli.packs.pack import Pack
 from vldm_cli.stages.chain import generate
-from vldm_cli.stages.extend_clip import context_of
 from vldm_cli.stages.extend_job import Options, frame_ticks, longer, make_job
 from vldm_cli.stages.extend_run import run
 from vldm_cli.stages.fit import Fit
@@ -22,6 +21,7 @@ from vldm_cli.stages.journal import run_folder
 from vldm_cli.stages.models import Models
 from vldm_cli.stages.progress import NullProgress
 from vldm_cli.stages.request import GenerateRequest
+from vldm_cli.stages.tail import context_of
 from vldm_cli.video.clip import open_clip
 from vldm_cli.video.probe import inspect
 from vldm_cli.video.times import constant

@@ -3,7 +3,8 @@ from itertools import pairwise
 
 import pytest
 
-from vldm_cli.stages.plan import LEVELS, Numbers, make_plan
+from vldm_cli.stages.levels import LEVELS, Numbers
+from vldm_cli.stages.plan import make_plan
 from vldm_cli.stages.windows import continued_windows, fixed_windows, interval_windows
 
 NUMBERS = Numbers(guidance=3.0, context_guidance=1.5)

@@ -96,6 +96,7 @@ def extend(
         shared.make(console, job, run, f"{job.added} of them new, ", {"prompt": job.settings["prompt"]})
         return
     plan = job.plan
-    words = f"{plan['context']} frames of context, {plan['keyframes']} new keyframes, one every "
-    words += f"{plan['keyframe_step']} frames, {sum(plan['calls'].values())} denoiser calls"
+    words = f"{plan['context']} frames of context, from the clip's {plan['context_from']}, "
+    words += f"{plan['keyframes']} new keyframes, one every {plan['keyframe_step']} frames, "
+    words += f"{sum(plan['calls'].values())} denoiser calls"
     shared.show_plan(console, job, [words])

@@ -36,8 +36,11 @@ def info(
                 f"pack {pack.name} has changed since: the same command makes another video now",
             )
         command = recipe(made, found["file"], pack.manifest.defaults if pack else None)
+    latents = made.pop("latents", None) if made else None
+    kept = latents.get("of") if isinstance(latents, dict) else None
     table = {
         **found,
+        "latents_of": kept if isinstance(kept, list) else [],
         "fps": str(found["fps"]),
         "duration": float(found["duration"]),
         "command": command,
@@ -59,6 +62,10 @@ def info(
         lines.append(
             "settings: " + ", ".join(f"{key} {value}" for key, value in shown.items() if value != "")
         )
+        if table["latents_of"]:
+            lines.append(
+                f"keeps the latents of frames {', '.join(map(str, kept))}, from which extend goes on"
+            )
         lines.append(f"make it again: {command}")
     lines += [remark] if remark else []
     Console(verbose=verbose, as_json=as_json).result(table, "\n".join(lines))

@@ -7,6 +7,8 @@ import typer
 from vldm_cli.commands import clip as shared
 from vldm_cli.commands import options
 
+ENGINES = ("auto", "motion", "diffusion")
+
 
 @options.on_clip
 def interpolate(
@@ -18,14 +20,28 @@ def interpolate(
     ] = False,
     engine: Annotated[
         str,
-        typer.Option(metavar="motion", help="How: motion is followed through the pixels, without a model."),
-    ] = "motion",
+        typer.Option(
+            metavar="auto|motion|diffusion",
+            help="How: motion is followed through the pixels, or the pack that made the clip makes the frames "
+            "(by diffusion; the frames must be 4 or 16 of its frame steps apart); auto: what fits.",
+        ),
+    ] = "auto",
+    pack: Annotated[
+        str | None,
+        typer.Option(help="The model for diffusion: a pack's name or folder; default: what made the clip."),
+    ] = None,
+    seed: Annotated[
+        int | None,
+        typer.Option(help="The same seed gives the same frames by diffusion; default: the clip's own."),
+    ] = None,
+    dtype: options.Dtype = "auto",
     crf: options.Crf = 16,
     *,
     common: options.OnClip,
 ) -> None:
     """More frames between a clip's own, which stay as they are; it lasts as long as before. Interrupted, the same
     command goes on."""
+    from vldm_cli.commands import checks
     from vldm_cli.commands import device as devices
     from vldm_cli.commands.console import Console
     from vldm_cli.errors import RequestError
@@ -33,21 +49,36 @@ def interpolate(
     console = Console(common.quiet, common.verbose, common.as_json)
     if factor not in (2, 4, 8, 16):
         raise RequestError(f"--factor {factor} is none of 2, 4, 8, 16")
-    if engine != "motion":
-        raise RequestError(f"--engine {engine:.40} is not motion, the one engine there is")
+    if engine not in ENGINES:
+        raise RequestError(f"--engine {engine:.40} is none of {', '.join(ENGINES)}")
+    checks.check_sampling(None, seed)
     ending = f"slow{factor}" if slow else f"i{factor}"
     chosen = devices.choose_device(common.device)
+    number = devices.choose_dtype(dtype, chosen)
     opened, out = shared.prepare(clip, out, ending, crf, common)
 
     from vldm_cli.stages.clip_run import run
-    from vldm_cli.stages.interpolate_clip import make_job
+    from vldm_cli.stages.engine import pack_for
+    from vldm_cli.stages.interpolate_job import make_job
 
-    job = make_job(opened, out, factor, slow, chosen, crf=crf, **common.for_job())
+    model = pack_for(opened, engine, pack, factor)
+    job = make_job(
+        opened,
+        out,
+        factor,
+        slow,
+        chosen,
+        crf=crf,
+        pack=model,
+        seed=seed,
+        dtype=number,
+        **common.for_job(),
+    )
     shared.check_place(job)
     console.detail(f"{chosen}: {job.settings}")
-    if common.dry_run:
-        shared.show_plan(
-            console, job, [f"{job.plan['made']} frames made between {job.plan['known']} known ones"]
-        )
-    else:
+    if not common.dry_run:
         shared.make(console, job, run)
+        return
+    words = f"{job.plan['made']} frames made between {job.plan['known']} known ones, by {job.plan['engine']}"
+    calls = sum(job.plan.get("calls", {}).values())
+    shared.show_plan(console, job, [f"{words}, {calls} denoiser calls" if calls else words])

@@ -24,7 +24,9 @@ from vldm_cli.stages.plan import Plan
 from vldm_cli.stages.preview import ContactSheet
 from vldm_cli.stages.progress import Clock, Meter, NullProgress, Progress
 from vldm_cli.stages.request import GenerateRequest, GenerateResult, Settings, identity, plan_of, resolve
-from vldm_cli.video.kinds import open_container
+from vldm_cli.stages.source import Source
+from vldm_cli.stages.tail import KEY, pulled, stored, tail_frames
+from vldm_cli.video.kinds import KINDS, open_container
 from vldm_cli.video.write import encode_segment, join_segments
 
 
@@ -102,8 +104,10 @@ class _Run:
         """All segments that are missing, then the file. Seconds until the first segment of this run was on disk."""
         plan, out = self.plan, self.request.out
         meters = {stage: Meter(progress, stage, total) for stage, total in plan.totals.items()}
-        stages = Stages(self.settings, plan, self.models, self.seed, self.clock, journal, meters)
+        speed = float(self.pack.manifest.video.fps / self.settings.fps)
+        stages = Stages(self.settings, plan, self.models, self.seed, self.clock, journal, meters, speed=speed)
         frames = stages.frames(self.request.image)
+        latents = stages.latents(self.request.image)
         sheet = ContactSheet(self.request.preview, plan.frames, journal) if self.request.preview else None
         stream: Iterator[np.ndarray] | None = None
         first_seconds = None
@@ -127,7 +131,7 @@ class _Run:
         with self.clock.stage("join"):
             joined = journal.joined(out.suffix)
             segments = [journal.segment(i) for i in range(len(plan.segments))]
-            join_segments(segments, joined, self.kind, self.settings.fps, self.metadata())
+            join_segments(segments, joined, self.kind, self.settings.fps, self.metadata(latents))
             meters["join"].upto(1)
             journal.deliver(joined, out)
             meters["join"].upto(2)
@@ -154,9 +158,14 @@ class _Run:
             yield image
             meter.upto(frame + 1)
 
-    def metadata(self) -> dict:
-        """What `vldm info` shows and can make a command of: nothing in it changes from run to run."""
-        manifest = self.pack.manifest
+    def metadata(self, latents: Source) -> dict:
+        """What `vldm info` shows and can make a command of, and what `extend` goes on from: nothing in it changes from
+        run to run."""
+        manifest, plan = self.pack.manifest, self.plan
+        kept = {}
+        if KINDS[self.kind].codec:
+            numbers = tail_frames(plan.frames, self.settings.fps, manifest)
+            kept[KEY] = stored(pulled(latents, numbers), numbers, plan.frames, plan.out_size)
         return {
             "vldm": __version__,
             "command": "generate",
@@ -164,6 +173,7 @@ class _Run:
             "seed": self.seed,
             "pack": {"name": manifest.name, "hash": manifest.hash},
             "settings": self.settings.as_dict(),
+            **kept,
         }
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 
 from vldm_cli import __version__
+from vldm_cli.stages.journal import Journal
 from vldm_cli.stages.progress import Clock, Meter
 from vldm_cli.video.carry import Baggage
 from vldm_cli.video.clip import Clip
@@ -15,8 +16,8 @@ from vldm_cli.video.kinds import open_container
 from vldm_cli.video.look import Look, Raw
 from vldm_cli.video.times import Times
 
-Make = Callable[[int, Clock, dict[str, Meter]], Iterator[bytes]]
-"""make(start, clock, meters): finished frames start, start + 1, … as `ClipJob.raw` describes them."""
+Make = Callable[[int, Clock, Journal, dict[str, Meter]], Iterator[bytes]]
+"""make(start, clock, journal, meters): finished frames start, start + 1, … as `ClipJob.raw` describes them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,10 +58,11 @@ class ClipJob:
 @dataclass(frozen=True, kw_only=True)
 class Job(ClipJob):
     """A new clip, every frame of which is made. `stages` names the stages of `make`, whose progress is counted in
-    finished frames."""
+    finished frames; `calls` those that count denoiser calls, and how many these are."""
 
     make: Make
     stages: tuple[str, ...]
+    calls: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

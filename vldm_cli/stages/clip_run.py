@@ -73,7 +73,8 @@ def check_out(job: ClipJob) -> None:
 def _make(job: Job, journal: Journal, progress: Progress, clock: Clock) -> tuple[float | None, list[str]]:
     """All segments that are missing, then the file."""
     count = len(job.times)
-    meters = {stage: Meter(progress, stage, count) for stage in (*job.stages, "write")}
+    totals = {**job.calls, **{stage: count for stage in (*job.stages, "write")}}
+    meters = {stage: Meter(progress, stage, total) for stage, total in totals.items()}
     meters["join"] = Meter(progress, "join", 2)
     sheet = ContactSheet(job.preview, count, journal) if job.preview else None
     firsts = range(0, count, SEGMENT)
@@ -86,7 +87,7 @@ def _make(job: Job, journal: Journal, progress: Progress, clock: Clock) -> tuple
             stream = None
         else:
             if stream is None:
-                stream = _seen(job, job.make(start, clock, meters), start, sheet, meters["write"])
+                stream = _seen(job, job.make(start, clock, journal, meters), start, sheet, meters["write"])
             with clock.stage("write"):
                 _segment(job, journal, index, start, islice(stream, stop - start))
             first_seconds = clock.elapsed if first_seconds is None else first_seconds
@@ -95,6 +96,8 @@ def _make(job: Job, journal: Journal, progress: Progress, clock: Clock) -> tuple
         for stage in (*job.stages, "write"):
             meters[stage].upto(stop)
         progress.finished(stop - start)
+    for stage, calls in job.calls.items():
+        meters[stage].upto(calls)
     with clock.stage("join"):
         joined = journal.joined(job.out.suffix)
         segments = [(journal.segment(index), start) for index, start in enumerate(firsts)]

@@ -16,8 +16,9 @@ from vldm_cli.stages.interpolate import Interpolation
 from vldm_cli.stages.joined import Joined
 from vldm_cli.stages.journal import Journal
 from vldm_cli.stages.keyframes import Keyframes, encode_image
+from vldm_cli.stages.levels import trained_step
 from vldm_cli.stages.models import Models
-from vldm_cli.stages.plan import Plan, trained_step
+from vldm_cli.stages.plan import Plan
 from vldm_cli.stages.progress import Clock, Meter
 from vldm_cli.stages.request import Settings
 from vldm_cli.stages.source import Source
@@ -51,20 +52,20 @@ class Stages:
     def frames(self, image: np.ndarray | None = None) -> Source:
         """Finished frames (3, H, W) in [−1, 1]: the whole chain, from text or from a picture (uint8 RGB), which is the
         first frame as it is."""
-        lead = None
-        if image is not None:
-            seen = resized(image, (self.plan.height, self.plan.width))
-
-            def lead() -> Tensor:
-                return encode_image(self.models.decoder, seen)
-
-        frames = self.decoded(self.interpolated(self.keyframes(lead)))
+        frames = self.decoded(self.latents(image))
         frames = self.upscaled(frames) if self.plan.upscale else frames
         if image is None:
             return frames
         given_HWC = torch.from_numpy(resized(image, self.plan.out_size).astype(np.float32))
         given_CHW = given_HWC.permute(2, 0, 1).contiguous() / 127.5 - 1
         return Joined(frames, lambda: given_CHW, self.journal, round(self.settings.fps))
+
+    def latents(self, image: np.ndarray | None = None) -> Source:
+        """Latents (C, h, w) of every frame, from text or from a picture."""
+        if image is None:
+            return self.interpolated(self.keyframes())
+        seen = resized(image, (self.plan.height, self.plan.width))
+        return self.interpolated(self.keyframes(lambda: encode_image(self.models.decoder, seen)))
 
     def keyframes(self, lead: Callable[[], Tensor] | None = None) -> Source:
         """Latents (C, h, w) of keyframes; `lead` returns the given ones at the start, (T, C, h, w)."""
@@ -118,6 +119,7 @@ class Stages:
             seed=self.seed,
             steps=settings.upscale_steps,
             noise=settings.upscale_noise,
+            first=self.origin - self.plan.run_up,
         )
         return self.timed("upscale", source)
 

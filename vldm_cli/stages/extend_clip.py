@@ -1,69 +1,105 @@
-"""New frames after a clip's last one: its last frames are encoded once and are the context, and the stages of
-`generate` go on from them (METHOD.md §4 and §5)."""
+"""New frames after a clip's last one: the latents of its last frames, saved in it or encoded once, are the context, and
+the stages of `generate` go on from them (METHOD.md §4 and §5)."""
 
 from collections.abc import Iterator
-from math import log2
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from vldm_cli.stages.compose import Stages
-from vldm_cli.stages.fit import Fit
+from vldm_cli.stages.fit import Fit, rgb_frames
 from vldm_cli.stages.joined import Joined
 from vldm_cli.stages.journal import Journal
 from vldm_cli.stages.models import Models
-from vldm_cli.stages.plan import LEVELS, Plan
+from vldm_cli.stages.plan import Plan
 from vldm_cli.stages.progress import Clock, Meter
 from vldm_cli.stages.request import Settings
 from vldm_cli.stages.source import Source
+from vldm_cli.stages.tail import pulled
 from vldm_cli.video.clip import Clip
-
-
-def context_of(frames: int, speed: float, keyframe_step: int, context: int) -> tuple[int, int]:
-    """(frames from one keyframe to the next, how many of them the clip gives as context).
-
-    Two that lie a keyframe step apart carry motion. speed: frames of the pack's rate that go by in one of the clip's;
-    the step is the one that is nearest to the pack's in time, or shorter where the clip is.
-    """
-    wanted = min(sorted(LEVELS), key=lambda step: abs(log2(step * speed / keyframe_step)))
-    fitting = [step for step in LEVELS if step <= wanted and step < frames]
-    step = max(fitting, default=wanted)
-    return step, min(context, (frames - 1) // step + 1)
 
 
 class ExtendClip:
     """The new frames, as raw RGB of the clip's size; the same ones wherever one starts.
 
     plan: of one frame more than is wanted, for its frame 0 is the clip's last one, the first keyframe that is known.
-    fade: for how many frames the colours of the join fade out.
+    fade: for how many frames the colours of the join fade out. saved: latents (C, h, w) of the clip's frames by their
+    numbers; of all others that are needed the pixels are encoded.
     """
 
     def __init__(
-        self, clip: Clip, models: Models, settings: Settings, plan: Plan, fit: Fit, speed: float, fade: int
+        self,
+        clip: Clip,
+        models: Models,
+        settings: Settings,
+        plan: Plan,
+        fit: Fit,
+        speed: float,
+        fade: int,
+        saved: dict[int, Tensor],
     ) -> None:
         self.clip, self.models, self.settings, self.plan, self.fit = clip, models, settings, plan, fit
-        self.speed, self.fade = speed, fade
+        self.speed, self.fade, self.saved = speed, fade, saved
         self.raw = clip.raw(rgb=True)
+        self.last = clip.frames - 1
 
-    def frames(
-        self, start: int, seed: int, clock: Clock, journal: Journal, meters: dict[str, Meter]
-    ) -> Iterator[bytes]:
+    def stages(self, seed: int, clock: Clock, journal: Journal, meters: dict[str, Meter]) -> Stages:
+        """The stages of a run that goes on after the clip's last frame."""
+        return Stages(
+            self.settings, self.plan, self.models, seed, clock, journal, meters, self.last, self.speed
+        )
+
+    def frames(self, stages: Stages, start: int) -> Iterator[bytes]:
         """New frames start, start + 1, …; `start` 0 is the one after the clip's last."""
-        last = self.clip.frames - 1
-        stages = Stages(self.settings, self.plan, self.models, seed, clock, journal, meters, last, self.speed)
-        keyframes, before = stages.keyframes(self._lead), self.plan.before
-        made = stages.decoded(stages.interpolated(lambda first: keyframes(first + before)))
-        made = stages.upscaled(made) if self.plan.upscale else made
-        joined = Joined(self._fitted(made), lambda: next(self._read(last)), journal, self.fade)
+        run_up = self.plan.run_up
+        made = stages.decoded(self._led(self._latents(stages), stages.journal))
+        made = self._fitted(stages.upscaled(made) if self.plan.upscale else made)
+        joined = Joined(
+            lambda first: made(run_up + first),
+            lambda: next(rgb_frames(self.clip, self.last)),
+            stages.journal,
+            self.fade,
+            same=bool(self.saved),
+        )
         for x_CHW in joined(start + 1):
             yield self._bytes(x_CHW)
 
-    def _lead(self) -> Tensor:
-        """Latents (S, C, h, w) of the clip's last frames, a keyframe step apart."""
-        step, last = self.plan.keyframe_step, self.clip.frames - 1
-        first = last - self.plan.before * step
-        x_TCHW = torch.stack([x for i, x in enumerate(self._read(first)) if i % step == 0])
+    def tail(self, stages: Stages, numbers: list[int]) -> Tensor:
+        """Latents (T, C, h, w) of frames `numbers` (ascending), counted from the clip's first one on."""
+        old = [n for n in numbers if n < self.last]
+        new_TCHW = pulled(self._latents(stages), [n - self.last for n in numbers if n >= self.last])
+        return torch.cat([self._known(old), new_TCHW]) if old else new_TCHW
+
+    def _latents(self, stages: Stages) -> Source:
+        """Latents of the clip's last frame and of the new ones."""
+        step, before = self.plan.keyframe_step, self.plan.before
+        lead = [self.last - i * step for i in range(before, -1, -1)]
+        keyframes = stages.keyframes(lambda: self._known(lead))
+        return stages.interpolated(lambda first: keyframes(first + before))
+
+    def _led(self, latents: Source, journal: Journal) -> Source:
+        """The same with the run-up before them."""
+        run_up = self.plan.run_up
+
+        def led(start: int) -> Iterator[Tensor]:
+            if start < run_up:
+                numbers = list(range(self.last - run_up, self.last))
+                unit = journal.unit("run-up", 0, lambda: {"z": self._known(numbers)})
+                yield from unit["z"][start:]
+            yield from latents(max(0, start - run_up))
+
+        return led
+
+    def _known(self, numbers: list[int]) -> Tensor:
+        """Latents (T, C, h, w) of frames of the clip: what is saved of them, the others encoded."""
+        missing = [n for n in numbers if n not in self.saved]
+        made = dict(zip(missing, self._encoded(missing), strict=True)) if missing else {}
+        return torch.stack([self.saved[n] if n in self.saved else made[n] for n in numbers])
+
+    def _encoded(self, numbers: list[int]) -> Tensor:
+        x_TCHW = torch.stack(
+            [x for n, x in enumerate(rgb_frames(self.clip, numbers[0]), numbers[0]) if n in numbers]
+        )
         decoder = self.models.decoder
         weight = next(decoder.parameters())
         seen_TCHW = self.fit.to_model(x_TCHW).to(weight.device, weight.dtype)
@@ -78,13 +114,6 @@ class ExtendClip:
                 yield self.fit.from_model(x_CHW[None].float())[0]
 
         return fitted
-
-    def _read(self, start: int) -> Iterator[Tensor]:
-        """The clip's frames (3, H, W) in [−1, 1]."""
-        for frame in self.clip.read(start, self.raw):
-            (image,) = self.raw.planes(frame)
-            x_HWC = torch.from_numpy(image.astype(np.float32))
-            yield x_HWC.permute(2, 0, 1).contiguous() / (self.raw.peak / 2) - 1
 
     def _bytes(self, x_CHW: Tensor) -> bytes:
         scaled = ((x_CHW + 1) * (self.raw.peak / 2)).round().clamp(0, self.raw.peak)

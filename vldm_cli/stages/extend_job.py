@@ -5,15 +5,18 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
+from torch import Tensor
+
 from vldm_cli.packs.pack import Pack
 from vldm_cli.stages.attempt import seed_of
 from vldm_cli.stages.clip_job import ClipJob, identity
-from vldm_cli.stages.extend_clip import ExtendClip, context_of
+from vldm_cli.stages.extend_clip import ExtendClip
 from vldm_cli.stages.extend_settings import Memory, Options, settings_of, steps_of
 from vldm_cli.stages.fit import Fit
 from vldm_cli.stages.models import Models
 from vldm_cli.stages.plan import SEGMENT, Plan, make_plan
 from vldm_cli.stages.request import numbers_of
+from vldm_cli.stages.tail import context_of, restored, run_up_of, tail_frames
 from vldm_cli.video.carry import packed
 from vldm_cli.video.clip import Clip
 from vldm_cli.video.copied import CLIP, style_to_copy
@@ -79,9 +82,12 @@ def make_job(
         upscale=settings.upscale,
         lead=context,
         before=context - 1,
+        run_up=run_up_of(clip.frames, manifest),
         device=options.device.split(":")[0],
     )
-    source = ExtendClip(clip, models, settings, plan, fit, speed, max(2, round(rate)))
+    saved, damaged = _saved(clip, memory, models, fit, rate)
+    source = ExtendClip(clip, models, settings, plan, fit, speed, max(2, round(rate)), saved)
+    context_from = "latents" if saved else "frames"
     kind = open_container(out)
     style = None if options.only_new else style_to_copy(clip, kind, settings.crf)
     look, said = (clip.look, []) if style else stored_look(clip.look, kind, clip.height, clip.width)
@@ -103,6 +109,7 @@ def make_job(
             **({} if limit is None else {"steps": limit}),
             "only_new": options.only_new,
             "context": context,
+            "context_from": context_from,
         },
         raw=source.raw,
         look=look,
@@ -119,8 +126,8 @@ def make_job(
         preview=preview,
         resume=resume,
         force=force,
-        warnings=[*clip.warnings, *baggage.remarks, *said, *again],
-        plan=_numbers(plan, context),
+        warnings=[*clip.warnings, *baggage.remarks, *said, *again, *damaged],
+        plan=_numbers(plan, context, context_from),
     )
 
     def known_as(plan: dict) -> dict:
@@ -128,6 +135,24 @@ def make_job(
 
     asked = memory.seed if options.seed is None else options.seed
     return replace(job, seed=seed_of(asked, out, resume, known_as))
+
+
+def _saved(
+    clip: Clip, memory: Memory, models: Models, fit: Fit, rate: Fraction
+) -> tuple[dict[int, Tensor], list[str]]:
+    """The latents that the clip keeps, by their frames' numbers, and what is to be said of them; none where this pack
+    did not make them, of just such frames."""
+    manifest = models.pack.manifest
+    if memory.latents is None or memory.pack_hash != manifest.hash or not fit.whole:
+        return {}, []
+    factor = manifest.video.latent_factor
+    shape = (models.latent_channels, fit.model_height // factor, fit.model_width // factor)
+    numbers = tail_frames(clip.frames, rate, manifest)
+    try:
+        saved = restored(memory.latents, numbers, clip.frames, (clip.height, clip.width), shape)
+    except ValueError as error:
+        return {}, [f"the latents kept in {clip.path} are damaged ({error}); its frames are encoded again"]
+    return saved or {}, []
 
 
 def frame_ticks(times: Times) -> int:
@@ -144,11 +169,12 @@ def longer(times: Times, frames: int, only_new: bool = False) -> Times:
     return Times(times.clock, ticks, begin + frames * step, Fraction(0) if only_new else times.start)
 
 
-def _numbers(plan: Plan, context: int) -> dict:
+def _numbers(plan: Plan, context: int, context_from: str) -> dict:
     """Numbers for `--dry-run`: what is computed, and estimates of time and memory."""
     table = plan.as_dict()
     return {
         "context": context,
+        "context_from": context_from,
         "keyframes": plan.keyframes - 1,
         "keyframe_step": plan.keyframe_step,
         **{name: table[name] for name in ("keyframe_windows", "decode_windows", "upscale_windows", "calls")},

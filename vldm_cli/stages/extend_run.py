@@ -5,18 +5,21 @@ interrupted run goes on in the middle and ends with the same bytes.
 """
 
 from collections.abc import Iterator
+from fractions import Fraction
 from itertools import islice
 from pathlib import Path
 
 from vldm_cli import __version__
 from vldm_cli.stages.clip_job import ClipResult
 from vldm_cli.stages.clip_run import carry_out
-from vldm_cli.stages.extend_job import ExtendJob
+from vldm_cli.stages.extend_job import ExtendJob, frame_ticks
 from vldm_cli.stages.journal import Journal
 from vldm_cli.stages.preview import ContactSheet
 from vldm_cli.stages.progress import Clock, Meter, Progress
+from vldm_cli.stages.tail import KEY, stored, tail_frames
 from vldm_cli.video.assemble import assemble
 from vldm_cli.video.copied import copy_packets, encode
+from vldm_cli.video.kinds import KINDS
 from vldm_cli.video.segments import encode_frames
 from vldm_cli.video.silence import pad_sound
 
@@ -39,6 +42,7 @@ class _Run:
         self.job, self.journal, self.progress, self.clock = job, journal, progress, clock
         totals = {**job.source.plan.totals, "write": job.encoded}
         self.meters = {stage: Meter(progress, stage, total) for stage, total in totals.items()}
+        self.stages = job.source.stages(job.seed, clock, journal, self.meters)
         # Of the new frames alone: the others are known.
         self.sheet = ContactSheet(job.preview, job.added, journal) if job.preview else None
 
@@ -59,7 +63,8 @@ class _Run:
                     self.sheet.write()
             for stage in ("decode", "upscale"):
                 if stage in self.meters:
-                    self.meters[stage].upto(stop - job.kept + 1 if stop > job.kept else 0)
+                    done = job.source.plan.run_up + stop - job.kept + 1
+                    self.meters[stage].upto(done if stop > job.kept else 0)
             done = stop - len(job.times) + job.encoded
             if done > 0:  # packets that are copied are no frames to wait for
                 self.meters["write"].upto(done)
@@ -74,7 +79,7 @@ class _Run:
         if start < job.kept:
             yield from job.clip.read(start, self._old)
             return
-        made = job.source.frames(start - job.kept, job.seed, self.clock, self.journal, self.meters)
+        made = job.source.frames(self.stages, start - job.kept)
         for number, frame in enumerate(made, start - job.kept):
             if self.sheet and number in self.sheet.shown:
                 self.sheet.see(number, job.look.to_rgb(job.raw, frame))
@@ -100,7 +105,8 @@ class _Run:
         with self.clock.stage("join"):
             joined = journal.joined(job.out.suffix)
             parts = [(journal.segment(index), start) for index, (start, _) in enumerate(job.segments)]
-            said = assemble(job.clip, parts, joined, self.job.kind, job.times, job.baggage, metadata(job))
+            words = {**metadata(job), **self.kept()}
+            said = assemble(job.clip, parts, joined, self.job.kind, job.times, job.baggage, words)
             self.meters["join"].upto(1)
             if any(track.stream.kind == "audio" for track in job.baggage.tracks):
                 tags = job.baggage.all_tags
@@ -108,6 +114,18 @@ class _Run:
             journal.deliver(joined, job.out)
             self.meters["join"].upto(2)
         return said
+
+    def kept(self) -> dict:
+        """What the file keeps so that it can be gone on from in its turn."""
+        job = self.job
+        if not KINDS[job.kind].codec:
+            return {}
+        frames, before = len(job.times), job.clip.frames - job.kept
+        numbers = tail_frames(
+            frames, Fraction(job.times.clock, frame_ticks(job.times)), job.source.models.pack.manifest
+        )
+        z_TCHW = job.source.tail(self.stages, [before + n for n in numbers])
+        return {KEY: stored(z_TCHW, numbers, frames, (job.raw.height, job.raw.width))}
 
     @property
     def _old(self):

@@ -35,9 +35,10 @@ class Options:
 class Memory:
     """What a clip says of how it was made; None for all that it does not say or says in a way that cannot be.
 
-    pack: the name of the pack that made it."""
+    pack and pack_hash: of the pack that made it. latents: what it says to be those of its last frames (see `tail`)."""
 
     pack: str | None = None
+    pack_hash: str | None = None
     prompt: str | None = None
     negative: str | None = None
     seed: int | None = None
@@ -46,6 +47,7 @@ class Memory:
     keyframe_steps: int | None = None
     crf: int | None = None
     size: tuple[int, int] | None = None
+    latents: dict | None = None
 
     @classmethod
     def of(cls, clip: Clip) -> "Memory":
@@ -56,6 +58,7 @@ class Memory:
         height, width = (_whole(settings.get(side), 1, 16_384) for side in ("height", "width"))
         return cls(
             pack=_text(pack.get("name")),
+            pack_hash=_text(pack.get("hash")),
             prompt=_text(made.get("prompt")) or _text(settings.get("prompt")),
             negative=_text(settings.get("negative")),
             seed=_whole(made.get("seed"), 0, 2**63 - 1),
@@ -64,6 +67,7 @@ class Memory:
             keyframe_steps=_whole(settings.get("keyframe_steps"), 1, 1000),
             crf=_whole(settings.get("crf"), 0, 51),
             size=(height, width) if height and width else None,
+            latents=made.get("latents") if isinstance(made.get("latents"), dict) else None,
         )
 
 

@@ -1,9 +1,11 @@
-"""A clip's frames in the model's own size and back: turned upright, scaled, mirrored beyond their borders. What is
-round stays round, whatever the clip's shape, the shape of its pixels and the way it is held."""
+"""A clip's frames as tensors, in the model's own size and back: turned upright, scaled, mirrored beyond their borders.
+What is round stays round, whatever the clip's shape, the shape of its pixels and the way it is held."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -47,6 +49,13 @@ class Fit:
         return (self.model_height - height) // 2, (self.model_width - width) // 2, height, width
 
     @property
+    def whole(self) -> bool:
+        """Whether the clip's frame is the model's as it is, or a whole number of times as large."""
+        scale, rest = divmod(self.height, self.model_height)
+        same = (self.height, self.width) == (scale * self.model_height, scale * self.model_width)
+        return same and not rest and not self.turns and self.sar == 1
+
+    @property
     def enlarges(self) -> bool:
         """Whether the clip has more pixels than the model makes of it, on either side."""
         return self.stored[0] > self.box[2] or self.stored[1] > self.box[3]
@@ -65,6 +74,15 @@ class Fit:
         top, left, height, width = (scale * side for side in self.box)
         inner_NCHW = x_NCHW[..., top : top + height, left : left + width]
         return torch.rot90(_resized(inner_NCHW, self.stored), -self.turns, (-2, -1))
+
+
+def rgb_frames(clip: Clip, start: int) -> Iterator[Tensor]:
+    """Frames start, start + 1, … of a clip, RGB (3, H, W) in [−1, 1]."""
+    raw = clip.raw(rgb=True)
+    for frame in clip.read(start, raw):
+        (image,) = raw.planes(frame)
+        x_HWC = torch.from_numpy(image.astype(np.float32))
+        yield x_HWC.permute(2, 0, 1).contiguous() / (raw.peak / 2) - 1
 
 
 def _resized(x_NCHW: Tensor, size: tuple[int, int]) -> Tensor:

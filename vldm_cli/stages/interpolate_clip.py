@@ -1,24 +1,16 @@
 """`interpolate` on a clip of any kind: known frames go through untouched, those between are made of their pixels."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from vldm_cli.errors import RequestError
 from vldm_cli.stages.between import Pair
-from vldm_cli.stages.clip_job import Job
-from vldm_cli.stages.costs import BASE, RATES
-from vldm_cli.stages.progress import Clock, Meter
-from vldm_cli.video.carry import packed
+from vldm_cli.stages.progress import Meter
 from vldm_cli.video.clip import Clip
-from vldm_cli.video.kinds import open_container
-from vldm_cli.video.segments import stored_look
 
 STAGE = "interpolate"
-FACTORS = (2, 4, 8, 16)
 # Frames of 512×288 a second between known ones, and bytes held for each pixel: measured, for the estimates only.
 SPEED = {"cpu": 1.5, "mps": 10.0, "cuda": 40.0}
 AREA = 512 * 288
@@ -75,64 +67,3 @@ class InterpolateClip:
     def _pack(self, planes: list[Tensor]) -> bytes:
         whole = [(x[0] * self.raw.peak).round().clamp(0, self.raw.peak).to(torch.int32).cpu() for x in planes]
         return self.raw.pack([(x.permute(1, 2, 0) if len(x) == 3 else x[0]).numpy() for x in whole])
-
-
-def make_job(
-    clip: Clip,
-    out: Path,
-    factor: int,
-    slow: bool,
-    device: str,
-    *,
-    crf: int,
-    preview: Path | None = None,
-    resume: bool = True,
-    force: bool = False,
-) -> Job:
-    """Raises RequestError where there is nothing to make or the file cannot hold it."""
-    if clip.frames < 2:
-        raise RequestError(
-            f"{clip.path} has one frame, so there is nothing between; give a clip of at least two"
-        )
-    kind = open_container(out)
-    source = InterpolateClip(clip, factor, torch.device(device), rgb=kind in ("gif", "webp", "png"))
-    look, said = stored_look(clip.look, kind, clip.height, clip.width)
-    baggage = packed(clip.report, kind, factor if slow else 1)
-    times = clip.times.split(factor, slow)
-    if kind == "gif" and not slow and times.fps > 50:
-        raise RequestError(
-            f"a GIF shows at most 50 frames a second, not {float(times.fps):.3g}; use .mp4 or --slow"
-        )
-
-    def make(start: int, clock: Clock, meters: dict[str, Meter]) -> Iterator[bytes]:
-        return clock.timed(STAGE, source.frames(start, meters[STAGE]))
-
-    area, made = clip.height * clip.width, (clip.frames - 1) * (factor - 1)
-    kind_of = source.device.type
-    return Job(
-        clip=clip,
-        out=out,
-        command="interpolate",
-        settings={"factor": factor, "slow": slow, "engine": "motion"},
-        make=make,
-        raw=source.raw,
-        look=look,
-        times=times,
-        baggage=baggage,
-        stages=(STAGE,),
-        crf=crf,
-        device=source.device,
-        remedy="use --device cpu or a smaller clip",
-        preview=preview,
-        resume=resume,
-        force=force,
-        warnings=[*clip.warnings, *baggage.remarks, *said],
-        plan={
-            "known": clip.frames,
-            "made": made,
-            "estimated_total_seconds": round(
-                made * area / AREA / SPEED[kind_of] + len(times) * area / RATES[kind_of]["write"] / 40_960, 3
-            ),
-            "estimated_peak_bytes": BASE[kind_of] // 3 + HELD * area,
-        },
-    )

@@ -6,50 +6,17 @@ promised and what is done cannot differ.
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
-from math import log2
 
 from vldm_cli.stages.costs import estimate
+from vldm_cli.stages.levels import LEVELS, Level, Numbers, passes
 from vldm_cli.stages.windows import Window, continued_windows, fixed_windows, interval_windows, longest
 
 SEGMENT = 24  # finished frames that are encoded and put on disk together
 # The first segment is shorter: one window of the decoder and one of the upscaler make it, so it is on disk early.
 FIRST_SEGMENT = 6
-LEVELS = {16: (16, 4, 1), 4: (4, 1), 1: (1,)}  # --interpolation → frame step of keyframes and of each level
 UPSCALE = 4
-
-
-@dataclass(frozen=True)
-class Level:
-    """One pass of interpolation ×4. Windows count known frames: [start, stop) of them bound stop − start − 1
-    intervals, and `new` is the first *made* frame (at `frame_step`) that the window gives."""
-
-    stage: str
-    frame_step: int
-    known: int
-    made: int
-    steps: int
-    windows: tuple[Window, ...]
-
-
-@dataclass(frozen=True)
-class Numbers:
-    """What a plan needs to know of a pack and of the options. Windows and overlaps in frames, except
-    `interpolation_window`, which counts intervals; `interpolation_steps` at a frame step of 4 and of 1."""
-
-    window: int = 8
-    context: int = 2
-    interpolation_window: int = 4
-    decode_window: int = 12
-    decode_overlap: int = 2
-    upscale_window: int = 8
-    upscale_overlap: int = 1
-    keyframe_steps: int = 20
-    interpolation_steps: tuple[int, int] = (8, 6)
-    upscale_steps: int = 1
-    guidance: float = 1.0
-    context_guidance: float = 1.0
-    latent_factor: int = 8
 
 
 @dataclass(frozen=True)
@@ -65,6 +32,7 @@ class Plan:
     keyframes: int
     lead: int
     before: int
+    run_up: int
     keyframe_windows: tuple[Window, ...]
     levels: tuple[Level, ...]
     decode_windows: tuple[Window, ...]
@@ -90,8 +58,8 @@ class Plan:
     def totals(self) -> dict[str, int]:
         """Stage → units of progress: denoiser calls, then frames; in the order in which the stages run."""
         frames = {
-            "decode": self.frames,
-            **({"upscale": self.frames} if self.upscale else {}),
+            "decode": self.run_up + self.frames,
+            **({"upscale": self.run_up + self.frames} if self.upscale else {}),
             "write": self.frames,
         }
         return {**{stage: n for stage, n in self.calls.items() if stage != "upscale"}, **frames, "join": 2}
@@ -128,19 +96,26 @@ def make_plan(
     upscale: bool = True,
     lead: int = 0,
     before: int = 0,
+    run_up: int = 0,
+    between: bool = False,
+    cuts: Sequence[int] = (),
     device: str = "cpu",
 ) -> Plan:
     """The plan of `frames` frames of `size` (height, width in pixels before upscaling).
 
     `lead` counts the keyframes that are given at the start (1 with `--image`), of which `before` lie before the first
-    frame (they carry the motion of a clip that goes on; keyframe windows count them, nothing else does). `device` is
-    "cpu", "cuda" or "mps" and only decides the estimates. Raises ValueError for numbers that no plan fits.
+    frame (they carry the motion of a clip that goes on; keyframe windows count them, nothing else does). `run_up`
+    counts the known frames before the first one which the decoder and the upscaler see along; their windows count them.
+    With `between` all keyframes are given, and `cuts` are the intervals between them that no window spans with others.
+    `device` is "cpu", "cuda" or "mps" and only decides the estimates. Raises ValueError for numbers that no plan fits.
     """
     if frames < 1 or interpolation not in LEVELS:
         raise ValueError(f"no plan for {frames} frames at interpolation {interpolation}")
     steps = LEVELS[interpolation]
     counts = [-(-(frames - 1) // step) + 1 for step in steps]
-    keyframe_windows = continued_windows(before + counts[0], numbers.window, numbers.context, lead)
+    keyframe_windows = (
+        () if between else continued_windows(before + counts[0], numbers.window, numbers.context, lead)
+    )
     levels = tuple(
         Level(
             f"interpolate{step}",
@@ -148,19 +123,19 @@ def make_plan(
             known,
             made,
             numbers.interpolation_steps[0 if step == 4 else 1],
-            interval_windows(known - 1, numbers.interpolation_window),
+            interval_windows(known - 1, numbers.interpolation_window, _finer(cuts, steps[0] // (4 * step))),
         )
         for step, known, made in zip(steps[1:], counts, counts[1:], strict=False)
     )
-    decode_windows = fixed_windows(frames, numbers.decode_window, numbers.decode_overlap)
-    upscale_windows = (
-        fixed_windows(frames, numbers.upscale_window, numbers.upscale_overlap) if upscale else ()
-    )
+    shown = run_up + frames
+    decode_windows = fixed_windows(shown, numbers.decode_window, numbers.decode_overlap)
+    upscale_windows = fixed_windows(shown, numbers.upscale_window, numbers.upscale_overlap) if upscale else ()
 
-    calls = {"keyframes": sum(w.new < w.stop for w in keyframe_windows) * numbers.keyframe_steps}
-    seen = {
-        "keyframes": sum(w.length * passes(w, numbers) for w in keyframe_windows) * numbers.keyframe_steps
-    }
+    calls, seen = {}, {}
+    if not between:
+        calls["keyframes"] = sum(w.new < w.stop for w in keyframe_windows) * numbers.keyframe_steps
+        frames_seen = sum(w.length * passes(w, numbers) for w in keyframe_windows)
+        seen["keyframes"] = frames_seen * numbers.keyframe_steps
     for level in levels:
         calls[level.stage] = len(level.windows) * level.steps
         seen[level.stage] = sum(4 * (w.length - 1) + 1 for w in level.windows) * level.steps
@@ -180,6 +155,7 @@ def make_plan(
         keyframes=counts[0],
         lead=lead,
         before=before,
+        run_up=run_up,
         keyframe_windows=keyframe_windows,
         levels=levels,
         decode_windows=decode_windows,
@@ -192,16 +168,9 @@ def make_plan(
     )
 
 
-def trained_step(frames: float) -> int:
-    """The frame step that models are trained at which is nearest to so many frames of the pack's rate, by ratio."""
-    return min(sorted(LEVELS), key=lambda step: abs(log2(step / frames)))
-
-
-def passes(window: Window, numbers: Numbers) -> int:
-    """Passes of the denoiser that guidance needs for one keyframe window. METHOD.md §4."""
-    if window.new == window.stop:
-        return 0
-    return 1 + (numbers.guidance != 1) + (window.new > window.start and numbers.context_guidance != 1)
+def _finer(cuts: Sequence[int], factor: int) -> list[int]:
+    """The same intervals where each is cut into so many."""
+    return [factor * cut + i for cut in cuts for i in range(factor)]
 
 
 def _triples(windows: tuple[Window, ...]) -> list[list[int]]:

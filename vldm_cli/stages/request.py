@@ -9,7 +9,8 @@ import numpy as np
 
 from vldm_cli.errors import RequestError
 from vldm_cli.packs.manifest import Manifest
-from vldm_cli.stages.plan import LEVELS, UPSCALE, Numbers, Plan, make_plan
+from vldm_cli.stages.levels import LEVELS, Numbers
+from vldm_cli.stages.plan import UPSCALE, Plan, make_plan
 
 MAX_FRAMES = 10_000
 

@@ -27,6 +27,7 @@ class Upscale:
     """The source of upscaled frames (3, 4H, 4W) in [−1, 1] from the source of frames (3, H, W).
 
     noise: level of noise augmentation of the low-resolution frame, 0 ≤ noise < 1: how much detail may be invented.
+    first: the number of item 0's frame in the whole video.
     The model denoises the folded residual to the bicubic enlargement, so a frame's noise has its low-res size.
     """
 
@@ -41,6 +42,7 @@ class Upscale:
         seed: int,
         steps: int,
         noise: float,
+        first: int = 0,
     ) -> None:
         self.windows, self.frames, self.model, self.scheduler, self.meter = (
             windows,
@@ -49,7 +51,7 @@ class Upscale:
             scheduler,
             meter,
         )
-        self.seed, self.steps, self.noise = seed, steps, noise
+        self.seed, self.steps, self.noise, self.first = seed, steps, noise, first
 
     def __call__(self, start: int) -> Iterator[Tensor]:
         """Frames start, start + 1, …: the same ones wherever one starts."""
@@ -58,7 +60,7 @@ class Upscale:
         def run(i: int) -> Tensor:
             window = self.windows[i]
             lr_TCHW = torch.stack(frames.window(window.start, window.stop))
-            return self._window(range(window.start, window.stop), lr_TCHW)
+            return self._window(range(self.first + window.start, self.first + window.stop), lr_TCHW)
 
         for frame, x_CHW in enumerate(faded(self.windows, start, run), start):
             self.meter.upto(frame + 1)

@@ -9,6 +9,7 @@ from vldm_cli.packs.pack import SOURCES, Pack
 from vldm_cli.stages.attempt import seed_of
 from vldm_cli.stages.clip_job import Job, identity
 from vldm_cli.stages.costs import BASE, NATIVE, RATES, UPSCALE_BYTES
+from vldm_cli.stages.journal import Journal
 from vldm_cli.stages.models import Models
 from vldm_cli.stages.plan import UPSCALE
 from vldm_cli.stages.progress import Clock, Meter
@@ -83,7 +84,7 @@ def make_job(
         out=out,
         command="upscale",
         settings=settings,
-        make=lambda start, clock, meters: iter(()),
+        make=lambda start, clock, journal, meters: iter(()),
         raw=raw,
         look=look,
         times=clip.times,
@@ -105,7 +106,7 @@ def make_job(
     job = replace(job, seed=seed_of(options.seed, out, resume, known_as))
     source = upscaler(job.seed)
 
-    def make(start: int, clock: Clock, meters: dict[str, Meter]) -> Iterator[bytes]:
+    def make(start: int, clock: Clock, journal: Journal, meters: dict[str, Meter]) -> Iterator[bytes]:
         return clock.timed(STAGE, source.frames(start, meters[STAGE]))
 
     return replace(job, make=make, plan=_plan(source, options.device))

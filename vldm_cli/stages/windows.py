@@ -6,7 +6,9 @@
   seam), overlapping and cross-faded; the last one is moved back so that it keeps the length.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 
 @dataclass(frozen=True)
@@ -38,10 +40,16 @@ def continued_windows(count: int, window: int, context: int, lead: int = 0) -> t
     return tuple(windows)
 
 
-def interval_windows(intervals: int, window: int) -> tuple[Window, ...]:
-    """Windows over intervals between known frames, four made frames an interval. METHOD.md §5."""
-    starts = range(0, intervals, window)
-    return tuple(Window(s, min(s + window, intervals) + 1, 4 * s + (s > 0)) for s in starts)
+def interval_windows(intervals: int, window: int, cuts: Sequence[int] = ()) -> tuple[Window, ...]:
+    """Windows over intervals between known frames, four made frames an interval. METHOD.md §5.
+
+    The intervals of `cuts` are in windows of their own, so that no other window sees what is on both sides of a cut.
+    """
+    edges = sorted({0, intervals, *cuts, *(cut + 1 for cut in cuts)})
+    spans = [
+        (s, min(s + window, stop)) for start, stop in pairwise(edges) for s in range(start, stop, window)
+    ]
+    return tuple(Window(start, stop + 1, 4 * start + (start > 0)) for start, stop in spans)
 
 
 def fixed_windows(count: int, window: int, overlap: int) -> tuple[Window, ...]:

@@ -9,11 +9,12 @@ from vldm_cli.errors import RunError
 from vldm_cli.video import ffmpeg
 from vldm_cli.video.carry import Baggage, comment_tag, stretch
 from vldm_cli.video.clip import Clip
+from vldm_cli.video.comment import commented
 from vldm_cli.video.kinds import KINDS, MOV_LANGUAGES
 from vldm_cli.video.probe import Report, source
 from vldm_cli.video.tags import tag_gif, tag_webp
 from vldm_cli.video.times import Times
-from vldm_cli.video.write import SETTINGS, join_gif, join_webp
+from vldm_cli.video.write import SETTINGS, join_gif, join_webp, movflags
 
 _MICRO = 1_000_000
 
@@ -81,7 +82,6 @@ def _with_baggage(
             inputs += ["-fflags", "+discardcorrupt", *source(report.path)]
             tail += ["-map_metadata:s:0", f"1:s:{report.video.index}", "-disposition:v:0", "default"]
             tail += [*_tracks(baggage, kind), *_covers(report, baggage, out_tmp, beside)]
-            tail += ["-map_metadata", "1"]
             chapters = 1 if baggage.chapters else -1
             if chapters == 1 and baggage.slow != 1:
                 beside.append(_slow_chapters(report.path, baggage.slow, out_tmp))
@@ -90,16 +90,17 @@ def _with_baggage(
             tail += ["-map_chapters", str(chapters)]
         if report is not None and "creation_time" in report.metadata:
             tail += ["-metadata", f"creation_time={report.metadata['creation_time']}"]
-        text = json.dumps(metadata, ensure_ascii=False, sort_keys=True)
-        tail += ["-metadata", f"{comment_tag(report)}={text}"]
         for tag in ("major_brand", "minor_version", "compatible_brands"):
             tail += ["-metadata", f"{tag}="]
         if held.iso:
-            flags = "+faststart+use_metadata_tags" if baggage.all_tags else "+faststart"
+            flags = movflags(kind, baggage.all_tags)
             tail += ["-video_track_timescale", str(times.clock), "-movflags", flags]
-        said = ffmpeg.tolerant(
-            [*inputs, *tail, *ffmpeg.BITEXACT, "-f", held.format, ffmpeg.local(out_tmp)], what
-        )
+        text = json.dumps(metadata, ensure_ascii=False, sort_keys=True)
+        with commented(out_tmp, comment_tag(report), text) as comment:
+            # Of two tags of one name the first that is mapped is taken: ours.
+            maps = ["-map_metadata", str(inputs.count("-i")), *(["-map_metadata", "1"] if report else [])]
+            whole = [*inputs, *comment, *maps, *tail, *ffmpeg.BITEXACT, "-f", held.format]
+            said = ffmpeg.tolerant([*whole, ffmpeg.local(out_tmp)], what)
     finally:
         for path in beside:
             path.unlink(missing_ok=True)

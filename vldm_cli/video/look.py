@@ -146,6 +146,29 @@ class Look:
         sar = self.sar or Fraction(0)
         return f"setsar={sar.numerator}/{sar.denominator}"
 
+    @property
+    def _shares(self) -> tuple[float, float]:
+        """How much of the brightness red and blue are."""
+        return {"bt709": (0.2126, 0.0722), "bt2020nc": (0.2627, 0.0593)}.get(self.matrix, (0.299, 0.114))
+
+    def from_rgb(self, raw: Raw, image: np.ndarray) -> bytes:
+        """RGB (H, W, 3), floats in [0, 1], as a raw frame: chroma is averaged."""
+        if raw.rgb:
+            return raw.pack([(image * raw.peak).round()])
+        red, blue = self._shares
+        r, g, b = np.moveaxis(image, -1, 0)
+        y = red * r + (1 - red - blue) * g + blue * b
+        planes = [y, (b - y) / (2 - 2 * blue), (r - y) / (2 - 2 * red)]
+        for i, (height, width) in enumerate(raw.shapes[1:], 1):
+            down, across = -(-y.shape[0] // height), -(-y.shape[1] // width)
+            rest = (0, height * down - y.shape[0]), (0, width * across - y.shape[1])
+            whole = np.pad(planes[i], rest, mode="edge")
+            planes[i] = whole.reshape(height, down, width, across).mean((1, 3))
+        scales, zero = ((255, 255), 0) if self.range == "pc" else ((219, 224), 16)
+        planes = [zero + scales[0] * planes[0], *(128 + scales[1] * c for c in planes[1:])]
+        depth = (raw.peak + 1) / 256
+        return raw.pack([(depth * plane).round().clip(0, raw.peak) for plane in planes])
+
     def to_rgb(self, raw: Raw, frame: bytes) -> np.ndarray:
         """A raw frame as uint8 (H, W, 3) for a thumbnail: chroma is repeated, not filtered."""
         planes = raw.planes(frame)
@@ -157,7 +180,7 @@ class Look:
         u, v = (c.repeat(down, 0).repeat(across, 1)[: y.shape[0], : y.shape[1]] - 128 for c in (u, v))
         if self.range != "pc":
             y, u, v = (y - 16) * 255 / 219, u * 255 / 224, v * 255 / 224
-        red, blue = {"bt709": (0.2126, 0.0722), "bt2020nc": (0.2627, 0.0593)}.get(self.matrix, (0.299, 0.114))
+        red, blue = self._shares
         r, b = y + 2 * (1 - red) * v, y + 2 * (1 - blue) * u
         g = (y - red * r - blue * b) / (1 - red - blue)
         return np.stack([r, g, b], -1).round().clip(0, 255).astype(np.uint8)

@@ -16,6 +16,7 @@ from vldm_cli.errors import RunError
 from vldm_cli.video import ffmpeg
 from vldm_cli.video.kinds import KINDS
 from vldm_cli.video.probe import Report, Stream, inspect, source
+from vldm_cli.video.write import movflags
 
 # Less than this is no silence that anybody hears the lack of.
 _LEAST = Fraction(1, 100)
@@ -95,7 +96,7 @@ def pad_sound(path: Path, kind: str, seconds: Fraction, clock: int, all_tags: bo
         if "creation_time" in report.metadata:
             tail += ["-metadata", f"creation_time={report.metadata['creation_time']}"]
         if KINDS[kind].iso:
-            flags = "+faststart+use_metadata_tags" if all_tags else "+faststart"
+            flags = movflags(kind, all_tags)
             tail += ["-video_track_timescale", str(clock), "-movflags", flags]
         words = ffmpeg.tolerant(
             [*inputs, *tail, *ffmpeg.BITEXACT, "-f", KINDS[kind].format, ffmpeg.local(longer)], what

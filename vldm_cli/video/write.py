@@ -16,6 +16,7 @@ import numpy as np
 
 from vldm_cli.errors import RunError
 from vldm_cli.video import ffmpeg
+from vldm_cli.video.comment import commented
 from vldm_cli.video.kinds import KINDS
 from vldm_cli.video.tags import tag_gif, tag_webp
 
@@ -98,13 +99,15 @@ def join_segments(segments: list[Path], out_tmp: Path, kind: str, fps: Fraction,
     exact = f"setts=ts=N*{per_frame}:duration={per_frame}"
     if kind == "webm":  # Matroska counts milliseconds
         exact = f"setts=ts=round(N*1000*{fps.denominator}/{fps.numerator})"
-    copy = [*source, "-map", "0:v:0", "-c", "copy", "-bsf:v", exact, *ffmpeg.BITEXACT]
+    copied = ["-map", "0:v:0", "-c", "copy", "-bsf:v", exact, *ffmpeg.BITEXACT]
     try:
         if KINDS[kind].codec:
-            tags = ["-metadata", f"comment={text}"]
+            tags = ["-map_metadata", "1"]
             if KINDS[kind].iso:
-                tags += ["-video_track_timescale", str(per_second), "-movflags", "+faststart"]
-            ffmpeg.run([*copy, *tags, "-f", KINDS[kind].format, ffmpeg.local(out_tmp)], what)
+                tags += ["-video_track_timescale", str(per_second), "-movflags", movflags(kind)]
+            with commented(out_tmp, "comment", text) as comment:
+                whole = [*source, *comment, *copied, *tags, "-f", KINDS[kind].format]
+                ffmpeg.run([*whole, ffmpeg.local(out_tmp)], what)
         elif kind == "gif":
             join_gif(source, out_tmp, _retimed(fps), what)
             tag_gif(out_tmp, text)
@@ -113,7 +116,9 @@ def join_segments(segments: list[Path], out_tmp: Path, kind: str, fps: Fraction,
             tag_webp(out_tmp, json.dumps(metadata, sort_keys=True))
         else:
             out_tmp.mkdir(parents=True, exist_ok=True)
-            ffmpeg.run([*copy, "-start_number", "0", "-f", "image2", ffmpeg.numbered(out_tmp)], what)
+            ffmpeg.run(
+                [*source, *copied, "-start_number", "0", "-f", "image2", ffmpeg.numbered(out_tmp)], what
+            )
             (out_tmp / SETTINGS).write_text(json.dumps(metadata, ensure_ascii=False, indent=2) + "\n")
     except OSError as error:
         raise RunError(f"{what} failed: {error}") from error
@@ -138,6 +143,11 @@ def _container(kind: str, fps: Fraction) -> list[str]:
     if KINDS[kind].codec == "h264":
         return ["-vf", _COLOUR, *clock, "-f", "mp4"]
     return ["-vf", _COLOUR, "-f", "webm"] if kind == "webm" else [*clock, "-f", "mov"]
+
+
+def movflags(kind: str, all_tags: bool = False) -> str:
+    """How MP4 and MOV are laid out; `all_tags`: with tags of any name. MOV's own places end at 64 KB."""
+    return "+faststart+use_metadata_tags" if all_tags or kind == "mov" else "+faststart"
 
 
 def _ticks(fps: Fraction) -> tuple[int, int]:

@@ -1,0 +1,54 @@
+"""What plans are made of: the frame steps that models are trained at, passes of interpolation, and a pack's numbers.
+No torch."""
+
+from dataclasses import dataclass
+from math import log2
+
+from vldm_cli.stages.windows import Window
+
+LEVELS = {16: (16, 4, 1), 4: (4, 1), 1: (1,)}  # --interpolation → frame step of keyframes and of each level
+
+
+@dataclass(frozen=True)
+class Level:
+    """One pass of interpolation ×4. Windows count known frames: [start, stop) of them bound stop − start − 1
+    intervals, and `new` is the first *made* frame (at `frame_step`) that the window gives."""
+
+    stage: str
+    frame_step: int
+    known: int
+    made: int
+    steps: int
+    windows: tuple[Window, ...]
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """What a plan needs to know of a pack and of the options. Windows and overlaps in frames, except
+    `interpolation_window`, which counts intervals; `interpolation_steps` at a frame step of 4 and of 1."""
+
+    window: int = 8
+    context: int = 2
+    interpolation_window: int = 4
+    decode_window: int = 12
+    decode_overlap: int = 2
+    upscale_window: int = 8
+    upscale_overlap: int = 1
+    keyframe_steps: int = 20
+    interpolation_steps: tuple[int, int] = (8, 6)
+    upscale_steps: int = 1
+    guidance: float = 1.0
+    context_guidance: float = 1.0
+    latent_factor: int = 8
+
+
+def trained_step(frames: float) -> int:
+    """The frame step that models are trained at which is nearest to so many frames of the pack's rate, by ratio."""
+    return min(sorted(LEVELS), key=lambda step: abs(log2(step / frames)))
+
+
+def passes(window: Window, numbers: Numbers) -> int:
+    """Passes of the denoiser that guidance needs for one keyframe window. METHOD.md §4."""
+    if window.new == window.stop:
+        return 0
+    return 1 + (numbers.guidance != 1) + (window.new > window.start and numbers.context_guidance != 1)

@@ -1,0 +1,20 @@
+"""What vldm stores in a file, given to ffmpeg in a file of its own: longer than any command line may be."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from vldm_cli.video import ffmpeg
+
+
+@contextmanager
+def commented(out: Path, tag: str, text: str) -> Iterator[list[str]]:
+    """Options of an input of ffmpeg whose only tag that is, in a file beside `out` as long as the block lasts."""
+    path = out.with_name(f".{out.name}.comment.txt")
+    escaped = re.sub(r"([=;#\\\n])", r"\\\1", text)
+    try:
+        path.write_text(f";FFMETADATA1\n{tag}={escaped}\n", encoding="utf-8")
+        yield ["-f", "ffmetadata", "-i", ffmpeg.local(path)]
+    finally:
+        path.unlink(missing_ok=True)
