@@ -7,9 +7,11 @@ from tests.tiny import tiny_pack
 from vldm_cli.commands import ablations as command
 from vldm_cli.commands.app import app
 from vldm_cli.commands.failures import run
-from vldm_cli.measure import ablations
+from vldm_cli.measure import ablation_rows
+from vldm_cli.measure.ablation_latents import continued
+from vldm_cli.measure.ablation_rows import Amounts
 from vldm_cli.measure.ablation_words import PAPER, ablation_tables
-from vldm_cli.measure.ablations import GROUPS, Amounts, continued, measure_ablations
+from vldm_cli.measure.ablations import GROUPS, measure_ablations
 from vldm_cli.measure.between import in_one_step, in_two
 from vldm_cli.measure.clips import Maker
 from vldm_cli.measure.probe import Probe
@@ -84,7 +86,7 @@ def measure(monkeypatch, capfd, tmp_path):
             (folder / job.part / "run" / "finished.json").write_text('{"step": 7}')
 
     monkeypatch.setattr(variants, "train_variants", pretend)
-    monkeypatch.setattr(ablations, "QUICK", FEW)
+    monkeypatch.setattr(ablation_rows, "QUICK", FEW)
 
     def call(*options):
         capfd.readouterr()

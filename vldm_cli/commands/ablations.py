@@ -73,7 +73,8 @@ def ablations(
         checks.check_folder(path, "--report")
     gpus = count_gpus(gpus, here=not dry_run)
 
-    from vldm_cli.measure.ablations import FULL, GROUPS, QUICK, measure_ablations
+    from vldm_cli.measure.ablation_rows import FULL, QUICK
+    from vldm_cli.measure.ablations import GROUPS, measure_ablations
     from vldm_cli.train.variants import VARIANTS, make_jobs, make_packs, steps_of, train_variants
 
     groups = list(GROUPS) if only is None else parse_names(only, tuple(GROUPS), "--only")

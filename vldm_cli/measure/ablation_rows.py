@@ -1,0 +1,48 @@
+"""How much of everything an ablation measures, and the shape of its rows."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from vldm_cli.measure.distances import Features
+
+Note = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Amounts:
+    """Clips of which Fréchet distances are taken (of keyframes, of neighbouring frames, of upscaled patches), prompts,
+    clips reconstructed one by one and their frames, and clips in one call of a model."""
+
+    frechet: int
+    neighbours: int
+    patches: int
+    prompts: int
+    decoder_clips: int
+    decoder_frames: int
+    upscaler_clips: int
+    upscaler_frames: int
+    batch: int
+    steps: int | None = None
+
+
+FULL = Amounts(512, 256, 128, 128, 16, 24, 4, 16, batch=128)
+QUICK = Amounts(8, 4, 2, 10, 1, 8, 1, 2, batch=4, steps=8)
+
+
+def beside(
+    made: dict[str, Features], truth: Features, other: Features, alone: Sequence[dict], clips: int
+) -> dict:
+    """Distances, and beside them what was measured clip by clip."""
+    rows = {}
+    for (name, features), measured in zip(made.items(), alone, strict=True):
+        distances = features.against(truth, other)
+        rows[name] = {**distance_row(distances), **measured}
+    return {"clips": clips, "floor": floor_row(distances), "rows": rows}
+
+
+def distance_row(distances: dict) -> dict[str, float]:
+    return {f"{name} distance": distances[name]["made"] for name in ("video", "frame")}
+
+
+def floor_row(distances: dict) -> dict[str, float]:
+    return {f"{name} distance": distances[name]["floor"] for name in ("video", "frame")}
