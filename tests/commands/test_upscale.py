@@ -60,7 +60,7 @@ BAD = {
     "empty": (["empty.mp4"], "is empty"),
     "folder without pictures": (["."], "no pictures"),
     "scale": (["a.mp4", "--scale", "3"], "--scale 3"),
-    "space": (["a.mp4", "--space", "latent"], "--space latent"),
+    "space": (["a.mp4", "--space", "fourier"], "--space fourier"),
     "noise": (["a.mp4", "--noise", "1"], "--noise 1"),
     "noise nan": (["a.mp4", "--noise", "nan"], "--noise nan"),
     "tile": (["a.mp4", "--tile", "33"], "--tile 33"),

@@ -8,10 +8,12 @@ import torch
 from tests.tiny import WORDS, stock_pipeline
 from vldm_cli.errors import RequestError
 from vldm_cli.packs import load
-from vldm_cli.packs.new import TINY, new_pack, new_unet, new_upscaler
+from vldm_cli.packs.image_models import new_unet
+from vldm_cli.packs.new import new_pack
 from vldm_cli.packs.pack import PARTS, Pack
 from vldm_cli.packs.save import save_part
-from vldm_cli.packs.sizes import TOYLAND
+from vldm_cli.packs.sizes import TINY, TOYLAND
+from vldm_cli.packs.upscalers import new_upscaler
 from vldm_cli.packs.words import Words
 
 

@@ -3,7 +3,7 @@ import shutil
 import pytest
 
 from vldm_cli.errors import RequestError
-from vldm_cli.packs.manifest import MANIFEST, read_manifest
+from vldm_cli.packs.manifest import MANIFEST, SPACES, read_manifest
 from vldm_cli.packs.pack import PARTS, Pack
 from vldm_cli.packs.save import seal
 
@@ -21,11 +21,8 @@ def test_manifest_lists_every_file_but_itself(tiny_pack):
 
 
 def test_has_names_what_is_there(tiny_pack):
-    assert {part for part in PARTS if tiny_pack.has(part)} == set(PARTS) - {
-        "upscaler_latent",
-        "upscaler_latent_temporal",
-        "probe",
-    }
+    assert {part for part in PARTS if tiny_pack.has(part)} == set(PARTS) - {"probe"}
+    assert tiny_pack.upscalers == SPACES
 
 
 def test_missing_file_is_named_with_its_remedy(copy):

@@ -49,7 +49,7 @@ class Stop(NullProgress):
 
 
 def job_of(path, out, pack, seed=1, models=None, scale=2, tile=32, **options):
-    chosen = Options(scale, 0.1, 1, tile, seed, "cpu", "float32")
+    chosen = Options(scale, "pixel", 0.1, 1, tile, seed, "cpu", "float32")
     clip = open_clip(path, keep_rotation=True)
     return make_job(clip, pack, out, chosen, crf=20, models=models, **options)
 

@@ -14,9 +14,10 @@ from safetensors.torch import load_file
 from transformers import CLIPTextConfig, CLIPTextModel
 
 from vldm_cli.align.decoder import VideoDecoder
+from vldm_cli.align.space import LatentSpace, PixelSpace, Space
 from vldm_cli.align.unet import VideoUNet
 from vldm_cli.errors import RequestError
-from vldm_cli.packs.pack import PARTS, Pack
+from vldm_cli.packs.pack import PARTS, UPSCALERS, Pack
 from vldm_cli.packs.words import Words
 
 # The image model under each part of temporal layers.
@@ -25,6 +26,7 @@ SPATIAL = {
     "interpolation": "unet",
     "decoder": "vae",
     "upscaler_pixel_temporal": "upscaler_pixel",
+    "upscaler_latent_temporal": "upscaler_latent",
 }
 
 
@@ -89,6 +91,18 @@ def load_decoder(pack: Pack, device="cpu", dtype=torch.float32) -> VideoDecoder:
 def load_upscaler(pack: Pack, space: str = "pixel", device="cpu", dtype=torch.float32) -> VideoUNet:
     """The video upscaler's denoiser in pixel or latent space (METHOD §6)."""
     return _video_unet(pack, f"upscaler_{space}", f"upscaler_{space}_temporal", device, dtype)
+
+
+def load_upscaler_vae(pack: Pack, space: str = "latent", device="cpu", dtype=torch.float32) -> AutoencoderKL:
+    """The autoencoder of residuals of an upscaler whose space has one."""
+    return _ready(_image_model(pack, f"upscaler_{space}_vae", AutoencoderKL), device, dtype)
+
+
+def load_space(pack: Pack, space: str = "pixel", device="cpu", dtype=torch.float32) -> Space:
+    """What the upscaler of that space denoises, and how it becomes pixels."""
+    if f"upscaler_{space}_vae" in UPSCALERS[space]:
+        return LatentSpace(load_upscaler_vae(pack, space, device, dtype))
+    return PixelSpace()
 
 
 def load_bare(pack: Pack, part: str):
