@@ -19,7 +19,7 @@ from torch.nn import functional as F
 from vldm_cli.align.pixels import RESIDUAL_GAIN, faithful, to_residual, unlimited, upsample
 
 # Latent cells decoded in one call: each becomes 16 pixels of many channels.
-CELLS = {"cpu": 2**16, "mps": 2**16, "cuda": 2**18}
+CELLS = {"cpu": 2**15, "mps": 2**16, "cuda": 2**18}
 
 
 class Space(ABC):

@@ -11,6 +11,7 @@ import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from safetensors import SafetensorError
 from safetensors.torch import load_file
+from torch import nn
 from transformers import CLIPTextConfig, CLIPTextModel
 
 from vldm_cli.align.decoder import VideoDecoder
@@ -137,7 +138,9 @@ def _video_unet(pack: Pack, spatial: str, temporal: str, device, dtype) -> Video
 def _ready(model, device, dtype):
     # channels_last is the faster layout here (on a CPU in bf16 by far); the video models feed their inputs
     # in it
-    model = model.eval().requires_grad_(False).to(device=device, dtype=dtype)
+    model = model.eval().requires_grad_(False)
+    # torch's own `to`: diffusers' warns of modules that must stay in float32, of which these have none
+    model = nn.Module.to(model, device=device, dtype=dtype)
     return model.to(memory_format=torch.channels_last)
 
 

@@ -27,7 +27,7 @@ class Upscale:
     """The source of upscaled frames (3, 4H, 4W) in [−1, 1] from the source of frames (3, H, W).
 
     noise: level of noise augmentation of the low-resolution frame, 0 ≤ noise < 1: how much detail may be invented.
-    The model denoises the residual to the bicubic enlargement, folded or coded, so a frame's noise has its low-res size.
+    What is denoised has a cell for each low-resolution pixel in every space, so a frame's noise has that size.
     """
 
     def __init__(

@@ -22,7 +22,8 @@ from vldm_cli.video.segments import stored_look
 
 @dataclass(frozen=True)
 class Options:
-    """space: one of `manifest.SPACES`; tile: None for as large as usual; seed: None for a drawn one, or the interrupted run's."""
+    """space: one of `manifest.SPACES`. tile: None for as large as usual. seed: None for a drawn one, or the interrupted
+    run's."""
 
     scale: int
     space: str
