@@ -9,7 +9,7 @@ from safetensors.torch import load_file
 from tests.train.common import setup
 from vldm_cli.errors import RequestError
 from vldm_cli.packs.load import load_space, load_upscaler, load_upscaler_vae
-from vldm_cli.packs.pack import PARTS
+from vldm_cli.packs.pack import PARTS, UPSCALERS
 from vldm_cli.packs.save import save_part, seal
 from vldm_cli.packs.sizes import TINY
 from vldm_cli.stages.upscale import LEVELS
@@ -275,13 +275,15 @@ def test_the_exported_autoencoder_of_the_upscaler_is_folded(pack):
     assert measured["psnr"] == pytest.approx(measured["psnr_bicubic"], abs=1e-3)  # not trained yet
 
 
-def test_a_pack_without_latent_upscaler_is_given_one_by_its_first_part(pack, monkeypatch):
+@pytest.mark.parametrize("space", UPSCALERS)
+def test_a_pack_without_upscaler_is_given_one_by_its_first_part(pack, monkeypatch, space):
     monkeypatch.setattr(export, "TOYLAND", TINY)
-    shutil.rmtree(pack.folder / "upscaler_latent")
+    shutil.rmtree(pack.folder / f"upscaler_{space}")
     seal(pack.folder)
-    for part in ("upscaler-latent-image", "upscaler-latent"):
-        with pytest.raises(RequestError, match="vldm train upscaler-latent-autoencoder"):
+    first, *others = UPSCALERS[space].values()
+    for part in others:
+        with pytest.raises(RequestError, match=f"begin with `vldm train {first} --pack"):
             OBJECTIVES[part](setup(pack))
-    OBJECTIVES["upscaler-latent-autoencoder"](setup(pack))
-    assert type(pack).open(pack.folder).upscalers == ("pixel", "latent")
-    OBJECTIVES["upscaler-latent"](setup(pack, bank_frames=32))
+    OBJECTIVES[first](setup(pack))
+    assert type(pack).open(pack.folder).upscalers == tuple(UPSCALERS)
+    OBJECTIVES[others[-1]](setup(pack, bank_frames=32))

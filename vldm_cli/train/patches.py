@@ -1,17 +1,33 @@
-"""What the upscalers and their autoencoder learn from: patches, and the low resolution that the upscaler will see."""
+"""What the training of every upscaler's parts needs: an upscaler in the pack, and patches with the low resolution that
+it will see."""
 
 import torch
 from torch import Tensor
 
+from vldm_cli.errors import RequestError
 from vldm_cli.packs.load import load_decoder
+from vldm_cli.packs.pack import UPSCALERS
 from vldm_cli.stages.plan import UPSCALE
 from vldm_cli.train.bank import chunk_seed
+from vldm_cli.train.export import add_missing_upscaler
 from vldm_cli.train.frames import ENCODE_FRAMES, encode, to_bytes
 from vldm_cli.train.objectives.base import Setup
 
 # Low-resolution pixels along a side.
 PATCH = 48
 ROUNDTRIP_SHARE = 0.6
+
+
+def ensure_upscaler(setup: Setup, space: str, part: str) -> None:
+    """The first part of an upscaler that is trained gives it to a pack without one; for the others, RequestError."""
+    first, *_ = UPSCALERS[space].values()
+    if part == first:
+        add_missing_upscaler(setup.pack, space, setup.seed)
+    elif space not in setup.pack.upscalers:
+        raise RequestError(
+            f"pack {setup.pack.name} has no whole upscaler in {space} space; "
+            f"begin with `vldm train {first} --pack {setup.pack.folder}`"
+        )
 
 
 class UpscalerPatches:

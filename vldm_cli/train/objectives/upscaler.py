@@ -4,9 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from vldm_cli.errors import RequestError
 from vldm_cli.packs.load import load_space, load_upscaler, upscaler_scheduler_config
-from vldm_cli.packs.pack import UPSCALERS
 from vldm_cli.stages.upscale import LEVELS
 from vldm_cli.train.diffusion import Diffusion
 from vldm_cli.train.discriminator import Discriminator
@@ -15,7 +13,7 @@ from vldm_cli.train.frames import to_model
 from vldm_cli.train.objectives.base import Objective, Setup
 from vldm_cli.train.objectives.upscaled import augmented, compared
 from vldm_cli.train.onestep import DETAIL, motion_of, one_step_losses, rise
-from vldm_cli.train.patches import UpscalerPatches
+from vldm_cli.train.patches import UpscalerPatches, ensure_upscaler
 
 # Share of each batch that is trained on what sampling in one trailing step gives, from pure noise at 999 straight to
 # the residual (see `onestep`). The others are denoised from any time, a share of them from where a second step starts.
@@ -43,10 +41,7 @@ class UpscalerImage(Objective):
     discriminates = 0.45
 
     def __init__(self, setup: Setup):
-        for needed, part in UPSCALERS[self.space_name].items():
-            if not setup.pack.has(needed):
-                remedy = f"make it by `vldm train {part} --pack {setup.pack.folder}`"
-                raise RequestError(f"pack {setup.pack.name} has no {needed}; {remedy}")
+        ensure_upscaler(setup, self.space_name, self.part)
         super().__init__(setup)
         self.patches = UpscalerPatches(setup)
         self.model = self.load(load_upscaler(setup.pack, self.space_name), train=False)

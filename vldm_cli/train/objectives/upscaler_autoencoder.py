@@ -6,11 +6,11 @@ from torch import Tensor
 from vldm_cli.align.pixels import upsample
 from vldm_cli.align.space import LatentSpace
 from vldm_cli.packs.load import load_upscaler_vae
-from vldm_cli.train.export import add_missing_upscaler, export_part, fold, latent_statistics
+from vldm_cli.train.export import export_part, fold, latent_statistics
 from vldm_cli.train.frames import psnr, to_model
 from vldm_cli.train.objectives.autoencoder import drawn, reconstruction_losses
 from vldm_cli.train.objectives.base import Objective, Setup
-from vldm_cli.train.patches import UpscalerPatches
+from vldm_cli.train.patches import UpscalerPatches, ensure_upscaler
 from vldm_cli.train.sheets import contact_sheet
 
 # A tenth of the image autoencoder's: residuals are small, so noise in the latents would outweigh them sooner.
@@ -26,7 +26,7 @@ class UpscalerAutoencoder(Objective):
     lr, batch, bank_frames = 6e-4, 64, 16_384
 
     def __init__(self, setup: Setup):
-        add_missing_upscaler(setup.pack, "latent", setup.seed)
+        ensure_upscaler(setup, "latent", self.part)
         super().__init__(setup)
         self.patches = UpscalerPatches(setup)
         self.vae = self.load(load_upscaler_vae(setup.pack), train=True)
