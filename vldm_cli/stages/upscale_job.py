@@ -8,7 +8,7 @@ from vldm_cli.errors import RequestError
 from vldm_cli.packs.pack import SOURCES, UPSCALERS, Pack
 from vldm_cli.stages.attempt import seed_of
 from vldm_cli.stages.clip_job import Job, identity
-from vldm_cli.stages.costs import BASE, NATIVE, RATES, SPACES, UPSCALE_BYTES
+from vldm_cli.stages.costs import BASE, NATIVE, RATES, SPACE_COSTS, UPSCALE_BYTES
 from vldm_cli.stages.models import Models
 from vldm_cli.stages.plan import UPSCALE
 from vldm_cli.stages.progress import Clock, Meter
@@ -129,7 +129,7 @@ def _missing(pack: Pack, space: str) -> str:
 def _plan(source: UpscaleClip, device: str, space: str) -> dict:
     """Numbers for `--dry-run`: counts, and estimates of time and memory."""
     kind, tiles, seen = device.split(":")[0], source.tiles, source.windows[0].length
-    speed, memory = SPACES[space]
+    speed, memory = SPACE_COSTS[space]
     (y, x), *_ = tiles.places
     area = (y.stop - y.start) * (x.stop - x.start)
     whole = tiles.padded[0] * tiles.padded[1]

@@ -11,9 +11,9 @@ from vldm_cli.train.discriminator import Discriminator
 from vldm_cli.train.export import export_part
 from vldm_cli.train.frames import to_model
 from vldm_cli.train.objectives.base import Objective, Setup
+from vldm_cli.train.objectives.patches import UpscalerPatches, ensure_upscaler
 from vldm_cli.train.objectives.upscaled import augmented, compared
 from vldm_cli.train.onestep import DETAIL, motion_of, one_step_losses, rise
-from vldm_cli.train.patches import UpscalerPatches, ensure_upscaler
 
 # Share of each batch that is trained on what sampling in one trailing step gives, from pure noise at 999 straight to
 # the residual (see `onestep`). The others are denoised from any time, a share of them from where a second step starts.

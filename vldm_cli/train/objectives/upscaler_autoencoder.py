@@ -10,7 +10,7 @@ from vldm_cli.train.export import export_part, fold, latent_statistics
 from vldm_cli.train.frames import psnr, to_model
 from vldm_cli.train.objectives.autoencoder import drawn, reconstruction_losses
 from vldm_cli.train.objectives.base import Objective, Setup
-from vldm_cli.train.patches import UpscalerPatches, ensure_upscaler
+from vldm_cli.train.objectives.patches import UpscalerPatches, ensure_upscaler
 from vldm_cli.train.sheets import contact_sheet
 
 # A tenth of the image autoencoder's: residuals are small, so noise in the latents would outweigh them sooner.
