@@ -1,10 +1,12 @@
 """`vldm upscale` as a person types it."""
 
 import json
+import shutil
 
 import pytest
 
 from tests.video import clips
+from vldm_cli.packs.save import seal
 from vldm_cli.video.clip import open_clip
 from vldm_cli.video.probe import inspect
 
@@ -54,13 +56,53 @@ def test_info_of_an_upscaled_clip_has_the_command(vldm, clip, options):
     assert "--seed 3" in table["command"] and vldm("info", "a-x2.mp4")[0] == 0
 
 
+def test_latent_space(vldm, clip, options):
+    latent = (*options, "--space", "latent", "--seed", "3")
+    code, out, _ = vldm("upscale", "a.mp4", *latent, "--dry-run", "--json")
+    assert code == 0 and json.loads(out)["settings"]["space"] == "latent"
+    code, out, err = vldm("upscale", "a.mp4", *latent, "--noise", "0.1", "--json")
+    table = json.loads(out)
+    assert code == 0 and "arning" not in err and table["settings"]["space"] == "latent"
+    assert (table["frames"], table["width"], table["height"]) == (6, 144, 80)
+    assert vldm("upscale", "a.mp4", *options, "--seed", "3", "--noise", "0.1", "-o", "pixel.mp4")[0] == 0
+    assert (clip.parent / "pixel.mp4").read_bytes() != (clip.parent / "a-x4.mp4").read_bytes()
+    code, out, _ = vldm("info", "a-x4.mp4", "--json")
+    assert "--space latent" in json.loads(out)["command"]
+
+
+def test_the_space_is_the_packs_own_unless_asked(vldm, clip, pack_copy):
+    path = pack_copy / "pack.toml"
+    path.write_text(path.read_text().replace('upscale_space = "pixel"', 'upscale_space = "latent"'))
+    options = ("--pack", pack_copy, "--device", "cpu", "--dtype", "float32", "--json")
+    for words, space in (((), "latent"), (("--space", "pixel"), "pixel")):
+        code, out, _ = vldm("upscale", "a.mp4", *options, *words, "--dry-run")
+        assert code == 0 and json.loads(out)["settings"]["space"] == space
+    # and `generate` uses it: without the pixel upscaler it makes its video all the same
+    shutil.rmtree(pack_copy / "upscaler_pixel")
+    seal(pack_copy)
+    code, out, err = vldm("generate", "a red ball", "--frames", 2, "--interpolation", 1, *options)
+    assert code == 0, err
+    assert (json.loads(out)["width"], json.loads(out)["height"]) == (192, 128)
+
+
+def test_a_pack_without_that_upscaler_names_the_remedy(vldm, here, clip, pack_copy):
+    shutil.rmtree(pack_copy / "upscaler_latent")
+    seal(pack_copy)
+    before = here()
+    code, out, err = vldm("upscale", "a.mp4", "--pack", pack_copy, "--space", "latent", "--device", "cpu")
+    assert (code, out) == (2, "") and err.count("\n") == 1 and here() == before
+    assert "it has one in pixel space" in err and "vldm train PART" in err and "upscaler-latent-image" in err
+    assert vldm("packs", "check", pack_copy)[0] == 0
+    assert "latent space" not in vldm("packs", "show", pack_copy)[1]
+
+
 BAD = {
     "no clip": (["gone.mp4"], "no file gone.mp4"),
     "text": (["text.mp4"], "holds no video"),
     "empty": (["empty.mp4"], "is empty"),
     "folder without pictures": (["."], "no pictures"),
     "scale": (["a.mp4", "--scale", "3"], "--scale 3"),
-    "space": (["a.mp4", "--space", "latent"], "--space latent"),
+    "space": (["a.mp4", "--space", "fourier"], "--space fourier"),
     "noise": (["a.mp4", "--noise", "1"], "--noise 1"),
     "noise nan": (["a.mp4", "--noise", "nan"], "--noise nan"),
     "tile": (["a.mp4", "--tile", "33"], "--tile 33"),

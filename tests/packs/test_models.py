@@ -8,10 +8,12 @@ import torch
 from tests.tiny import WORDS, stock_pipeline
 from vldm_cli.errors import RequestError
 from vldm_cli.packs import load
-from vldm_cli.packs.new import TINY, new_pack, new_unet, new_upscaler
+from vldm_cli.packs.image_models import new_unet
+from vldm_cli.packs.manifest import SPACES
+from vldm_cli.packs.new import new_pack
 from vldm_cli.packs.pack import PARTS, Pack
 from vldm_cli.packs.save import save_part
-from vldm_cli.packs.sizes import TOYLAND
+from vldm_cli.packs.sizes import TINY, TOYLAND
 from vldm_cli.packs.words import Words
 
 
@@ -52,7 +54,10 @@ def test_loaded_unet_is_the_saved_one(tiny_pack, tmp_path):
     assert not loaded.training and loaded.conv_in.weight.dtype == torch.float32
 
 
-@pytest.mark.parametrize("part", ["keyframes", "interpolation", "upscaler_pixel_temporal", "decoder"])
+@pytest.mark.parametrize(
+    "part",
+    ["keyframes", "interpolation", "upscaler_pixel_temporal", "upscaler_latent_temporal", "decoder"],
+)
 def test_temporal_parts_load_and_matter(tiny_pack, part):
     z = torch.randn(1, 3, 4, 8, 12)
     if part == "decoder":
@@ -60,9 +65,10 @@ def test_temporal_parts_load_and_matter(tiny_pack, part):
 
         def run():
             return model.decode(z)
-    elif part == "upscaler_pixel_temporal":
-        model = load.load_upscaler(tiny_pack)
-        noisy, lr = torch.randn(1, 3, 48, 32, 48), torch.randn(1, 3, 3, 32, 48)
+    elif part.startswith("upscaler"):
+        space = part.split("_")[1]
+        model = load.load_upscaler(tiny_pack, space)
+        noisy, lr = torch.randn(1, 3, TINY.denoised(space), 32, 48), torch.randn(1, 3, 3, 32, 48)
 
         def run():
             return model(noisy, 500, None, extra_BTCHW=lr, class_labels=torch.tensor([100]))
@@ -105,7 +111,7 @@ def test_another_size_of_pack_is_refused_in_words(tiny_pack, tmp_path):
 def test_schedule_ends_in_pure_noise(tiny_pack):
     config = load.scheduler_config(tiny_pack)
     assert config["prediction_type"] == "v_prediction" and config["rescale_betas_zero_snr"]
-    assert load.upscaler_scheduler_config(tiny_pack) == config
+    assert all(load.upscaler_scheduler_config(tiny_pack, space) == config for space in SPACES)
 
 
 def test_same_seed_same_pack(tmp_path):
@@ -128,22 +134,3 @@ def test_model_index_names_what_is_there(tiny_pack):
     parts = {k for k, v in index.items() if isinstance(v, list) and v[0]}
     assert parts == {"unet", "vae", "text_encoder", "tokenizer", "scheduler"}
     assert all(tiny_pack.path(part).is_dir() for part in parts)
-
-
-def test_a_new_upscaler_is_a_bicubic_filter(tmp_path):
-    """From pure noise to the residual in one step: training starts at nothing."""
-    model = load.load_upscaler(new_pack(tmp_path / "new", words=WORDS))
-    v = model(
-        torch.randn(1, 2, 48, 16, 16),
-        999,
-        extra_BTCHW=torch.randn(1, 2, 3, 16, 16),
-        class_labels=torch.zeros(1),
-    )
-    assert not v.any()
-
-
-def test_a_new_upscaler_sees_the_frame_through_the_noise():
-    """With equal weights it never learned anything but bicubic."""
-    weight = new_upscaler(TINY).conv_in.weight
-    noise, frame = weight[:, :48].std(), weight[:, 48:].std()
-    assert weight.shape[1] == 51 and 30 < frame / noise < 50

@@ -3,7 +3,7 @@ import shutil
 import pytest
 
 from vldm_cli.errors import RequestError
-from vldm_cli.packs.manifest import MANIFEST, read_manifest
+from vldm_cli.packs.manifest import MANIFEST, SPACES, read_manifest
 from vldm_cli.packs.pack import PARTS, Pack
 from vldm_cli.packs.save import seal
 
@@ -21,11 +21,8 @@ def test_manifest_lists_every_file_but_itself(tiny_pack):
 
 
 def test_has_names_what_is_there(tiny_pack):
-    assert {part for part in PARTS if tiny_pack.has(part)} == set(PARTS) - {
-        "upscaler_latent",
-        "upscaler_latent_temporal",
-        "probe",
-    }
+    assert {part for part in PARTS if tiny_pack.has(part)} == set(PARTS) - {"probe"}
+    assert tiny_pack.upscalers == SPACES
 
 
 def test_missing_file_is_named_with_its_remedy(copy):
@@ -90,8 +87,27 @@ def test_other_files_in_the_folder_do_not_belong_to_the_pack(copy):
     assert not {"notes.txt", "unet/.half.tmp"} & set(Pack.open(copy).manifest.files)
 
 
-def test_a_share_of_noise_that_is_none_is_refused(copy):
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("shared_noise = 1.5", r"shared_noise.*not 1\.5"),
+        ('upscale_space = "fourier"', "pixel, latent, not fourier"),
+    ],
+)
+def test_a_default_that_is_none_is_refused(copy, line, words):
     path = copy / "pack.toml"
-    path.write_text(path.read_text().replace("[defaults]", "[defaults]\nshared_noise = 1.5"))
-    with pytest.raises(RequestError, match=r"shared_noise.*not 1\.5"):
+    text = path.read_text().replace('upscale_space = "pixel"\n', "")
+    path.write_text(text.replace("[defaults]", f"[defaults]\n{line}"))
+    with pytest.raises(RequestError, match=words):
         Pack.open(copy, check=False)
+
+
+def test_a_pack_that_names_no_space_upscales_in_pixels(copy):
+    path = copy / "pack.toml"
+    path.write_text(path.read_text().replace('upscale_space = "pixel"\n', ""))
+    assert read_manifest(copy).defaults.upscale_space == "pixel"
+
+
+def test_an_upscaler_is_all_of_its_parts(copy):
+    (copy / PARTS["upscaler_latent_vae"]).unlink()
+    assert Pack.open(copy, check=False).upscalers == ("pixel",)

@@ -19,13 +19,13 @@ def decode(models, count, items=None, window=8, overlap=2):
     return Decode(fixed_windows(count, window, overlap), source, lambda: models.decoder, meter())
 
 
-def upscale(models, count, source=None, window=6, noise=0.1, seed=1, steps=1):
+def upscale(models, count, source=None, window=6, noise=0.1, seed=1, steps=1, space="pixel"):
     frames = list(torch.rand(count, 3, 32, 48, generator=torch.Generator().manual_seed(4)) * 2 - 1)
     return Upscale(
         fixed_windows(count, window, 2),
         source or source_of(frames),
-        lambda: models.upscaler,
-        lambda: models.upscaler_scheduler("dpm++"),
+        lambda: models.upscaler_in(space),
+        lambda: models.upscaler_scheduler("dpm++", space),
         meter(),
         seed=seed,
         steps=steps,
@@ -33,7 +33,11 @@ def upscale(models, count, source=None, window=6, noise=0.1, seed=1, steps=1):
     )
 
 
-@pytest.mark.parametrize("stage", [decode, upscale])
+def upscale_latents(*arguments, **options):
+    return upscale(*arguments, **options, space="latent")
+
+
+@pytest.mark.parametrize("stage", [decode, upscale, upscale_latents])
 @pytest.mark.parametrize("count", [1, 5, 6, 8, 11, 19])
 def test_frames_do_not_depend_on_where_one_starts(models, stage, count):
     whole = list(stage(models, count)(0))
@@ -60,7 +64,7 @@ def test_frames_outside_of_a_fade_are_those_of_their_window(models):
     assert not torch.equal(x[6], last[1]), "frames 6 and 7 fade from the window before"
 
 
-@pytest.mark.parametrize("stage", [decode, upscale])
+@pytest.mark.parametrize("stage", [decode, upscale, upscale_latents])
 def test_memory_does_not_grow_with_the_length(models, stage):
     most = []
     for count in (20, 40):
@@ -71,7 +75,8 @@ def test_memory_does_not_grow_with_the_length(models, stage):
     assert most[0] == most[1] <= 9
 
 
-def test_upscaling_is_four_times_the_size_and_follows_its_input(models):
+@pytest.mark.parametrize("upscale", [upscale, upscale_latents])
+def test_upscaling_is_four_times_the_size_and_follows_its_input(models, upscale):
     x = torch.stack(list(upscale(models, 6)(0)))
     assert x.shape == (6, 3, 128, 192) and x.abs().max() <= 1
     flat = [torch.full((3, 32, 48), value) for value in (-0.5, 0.5)]
@@ -81,7 +86,8 @@ def test_upscaling_is_four_times_the_size_and_follows_its_input(models):
     assert upsample(flat[0][None], 4).shape[-2:] == dark.shape[-2:]
 
 
-def test_upscaling_depends_on_seed_and_noise_level(models):
+@pytest.mark.parametrize("upscale", [upscale, upscale_latents])
+def test_upscaling_depends_on_seed_and_noise_level(models, upscale):
     x = torch.stack(list(upscale(models, 2)(0)))
     assert not torch.equal(x, torch.stack(list(upscale(models, 2, seed=2)(0))))
     assert not torch.equal(x, torch.stack(list(upscale(models, 2, noise=0.0)(0))))

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from vldm_cli.stages.tiles import Tiles, level
+from vldm_cli.stages.tiles import Tiles
 
 
 @pytest.mark.parametrize("size", [(1, 1), (2, 100), (8, 8), (17, 33), (64, 64), (65, 200), (130, 7)])
@@ -44,11 +44,3 @@ def test_what_tiles_agree_on_comes_out_and_what_not_fades():
     row = joined(lambda i, place: torch.full_like(x[place], float(i)))[0]
     assert row[0] == 0 and row[-1] == len(tiles.places) - 1
     assert row.diff().min() >= 0 and row.diff().max() < 0.2, "no step between tiles"
-
-
-@pytest.mark.parametrize("size", [(1, 1), (1, 40), (5, 40), (64, 64)])
-def test_level_keeps_flat_areas_and_the_size(size):
-    assert torch.allclose(
-        level(torch.full((1, 3, *size), 0.3), 12), torch.full((1, 3, *size), 0.3), atol=1e-5
-    )
-    assert level(torch.randn(1, 3, *size), 12).shape[-2:] == size

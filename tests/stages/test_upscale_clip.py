@@ -15,6 +15,7 @@ import torch
 from tests.stages.helpers import meter
 from tests.video import clips
 from vldm_cli.errors import RequestError, RunError
+from vldm_cli.packs.manifest import SPACES
 from vldm_cli.packs.pack import SOURCES
 from vldm_cli.stages.clip_run import run
 from vldm_cli.stages.journal import run_folder
@@ -48,17 +49,17 @@ class Stop(NullProgress):
                 self.act()
 
 
-def job_of(path, out, pack, seed=1, models=None, scale=2, tile=32, **options):
-    chosen = Options(scale, 0.1, 1, tile, seed, "cpu", "float32")
+def job_of(path, out, pack, seed=1, models=None, scale=2, tile=32, space="pixel", **options):
+    chosen = Options(scale, space, 0.1, 1, tile, seed, "cpu", "float32")
     clip = open_clip(path, keep_rotation=True)
     return make_job(clip, pack, out, chosen, crf=20, models=models, **options)
 
 
-def upscaler(models, clip, scale=4, tile=32):
+def upscaler(models, clip, scale=4, tile=32, space="pixel"):
     return UpscaleClip(
         clip,
-        lambda: models.upscaler,
-        lambda: models.upscaler_scheduler("dpm++"),
+        lambda: models.upscaler_in(space),
+        lambda: models.upscaler_scheduler("dpm++", space),
         scale=scale,
         seed=1,
         steps=1,
@@ -69,11 +70,12 @@ def upscaler(models, clip, scale=4, tile=32):
     )
 
 
+@pytest.mark.parametrize("space", SPACES)
 @pytest.mark.parametrize("scale", [2, 4])
 @pytest.mark.parametrize("size", ["64x48", "36x20", "2x2"])
-def test_frames_are_larger_and_do_not_depend_on_where_one_starts(models, tmp_path, scale, size):
+def test_frames_are_larger_and_do_not_depend_on_where_one_starts(models, tmp_path, scale, size, space):
     clip = open_clip(clips.make(tmp_path, "a.mp4", frames=7, size=size))
-    source = upscaler(models, clip, scale)
+    source = upscaler(models, clip, scale, space=space)
     whole = list(source.frames(0, meter()))
     assert len(whole) == 7 and all(len(frame) == source.raw.bytes for frame in whole)
     assert (source.raw.height, source.raw.width) == (clip.height * scale, clip.width * scale)
@@ -99,10 +101,11 @@ def test_shrinking_is_that_of_a_bicubic_filter():
     torch.testing.assert_close(shrunk(x, 0.5), (down @ x @ across.T).clamp(-1, 1), atol=1e-5, rtol=0)
 
 
+@pytest.mark.parametrize("space", SPACES)
 @pytest.mark.parametrize("kind", ["plain mp4", "10 bit", "gif"])
-def test_colours_of_areas_are_the_clips(models, tmp_path, kind):
+def test_colours_of_areas_are_the_clips(models, tmp_path, kind, space):
     clip = open_clip(clips.KINDS[kind](tmp_path))
-    source = upscaler(models, clip)
+    source = upscaler(models, clip, space=space)
     small = [source.read.planes(frame)[0] / source.read.peak for frame in clip.read(0, source.read)]
     large = [source.raw.planes(frame)[0] / source.raw.peak for frame in source.frames(0, meter())]
     for a, b in zip(small, large, strict=True):
@@ -128,22 +131,33 @@ def test_the_file_keeps_what_the_clip_has(models, tmp_path, tiny_pack, kind):
     assert not run_folder(out).exists()
 
 
-@pytest.mark.parametrize("at", ["upscale:1", "upscale:30", "join:1", "join:2"])
-def test_stopped_in_each_stage_the_same_command_ends_with_the_same_bytes(models, tmp_path, tiny_pack, at):
+@pytest.mark.parametrize(
+    ("at", "space"),
+    [
+        ("upscale:1", "pixel"),
+        ("upscale:30", "pixel"),
+        ("upscale:30", "latent"),
+        ("join:1", "pixel"),
+        ("join:2", "pixel"),
+    ],
+)
+def test_stopped_in_each_stage_the_same_command_ends_with_the_same_bytes(
+    models, tmp_path, tiny_pack, at, space
+):
     path = clips.make(tmp_path, "a.mp4", clips.tone(2), "-c:a", "aac", frames=40, size="36x20")
     whole, out = tmp_path / "whole.mp4", tmp_path / "out.mp4"
-    job = job_of(path, whole, tiny_pack, models=models)
+    job = job_of(path, whole, tiny_pack, models=models, space=space)
     run(job, job.clip.fingerprint())
 
     def interrupt():
         raise KeyboardInterrupt
 
     stage, number = at.split(":")
-    job = job_of(path, out, tiny_pack, models=models)
+    job = job_of(path, out, tiny_pack, models=models, space=space)
     with pytest.raises(KeyboardInterrupt):
         run(job, job.clip.fingerprint(), Stop(int(number), interrupt, stage))
     assert run_folder(out).exists() and out.exists() == (at == "join:2")
-    job = job_of(path, out, tiny_pack, models=models)
+    job = job_of(path, out, tiny_pack, models=models, space=space)
     run(job, job.clip.fingerprint())
     assert out.read_bytes() == whole.read_bytes() and not run_folder(out).exists()
 
@@ -285,3 +299,15 @@ def test_tiles_that_disagree_leave_no_seams(models, tmp_path, monkeypatch):
     assert len(calls) == len(source.tiles.places) >= 12
     # side by side the tiles would differ by 2 · 0.5 / 6 · 127 = 21
     assert max(np.abs(np.diff(image, axis=axis)).max() for axis in (0, 1)) <= 5
+
+
+@pytest.mark.parametrize("space", SPACES)
+def test_a_frame_in_tiles_has_no_steps_that_a_whole_one_has_not(models, tmp_path, space):
+    path = clips.make(tmp_path, "a.mp4", frames=1, size="120x88", filters="drawbox=c=gray:t=fill")
+    steps = []
+    for tile in (32, 128):
+        source = upscaler(models, open_clip(path), tile=tile, space=space)
+        image = source.raw.planes(next(source.frames(0, meter())))[0].astype(float)
+        across, down = (np.abs(np.diff(image, axis=axis)) for axis in (1, 0))
+        steps.append(max(across.mean((0, 2)).max(), down.mean((1, 2)).max()))
+    assert steps[1] > 1 and steps[0] < 1.2 * steps[1]

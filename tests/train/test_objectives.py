@@ -1,14 +1,19 @@
 """Each part learns one clip: its loss, at fixed noise and timesteps, falls by a stated factor."""
 
+import shutil
+
 import pytest
 import torch
 from safetensors.torch import load_file
 
 from tests.train.common import setup
-from vldm_cli.packs.load import load_upscaler
-from vldm_cli.packs.pack import PARTS
-from vldm_cli.packs.save import save_part
+from vldm_cli.errors import RequestError
+from vldm_cli.packs.load import load_space, load_upscaler, load_upscaler_vae
+from vldm_cli.packs.pack import PARTS, UPSCALERS
+from vldm_cli.packs.save import save_part, seal
+from vldm_cli.packs.sizes import TINY
 from vldm_cli.stages.upscale import LEVELS
+from vldm_cli.train import export
 from vldm_cli.train.frames import edge_weights
 from vldm_cli.train.loop import Schedule, Trainer
 from vldm_cli.train.objectives import OBJECTIVES
@@ -23,6 +28,9 @@ FALLS = {
     "decoder": (30, 1e-2, 0.8, 1),
     "upscaler-image": (60, 1e-2, 0.6, 2),
     "upscaler": (30, 2e-2, 0.85, 1),
+    "upscaler-latent-autoencoder": (100, 1.5e-2, 0.8, 1),
+    "upscaler-latent-image": (60, 1e-2, 0.7, 2),
+    "upscaler-latent": (30, 2e-2, 0.9, 1),
 }
 EXPORTS = {
     "autoencoder": {"vae"},
@@ -32,6 +40,9 @@ EXPORTS = {
     "decoder": {"decoder"},
     "upscaler-image": {"upscaler_pixel"},
     "upscaler": {"upscaler_pixel_temporal"},
+    "upscaler-latent-autoencoder": {"upscaler_latent_vae"},
+    "upscaler-latent-image": {"upscaler_latent"},
+    "upscaler-latent": {"upscaler_latent_temporal"},
 }
 
 
@@ -45,14 +56,24 @@ def fixed_loss(objective) -> float:
     return total / 4
 
 
+def not_bicubic(pack, part) -> None:
+    """A new image UNet is a bicubic filter, which temporal layers cannot change, and so is a new autoencoder, whatever
+    its latents."""
+    if part in ("upscaler-latent-image", "upscaler-latent"):
+        vae = load_upscaler_vae(pack)
+        torch.nn.init.normal_(vae.decoder.conv_out.weight, std=0.1)
+        save_part(pack.folder, "upscaler_latent_vae", vae)
+    if part in ("upscaler", "upscaler-latent"):
+        space = OBJECTIVES[part].space_name
+        unet = load_upscaler(pack, space).unet
+        torch.nn.init.normal_(unet.conv_out.weight, std=0.1)
+        save_part(pack.folder, f"upscaler_{space}", unet)
+
+
 @pytest.mark.parametrize("part", list(FALLS))
 def test_overfits_one_clip(pack, tmp_path, part):
     steps, lr, factor, batch = FALLS[part]
-    if part == "upscaler":
-        # a new image UNet is a bicubic filter, which temporal layers cannot change
-        unet = load_upscaler(pack).unet
-        torch.nn.init.normal_(unet.conv_out.weight, std=0.1)
-        save_part(pack.folder, "upscaler_pixel", unet)
+    not_bicubic(pack, part)
     objective = OBJECTIVES[part](setup(pack, batch=batch, bank_frames=4 * OBJECTIVES[part].frames))
     before = {name: load_file(pack.path(path)) for name, path in PARTS.items() if pack.has(name)}
     trainer = Trainer(objective, Schedule(lr=lr, steps=steps), tmp_path / "run", {"part": part})
@@ -69,7 +90,7 @@ def test_overfits_one_clip(pack, tmp_path, part):
     assert type(pack).open(pack.folder).manifest.files  # sealed again: every checksum holds
 
 
-@pytest.mark.parametrize("part", ["keyframes", "interpolation", "decoder", "upscaler"])
+@pytest.mark.parametrize("part", ["keyframes", "interpolation", "decoder", "upscaler", "upscaler-latent"])
 def test_only_temporal_layers_are_trained(pack, part):
     objective = OBJECTIVES[part](setup(pack, bank_frames=4 * OBJECTIVES[part].frames))
     (model,) = objective.trained.values()
@@ -78,8 +99,9 @@ def test_only_temporal_layers_are_trained(pack, part):
     assert len(temporal) < len(list(model.parameters()))
 
 
-def test_the_image_upscaler_leaves_its_temporal_layers_alone(pack):
-    model = OBJECTIVES["upscaler-image"](setup(pack)).trained["upscaler"]
+@pytest.mark.parametrize("part", ["upscaler-image", "upscaler-latent-image"])
+def test_the_image_upscaler_leaves_its_temporal_layers_alone(pack, part):
+    model = OBJECTIVES[part](setup(pack)).trained["upscaler"]
     temporal = {id(p) for p in model.temporal_parameters()}
     assert {id(p) for p in model.parameters() if p.requires_grad}.isdisjoint(temporal)
     assert not model.state.on
@@ -176,13 +198,13 @@ def test_clips_of_the_upscaler_have_their_motion(pack):
         assert float(objective.losses(0.0)["flicker"]) > 0
 
 
-@pytest.mark.parametrize("part", ["upscaler-image", "upscaler"])
+@pytest.mark.parametrize("part", ["upscaler-image", "upscaler", "upscaler-latent-image", "upscaler-latent"])
 def test_sheets_of_the_upscaler_compare_it_with_bicubic(pack, part):
     objective = OBJECTIVES[part](setup(pack, bank_frames=32))
     objective.bank.fill(None)
     _, measured = objective.sheet()
     ways = {"bicubic", "1", "2", "detail"}
-    kinds = {"psnr"} | ({"flicker"} if part == "upscaler" else set())
+    kinds = {"psnr"} | ({"flicker"} if OBJECTIVES[part].frames > 1 else set())
     assert measured.keys() == {f"{kind}_{way}" for kind in kinds for way in ways}
 
 
@@ -234,3 +256,37 @@ def test_blocks_are_compiled_for_their_own_sizes(pack, monkeypatch):
     objective.losses(0.0)["loss"].backward()
     torch._dynamo.reset()
     assert len(seen) > 5 and not any(seen)
+
+
+def test_the_latent_upscaler_is_judged_by_what_its_frozen_autoencoder_decodes(pack):
+    not_bicubic(pack, "upscaler-latent")
+    objective = OBJECTIVES["upscaler-latent-image"](setup(pack))
+    objective.bank.fill(None)
+    objective.losses(0.0)["loss"].backward()
+    assert objective.model.unet.conv_in.weight.grad.abs().sum() > 0
+    assert not any(p.requires_grad for p in objective.space.vae.parameters())
+
+
+def test_the_exported_autoencoder_of_the_upscaler_is_folded(pack):
+    objective = OBJECTIVES["upscaler-latent-autoencoder"](setup(pack, bank_frames=16))
+    objective.bank.fill(None)
+    objective.export()
+    z = load_space(pack, "latent").coded(*objective._frames(objective.bank.tensors))
+    torch.testing.assert_close(z.mean((0, 2, 3)), torch.zeros(4), atol=2e-2, rtol=0)
+    torch.testing.assert_close(z.std((0, 2, 3)), torch.ones(4), atol=2e-2, rtol=0)
+    _, measured = objective.sheet()
+    assert measured["psnr"] == pytest.approx(measured["psnr_bicubic"], abs=1e-3)  # not trained yet
+
+
+@pytest.mark.parametrize("space", UPSCALERS)
+def test_a_pack_without_upscaler_is_given_one_by_its_first_part(pack, monkeypatch, space):
+    monkeypatch.setattr(export, "TOYLAND", TINY)
+    shutil.rmtree(pack.folder / f"upscaler_{space}")
+    seal(pack.folder)
+    first, *others = UPSCALERS[space].values()
+    for part in others:
+        with pytest.raises(RequestError, match=f"begin with `vldm train {first} --pack"):
+            OBJECTIVES[part](setup(pack))
+    OBJECTIVES[first](setup(pack))
+    assert type(pack).open(pack.folder).upscalers == tuple(UPSCALERS)
+    OBJECTIVES[others[-1]](setup(pack, bank_frames=32))

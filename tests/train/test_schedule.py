@@ -36,7 +36,7 @@ def test_two_gpus():
     jobs = {job.part: job for job in make_schedule(MINUTES, 2)}
     assert jobs["autoencoder"].gpus == (0, 1) and jobs["autoencoder"].minutes == pytest.approx(MINUTES / 4)
     assert all(jobs[part].gpus == (0,) for part in ("image", "keyframes"))
-    lane = ("probe", "upscaler-image", "decoder", "upscaler", "interpolation")
+    lane = ("probe", "upscaler-image", "decoder", "upscaler", "upscaler-latent", "interpolation")
     assert all(jobs[part].gpus == (1,) for part in lane)
     assert jobs["keyframes"].start == pytest.approx(jobs["interpolation"].start)
     assert 0.35 <= jobs["keyframes"].minutes / MINUTES <= 0.4

@@ -71,15 +71,14 @@ def _table(pack) -> dict:
     """A pack as JSON has it."""
     from dataclasses import asdict
 
-    from vldm_cli.packs.pack import PARTS
+    from vldm_cli.packs.pack import PARTS, UPSCALERS
 
     manifest = pack.manifest
     files = [pack.path(name) for name in manifest.files]
     parts = [part for part in PARTS if pack.has(part)]
     needs = {
         "generate": ("unet", "vae", "text", "keyframes", "interpolation", "decoder"),
-        "upscale ×4 in pixel space": ("upscaler_pixel", "upscaler_pixel_temporal"),
-        "upscale ×4 in latent space": ("upscaler_latent", "upscaler_latent_temporal"),
+        **{f"upscale ×4 in {space} space": wanted for space, wanted in UPSCALERS.items()},
     }
     return {
         "name": manifest.name,

@@ -17,6 +17,9 @@ PARTS = {
     "decoder": "Temporal layers of the decoder; needs the autoencoder.",
     "upscaler-image": "The pixel upscaler, on single patches.",
     "upscaler": "Temporal layers of the pixel upscaler; needs upscaler-image.",
+    "upscaler-latent-autoencoder": "The latent upscaler's own autoencoder; adds that upscaler to a pack without one.",
+    "upscaler-latent-image": "The latent upscaler, on single patches; needs upscaler-latent-autoencoder.",
+    "upscaler-latent": "Temporal layers of the latent upscaler; needs upscaler-latent-image.",
     "probe": "The network that `vldm measure` reads videos with.",
 }
 
@@ -88,7 +91,7 @@ def train(
     ] = None,
     vae_roundtrip: Annotated[
         bool,
-        typer.Option(help="Upscaler: more than half of its input has been through the pack's autoencoder."),
+        typer.Option(help="Upscalers: more than half of its input has been through the pack's autoencoder."),
     ] = False,
     keep_latents: Annotated[
         bool,
@@ -101,14 +104,14 @@ def train(
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="Autoencoder, decoder, upscaler: LPIPS joins the loss; its weights, "
+            help="Autoencoders, decoder, upscalers: LPIPS joins the loss; its weights, "
             "lpips.LPIPS(net='alex').state_dict() as safetensors.",
         ),
     ] = None,
     real_codec: Annotated[
         bool,
         typer.Option(
-            help="Upscaler, on folders: half of its input has been through ffmpeg's H.264 (or else an imitation)."
+            help="Upscalers, on folders: half of its input has been through ffmpeg's H.264 (or else an imitation)."
         ),
     ] = True,
     bank_frames: Annotated[int | None, typer.Option(help="Frames held ready on the device.")] = None,

@@ -17,7 +17,9 @@ def upscale(
         float | None,
         typer.Option(help="How much detail may be invented, 0 to below 1; default: the pack's."),
     ] = None,
-    space: Annotated[str, typer.Option(metavar="pixel", help="Where the model works.")] = "pixel",
+    space: Annotated[
+        str | None, typer.Option(metavar="pixel|latent", help="Where the model works; default: the pack's.")
+    ] = None,
     tile: Annotated[
         int | None, typer.Option(help="Side of the tiles, in pixels of the clip; smaller needs less memory.")
     ] = None,
@@ -34,13 +36,14 @@ def upscale(
     from vldm_cli.commands import device as devices
     from vldm_cli.commands.console import Console
     from vldm_cli.errors import RequestError
+    from vldm_cli.packs.manifest import SPACES
     from vldm_cli.packs.pack import Pack
 
     console = Console(common.quiet, common.verbose, common.as_json)
     if scale not in (2, 4):
         raise RequestError(f"--scale {scale} is none of 2, 4")
-    if space != "pixel":
-        raise RequestError(f"--space {space:.40} is not pixel, the one space there is an upscaler for")
+    if space is not None and space not in SPACES:
+        raise RequestError(f"--space {space:.40} is none of {', '.join(SPACES)}")
     if noise is not None and not 0 <= noise < 1:
         raise RequestError(f"--noise {noise} is not between 0 and below 1")
     checks.check_sampling(steps, seed)
@@ -57,6 +60,7 @@ def upscale(
 
     asked = Options(
         scale=scale,
+        space=space or model.manifest.defaults.upscale_space,
         noise=model.manifest.defaults.upscale_noise if noise is None else noise,
         steps=steps or model.manifest.defaults.upscale_steps,
         tile=tile,

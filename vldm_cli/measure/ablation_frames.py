@@ -6,7 +6,6 @@ from contextlib import nullcontext
 import torch
 from torch import Tensor
 
-from vldm_cli.align.pixels import from_residual
 from vldm_cli.denoise.noise import frame_noise
 from vldm_cli.denoise.sampler import sample
 from vldm_cli.measure.ablation_rows import Amounts, Note, beside
@@ -16,6 +15,9 @@ from vldm_cli.measure.probe import Probe
 from vldm_cli.measure.reconstruction import measure_decoder, measure_upscaler
 from vldm_cli.stages.plan import UPSCALE
 from vldm_cli.toyland.dataset import ToylandClips
+
+# The upscaler whose temporal layers the variant `upscaler` trains.
+SPACE = "pixel"
 
 
 def decoder_group(makers: dict[str, Maker], probe: Probe, amounts: Amounts, note: Note) -> dict:
@@ -47,7 +49,7 @@ def upscaler_group(makers: dict[str, Maker], probe: Probe, amounts: Amounts, not
             if features is truth:
                 for name, temporal in zip(made, (False, True), strict=True):
                     made[name].add(probe, _upscaled(maker, low_BTCHW, temporal), 1)
-    alone, _ = measure_upscaler(maker, amounts.upscaler_clips, amounts.upscaler_frames)
+    alone, _ = measure_upscaler(maker, amounts.upscaler_clips, amounts.upscaler_frames, SPACE)
     return beside(made, truth, other, (alone["image"], alone["temporal"]), amounts.patches)
 
 
@@ -69,17 +71,18 @@ def _upscaled(maker: Maker, low_BTCHW: Tensor, temporal: bool) -> Tensor:
     """Clips four times as large, each one window of the upscaler, frames rounded to bytes."""
     models, defaults = maker.models, maker.models.pack.manifest.defaults
     B, T, _, h, w = low_BTCHW.shape
+    model, space = models.upscaler_in(SPACE).model, models.upscaler_in(SPACE).space
     noise = torch.stack(
-        [frame_noise(SEED + b, "upscale", range(T), (3 * UPSCALE**2, h, w)) for b in range(B)]
+        [frame_noise(SEED + b, "upscale", range(T), (space.channels, h, w)) for b in range(B)]
     )
-    with nullcontext() if temporal else models.upscaler.temporal_off():
-        r_BTCHW = sample(
-            models.upscaler,
-            models.upscaler_scheduler(defaults.scheduler),
+    with nullcontext() if temporal else model.temporal_off():
+        x_BTCHW = sample(
+            model,
+            models.upscaler_scheduler(defaults.scheduler, SPACE),
             noise.to(models.device),
             steps=defaults.upscale_steps,
             extra_BTCHW=low_BTCHW.to(models.dtype),
             class_labels=torch.zeros(B, dtype=torch.long, device=models.device),
         )
-    x_NCHW = from_residual(r_BTCHW.float().flatten(0, 1), low_BTCHW.flatten(0, 1), UPSCALE)
-    return rounded(x_NCHW.unflatten(0, (B, T)))
+    made_NCHW = space.frames(x_BTCHW.flatten(0, 1), low_BTCHW.flatten(0, 1)).clamp(-1, 1)
+    return rounded(made_NCHW.unflatten(0, (B, T)))

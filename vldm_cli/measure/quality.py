@@ -145,7 +145,8 @@ def _decoder(maker, probe, amounts, note):
 
 
 def _upscaler(maker, probe, amounts, note):
-    if not maker.models.pack.has("upscaler_pixel_temporal"):
+    pack = maker.models.pack
+    if pack.manifest.defaults.upscale_space not in pack.upscalers:
         return {}, {}
     note("upscaler alone")
     table, rows = measure_upscaler(maker, amounts.upscaler_clips, amounts.upscaler_frames)

@@ -66,10 +66,12 @@ def measure_decoder(maker: Maker, clips: int, frames: int) -> tuple[dict, list]:
     return {"clips": clips, "frames": frames, **means.table()}, rows
 
 
-def measure_upscaler(maker: Maker, clips: int, frames: int) -> tuple[dict, list]:
-    """Rendered clips, and the same rendered at four times the size: upscaled by the pack's settings with its temporal
-    layers, frame by frame, and by bicubic interpolation."""
+def measure_upscaler(maker: Maker, clips: int, frames: int, space: str | None = None) -> tuple[dict, list]:
+    """Rendered clips, and the same rendered at four times the size: upscaled by the pack's settings (in that space, if
+    given) with its temporal layers, frame by frame, and by bicubic interpolation."""
     models, defaults = maker.models, maker.models.pack.manifest.defaults
+    space = space or defaults.upscale_space
+    upscaler = models.upscaler_in(space)
     scenes = sample_scenes(clips, np.random.default_rng(SEED + 1))
     times = _times(maker, frames)
     large = tuple(UPSCALE * side for side in maker.size)
@@ -83,12 +85,12 @@ def measure_upscaler(maker: Maker, clips: int, frames: int) -> tuple[dict, list]
         )
         shown = [("rendered", truth_TCHW), ("bicubic", rounded(upsample(low_TCHW, UPSCALE)))]
         for variant in ("temporal", "image"):
-            with models.upscaler.temporal_off() if variant == "image" else nullcontext():
+            with upscaler.model.temporal_off() if variant == "image" else nullcontext():
                 source = Upscale(
                     windows,
                     _source(low_TCHW),
-                    lambda: models.upscaler,
-                    lambda: models.upscaler_scheduler(defaults.scheduler),
+                    lambda: upscaler,
+                    lambda: models.upscaler_scheduler(defaults.scheduler, space),
                     _meter(frames),
                     seed=SEED + i,
                     steps=defaults.upscale_steps,

@@ -11,12 +11,14 @@ import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from safetensors import SafetensorError
 from safetensors.torch import load_file
+from torch import nn
 from transformers import CLIPTextConfig, CLIPTextModel
 
 from vldm_cli.align.decoder import VideoDecoder
+from vldm_cli.align.space import LatentSpace, PixelSpace, Space
 from vldm_cli.align.unet import VideoUNet
 from vldm_cli.errors import RequestError
-from vldm_cli.packs.pack import PARTS, Pack
+from vldm_cli.packs.pack import PARTS, UPSCALERS, Pack
 from vldm_cli.packs.words import Words
 
 # The image model under each part of temporal layers.
@@ -25,6 +27,7 @@ SPATIAL = {
     "interpolation": "unet",
     "decoder": "vae",
     "upscaler_pixel_temporal": "upscaler_pixel",
+    "upscaler_latent_temporal": "upscaler_latent",
 }
 
 
@@ -91,6 +94,18 @@ def load_upscaler(pack: Pack, space: str = "pixel", device="cpu", dtype=torch.fl
     return _video_unet(pack, f"upscaler_{space}", f"upscaler_{space}_temporal", device, dtype)
 
 
+def load_upscaler_vae(pack: Pack, space: str = "latent", device="cpu", dtype=torch.float32) -> AutoencoderKL:
+    """The autoencoder of residuals of an upscaler whose space has one."""
+    return _ready(_image_model(pack, f"upscaler_{space}_vae", AutoencoderKL), device, dtype)
+
+
+def load_space(pack: Pack, space: str = "pixel", device="cpu", dtype=torch.float32) -> Space:
+    """What the upscaler of that space denoises, and how it becomes pixels."""
+    if f"upscaler_{space}_vae" in UPSCALERS[space]:
+        return LatentSpace(load_upscaler_vae(pack, space, device, dtype))
+    return PixelSpace()
+
+
 def load_bare(pack: Pack, part: str):
     """The image model (float32, on the CPU) that the temporal layers of `part` lie under, without them."""
     kind = AutoencoderKL if SPATIAL[part] == "vae" else UNet2DConditionModel
@@ -123,7 +138,9 @@ def _video_unet(pack: Pack, spatial: str, temporal: str, device, dtype) -> Video
 def _ready(model, device, dtype):
     # channels_last is the faster layout here (on a CPU in bf16 by far); the video models feed their inputs
     # in it
-    model = model.eval().requires_grad_(False).to(device=device, dtype=dtype)
+    model = model.eval().requires_grad_(False)
+    # torch's own `to`: diffusers' warns of modules that must stay in float32, of which these have none
+    model = nn.Module.to(model, device=device, dtype=dtype)
     return model.to(memory_format=torch.channels_last)
 
 

@@ -9,6 +9,8 @@ from pathlib import Path
 from vldm_cli.errors import RequestError
 
 MANIFEST = "pack.toml"
+# Where upscalers work: on folded pixels, or on the latents of an autoencoder.
+SPACES = ("pixel", "latent")
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,7 @@ class Defaults:
     """What a command uses where nothing else is asked for. Windows and overlaps are in frames, except
     `interpolation_window`, which counts intervals between known frames; `interpolation_steps` are the
     denoising steps at a frame step of 4 and of 1; `shared_noise` is the share of the latent stages' noise that
-    all frames of a video have in common, in training and in sampling."""
+    all frames of a video have in common, in training and in sampling; `upscale_space` is one of SPACES."""
 
     keyframe_steps: int
     interpolation_steps: tuple[int, int]
@@ -47,10 +49,13 @@ class Defaults:
     upscale_overlap: int
     interpolation_window: int
     shared_noise: float = 0.0
+    upscale_space: str = "pixel"
 
     def __post_init__(self) -> None:
         if not 0 <= self.shared_noise < 1:
             raise ValueError(f"shared_noise must be from 0 to below 1, not {self.shared_noise}")
+        if self.upscale_space not in SPACES:
+            raise ValueError(f"upscale_space must be one of {', '.join(SPACES)}, not {self.upscale_space}")
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,7 @@ PARTS = {
     "decoder": "temporal/decoder.safetensors",
     "upscaler_pixel": "upscaler_pixel/unet/diffusion_pytorch_model.safetensors",
     "upscaler_pixel_temporal": "upscaler_pixel/temporal.safetensors",
+    "upscaler_latent_vae": "upscaler_latent/vae/diffusion_pytorch_model.safetensors",
     "upscaler_latent": "upscaler_latent/unet/diffusion_pytorch_model.safetensors",
     "upscaler_latent_temporal": "upscaler_latent/temporal.safetensors",
     "probe": "probe/diffusion_pytorch_model.safetensors",  # no model of videos: what measures them
@@ -40,6 +41,16 @@ TEMPORAL_PARTS = (
     "upscaler_pixel_temporal",
     "upscaler_latent_temporal",
 )
+
+# What an upscaler of each space (`manifest.SPACES`) is made of, and what `vldm train` calls that, in its order.
+UPSCALERS = {
+    "pixel": {"upscaler_pixel": "upscaler-image", "upscaler_pixel_temporal": "upscaler"},
+    "latent": {
+        "upscaler_latent_vae": "upscaler-latent-autoencoder",
+        "upscaler_latent": "upscaler-latent-image",
+        "upscaler_latent_temporal": "upscaler-latent",
+    },
+}
 
 
 @dataclass(frozen=True)
@@ -75,6 +86,11 @@ class Pack:
     def has(self, part: str) -> bool:
         """Whether the pack holds that part (a key of PARTS)."""
         return self.path(PARTS[part]).is_file()
+
+    @property
+    def upscalers(self) -> tuple[str, ...]:
+        """The spaces (keys of UPSCALERS) that the pack holds a whole upscaler for."""
+        return tuple(space for space, parts in UPSCALERS.items() if all(map(self.has, parts)))
 
     def problems(self) -> list[str]:
         """One sentence for each listed file that is missing, truncated or changed; empty when all is well."""

@@ -4,6 +4,26 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
+class AutoencoderSizes:
+    """Sizes of the autoencoder of an upscaler; it has a latent cell for each low-resolution pixel."""
+
+    latent_channels: int
+    channels: tuple[int, ...]
+    layers: int
+    groups: int
+
+
+@dataclass(frozen=True)
+class UpscalerSizes:
+    """Sizes of the UNet of an upscaler, and of its autoencoder; None where pixels are folded instead."""
+
+    channels: tuple[int, ...]
+    layers: int
+    groups: int
+    autoencoder: AutoencoderSizes | None = None
+
+
+@dataclass(frozen=True)
 class Sizes:
     """Sizes of every model of a pack. Channels are listed from the finest level to the coarsest; the
     autoencoder halves the frame once less than it has levels, so `latent_factor` follows from
@@ -26,9 +46,7 @@ class Sizes:
     text_tokens: int
     temporal_embed: int
     upscale: int
-    upscaler_channels: tuple[int, ...]
-    upscaler_layers: int
-    upscaler_groups: int
+    upscalers: dict[str, UpscalerSizes]
     defaults: dict
 
     @property
@@ -40,6 +58,11 @@ class Sizes:
     def size_multiple(self) -> int:
         """What width and height of a frame must be divisible by, so that every level of the UNet is whole."""
         return self.latent_factor * 2 ** (len(self.unet_channels) - 1)
+
+    def denoised(self, space: str) -> int:
+        """Channels of what the upscaler of that space denoises for each low-resolution pixel."""
+        autoencoder = self.upscalers[space].autoencoder
+        return 3 * self.upscale**2 if autoencoder is None else autoencoder.latent_channels
 
 
 TOYLAND = Sizes(
@@ -60,9 +83,12 @@ TOYLAND = Sizes(
     text_tokens=48,
     temporal_embed=64,
     upscale=4,
-    upscaler_channels=(64, 80, 96),
-    upscaler_layers=2,
-    upscaler_groups=16,
+    upscalers={
+        "pixel": UpscalerSizes((64, 80, 96), 2, 16),
+        # 1.5 million parameters, 3 MiB, in all. The bits of a photograph that a bicubic enlargement lacks are worth 8
+        # channels: of 4×4 pixels' 48 numbers the first 4 principal components carry 59 %, the first 8 carry 83 %.
+        "latent": UpscalerSizes((56, 64), 1, 8, AutoencoderSizes(8, (16, 32, 48), 1, 8)),
+    },
     defaults={
         "keyframe_steps": 20,
         "interpolation_steps": [8, 4],
@@ -70,6 +96,7 @@ TOYLAND = Sizes(
         "context_guidance": 1.5,
         "upscale_steps": 1,
         "upscale_noise": 0.0,
+        "upscale_space": "pixel",
         "scheduler": "dpm++",
         "decode_window": 12,
         "decode_overlap": 2,
@@ -99,9 +126,10 @@ TINY = Sizes(
     text_tokens=48,
     temporal_embed=16,
     upscale=4,
-    upscaler_channels=(8, 16),
-    upscaler_layers=1,
-    upscaler_groups=8,
+    upscalers={
+        "pixel": UpscalerSizes((8, 16), 1, 8),
+        "latent": UpscalerSizes((8, 16), 1, 4, AutoencoderSizes(4, (8, 8, 16), 1, 4)),
+    },
     defaults={
         **TOYLAND.defaults,
         "keyframe_steps": 2,

@@ -18,6 +18,8 @@ RATES = {
 BASE = {"cpu": 1300 * MIB, "mps": 1300 * MIB, "cuda": 700 * MIB}
 DECODE_BYTES = 70 * MIB
 UPSCALE_BYTES = 110 * MIB
+# The upscaler of each space beside that: how fast it is, and how much memory a frame of its window takes.
+SPACE_COSTS = {"pixel": (1.0, 1.0), "latent": (0.65, 1.2)}
 
 
 def estimate(

@@ -1,12 +1,14 @@
 """The models of a pack, each loaded when it is first needed and kept for the next video."""
 
 import json
+from dataclasses import dataclass
 from functools import cached_property
 
 import torch
 from torch import nn
 
 from vldm_cli.align.decoder import VideoDecoder
+from vldm_cli.align.space import Space
 from vldm_cli.align.unet import VideoUNet
 from vldm_cli.denoise.sampler import make_scheduler
 from vldm_cli.errors import RequestError
@@ -15,11 +17,20 @@ from vldm_cli.packs.pack import Pack
 from vldm_cli.stages.memory import keep_freed_memory
 
 
+@dataclass(frozen=True)
+class Upscaler:
+    """A denoiser and the space of what it denoises."""
+
+    model: VideoUNet
+    space: Space
+
+
 class Models:
     """A pack's models on one device in one dtype. Raises RequestError when the device or dtype is not there."""
 
     def __init__(self, pack: Pack, device: str = "cpu", dtype: str = "float32") -> None:
         self.pack = pack
+        self._upscalers: dict[str, Upscaler] = {}
         try:
             self.device = torch.device(device)
             torch.empty(1, device=self.device)
@@ -51,9 +62,19 @@ class Models:
     def decoder(self) -> VideoDecoder:
         return _channels_last(load.load_decoder(self.pack, self.device, self.dtype))
 
-    @cached_property
-    def upscaler(self) -> VideoUNet:
-        return _channels_last(load.load_upscaler(self.pack, "pixel", self.device, self.dtype))
+    @property
+    def upscaler(self) -> Upscaler:
+        """The upscaler of the space that the pack uses where nothing else is asked for."""
+        return self.upscaler_in(self.pack.manifest.defaults.upscale_space)
+
+    def upscaler_in(self, space: str) -> Upscaler:
+        """The upscaler of that space, one of `manifest.SPACES`."""
+        if space not in self._upscalers:
+            model = load.load_upscaler(self.pack, space, self.device, self.dtype)
+            self._upscalers[space] = Upscaler(
+                _channels_last(model), load.load_space(self.pack, space, self.device, self.dtype)
+            )
+        return self._upscalers[space]
 
     @cached_property
     def latent_channels(self) -> int:
@@ -64,9 +85,10 @@ class Models:
         """A new sampler over the image LDM's noise schedule."""
         return make_scheduler(load.scheduler_config(self.pack), name)
 
-    def upscaler_scheduler(self, name: str):
-        """A new sampler over the upscaler's noise schedule."""
-        return make_scheduler(load.upscaler_scheduler_config(self.pack, "pixel"), name)
+    def upscaler_scheduler(self, name: str, space: str | None = None):
+        """A new sampler over the noise schedule of the upscaler of that space; None: the pack's own."""
+        space = space or self.pack.manifest.defaults.upscale_space
+        return make_scheduler(load.upscaler_scheduler_config(self.pack, space), name)
 
 
 def _channels_last(model: nn.Module) -> nn.Module:

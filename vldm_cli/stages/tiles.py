@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from vldm_cli.stages.windows import fixed_windows
 
@@ -68,13 +67,3 @@ class Tiles:
         if where.stop < side and reach:
             weight = torch.minimum(weight, (length - at) / (reach + 1))
         return weight
-
-
-def level(x_NCHW: Tensor, radius: int) -> Tensor:
-    """Means over squares of 2·radius + 1 pixels, mirrored at the borders as far as these reach."""
-    height, width = x_NCHW.shape[-2:]
-    tall, wide = min(radius, height - 1), min(radius, width - 1)
-    padded = F.pad(x_NCHW, (wide, wide, tall, tall), mode="reflect") if tall or wide else x_NCHW
-    # One axis after the other: the cost does not grow with the square of the radius.
-    across = F.avg_pool2d(padded, (1, 2 * wide + 1), stride=1)
-    return F.avg_pool2d(across, (2 * tall + 1, 1), stride=1)

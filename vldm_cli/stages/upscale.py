@@ -1,4 +1,4 @@
-"""Upscaling ×4 in pixel space, in fixed windows that fade into each other (METHOD.md §6)."""
+"""Upscaling ×4, in fixed windows that fade into each other (METHOD.md §6)."""
 
 from collections.abc import Callable, Iterator, Sequence
 
@@ -6,9 +6,9 @@ import torch
 from torch import Tensor
 
 from vldm_cli.align.pixels import from_residual
-from vldm_cli.align.unet import VideoUNet
 from vldm_cli.denoise.noise import frame_noise
 from vldm_cli.denoise.sampler import sample
+from vldm_cli.stages.models import Upscaler
 from vldm_cli.stages.plan import UPSCALE
 from vldm_cli.stages.progress import Meter
 from vldm_cli.stages.source import Reader, Source, faded
@@ -28,14 +28,14 @@ class Upscale:
 
     noise: level of noise augmentation of the low-resolution frame, 0 ≤ noise < 1: how much detail may be invented.
     first: the number of item 0's frame in the whole video.
-    The model denoises the folded residual to the bicubic enlargement, so a frame's noise has its low-res size.
+    What is denoised has a cell for each low-resolution pixel in every space, so a frame's noise has that size.
     """
 
     def __init__(
         self,
         windows: Sequence[Window],
         frames: Source,
-        model: Callable[[], VideoUNet],
+        upscaler: Callable[[], Upscaler],
         scheduler: Callable[[], object],
         meter: Meter,
         *,
@@ -44,10 +44,10 @@ class Upscale:
         noise: float,
         first: int = 0,
     ) -> None:
-        self.windows, self.frames, self.model, self.scheduler, self.meter = (
+        self.windows, self.frames, self.upscaler, self.scheduler, self.meter = (
             windows,
             frames,
-            model,
+            upscaler,
             scheduler,
             meter,
         )
@@ -67,19 +67,19 @@ class Upscale:
             yield x_CHW
 
     def _window(self, frames: range, lr_TCHW: Tensor) -> Tensor:
-        model = self.model()
+        model, space = self.upscaler().model, self.upscaler().space
         weight = next(model.parameters())
         size = lr_TCHW.shape[-2:]
         seen_TCHW = lr_TCHW
         if self.noise:
             noise_TCHW = frame_noise(self.seed, f"{STAGE}-input", frames, (3, *size)).to(lr_TCHW.device)
             seen_TCHW = (1 - self.noise**2) ** 0.5 * lr_TCHW + self.noise * noise_TCHW
-        r_TCHW = sample(
+        x_TCHW = sample(
             model,
             self.scheduler(),
-            frame_noise(self.seed, STAGE, frames, (3 * UPSCALE**2, *size))[None].to(weight.device),
+            frame_noise(self.seed, STAGE, frames, (space.channels, *size))[None].to(weight.device),
             steps=self.steps,
             extra_BTCHW=seen_TCHW[None].to(weight.device, weight.dtype),
             class_labels=torch.tensor([noise_label(self.noise)], device=weight.device),
         )[0]
-        return from_residual(r_TCHW.float(), lr_TCHW.to(weight.device), UPSCALE)
+        return from_residual(space.residual(x_TCHW), lr_TCHW.to(weight.device), UPSCALE)

@@ -1,4 +1,4 @@
-"""Upscaling people's own clips, of any size: the pixel upscaler in windows and in tiles (METHOD.md §6)."""
+"""Upscaling people's own clips, of any size: an upscaler in windows and in tiles (METHOD.md §6)."""
 
 from collections.abc import Callable, Iterator
 
@@ -7,14 +7,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from vldm_cli.align.pixels import from_residual
-from vldm_cli.align.unet import VideoUNet
+from vldm_cli.align.pixels import faithful, from_residual
 from vldm_cli.denoise.noise import frame_noise
 from vldm_cli.denoise.sampler import sample
+from vldm_cli.stages.models import Upscaler
 from vldm_cli.stages.plan import UPSCALE
 from vldm_cli.stages.progress import Meter
 from vldm_cli.stages.source import Reader, faded
-from vldm_cli.stages.tiles import Tiles, level
+from vldm_cli.stages.tiles import Tiles
 from vldm_cli.stages.upscale import STAGE, noise_label
 from vldm_cli.stages.windows import fixed_windows
 from vldm_cli.video.clip import Clip
@@ -23,8 +23,6 @@ from vldm_cli.video.look import Raw
 TILE = 256
 OVERLAP = 32
 MULTIPLE = 8
-# In low-resolution pixels: over areas of this size the colours are the input's own.
-FAITHFUL = 12
 # Tiles in one call of the model.
 BATCH = {"cpu": 1, "mps": 1, "cuda": 4}
 
@@ -39,7 +37,7 @@ class UpscaleClip:
     def __init__(
         self,
         clip: Clip,
-        model: Callable[[], VideoUNet],
+        upscaler: Callable[[], Upscaler],
         scheduler: Callable[[], object],
         *,
         scale: int,
@@ -50,7 +48,7 @@ class UpscaleClip:
         overlap: int,
         tile: int = TILE,
     ) -> None:
-        self.clip, self.model, self.scheduler, self.scale = clip, model, scheduler, scale
+        self.clip, self.upscaler, self.scheduler, self.scale = clip, upscaler, scheduler, scale
         self.seed, self.steps, self.noise = seed, steps, noise
         self.windows = fixed_windows(clip.frames, window, overlap)
         self.tiles = Tiles(clip.height, clip.width, tile, min(OVERLAP, tile // 4), MULTIPLE)
@@ -60,7 +58,7 @@ class UpscaleClip:
     def frames(self, start: int, meter: Meter) -> Iterator[bytes]:
         """Frames start, start + 1, … of the new clip."""
         reader = Reader(self._source)
-        device = next(self.model().parameters()).device
+        device = next(self.upscaler().model.parameters()).device
 
         def run(i: int) -> Tensor:
             window = self.windows[i]
@@ -90,7 +88,7 @@ class UpscaleClip:
 
     def _residual(self, frames: range, lr_TCHW: Tensor) -> Tensor:
         """The folded residual (T, 48, H, W) of one window, put together from tiles."""
-        model, tiles = self.model(), self.tiles
+        model, space, tiles = self.upscaler().model, self.upscaler().space, self.tiles
         weight = next(model.parameters())
         small_TCHW, size = tiles.pad(lr_TCHW), tiles.padded
         seen_TCHW = small_TCHW
@@ -98,13 +96,13 @@ class UpscaleClip:
             grain_TCHW = frame_noise(self.seed, f"{STAGE}-input", frames, (3, *size)).to(lr_TCHW.device)
             seen_TCHW = (1 - self.noise**2) ** 0.5 * small_TCHW + self.noise * grain_TCHW
         # Noise is drawn for the frame, so that tiles agree on it where they overlap.
-        noise_TCHW = frame_noise(self.seed, STAGE, frames, (3 * UPSCALE**2, *size))
+        noise_TCHW = frame_noise(self.seed, STAGE, frames, (space.channels, *size))
         sum_TCHW = torch.zeros(len(frames), 3 * UPSCALE**2, *size, device=weight.device)
         sum_HW = torch.zeros(size, device=weight.device)
         batch = BATCH[weight.device.type]
         for first in range(0, len(tiles.places), batch):
             places = tiles.places[first : first + batch]
-            r_BTCHW = sample(
+            x_BTCHW = sample(
                 model,
                 self.scheduler(),
                 torch.stack([noise_TCHW[..., y, x] for y, x in places]).to(weight.device),
@@ -114,12 +112,11 @@ class UpscaleClip:
                 ),
                 class_labels=torch.full((len(places),), noise_label(self.noise), device=weight.device),
             )
-            for (y, x), r_TCHW in zip(places, r_BTCHW, strict=True):
+            for (y, x), x_TCHW in zip(places, x_BTCHW, strict=True):
                 w_HW = tiles.weight((y, x), sum_HW)
-                sum_TCHW[..., y, x] += r_TCHW.float() * w_HW
+                sum_TCHW[..., y, x] += space.residual(x_TCHW) * w_HW
                 sum_HW[y, x] += w_HW
-        r_TCHW = tiles.crop(sum_TCHW / sum_HW)
-        return _faithful(r_TCHW)
+        return faithful(tiles.crop(sum_TCHW / sum_HW), UPSCALE)
 
 
 def shrunk(x_NCHW: Tensor, share: float) -> Tensor:
@@ -131,10 +128,3 @@ def shrunk(x_NCHW: Tensor, share: float) -> Tensor:
     """
     smaller = F.interpolate(x_NCHW, scale_factor=share, mode="bicubic", antialias=True, align_corners=False)
     return smaller.clamp(-1, 1)
-
-
-def _faithful(r_TCHW: Tensor) -> Tensor:
-    """The residual without what it adds to the colour of whole areas: those are known from the input."""
-    fold = UPSCALE**2
-    shift_TCHW = level(r_TCHW.unflatten(1, (3, fold)).mean(2), FAITHFUL)
-    return r_TCHW - shift_TCHW.repeat_interleave(fold, 1)

@@ -1,14 +1,14 @@
-"""`upscale` put together: a clip, a pack's pixel upscaler and options become a job for `clip_run`."""
+"""`upscale` put together: a clip, an upscaler of a pack and options become a job for `clip_run`."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from vldm_cli.errors import RequestError
-from vldm_cli.packs.pack import SOURCES, Pack
+from vldm_cli.packs.pack import SOURCES, UPSCALERS, Pack
 from vldm_cli.stages.attempt import seed_of
 from vldm_cli.stages.clip_job import Job, identity
-from vldm_cli.stages.costs import BASE, NATIVE, RATES, UPSCALE_BYTES
+from vldm_cli.stages.costs import BASE, NATIVE, RATES, SPACE_COSTS, UPSCALE_BYTES
 from vldm_cli.stages.journal import Journal
 from vldm_cli.stages.models import Models
 from vldm_cli.stages.plan import UPSCALE
@@ -23,9 +23,11 @@ from vldm_cli.video.segments import stored_look
 
 @dataclass(frozen=True)
 class Options:
-    """tile: None for as large as usual; seed: None for a drawn one, or the interrupted run's."""
+    """space: one of `manifest.SPACES`. tile: None for as large as usual. seed: None for a drawn one, or the interrupted
+    run's."""
 
     scale: int
+    space: str
     noise: float
     steps: int
     tile: int | None
@@ -46,14 +48,14 @@ def make_job(
     force: bool = False,
     models: Models | None = None,
 ) -> Job:
-    """Raises RequestError where the pack has no upscaler or the file cannot hold such frames."""
-    if not pack.has("upscaler_pixel"):
-        raise RequestError(f"pack {pack.name} has no upscaler in pixel space; use another --pack")
+    """Raises RequestError where the pack has no such upscaler or the file cannot hold such frames."""
+    if options.space not in pack.upscalers:
+        raise RequestError(_missing(pack, options.space))
     models = models or Models(pack, options.device, options.dtype)
     defaults = pack.manifest.defaults
     settings = {
         "scale": options.scale,
-        "space": "pixel",
+        "space": options.space,
         "noise": options.noise,
         "steps": options.steps,
         "tile": options.tile or TILE,
@@ -64,8 +66,8 @@ def make_job(
     def upscaler(seed: int) -> UpscaleClip:
         return UpscaleClip(
             clip,
-            lambda: models.upscaler,
-            lambda: models.upscaler_scheduler(defaults.scheduler),
+            lambda: models.upscaler_in(options.space),
+            lambda: models.upscaler_scheduler(defaults.scheduler, options.space),
             scale=options.scale,
             seed=seed,
             steps=options.steps,
@@ -109,17 +111,31 @@ def make_job(
     def make(start: int, clock: Clock, journal: Journal, meters: dict[str, Meter]) -> Iterator[bytes]:
         return clock.timed(STAGE, source.frames(start, meters[STAGE]))
 
-    return replace(job, make=make, plan=_plan(source, options.device))
+    return replace(job, make=make, plan=_plan(source, options.device, options.space))
 
 
-def _plan(source: UpscaleClip, device: str) -> dict:
+def _missing(pack: Pack, space: str) -> str:
+    """What to do where the pack has no upscaler of that space."""
+    if pack.upscalers:
+        there = f"{' and '.join(pack.upscalers)} space, so use --space {pack.upscalers[0]}"
+    else:
+        there = "no space, so use another --pack"
+    parts = ", then ".join(UPSCALERS[space].values())
+    return (
+        f"pack {pack.name} has no upscaler for --space {space}: it has one in {there}, "
+        f"or train one by `vldm train PART --pack {pack.folder}` for PART {parts}"
+    )
+
+
+def _plan(source: UpscaleClip, device: str, space: str) -> dict:
     """Numbers for `--dry-run`: counts, and estimates of time and memory."""
     kind, tiles, seen = device.split(":")[0], source.tiles, source.windows[0].length
+    speed, memory = SPACE_COSTS[space]
     (y, x), *_ = tiles.places
     area = (y.stop - y.start) * (x.stop - x.start)
     whole = tiles.padded[0] * tiles.padded[1]
     calls = len(source.windows) * len(tiles.places) * source.steps
-    seconds = calls * seen * area / NATIVE / RATES[kind]["upscale"]
+    seconds = calls * seen * area / NATIVE / (RATES[kind]["upscale"] * speed)
     seconds += source.clip.frames * whole * UPSCALE**2 / NATIVE / RATES[kind]["write"]
     # residuals, noise and their sums for a window of whole frames, and the model's own for one tile
     held = 4 * 4 * seen * whole * 3 * UPSCALE**2
@@ -128,7 +144,7 @@ def _plan(source: UpscaleClip, device: str) -> dict:
         "tiles": len(tiles.places),
         "calls": calls,
         "estimated_total_seconds": round(seconds, 3),
-        "estimated_peak_bytes": int(BASE[kind] + held + seen * UPSCALE_BYTES * area / NATIVE),
+        "estimated_peak_bytes": int(BASE[kind] + held + seen * memory * UPSCALE_BYTES * area / NATIVE),
     }
 
 

@@ -12,14 +12,28 @@ from torch import Tensor, nn
 from vldm_cli.errors import RequestError
 from vldm_cli.packs.pack import Pack
 from vldm_cli.packs.save import save_part
+from vldm_cli.packs.sizes import TOYLAND
+from vldm_cli.packs.upscalers import add_upscaler
 
 
 def export_part(pack: Pack, part: str, module: nn.Module) -> None:
-    """Put `module` into the pack in 16 bits and seal it. Several processes may train parts of one pack at once: the
-    lock lets one at a time write and seal, so that the manifest always lists the files that are there."""
-    name = hashlib.sha256(str(Path(pack.folder).resolve()).encode()).hexdigest()[:16]
-    with FileLock(Path(tempfile.gettempdir()) / f"vldm-pack-{name}.lock"):
+    """Put `module` into the pack in 16 bits and seal it."""
+    with _alone(pack):
         save_part(pack.folder, part, module)
+
+
+def add_missing_upscaler(pack: Pack, space: str, seed: int) -> None:
+    """Give a pack that has no whole upscaler of that space a new one of Toyland's sizes."""
+    with _alone(pack):
+        if space not in pack.upscalers:
+            add_upscaler(pack.folder, space, TOYLAND, seed=seed)
+
+
+def _alone(pack: Pack) -> FileLock:
+    """Several processes may train parts of one pack at once: the lock lets one at a time write and seal, so that the
+    manifest always lists the files that are there."""
+    name = hashlib.sha256(str(Path(pack.folder).resolve()).encode()).hexdigest()[:16]
+    return FileLock(Path(tempfile.gettempdir()) / f"vldm-pack-{name}.lock")
 
 
 def latent_statistics(latents_NCHW: Tensor) -> tuple[Tensor, Tensor]:

@@ -89,8 +89,9 @@ def motion_of(video_BTCHW: Tensor) -> Tensor:
     found = []
     for a, b in zip(before.split(PAIRS), after.split(PAIRS), strict=True):
         back, forth = flow(b, a), flow(a, b)
-        found.append(torch.cat([back * FLOW_SCALE, visible(back, forth)], 1).half())
-    return torch.cat(found).unflatten(0, (len(x), -1))
+        found.append(torch.cat([back * FLOW_SCALE, visible(back, forth)], 1))
+    # halved last: under autocast on a CPU, torch joins no float16
+    return torch.cat(found).half().unflatten(0, (len(x), -1))
 
 
 def unsteady(error_BTCHW: Tensor, motion_BTCHW: Tensor) -> Tensor:

@@ -1,7 +1,8 @@
 """Which part is trained when, where and for how long: data and arithmetic only, no torch.
 
 What depends on what: the image LDM and the decoder need the autoencoder; keyframes and interpolation the image LDM;
-the upscaler's temporal layers its image UNet; and the upscaler sees frames that went through the autoencoder.
+an upscaler's temporal layers its image UNet, which needs its own autoencoder if it has one; and the upscalers see
+frames that went through the autoencoder.
 """
 
 import math
@@ -15,6 +16,9 @@ AFTER = {
     "decoder": ("autoencoder",),
     "upscaler-image": ("autoencoder",),
     "upscaler": ("upscaler-image",),
+    "upscaler-latent-autoencoder": ("autoencoder",),
+    "upscaler-latent-image": ("upscaler-latent-autoencoder",),
+    "upscaler-latent": ("upscaler-latent-image",),
     "keyframes": ("image",),
     "interpolation": ("image",),
 }
@@ -24,21 +28,35 @@ AFTER = {
 ONE_LANE = (
     (
         {
-            "autoencoder": 0.18,
+            "autoencoder": 0.17,
             "probe": 0.04,
-            "image": 0.27,
-            "upscaler-image": 0.08,
-            "decoder": 0.07,
-            "upscaler": 0.06,
-            "keyframes": 0.18,
-            "interpolation": 0.12,
+            "image": 0.25,
+            "upscaler-image": 0.07,
+            "decoder": 0.06,
+            "upscaler": 0.05,
+            "upscaler-latent-autoencoder": 0.03,
+            "upscaler-latent-image": 0.04,
+            "upscaler-latent": 0.03,
+            "keyframes": 0.16,
+            "interpolation": 0.10,
         },
     ),
 )
 TWO_LANES = (
     # everything waits for the autoencoder, so all GPUs train it
     ({"autoencoder": 0.25},),
-    ({"image": 0.35}, {"probe": 0.07, "upscaler-image": 0.11, "decoder": 0.09, "upscaler": 0.08}),
+    (
+        {"image": 0.35},
+        {
+            "probe": 0.05,
+            "upscaler-image": 0.08,
+            "decoder": 0.06,
+            "upscaler": 0.06,
+            "upscaler-latent-autoencoder": 0.03,
+            "upscaler-latent-image": 0.04,
+            "upscaler-latent": 0.03,
+        },
+    ),
     ({"keyframes": 0.40}, {"interpolation": 0.40}),
 )
 PARTS = tuple(ONE_LANE[0][0])
@@ -141,12 +159,12 @@ def fitted(job: Job, jobs: list[Job], now: float, minutes: float) -> float:
 
 def table(jobs: list[Job]) -> str:
     """The schedule for reading."""
-    lines = [f"{'part':<18}{'on':<14}{'from':>7}{'to':>7}{'minutes':>9}  after"]
+    lines = [f"{'part':<29}{'on':<14}{'from':>7}{'to':>7}{'minutes':>9}  after"]
     for job in jobs:
         where = f"GPU {', '.join(map(str, job.gpus))}" if job.gpus else "CPU"
         notes = ", ".join(job.after) + (" (with round trip)" if job.options else "")
         lines.append(
-            f"{job.part:<18}{where:<14}{job.start:>7.2f}{job.start + job.minutes:>7.2f}{job.minutes:>9.2f}  {notes}"
+            f"{job.part:<29}{where:<14}{job.start:>7.2f}{job.start + job.minutes:>7.2f}{job.minutes:>9.2f}  {notes}"
         )
     return "\n".join(line.rstrip() for line in lines)
 

@@ -56,7 +56,7 @@ class Speed:
     def __str__(self) -> str:
         layout = "its own" if self.channels_last is None else LAYOUTS[self.channels_last]
         return (
-            f"{self.part:<15}{layout:<15}{'compiled' if self.compiled else 'eager':<10}"
+            f"{self.part:<29}{layout:<15}{'compiled' if self.compiled else 'eager':<10}"
             f"{'graph' if self.recorded else '-':<7}{self.batch:>6}"
             f"{self.steps_per_second:>9.2f}{1000 / self.steps_per_second:>9.1f}{self.launch_ms:>11.1f}"
             f"{self.first_s:>9.1f}{self.gib:>7.1f}"
@@ -64,7 +64,7 @@ class Speed:
 
 
 HEADER = (
-    f"{'part':<15}{'layout':<15}{'mode':<10}{'steps':<7}{'batch':>6}{'steps/s':>9}{'ms':>9}{'launch ms':>11}"
+    f"{'part':<29}{'layout':<15}{'mode':<10}{'steps':<7}{'batch':>6}{'steps/s':>9}{'ms':>9}{'launch ms':>11}"
     f"{'first s':>9}{'GiB':>7}"
 )
 

@@ -15,7 +15,15 @@ from vldm_cli.train.perceptual import Perceptual
 # Batches and banks are sized for a GPU; elsewhere they are this much smaller.
 CPU_SHARE = 16
 # Parts that have a use for --perceptual: those whose loss compares pictures.
-PERCEPTUAL = ("autoencoder", "decoder", "upscaler-image", "upscaler")
+PERCEPTUAL = (
+    "autoencoder",
+    "decoder",
+    "upscaler-image",
+    "upscaler",
+    "upscaler-latent-autoencoder",
+    "upscaler-latent-image",
+    "upscaler-latent",
+)
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 

@@ -6,11 +6,24 @@ from vldm_cli.train.objectives.decoder import Decoder
 from vldm_cli.train.objectives.image import Image
 from vldm_cli.train.objectives.probe import ProbeObjective
 from vldm_cli.train.objectives.temporal import Interpolation, Keyframes
-from vldm_cli.train.objectives.upscaler import Upscaler, UpscalerImage
+from vldm_cli.train.objectives.upscaler import Upscaler, UpscalerImage, UpscalerLatent, UpscalerLatentImage
+from vldm_cli.train.objectives.upscaler_autoencoder import UpscalerAutoencoder
 
 OBJECTIVES: dict[str, type[Objective]] = {
     o.part: o
-    for o in (Autoencoder, Image, Keyframes, Interpolation, Decoder, UpscalerImage, Upscaler, ProbeObjective)
+    for o in (
+        Autoencoder,
+        Image,
+        Keyframes,
+        Interpolation,
+        Decoder,
+        UpscalerImage,
+        Upscaler,
+        UpscalerAutoencoder,
+        UpscalerLatentImage,
+        UpscalerLatent,
+        ProbeObjective,
+    )
 }
 
 __all__ = ["OBJECTIVES", "Objective", "Setup"]

@@ -1,12 +1,14 @@
 """The autoencoder of single frames (METHOD §1): reconstruction, and latents near a standard normal."""
 
 import torch
+from diffusers.models.autoencoders.vae import DiagonalGaussianDistribution
 from torch import Tensor
 
 from vldm_cli.packs.load import load_vae
 from vldm_cli.train.export import export_part, fold, latent_statistics
 from vldm_cli.train.frames import charbonnier, edge_weights, gradient_l1, psnr, to_model
 from vldm_cli.train.objectives.base import Objective, Setup
+from vldm_cli.train.perceptual import Perceptual
 from vldm_cli.train.sheets import contact_sheet
 
 # Just enough that latents keep a scale and do not scatter. The larger it is, the more noise the latents are given, and
@@ -48,20 +50,9 @@ class Autoencoder(Objective):
         # mirrored frames are as good here, where no caption says left or right
         mirrored = torch.rand(len(x), 1, 1, 1, device=x.device) < 0.5
         x = torch.where(mirrored, x.flip(-1), x)
-        posterior = self.vae.encode(x).latent_dist
-        mean, logvar = posterior.mean.float(), posterior.logvar.float()
-        z = mean + (0.5 * logvar).exp() * torch.randn_like(mean)
+        z, kl = drawn(self.vae.encode(x).latent_dist)
         y = self.vae.decode(z.to(self.dtype)).sample
-        pixels = (edge_weights(x, EDGES) * charbonnier(x, y)).mean()
-        loss = pixels + GRADIENT_WEIGHT * gradient_l1(x, y)
-        out = {"l1": pixels.detach()}
-        if not self.setup.keep_latents:
-            kl = 0.5 * (mean**2 + logvar.exp() - 1 - logvar).mean()
-            loss, out["kl"] = loss + KL_WEIGHT * kl, kl.detach()
-        if self.setup.perceptual is not None:
-            looks = self.setup.perceptual.distance(x, y).mean()
-            loss, out["lpips"] = loss + PERCEPTUAL_WEIGHT * looks, looks.detach()
-        return {"loss": loss, **out}
+        return reconstruction_losses(x, y, KL_WEIGHT * kl, self.setup.perceptual)
 
     def export(self) -> None:
         if self.setup.keep_latents:
@@ -91,3 +82,23 @@ class Autoencoder(Objective):
         bank = self.bank.tensors["frames"][: self.bank.size]
         stride = max(1, len(bank) // STATISTICS_FRAMES)
         return bank[::stride][:STATISTICS_FRAMES]
+
+
+def drawn(posterior: DiagonalGaussianDistribution) -> tuple[Tensor, Tensor]:
+    """Latents drawn from an encoder's distribution, float32, and its KL divergence from a standard normal, averaged."""
+    mean, logvar = posterior.mean.float(), posterior.logvar.float()
+    z = mean + (0.5 * logvar).exp() * torch.randn_like(mean)
+    return z, 0.5 * (mean**2 + logvar.exp() - 1 - logvar).mean()
+
+
+def reconstruction_losses(
+    x_NCHW: Tensor, y_NCHW: Tensor, kl: Tensor, perceptual: Perceptual | None
+) -> dict[str, Tensor]:
+    """The loss under "loss", and its parts, of frames and what an autoencoder made of them; kl: already weighed."""
+    pixels = (edge_weights(x_NCHW, EDGES) * charbonnier(x_NCHW, y_NCHW)).mean()
+    loss = pixels + GRADIENT_WEIGHT * gradient_l1(x_NCHW, y_NCHW) + kl
+    out = {"l1": pixels.detach(), "kl": kl.detach()}
+    if perceptual is not None:
+        looks = perceptual.distance(x_NCHW, y_NCHW).mean()
+        loss, out["lpips"] = loss + PERCEPTUAL_WEIGHT * looks, looks.detach()
+    return {"loss": loss, **out}

@@ -4,7 +4,8 @@ import torch
 from PIL.Image import Image
 from torch import Tensor
 
-from vldm_cli.align.pixels import from_residual, upsample
+from vldm_cli.align.pixels import upsample
+from vldm_cli.align.space import Space
 from vldm_cli.align.unet import VideoUNet
 from vldm_cli.denoise.noise import frame_noise
 from vldm_cli.denoise.sampler import make_scheduler, sample
@@ -23,6 +24,7 @@ WAYS = {"1": (1, 0.0), "2": (2, 0.0), "detail": (1, DETAIL)}
 def compared(
     batch: dict[str, Tensor],
     model: VideoUNet,
+    space: Space,
     scheduler: dict,
     dtype: torch.dtype,
     perceptual: Perceptual | None,
@@ -33,7 +35,7 @@ def compared(
     B, T = low.shape[:2]
     rows = {"bicubic": upsample(low.flatten(0, 1), UPSCALE).unflatten(0, (B, T))}
     for name, (steps, level) in WAYS.items():
-        rows[name] = _made(low, model, scheduler, dtype, steps, level)
+        rows[name] = _made(low, model, space, scheduler, dtype, steps, level)
     measured = {}
     for name, made in rows.items():
         measured[f"psnr_{name}"] = psnr(made, truth)
@@ -57,7 +59,13 @@ def augmented(low_BTCHW: Tensor, labels_B: Tensor, noise_BTCHW: Tensor) -> Tenso
 
 
 def _made(
-    low: Tensor, model: VideoUNet, scheduler: dict, dtype: torch.dtype, steps: int, level: float
+    low: Tensor,
+    model: VideoUNet,
+    space: Space,
+    scheduler: dict,
+    dtype: torch.dtype,
+    steps: int,
+    level: float,
 ) -> Tensor:
     """Frames as the command would make them, every clip with noise of its own."""
     B, T, _, h, w = low.shape
@@ -67,12 +75,12 @@ def _made(
         return torch.stack(clips).to(low.device)
 
     labels = torch.full((B,), noise_label(level), device=low.device)
-    r = sample(
+    x = sample(
         model,
         make_scheduler(scheduler, "ddim"),
-        noise("sheet-upscale", 3 * UPSCALE**2),
+        noise("sheet-upscale", space.channels),
         steps=steps,
         extra_BTCHW=augmented(low, labels, noise("sheet-upscale-input", 3)).to(dtype),
         class_labels=labels,
     )
-    return from_residual(r.flatten(0, 1), low.flatten(0, 1), UPSCALE).unflatten(0, (B, T))
+    return space.frames(x.flatten(0, 1), low.flatten(0, 1)).clamp(-1, 1).unflatten(0, (B, T))

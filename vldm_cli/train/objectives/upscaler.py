@@ -1,23 +1,20 @@
-"""The pixel upscaler (METHOD §6): its image UNet on single patches, then its temporal layers on clips of patches."""
+"""The upscalers (METHOD §6): the image UNet on single patches, then its temporal layers on clips of patches."""
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from vldm_cli.align.pixels import to_residual, unlimited
-from vldm_cli.packs.load import load_decoder, load_upscaler, upscaler_scheduler_config
+from vldm_cli.packs.load import load_space, load_upscaler, upscaler_scheduler_config
 from vldm_cli.stages.upscale import LEVELS
-from vldm_cli.train.bank import chunk_seed
 from vldm_cli.train.diffusion import Diffusion
 from vldm_cli.train.discriminator import Discriminator
 from vldm_cli.train.export import export_part
-from vldm_cli.train.frames import ENCODE_FRAMES, encode, to_bytes, to_model
+from vldm_cli.train.frames import to_model
 from vldm_cli.train.objectives.base import Objective, Setup
+from vldm_cli.train.objectives.patches import UpscalerPatches, ensure_upscaler
 from vldm_cli.train.objectives.upscaled import augmented, compared
 from vldm_cli.train.onestep import DETAIL, motion_of, one_step_losses, rise
 
-SCALE, PATCH = 4, 48
-ROUNDTRIP_SHARE = 0.6
 # Share of each batch that is trained on what sampling in one trailing step gives, from pure noise at 999 straight to
 # the residual (see `onestep`). The others are denoised from any time, a share of them from where a second step starts.
 ONE_STEP, LAST_TIME = 0.75, 999
@@ -32,9 +29,11 @@ SHEET_CLIPS = 8
 
 
 class UpscalerImage(Objective):
-    """Trains the pack's `upscaler_pixel` on single patches; temporal layers are switched off."""
+    """Trains an upscaler's UNet on single patches; temporal layers are switched off."""
 
     part = "upscaler-image"
+    space_name = "pixel"
+    exported = "upscaler_pixel"
     lr, batch, bank_frames = 4e-4, 96, 20_000
     # Shares of the run from which on, and until which, LPIPS and the discriminator's word come in: exactness first.
     looks, adversarial = (0.2, 0.4), (0.5, 0.7)
@@ -42,19 +41,18 @@ class UpscalerImage(Objective):
     discriminates = 0.45
 
     def __init__(self, setup: Setup):
+        ensure_upscaler(setup, self.space_name, self.part)
         super().__init__(setup)
-        video = setup.pack.manifest.video
-        # low-resolution pixels; divisible by what the UNet's levels and an autoencoder need
-        self.patch = min(PATCH, video.height, video.width) // 8 * 8
-        self.model = self.load(load_upscaler(setup.pack, "pixel"), train=False)
+        self.patches = UpscalerPatches(setup)
+        self.model = self.load(load_upscaler(setup.pack, self.space_name), train=False)
+        self.space = load_space(setup.pack, self.space_name, self.device, self.dtype)
         self._choose_trained()
         self.trained = {"upscaler": self.model}
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(setup.seed)
             self.discriminator = Discriminator().to(self.device, self.dtype)
         self.helpers = {"discriminator": self.discriminator}
-        self.decoder = self.load(load_decoder(setup.pack), train=False) if setup.vae_roundtrip else None
-        self.scheduler = upscaler_scheduler_config(setup.pack, "pixel")
+        self.scheduler = upscaler_scheduler_config(setup.pack, self.space_name)
         self.diffusion = Diffusion(self.scheduler, self.device)
 
     def _choose_trained(self) -> None:
@@ -65,13 +63,7 @@ class UpscalerImage(Objective):
 
     def examples(self, seed: int, n: int) -> dict[str, Tensor]:
         """high, low: uint8 patches; motion, of clips: `motion_of` the high ones."""
-        found = []
-        for i, patches in enumerate(self.setup.source.patches(seed, n, self.frames, self.patch, SCALE)):
-            low = patches.low_BTCHW
-            if self.decoder is not None and patches.made:
-                low = self._some_through_the_autoencoder(low, chunk_seed(seed, 1 + i))
-            found.append((patches.high_BTCHW, patches.low_patches(low, self.patch, self.patch)))
-        high, low = (torch.cat(parts) for parts in zip(*found, strict=True))
+        high, low = self.patches.draw(seed, n, self.frames)
         return {"high": high, "low": low} | ({"motion": motion_of(high)} if self.frames > 1 else {})
 
     def losses(self, progress: float) -> dict[str, Tensor]:
@@ -79,7 +71,7 @@ class UpscalerImage(Objective):
         if self.frames > 1 and float(torch.rand(())) < SHORTER:
             frames = int(torch.randint(self.frames // 2, self.frames, ()))
             batch = {name: x[:, : frames - (name == "motion")] for name, x in batch.items()}
-        low, z = self._residual(batch["high"], batch["low"])
+        low, z = self._coded(batch["high"], batch["low"])
         labels, t = self._labels(n), self._times(n)
         one = max(1, round(ONE_STEP * n))
         t[:one] = LAST_TIME
@@ -94,7 +86,7 @@ class UpscalerImage(Objective):
         flat = low[:one].flatten(0, 1)
         out = one_step_losses(
             to_model(batch["high"][:one], torch.float32),
-            unlimited(guess.flatten(0, 1), flat, SCALE).unflatten(0, guess.shape[:2]),
+            self.space.frames(guess.flatten(0, 1), flat).unflatten(0, guess.shape[:2]),
             labels[:one] / LEVELS,
             batch["motion"][:one] if "motion" in batch else None,
             self.setup.perceptual,
@@ -109,7 +101,7 @@ class UpscalerImage(Objective):
         return out
 
     def export(self) -> None:
-        export_part(self.setup.pack, "upscaler_pixel", self.model.unet)
+        export_part(self.setup.pack, self.exported, self.model.unet)
 
     def _labels(self, n: int) -> Tensor:
         """Noise levels of the low-resolution frames, as class labels: none; so little that it only says that detail is
@@ -129,36 +121,26 @@ class UpscalerImage(Objective):
         return t
 
     def sheet(self):
-        return compared(
-            self.held_out(SHEET_CLIPS), self.model, self.scheduler, self.dtype, self.setup.perceptual
-        )
+        batch, perceptual = self.held_out(SHEET_CLIPS), self.setup.perceptual
+        return compared(batch, self.model, self.space, self.scheduler, self.dtype, perceptual)
 
-    def _residual(self, high_u8: Tensor, low_u8: Tensor) -> tuple[Tensor, Tensor]:
+    def _coded(self, high_u8: Tensor, low_u8: Tensor) -> tuple[Tensor, Tensor]:
         """(low-resolution patches in [−1, 1], what is diffused), both (B, T, …) float32."""
         high, low = to_model(high_u8, torch.float32), to_model(low_u8, torch.float32)
-        z = to_residual(high.flatten(0, 1), low.flatten(0, 1), SCALE)
+        with torch.no_grad():
+            z = self.space.coded(high.flatten(0, 1), low.flatten(0, 1))
         return low, z.unflatten(0, low.shape[:2])
-
-    @torch.no_grad()
-    def _some_through_the_autoencoder(self, low_BTCHW: Tensor, seed: int) -> Tensor:
-        """Some of the clips as the pack's autoencoder gives them back, by its temporal decoder if they are longer."""
-        chosen = torch.rand(len(low_BTCHW), generator=torch.Generator().manual_seed(seed)) < ROUNDTRIP_SHARE
-        low_BTCHW = low_BTCHW.clone()
-        self.decoder.state.on = self.frames > 1
-        for some in chosen.nonzero()[:, 0].to(self.device).split(max(1, ENCODE_FRAMES // self.frames)):
-            z = encode(self.decoder.vae, low_BTCHW[some], self.dtype).to(self.dtype)
-            low_BTCHW[some] = to_bytes(self.decoder.decode(z))
-        return low_BTCHW
 
 
 class Upscaler(UpscalerImage):
-    """Trains the upscaler's temporal layers on clips of patches; its image UNet is frozen (METHOD §6).
+    """Trains an upscaler's temporal layers on clips of patches; its image UNet is frozen (METHOD §6).
 
     The same losses as the image UNet's, for frozen layers are as sharp as they were made, and temporal ones that were
     trained for exactness alone would smooth that away; here flicker counts too, and the discriminator sees clips.
     """
 
     part = "upscaler"
+    exported = "upscaler_pixel_temporal"
     frames = 8
     lr, batch, bank_frames = 4e-4, 20, 24_000
     looks, adversarial = (0.0, 0.05), (0.3, 0.5)
@@ -169,4 +151,18 @@ class Upscaler(UpscalerImage):
             parameter.requires_grad_(True)
 
     def export(self) -> None:
-        export_part(self.setup.pack, "upscaler_pixel_temporal", self.model)
+        export_part(self.setup.pack, self.exported, self.model)
+
+
+class UpscalerLatentImage(UpscalerImage):
+    """The same in the latents of the upscaler's own autoencoder, which is frozen; losses are of what it decodes."""
+
+    part = "upscaler-latent-image"
+    space_name, exported = "latent", "upscaler_latent"
+
+
+class UpscalerLatent(Upscaler):
+    """The same in latent space."""
+
+    part = "upscaler-latent"
+    space_name, exported = "latent", "upscaler_latent_temporal"

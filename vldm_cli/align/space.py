@@ -1,0 +1,80 @@
+"""The spaces in which an upscaler works (Video LDM, §3.4): what its UNet denoises, and how that becomes pixels.
+
+In every space it is the residual to the bicubic enlargement of the low-resolution frame, and there is one cell of it
+for each low-resolution pixel, so that UNet, noise, tiles and windows are alike. Pixel space folds the residual;
+latent space codes it by an autoencoder, as Stable Diffusion's ×4 upscaler codes frames: what is known already need not
+be coded, so that few channels hold the detail, and nothing of the input is lost on the way.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+import torch
+from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
+from diffusers.models.autoencoders.vae import DiagonalGaussianDistribution
+from torch import Tensor
+from torch.nn import functional as F
+
+from vldm_cli.align.pixels import RESIDUAL_GAIN, faithful, to_residual, unlimited, upsample
+
+# Latent cells decoded in one call: each becomes 16 pixels of many channels.
+CELLS = {"cpu": 2**15, "mps": 2**16, "cuda": 2**18}
+
+
+class Space(ABC):
+    """channels: of what is denoised, for each low-resolution pixel. scale: high-resolution pixels along one."""
+
+    channels: int
+    scale: int
+
+    @abstractmethod
+    def coded(self, hr_NCHW: Tensor, lr_NCHW: Tensor) -> Tensor:
+        """Frames (N, 3, s·h, s·w) and (N, 3, h, w) in [−1, 1] → what the UNet denoises, (N, channels, h, w)."""
+
+    @abstractmethod
+    def residual(self, x_NCHW: Tensor) -> Tensor:
+        """What the UNet has made, (N, channels, h, w) → the folded residual of `pixels`, (N, 3·s², h, w) float32."""
+
+    def frames(self, x_NCHW: Tensor, lr_NCHW: Tensor) -> Tensor:
+        """What the UNet has made → frames (N, 3, s·h, s·w), not limited to [−1, 1]."""
+        return unlimited(self.residual(x_NCHW), lr_NCHW, self.scale)
+
+
+class PixelSpace(Space):
+    """The folded residual itself."""
+
+    def __init__(self, scale: int = 4) -> None:
+        self.scale, self.channels = scale, 3 * scale**2
+
+    def coded(self, hr_NCHW: Tensor, lr_NCHW: Tensor) -> Tensor:
+        return to_residual(hr_NCHW, lr_NCHW, self.scale)
+
+    def residual(self, x_NCHW: Tensor) -> Tensor:
+        return x_NCHW.float()
+
+
+class LatentSpace(Space):
+    """Latents of the residual. The autoencoder gives one cell for each low-resolution pixel; it has no say in the
+    colours of whole areas, where networks drift."""
+
+    def __init__(self, vae: AutoencoderKL) -> None:
+        self.vae, self.channels = vae, vae.config.latent_channels
+        self.scale = 2 ** (len(vae.config.block_out_channels) - 1)
+
+    def posterior(self, hr_NCHW: Tensor, lr_NCHW: Tensor) -> DiagonalGaussianDistribution:
+        """The encoder's distribution of the latents of frames and their low resolution."""
+        residual_NCHW = (hr_NCHW - upsample(lr_NCHW, self.scale)) * RESIDUAL_GAIN
+        return self.vae.encode(self._as_the_model(residual_NCHW)).latent_dist
+
+    def coded(self, hr_NCHW: Tensor, lr_NCHW: Tensor) -> Tensor:
+        return self.posterior(hr_NCHW, lr_NCHW).mode().float() * self.vae.config.scaling_factor
+
+    def residual(self, x_NCHW: Tensor) -> Tensor:
+        latents_NCHW = self._as_the_model(x_NCHW / self.vae.config.scaling_factor)
+        some = max(1, CELLS[x_NCHW.device.type] // (x_NCHW.shape[-2] * x_NCHW.shape[-1]))
+        parts = [self.vae.decode(z).sample.float() for z in latents_NCHW.split(some)]
+        return faithful(F.pixel_unshuffle(torch.cat(parts), self.scale), self.scale)
+
+    def _as_the_model(self, x_NCHW: Tensor) -> Tensor:
+        return x_NCHW.to(self.vae.dtype).contiguous(memory_format=torch.channels_last)
