@@ -52,7 +52,8 @@ def fixed_loss(objective) -> float:
     total = 0.0
     for seed in range(4):
         torch.manual_seed(seed)
-        total += float(objective.losses(0.0)["loss"])
+        objective.choose(0.0)
+        total += float(objective.losses()["loss"])
     return total / 4
 
 
@@ -149,7 +150,7 @@ def test_captions_are_sometimes_dropped(pack):
     seen = []
     objective.text.register_forward_pre_hook(lambda _, args: seen.append(args[0]))
     objective.unet.forward = lambda z, t, text, return_dict: (z,)
-    objective.losses(0.0)
+    objective.losses()
     empty = (seen[0] == objective.no_text).all(1).float().mean()
     assert 0.05 < float(empty) < 0.16
 
@@ -180,13 +181,14 @@ def test_three_quarters_of_a_batch_are_made_in_one_step(pack):
     objective.bank.fill(None)
     seen = []
     objective.model.register_forward_pre_hook(lambda _, args: seen.append(args))
-    out = objective.losses(0.0)
+    out = objective.losses()
     z, t = seen[0]
     assert (t[:6] == 999).all() and z.shape[0] == 8
     # zero terminal signal: what goes in is the noise alone, and the model says what is under it
     assert abs(float(z[:6].std()) - 1) < 0.05
     assert {"l1", "denoising"} <= out.keys() and "hinge" not in out and "flicker" not in out
-    assert "hinge" in objective.losses(objective.discriminates)
+    objective.choose(objective.discriminates)
+    assert "hinge" in objective.losses()
 
 
 def test_clips_of_the_upscaler_have_their_motion(pack):
@@ -195,7 +197,7 @@ def test_clips_of_the_upscaler_have_their_motion(pack):
     assert objective.bank.tensors["motion"].shape[1:] == (7, 3, 64, 64)
     for seed in range(4):  # shorter windows among them
         torch.manual_seed(seed)
-        assert float(objective.losses(0.0)["flicker"]) > 0
+        assert float(objective.losses()["flicker"]) > 0
 
 
 @pytest.mark.parametrize("part", ["upscaler-image", "upscaler", "upscaler-latent-image", "upscaler-latent"])
@@ -217,7 +219,7 @@ def test_the_decoder_sees_little_noise_and_the_discriminator_late(pack):
     def parts(progress):
         torch.manual_seed(3)
         objective.choose(progress)
-        return objective.losses(progress)
+        return objective.losses()
 
     early, learning, full = parts(0.39), parts(0.45), parts(0.7)
     assert "hinge" not in early and "hinge" in learning
@@ -253,7 +255,7 @@ def test_blocks_are_compiled_for_their_own_sizes(pack, monkeypatch):
     torch._dynamo.reset()
     objective = OBJECTIVES["image"](setup(pack, compile=True))
     objective.bank.fill(None)
-    objective.losses(0.0)["loss"].backward()
+    objective.losses()["loss"].backward()
     torch._dynamo.reset()
     assert len(seen) > 5 and not any(seen)
 
@@ -262,7 +264,7 @@ def test_the_latent_upscaler_is_judged_by_what_its_frozen_autoencoder_decodes(pa
     not_bicubic(pack, "upscaler-latent")
     objective = OBJECTIVES["upscaler-latent-image"](setup(pack))
     objective.bank.fill(None)
-    objective.losses(0.0)["loss"].backward()
+    objective.losses()["loss"].backward()
     assert objective.model.unet.conv_in.weight.grad.abs().sum() > 0
     assert not any(p.requires_grad for p in objective.space.vae.parameters())
 

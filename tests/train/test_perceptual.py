@@ -78,7 +78,7 @@ def test_it_joins_the_loss(tmp_path, weights, part):
         objective = OBJECTIVES[part](setup(pack, perceptual=perceptual))
         objective.bank.add()
         torch.manual_seed(0)
-        losses[perceptual] = objective.losses(0.0)
+        losses[perceptual] = objective.losses()
     without, given = losses.values()
     assert seen == [(32, 48)]
     assert float(given["loss"] - without["loss"]) == pytest.approx(5.0, abs=0.3)

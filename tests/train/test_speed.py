@@ -42,7 +42,7 @@ def test_the_fastest_is_told_as_options():
     assert fastest([row("image", True, True, 3.2), rows[0]])[0] == rows[0]  # not worth the wait
     assert row("image", False, False, 3).options == "--no-channels-last"
     assert replace(row("image", None, False, 3), recorded=False).options == "--no-record"
-    assert replace(row("upscaler", None, False, 3), recorded=False).options == ""
+    assert replace(row("probe", None, False, 3), recorded=False).options == ""
 
 
 @pytest.mark.parametrize(

@@ -123,7 +123,7 @@ class Trainer:
         self.weights.prepare(self.lr, self.step + 1)
 
         def step() -> dict[str, Tensor]:
-            losses = self.objective.losses(progress)
+            losses = self.objective.losses()
             return {**losses, "grad_norm": self.weights.update(losses["loss"])}
 
         measured = self.graphs.run(kind, step)

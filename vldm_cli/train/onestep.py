@@ -49,19 +49,19 @@ def one_step_losses(
     motion: Tensor | None,
     perceptual: Perceptual | None,
     discriminator: Discriminator | None,
-    looks: float,
-    adversarial: float,
+    looks: Tensor,
+    adversarial: Tensor,
 ) -> dict[str, Tensor]:
     """The loss under "loss", and its parts. Frames in [−1, 1]; level: noise level of each clip's low resolution;
     motion: `motion_of` the truth, None for single frames; looks, adversarial: how much of LPIPS and of the
-    discriminator's word counts by now, 0 … 1; discriminator: None before it learns."""
+    discriminator's word counts by now, 0 … 1, as numbers on the device; discriminator: None before it learns."""
     pixels = charbonnier(truth_BTCHW, made_BTCHW).mean()
     loss, out = pixels, {"l1": pixels.detach()}
     if motion is not None:
         steady = unsteady(made_BTCHW.float() - truth_BTCHW.float(), motion)
         loss, out["flicker"] = loss + STEADY_WEIGHT * steady, steady.detach()
     detail_B = detail(level_B)
-    if perceptual is not None and looks > 0:
+    if perceptual is not None:
         distance_N = perceptual.distance(truth_BTCHW.flatten(0, 1), made_BTCHW.flatten(0, 1))
         distance_B = distance_N.unflatten(0, truth_BTCHW.shape[:2]).mean(1)
         loss = loss + PERCEPTUAL_WEIGHT * looks * (detail_B * distance_B).mean()

@@ -45,7 +45,7 @@ class Autoencoder(Objective):
     def examples(self, seed: int, n: int) -> dict[str, Tensor]:
         return {"frames": self.setup.source.clips(seed, n, 1, self.frame_steps).video_BTCHW[:, 0]}
 
-    def losses(self, progress: float) -> dict[str, Tensor]:
+    def losses(self) -> dict[str, Tensor]:
         x = to_model(self.bank.draw(self.setup.batch)["frames"], self.dtype)
         # mirrored frames are as good here, where no caption says left or right
         mirrored = torch.rand(len(x), 1, 1, 1, device=x.device) < 0.5

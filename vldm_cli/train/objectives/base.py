@@ -81,13 +81,14 @@ class Objective(ABC):
         """n examples as the bank keeps them, a function of the seed."""
 
     def choose(self, progress: float) -> Hashable:
-        """Settle what of the next step must be known without waiting for the GPU, such as the length of its window;
-        random numbers are drawn on the CPU. Steps of one choice run the very same kernels."""
+        """Settle what of the next step must be known without waiting for the GPU, such as the length of its window,
+        and what the run's progress, in [0, 1), decides; random numbers are drawn on the CPU. Steps of one choice run
+        the very same kernels."""
         return ()
 
     @abstractmethod
-    def losses(self, progress: float) -> dict[str, Tensor]:
-        """One training step's loss under "loss" and further measurements; progress of the run in [0, 1)."""
+    def losses(self) -> dict[str, Tensor]:
+        """One training step's loss under "loss" and further measurements, as `choose` settled it."""
 
     @abstractmethod
     def export(self) -> None:

@@ -64,7 +64,7 @@ class Decoder(Objective):
         video = self.setup.source.clips(seed, n, self.frames, self.frame_steps).video_BTCHW
         return {"frames": video, "z": encode(self.model.vae, video, self.dtype)}
 
-    def losses(self, progress: float) -> dict[str, Tensor]:
+    def losses(self) -> dict[str, Tensor]:
         batch, n = self.bank.draw(self.setup.batch), self.setup.batch
         x, z = to_model(batch["frames"], self.dtype), batch["z"].float()
         y = self.model.decode((z + self._levels(n) * torch.randn_like(z)).to(self.dtype))

@@ -42,7 +42,7 @@ class Image(Objective):
         clips = self.setup.source.clips(seed, n, 1, self.frame_steps)
         return {"z": encode(self.vae, clips.video_BTCHW[:, 0], self.dtype), "ids": self._ids(clips.captions)}
 
-    def losses(self, progress: float) -> dict[str, Tensor]:
+    def losses(self) -> dict[str, Tensor]:
         batch = self.bank.draw(self.setup.batch)
         z, n = batch["z"].float(), self.setup.batch
         dropped = torch.rand(n, 1, device=self.device) < CAPTION_DROPPED

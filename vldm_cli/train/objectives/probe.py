@@ -50,7 +50,7 @@ class ProbeObjective(Objective):
         step = clips.frame_step_B.to(torch.int32)
         return {"video": clips.video_BTCHW, "step": step, **{k: v.to(self.device) for k, v in codes.items()}}
 
-    def losses(self, progress: float) -> dict[str, Tensor]:
+    def losses(self) -> dict[str, Tensor]:
         batch = _mirrored_half(self.bank.draw(self.setup.batch))
         answers = self.probe(_worn(to_model(batch["video"], self.dtype)), batch["step"])
         return losses(answers, batch)

@@ -61,7 +61,7 @@ class TemporalLayers(Objective):
         """A window of the bank's clips to train on, with the context drawn for it. late_B: clips whose captions are
         true only with what came before."""
 
-    def losses(self, progress: float) -> dict[str, Tensor]:
+    def losses(self) -> dict[str, Tensor]:
         batch, n = self.bank.draw(self.setup.batch), self.setup.batch
         z, context = self.window(batch["z"].float(), batch["late"])
         dropped = torch.rand(n, 1, 1, device=self.device) < CAPTION_DROPPED

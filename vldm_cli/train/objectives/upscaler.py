@@ -1,5 +1,7 @@
 """The upscalers (METHOD §6): the image UNet on single patches, then its temporal layers on clips of patches."""
 
+from collections.abc import Hashable
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -23,8 +25,6 @@ SECOND_STEP = {499: 0.3}
 DIFFUSION_WEIGHT = 0.03
 # Shares of examples whose low-resolution frames are as they are, and whose noise only says that detail is wanted.
 CLEAN_SHARE, DETAIL_SHARE = 0.3, 0.5
-# Share of steps on clips of fewer frames, for short videos.
-SHORTER = 0.25
 SHEET_CLIPS = 8
 
 
@@ -34,11 +34,14 @@ class UpscalerImage(Objective):
     part = "upscaler-image"
     space_name = "pixel"
     exported = "upscaler_pixel"
+    recordable = True
     lr, batch, bank_frames = 4e-4, 96, 20_000
     # Shares of the run from which on, and until which, LPIPS and the discriminator's word come in: exactness first.
     looks, adversarial = (0.2, 0.4), (0.5, 0.7)
     # The discriminator learns alone first.
     discriminates = 0.45
+    # Share of steps on clips of fewer frames, for short videos.
+    shorter = 0.25
 
     def __init__(self, setup: Setup):
         ensure_upscaler(setup, self.space_name, self.part)
@@ -54,6 +57,20 @@ class UpscalerImage(Objective):
         self.helpers = {"discriminator": self.discriminator}
         self.scheduler = upscaler_scheduler_config(setup.pack, self.space_name)
         self.diffusion = Diffusion(self.scheduler, self.device)
+        self.length, self.learns, self.looked = self.frames, False, False
+        # how much of LPIPS and of the discriminator's word counts by now
+        self.looking, self.saying = (torch.zeros((), device=self.device) for _ in range(2))
+
+    def choose(self, progress: float) -> Hashable:
+        """The clips' length, and what counts by then."""
+        self.length = self.frames
+        if self.frames > 1 and float(torch.rand(())) < self.shorter:
+            self.length = int(torch.randint(self.frames // 2, self.frames, ()))
+        self.learns, looks = progress >= self.discriminates, rise(progress, *self.looks)
+        self.looked = looks > 0
+        self.looking.fill_(looks)
+        self.saying.fill_(rise(progress, *self.adversarial))
+        return self.length, self.learns, self.looked
 
     def _choose_trained(self) -> None:
         temporal = {id(p) for p in self.model.temporal_parameters()}
@@ -66,11 +83,9 @@ class UpscalerImage(Objective):
         high, low = self.patches.draw(seed, n, self.frames)
         return {"high": high, "low": low} | ({"motion": motion_of(high)} if self.frames > 1 else {})
 
-    def losses(self, progress: float) -> dict[str, Tensor]:
+    def losses(self) -> dict[str, Tensor]:
         batch, n = self.bank.draw(self.setup.batch), self.setup.batch
-        if self.frames > 1 and float(torch.rand(())) < SHORTER:
-            frames = int(torch.randint(self.frames // 2, self.frames, ()))
-            batch = {name: x[:, : frames - (name == "motion")] for name, x in batch.items()}
+        batch = {name: x[:, : self.length - (name == "motion")] for name, x in batch.items()}
         low, z = self._coded(batch["high"], batch["low"])
         labels, t = self._labels(n), self._times(n)
         one = max(1, round(ONE_STEP * n))
@@ -89,10 +104,10 @@ class UpscalerImage(Objective):
             self.space.frames(guess.flatten(0, 1), flat).unflatten(0, guess.shape[:2]),
             labels[:one] / LEVELS,
             batch["motion"][:one] if "motion" in batch else None,
-            self.setup.perceptual,
-            self.discriminator if progress >= self.discriminates else None,
-            rise(progress, *self.looks),
-            rise(progress, *self.adversarial),
+            self.setup.perceptual if self.looked else None,
+            self.discriminator if self.learns else None,
+            self.looking,
+            self.saying,
         )
         if one < n:
             target = self.diffusion.target(z[one:], noise[one:], t[one:])

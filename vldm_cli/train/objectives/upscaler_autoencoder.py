@@ -23,6 +23,7 @@ class UpscalerAutoencoder(Objective):
     the exported one has latents of zero mean and unit variance. A pack without latent upscaler is given a new one."""
 
     part = "upscaler-latent-autoencoder"
+    recordable = True
     lr, batch, bank_frames = 6e-4, 64, 16_384
 
     def __init__(self, setup: Setup):
@@ -38,7 +39,7 @@ class UpscalerAutoencoder(Objective):
         high, low = self.patches.draw(seed, n, 1)
         return {"high": high[:, 0], "low": low[:, 0]}
 
-    def losses(self, progress: float) -> dict[str, Tensor]:
+    def losses(self) -> dict[str, Tensor]:
         x, low = self._frames(self.bank.draw(self.setup.batch))
         z, kl = drawn(self.space.posterior(x, low))
         return reconstruction_losses(x, self.space.frames(z, low), KL_WEIGHT * kl, self.setup.perceptual)
