@@ -71,7 +71,7 @@ def whole(tiny_pack, tmp_path_factory):
     return generate(ask(out), tiny_pack, Recorder())
 
 
-@pytest.mark.parametrize("frames", [1, 2, 7, 25, 49])
+@pytest.mark.parametrize("frames", [1, 2, 7, 25, 49, 240, 241])
 def test_exact_frame_counts(tiny_pack, models, tmp_path, frames):
     progress = Recorder()
     request = ask(tmp_path / "ball.mp4", frames=frames, upscale=frames == 7, fps=Fraction(24000, 1001))

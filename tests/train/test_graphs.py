@@ -33,7 +33,7 @@ def test_what_is_drawn_beforehand_is_what_the_step_uses(pack, part):
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
-@pytest.mark.parametrize("part", ["autoencoder", "image", "keyframes", "interpolation", "decoder", "upscaler-image", "upscaler"])
+@pytest.mark.parametrize("part", [part for part, kind in OBJECTIVES.items() if kind.recordable])
 def test_recorded_training_is_usual_training(pack, part, tmp_path):
     ends = []
     for record in (True, False):
