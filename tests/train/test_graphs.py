@@ -5,8 +5,9 @@ import torch
 
 from tests.train.common import setup
 from vldm_cli.train.graphs import USUAL, Graphs
-from vldm_cli.train.loop import Schedule, Trainer
+from vldm_cli.train.loop import Trainer
 from vldm_cli.train.objectives import OBJECTIVES
+from vldm_cli.train.pace import Schedule
 
 
 def test_without_cuda_every_step_runs():

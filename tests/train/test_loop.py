@@ -2,7 +2,6 @@
 
 import json
 import shutil
-from itertools import pairwise
 
 import pytest
 import torch
@@ -13,8 +12,9 @@ from tests.train.common import setup
 from vldm_cli.errors import RequestError, RunError
 from vldm_cli.packs.pack import Pack
 from vldm_cli.train.checkpoint import NAME
-from vldm_cli.train.loop import NON_FINITE_LIMIT, Schedule, Trainer
+from vldm_cli.train.loop import NON_FINITE_LIMIT, Trainer
 from vldm_cli.train.objectives import OBJECTIVES
+from vldm_cli.train.pace import Schedule
 
 
 def trainer(pack, folder, part="autoencoder", steps=20, **identity):
@@ -100,16 +100,6 @@ def test_a_run_that_stays_broken_ends(pack, tmp_path):
     with pytest.raises(RunError, match="finite"):
         run.run()
     assert run.step < 3 * NON_FINITE_LIMIT
-
-
-def test_schedule():
-    schedule = Schedule(lr=1.0, steps=1000)
-    assert schedule.progress(250, 99.0) == 0.25
-    assert Schedule(lr=1.0, minutes=2).progress(7, 30.0) == 0.25
-    rates = [schedule.rate(step, step / 1000) for step in range(1001)]
-    assert rates[0] < 0.05 and max(rates) > 0.9 and rates[1000] == pytest.approx(0.02)
-    assert rates.index(max(rates)) < 100
-    assert all(a > b for a, b in pairwise(rates[100:]))
 
 
 def test_averages(pack, tmp_path):

@@ -15,9 +15,10 @@ from vldm_cli.packs.sizes import TINY
 from vldm_cli.stages.upscale import LEVELS
 from vldm_cli.train import export
 from vldm_cli.train.frames import edge_weights
-from vldm_cli.train.loop import Schedule, Trainer
+from vldm_cli.train.loop import Trainer
 from vldm_cli.train.objectives import OBJECTIVES
 from vldm_cli.train.onestep import DETAIL
+from vldm_cli.train.pace import Schedule
 
 # part → (steps, learning rate, loss after as a share of the loss before, batch)
 FALLS = {

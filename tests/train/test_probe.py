@@ -12,9 +12,10 @@ from vldm_cli.measure.probe import load_probe
 from vldm_cli.packs.pack import Pack
 from vldm_cli.toyland.world import RELATIONS
 from vldm_cli.train.clips import ToylandSource
-from vldm_cli.train.loop import Schedule, Trainer
+from vldm_cli.train.loop import Trainer
 from vldm_cli.train.objectives import probe
 from vldm_cli.train.objectives.probe import ProbeObjective, _mirrored_half, _worn
+from vldm_cli.train.pace import Schedule
 
 CPU = torch.device("cpu")
 

@@ -4,11 +4,9 @@ Every step is seeded by its own index, and nothing on the GPU is waited for betw
 """
 
 import json
-import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -22,42 +20,18 @@ from vldm_cli.train.bank import FILL_SHARE, chunk_seed
 from vldm_cli.train.curve import Curve
 from vldm_cli.train.graphs import Graphs
 from vldm_cli.train.objectives.base import Objective
+from vldm_cli.train.pace import Schedule
 from vldm_cli.train.stop import Stop
 from vldm_cli.train.weights import Weights
 
 LOG_STEPS = 20
 # Several processes agree on the time every so many steps: agreeing makes them wait for their GPUs.
 AGREE_STEPS = 10
-LAST_LR = 0.02
-WARMUP_STEPS, WARMUP_SHARE = 100, 0.05
 # So many steps in a row without a finite gradient will not mend themselves.
 NON_FINITE_LIMIT = 20
 FINISHED = "finished.json"
 # Keeps the seeds of steps apart from those of the bank's chunks.
 STEP_KEY = 1 << 40
-
-
-@dataclass(frozen=True)
-class Schedule:
-    """How long, and how fast. Either `minutes` (of wall time, over all resumes) or `steps` is given."""
-
-    lr: float
-    minutes: float | None = None
-    steps: int | None = None
-    seed: int = 0
-    sample_minutes: float = 2.0
-    save_minutes: float = 2.0
-
-    def progress(self, step: int, elapsed: float) -> float:
-        """The share of the run that is done; 1 or more: the end."""
-        return step / self.steps if self.minutes is None else elapsed / (60 * self.minutes)
-
-    def rate(self, step: int, progress: float) -> float:
-        """Learning rate: linear warm-up (over some steps, or a share of a short run), then half a cosine over the
-        run, down to 2 %."""
-        warmup = min(1.0, max((step + 1) / WARMUP_STEPS, progress / WARMUP_SHARE))
-        cosine = 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
-        return self.lr * warmup * (LAST_LR + (1 - LAST_LR) * cosine)
 
 
 class Trainer:

@@ -16,8 +16,9 @@ from vldm_cli.errors import RequestError
 from vldm_cli.packs.pack import Pack
 from vldm_cli.train.clips import Clips, Patches
 from vldm_cli.train.graphs import USUAL
-from vldm_cli.train.loop import Schedule, Trainer
+from vldm_cli.train.loop import Trainer
 from vldm_cli.train.objectives import OBJECTIVES, Setup
+from vldm_cli.train.pace import Schedule
 
 # A step from late in a run, when all that a part ever does is being done.
 PROGRESS = 0.9

@@ -8,8 +8,9 @@ from accelerate import PartialState
 from vldm_cli.errors import RequestError
 from vldm_cli.packs.pack import Pack
 from vldm_cli.train.clips import open_source
-from vldm_cli.train.loop import Schedule, Trainer
+from vldm_cli.train.loop import Trainer
 from vldm_cli.train.objectives import OBJECTIVES, Setup
+from vldm_cli.train.pace import Schedule
 from vldm_cli.train.perceptual import Perceptual
 
 # Batches and banks are sized for a GPU; elsewhere they are this much smaller.
