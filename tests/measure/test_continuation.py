@@ -48,6 +48,9 @@ def test_a_pack_is_measured(tiny_pack):
     table = measure_continuation(tiny_pack, "cpu", "float32", clips=2, frames=4)
     assert table["clips"] == 2 and table["frames"] == 4
     assert 0 <= table["extended"]["median"] <= 1 and 0 <= table["standing still"]["median"] < 0.3
+    moving = table["moving"]
+    assert 0 <= moving["clips"] <= 2
+    assert moving["standing still"]["within 5 %"] == (0.0 if moving["clips"] else None)
     assert measure_continuation(tiny_pack, "cpu", "float32", clips=2, frames=4) == table
 
 

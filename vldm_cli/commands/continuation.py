@@ -34,11 +34,13 @@ def extend(
 
     table = measure_continuation(opened, chosen, kind, clips, frames, steps)
     lines = [f"{table['clips']} clips of one object, {frames} frames added, pack {opened.name}"]
-    for name in ("extended", "standing still"):
-        row = {
-            key: "nothing to measure" if share is None else f"{share:.1%}"
-            for key, share in table[name].items()
-        }
-        words = f"object off by {row['median']} of the width (median), {row['mean']} (mean)"
-        lines.append(f"{name:<16}{words}; {row['within 5 %']} of them by at most 5 %")
+    for heading, rows in ((None, table), (f"the {table['moving']['clips']} that move", table["moving"])):
+        lines += [f"{heading}:"] if heading else []
+        for name in ("extended", "standing still"):
+            row = {
+                key: "nothing to measure" if share is None else f"{share:.1%}"
+                for key, share in rows[name].items()
+            }
+            words = f"object off by {row['median']} of the width (median), {row['mean']} (mean)"
+            lines.append(f"{name:<16}{words}; {row['within 5 %']} of them by at most 5 %")
     console.result(table, "\n".join(lines))
