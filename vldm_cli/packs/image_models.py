@@ -43,21 +43,33 @@ def new_unet(sizes: Sizes) -> UNet2DConditionModel:
 
 
 def new_vae(sizes: Sizes) -> AutoencoderKL:
-    """The autoencoder of frames; no attention, so that it costs the same per pixel at any size; random
-    weights.
+    """The autoencoder of frames; random weights."""
+    return plain_autoencoder(
+        sizes.vae_channels,
+        sizes.vae_layers,
+        sizes.vae_groups,
+        sizes.latent_channels,
+        max(sizes.width, sizes.height),
+    )
+
+
+def plain_autoencoder(
+    channels: tuple[int, ...], layers: int, groups: int, latent_channels: int, largest: int
+) -> AutoencoderKL:
+    """An autoencoder of pictures up to `largest` pixels along a side, halved once less than there are `channels`; no
+    attention, so that it costs the same per pixel at any size.
 
     Latents are of unit variance once the normalisation is folded into quant_conv, hence `scaling_factor=1`.
     """
-    levels = len(sizes.vae_channels)
     return AutoencoderKL(
-        block_out_channels=sizes.vae_channels,
-        layers_per_block=sizes.vae_layers,
-        down_block_types=("DownEncoderBlock2D",) * levels,
-        up_block_types=("UpDecoderBlock2D",) * levels,
-        latent_channels=sizes.latent_channels,
-        norm_num_groups=sizes.vae_groups,
+        block_out_channels=channels,
+        layers_per_block=layers,
+        down_block_types=("DownEncoderBlock2D",) * len(channels),
+        up_block_types=("UpDecoderBlock2D",) * len(channels),
+        latent_channels=latent_channels,
+        norm_num_groups=groups,
         mid_block_add_attention=False,
-        sample_size=max(sizes.width, sizes.height),
+        sample_size=largest,
         scaling_factor=1.0,
         force_upcast=False,
     )

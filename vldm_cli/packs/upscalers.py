@@ -8,7 +8,7 @@ from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
 from torch import nn
 
 from vldm_cli.align import align
-from vldm_cli.packs.image_models import SCHEDULE
+from vldm_cli.packs.image_models import SCHEDULE, plain_autoencoder
 from vldm_cli.packs.pack import PARTS
 from vldm_cli.packs.save import save_part, seal
 from vldm_cli.packs.sizes import Sizes
@@ -52,19 +52,8 @@ def new_autoencoder(sizes: Sizes, space: str) -> AutoencoderKL:
     """The autoencoder of residuals to bicubic enlargements whose latents that space's upscaler denoises: one cell a
     low-resolution pixel, no attention, random weights. Once trained, its latents are of unit variance."""
     own = sizes.upscalers[space].autoencoder
-    levels = len(own.channels)
-    return AutoencoderKL(
-        block_out_channels=own.channels,
-        layers_per_block=own.layers,
-        down_block_types=("DownEncoderBlock2D",) * levels,
-        up_block_types=("UpDecoderBlock2D",) * levels,
-        latent_channels=own.latent_channels,
-        norm_num_groups=own.groups,
-        mid_block_add_attention=False,
-        sample_size=sizes.upscale * max(sizes.width, sizes.height),
-        scaling_factor=1.0,
-        force_upcast=False,
-    )
+    largest = sizes.upscale * max(sizes.width, sizes.height)
+    return plain_autoencoder(own.channels, own.layers, own.groups, own.latent_channels, largest)
 
 
 def add_upscaler(folder: str | Path, space: str, sizes: Sizes, zero_init: bool = True, seed: int = 0) -> None:
