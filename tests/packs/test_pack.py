@@ -110,4 +110,8 @@ def test_a_pack_that_names_no_space_upscales_in_pixels(copy):
 
 def test_an_upscaler_is_all_of_its_parts(copy):
     (copy / PARTS["upscaler_latent_vae"]).unlink()
-    assert Pack.open(copy, check=False).upscalers == ("pixel",)
+    pack = Pack.open(copy, check=False)
+    assert pack.upscalers == ("pixel",) and pack.upscales
+    path = copy / "pack.toml"
+    path.write_text(path.read_text().replace('upscale_space = "pixel"', 'upscale_space = "latent"'))
+    assert not Pack.open(copy, check=False).upscales

@@ -1,6 +1,7 @@
 """Frames between those of a clip that the tiny pack made, by its own interpolation."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,6 +14,8 @@ import torch
 from tests.stages.test_extend_clip import Stop, interrupt
 from tests.video import clips
 from vldm_cli.errors import RequestError
+from vldm_cli.packs.pack import Pack
+from vldm_cli.packs.save import seal
 from vldm_cli.stages import denoiser
 from vldm_cli.stages.chain import generate
 from vldm_cli.stages.clip_run import run
@@ -140,6 +143,19 @@ def test_containers_and_upscaled_clips(tiny_pack, models, tmp_path, out):
     assert job.settings["upscale"] and "upscale" in job.stages
     result = run(job, "x")
     assert (result.width, result.height) == (192, 128) and open_clip(tmp_path / out).frames == 12
+
+
+def test_it_upscales_by_the_pack_s_choice(tiny_pack, tmp_path):
+    shutil.copytree(tiny_pack.folder, tmp_path / "tiny")
+    shutil.rmtree(tmp_path / "tiny" / "upscaler_pixel")
+    path = tmp_path / "tiny" / "pack.toml"
+    path.write_text(path.read_text().replace('upscale_space = "pixel"', 'upscale_space = "latent"'))
+    seal(tmp_path / "tiny")
+    latent = Pack.open(tmp_path / "tiny")
+    job = job_of(make(tmp_path / "a.mp4", latent, 3, upscale=True), tmp_path / "b.mp4", latent)
+    assert job.settings["upscale"]
+    run(job, "x")
+    assert open_clip(tmp_path / "b.mp4").height == 128
 
 
 def test_slow_keeps_the_rate(tiny_pack, models, tmp_path, made):

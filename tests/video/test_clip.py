@@ -444,7 +444,7 @@ def test_reading_can_be_left_at_any_frame(tmp_path):
     frames.close()  # ends ffmpeg, which would otherwise wait for ever to be read
 
 
-@pytest.mark.parametrize("suffix", [".mp4", ".webm"])
+@pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv", ".webm"])
 def test_same_clip_same_bytes(tmp_path, suffix):
     path = clips.full(tmp_path)
     for name in "ab":

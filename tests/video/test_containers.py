@@ -111,12 +111,3 @@ def test_styles_fonts_and_covers_stay_in_matroska_and_are_named_elsewhere(tmp_pa
     assert set(tmp_path.iterdir()) - before == {tmp_path / "out.mkv"}
     _, said = clips.copy(path, tmp_path / "out.mov")
     assert len(said) == 3 and all(any(w in s for s in said) for w in ("styles", "attached files", "cover"))
-
-
-@pytest.mark.parametrize("suffix", [".mov", ".mkv"])
-def test_same_clip_same_bytes(tmp_path, suffix):
-    path = clips.full(tmp_path)
-    for name in "ab":
-        (tmp_path / name).mkdir()
-        clips.copy(path, tmp_path / name / f"out{suffix}")
-    assert (tmp_path / f"a/out{suffix}").read_bytes() == (tmp_path / f"b/out{suffix}").read_bytes()

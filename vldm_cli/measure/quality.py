@@ -146,7 +146,7 @@ def _decoder(maker, probe, amounts, note):
 
 def _upscaler(maker, probe, amounts, note):
     pack = maker.models.pack
-    if pack.manifest.defaults.upscale_space not in pack.upscalers:
+    if not pack.upscales:
         return {}, {}
     note("upscaler alone")
     table, rows = measure_upscaler(maker, amounts.upscaler_clips, amounts.upscaler_frames)

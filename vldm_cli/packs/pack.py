@@ -92,6 +92,11 @@ class Pack:
         """The spaces (keys of UPSCALERS) that the pack holds a whole upscaler for."""
         return tuple(space for space, parts in UPSCALERS.items() if all(map(self.has, parts)))
 
+    @property
+    def upscales(self) -> bool:
+        """Whether the upscaler that the pack chooses is there."""
+        return self.manifest.defaults.upscale_space in self.upscalers
+
     def problems(self) -> list[str]:
         """One sentence for each listed file that is missing, truncated or changed; empty when all is well."""
         remedy = f"check the pack with `vldm packs check {self.folder}` and install it again"

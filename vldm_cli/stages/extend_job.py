@@ -73,7 +73,7 @@ def make_job(
     settings = settings_of(options, memory, manifest, clip, rate, step)
     models.scheduler(settings.scheduler)  # an unknown one is refused now
     fit = Fit.of(clip, (settings.height, settings.width))
-    settings = replace(settings, upscale=fit.enlarges and manifest.defaults.upscale_space in pack.upscalers)
+    settings = replace(settings, upscale=fit.enlarges and pack.upscales)
     plan = make_plan(
         options.frames + 1,
         step,

@@ -118,7 +118,7 @@ def _by_diffusion(job: Job, models: Models, seed: int | None, factor: int) -> Jo
         fine = coarse
     settings = replace(
         settings,
-        upscale=fit.enlarges and pack.has("upscaler_pixel"),
+        upscale=fit.enlarges and pack.upscales,
         interpolation_steps=(coarse, fine),
     )
     cuts = cuts_of(clip, fit)
