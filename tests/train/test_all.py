@@ -26,6 +26,7 @@ class World:
             interrupt_at,
         )
         self.now, self.events, self.lines, self.busy, self.alive = 0.0, [], [], set(), []
+        self.words = []
         self.jobs = make_schedule(MINUTES, gpus, parts)
 
     def run(self):
@@ -43,6 +44,7 @@ class World:
 
     def launch(self, words, gpus, log):
         part, minutes = words[0], float(words[1])
+        self.words.append(words)
         assert log.parent == self.folder / part
         assert not self.busy & set(gpus), "a GPU is used twice"
         self.busy |= set(gpus)
@@ -96,6 +98,9 @@ def test_a_broken_part_goes_on_once(tmp_path):
     world.run()
     assert world.events.count("image") == 2 and world.events.count("keyframes") == 1
     assert any("image broke (exit 1)" in line for line in world.lines)
+    # its recorded steps may have been what broke
+    assert ["--no-record" in words for words in world.words if words[0] == "image"] == [False, True]
+    assert not any("--no-record" in words for words in world.words if words[0] != "image")
 
 
 def test_a_part_that_stays_broken_takes_its_followers_with_it_and_no_others(tmp_path):
@@ -119,19 +124,21 @@ def test_a_refused_part_is_not_asked_again(tmp_path):
 
 
 def test_interrupted_every_part_saves_and_the_same_command_goes_on(tmp_path):
-    world = World(tmp_path, interrupt_at=60 * MINUTES * 0.4)
+    world = World(tmp_path, interrupt_at=60 * MINUTES * 0.65)
     with pytest.raises(KeyboardInterrupt):
         world.run()
     stopped = [p for p in world.alive if p.stopped]
     assert len(stopped) == 2
     before = state(tmp_path)
-    assert before["done"][0] == "autoencoder" and before["spent"] == pytest.approx(60 * MINUTES * 0.4, abs=10)
+    assert before["done"][0] == "autoencoder" and before["spent"] == pytest.approx(
+        60 * MINUTES * 0.65, abs=10
+    )
     again = World(tmp_path)
     again.run()
-    assert "autoencoder" not in again.events and "image" in again.events
+    assert "autoencoder" not in again.events and "keyframes" in again.events
     # a part that goes on keeps the minutes that its learning rate was planned for
     after = state(tmp_path)
-    assert after["minutes"]["image"] == before["minutes"]["image"]
+    assert after["minutes"]["keyframes"] == before["minutes"]["keyframes"]
     assert after["minutes"].keys() == {job.part for job in again.jobs}
 
 

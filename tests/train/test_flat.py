@@ -46,7 +46,8 @@ def test_a_step_is_that_of_plain_adamw():
     x = 100 * torch.randn(2, 3, 6, 6)
     for step in range(1, 4):
         weights.prepare(1e-2, step)
-        norm = weights.update(toy.net(x).square().mean())
+        weights.collect(toy.net(x).square().mean())
+        norm = weights.update()
         plain.net(x).square().mean().backward()
         expected = nn.utils.clip_grad_norm_(plain.net.parameters(), CLIP_NORM)
         optimizer.step()
@@ -81,7 +82,8 @@ def test_a_resume_may_change_the_memory_layout():
     ours, theirs = (Weights(toy, PartialState(cpu=True)) for toy in (one, two))
     x = torch.randn(2, 3, 6, 6).bfloat16()
     ours.prepare(1e-2, 1)
-    ours.update(one.net(x).float().square().mean())
+    ours.collect(one.net(x).float().square().mean())
+    ours.update()
     theirs.load_state(ours.state())
     assert ours.masters["net.0.weight"].stride() != theirs.masters["net.0.weight"].stride()
     for name, tensor in ours.state().items():

@@ -36,11 +36,16 @@ def test_what_is_drawn_beforehand_is_what_the_step_uses(pack, part):
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
 @pytest.mark.parametrize("part", [part for part, kind in OBJECTIVES.items() if kind.recordable])
 def test_recorded_training_is_usual_training(pack, part, tmp_path):
+    """The same random numbers, the same steps: the weights end in the same place, but for kernels that do not add up in
+    one order."""
     ends = []
     for record in (True, False):
         objective = OBJECTIVES[part](setup(pack, device=torch.device("cuda"), record=record))
         run = Trainer(objective, Schedule(lr=1e-3, steps=24), tmp_path / f"run{record}", {})
+        begin = run.weights.groups[0].flat.data.clone()
         run.run()
         assert bool(run.graphs.recorded) == record
-        ends.append(run.weights.ema.flat.data)
-    torch.testing.assert_close(*ends, rtol=1e-3, atol=1e-4)
+        ends.append(run.weights.ema.flat.data - begin)
+    recorded, usual = ends
+    apart = float((recorded - usual).norm() / usual.norm())
+    assert apart < 0.1, apart

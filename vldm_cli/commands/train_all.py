@@ -42,7 +42,8 @@ def train_all(
     verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Tracebacks.")] = False,
 ) -> None:
     """Train every part of a pack within the time: on one GPU (or the CPU) one after the other, on several side by side.
-    Logs, curves and sheets of each part lie in its folder in the run folder. A part that breaks is resumed once.
+    Logs, curves and sheets of each part lie in its folder in the run folder. A part that breaks is resumed once, its
+    steps not recorded then.
     Interrupted, every part saves and exports; the same command again goes on. A pack that was trained before is
     continued from.
 

@@ -12,7 +12,7 @@ from vldm_cli.train.schedule import Job, fitted
 from vldm_cli.train.stop import Stop
 
 STATE, LOG = "schedule.json", "log.txt"
-TRIES = 2
+TRIES, AGAIN = 2, "--no-record"
 # What the command line answers to a request that cannot be served: asking again would not help.
 REFUSED = 2
 POLL_SECONDS, STATUS_SECONDS, SAVE_SECONDS = 0.2, 30.0, 5.0
@@ -95,6 +95,8 @@ class Everything:
         where = f"GPU {', '.join(map(str, job.gpus))}" if job.gpus else "the CPU"
         self._tell(f"{job.part} on {where}, {planned[job.part]:.2f} minutes of training")
         words = self.words(job, planned[job.part])
+        if self.tries[job.part] > 1:
+            words = [*words, AGAIN]  # what broke may have been the recording of its steps
         self.running[job] = self.launch(words, job.gpus, self.folder / job.part / LOG)
         self._save()
 

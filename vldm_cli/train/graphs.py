@@ -31,9 +31,8 @@ class Graphs:
         self.stream = torch.cuda.Stream(device) if self.on else None
 
     def run(self, kind: Hashable, step: Callable[[], dict[str, Tensor]]) -> dict[str, Tensor]:
-        """One step of this kind (None: of a kind of its own, never recorded); what it measured, valid until the next
-        one."""
-        if not self.on or kind is None:
+        """One step of this kind; what it measured, valid until the next one."""
+        if not self.on:
             return step()
         if kind not in self.recorded:
             self.runs[kind] = self.runs.get(kind, 0) + 1
@@ -56,6 +55,7 @@ class Graphs:
         graph = torch.cuda.CUDAGraph()
         torch.cuda.synchronize()
         torch.cuda.empty_cache()  # a recording has memory of its own
-        with torch.cuda.graph(graph, pool=self.pool, stream=self.stream):
+        # other threads may go on using CUDA meanwhile: the one that watches over sums of several processes does
+        with torch.cuda.graph(graph, pool=self.pool, stream=self.stream, capture_error_mode="thread_local"):
             measured = step()
         return graph, {name: value.detach() for name, value in measured.items()}

@@ -42,9 +42,7 @@ class Trainer:
         self.processes = PartialState()
         self.main = self.processes.is_main_process
         self.weights = Weights(objective, self.processes)
-        # sums over processes stay out of recordings
-        alone = self.processes.num_processes == 1
-        self.graphs = Graphs(objective.device, objective.recordable and objective.setup.record and alone)
+        self.graphs = Graphs(objective.device, objective.recordable and objective.setup.record)
         self.curve = Curve(folder)
         self.objective.bank.agree = self._as_main_says
         self.step, self.before, self.lr = 0, 0.0, 0.0
@@ -96,13 +94,19 @@ class Trainer:
         self.lr = self.schedule.rate(self.step, progress)
         self.weights.prepare(self.lr, self.step + 1)
 
-        def step() -> dict[str, Tensor]:
-            losses = self.objective.losses()
-            return {**losses, "grad_norm": self.weights.update(losses["loss"])}
-
-        measured = self.graphs.run(kind, step)
+        measured = self.graphs.run(("gradients", kind), self._gradients)
+        self.weights.agree()  # other processes take part: never recorded
+        measured = measured | self.graphs.run(("update", kind), self._update)
         self.step += 1
         return measured
+
+    def _gradients(self) -> dict[str, Tensor]:
+        losses = self.objective.losses()
+        self.weights.collect(losses["loss"])
+        return {name: value.detach() for name, value in losses.items()}
+
+    def _update(self) -> dict[str, Tensor]:
+        return {"grad_norm": self.weights.update()}
 
     def _elapsed(self) -> float:
         """Seconds of this run, earlier calls counted in."""

@@ -43,21 +43,22 @@ ONE_LANE = (
     ),
 )
 TWO_LANES = (
-    # everything waits for the autoencoder, so all GPUs train it
+    # everything waits for the autoencoder, and all video layers for the image LDM, so all GPUs train these
     ({"autoencoder": 0.25},),
+    ({"image": 0.33},),
     (
-        {"image": 0.35},
+        {"keyframes": 0.42},
         {
+            "interpolation": 0.12,
             "probe": 0.05,
-            "upscaler-image": 0.08,
-            "decoder": 0.06,
+            "decoder": 0.07,
+            "upscaler-image": 0.05,
             "upscaler": 0.06,
-            "upscaler-latent-autoencoder": 0.03,
-            "upscaler-latent-image": 0.04,
-            "upscaler-latent": 0.03,
+            "upscaler-latent-autoencoder": 0.02,
+            "upscaler-latent-image": 0.03,
+            "upscaler-latent": 0.02,
         },
     ),
-    ({"keyframes": 0.40}, {"interpolation": 0.40}),
 )
 PARTS = tuple(ONE_LANE[0][0])
 # A process needs about this long to import, load, draw its last sheet and export, next to its training; in minutes,

@@ -102,13 +102,27 @@ class Weights:
             settings["lr"].fill_(lr)
         self.ema.prepare(step)
 
-    def update(self, loss: Tensor) -> Tensor:
-        """One optimiser step; the norm of the exported parts' gradient, before its clipping.
+    def collect(self, loss: Tensor) -> None:
+        """Gradients of the loss → float32 gradients of the masters, this process's own."""
+        loss.backward()
+        for group in self.groups:
+            group.collect(always=self.processes.num_processes > 1)
+
+    def agree(self) -> None:
+        """Gradients averaged over the processes.
+
+        One flat sum after the backward pass, not DDP: two players, frozen parts and parts that a step leaves out
+        need no wrappers that way, and it comes between two recordings (see `graphs`).
+        """
+        if self.processes.num_processes > 1:
+            for group in self.groups:
+                group.gradients.data.copy_(reduce(group.gradients.data, "mean"))
+
+    def update(self) -> Tensor:
+        """One optimiser step with the gradients; the norm of the exported parts' gradient, before its clipping.
 
         A gradient that is not finite changes nothing: `skipped` counts such steps, `streak` those in a row.
         """
-        loss.backward()
-        self._collect_gradients()
         norms = [norm for norm in (group.clip() for group in self.groups) if norm is not None]
         bad = ~torch.stack(norms).isfinite().all()
         self.optimizer.found_inf = bad.float()  # the fused kernel leaves everything as it is then
@@ -155,18 +169,6 @@ class Weights:
         self.skipped.copy_(tensors["skipped"])
         self.streak.copy_(tensors["streak"])
         self._to_parameters()
-
-    def _collect_gradients(self) -> None:
-        """Gradients of the parameters → float32 gradients of the masters, averaged over the processes.
-
-        One flat sum after the backward pass, not DDP: two players, frozen parts and parts that a step leaves out
-        need no wrappers that way.
-        """
-        many = self.processes.num_processes > 1
-        for group in self.groups:
-            group.collect(always=many)
-            if many:
-                group.gradients.data.copy_(reduce(group.gradients.data, "mean"))
 
     @torch.no_grad()
     def _to_parameters(self) -> None:
