@@ -6,11 +6,15 @@ import torch
 from PIL import Image
 from torch.nn import functional as F
 
+from tests.train.common import setup
 from vldm_cli.errors import RequestError
 from vldm_cli.train import camera
 from vldm_cli.train.camera import moved
 from vldm_cli.train.degrade import Degrade
 from vldm_cli.train.footage import Footage, cleaned
+from vldm_cli.train.loop import FINISHED, Trainer
+from vldm_cli.train.objectives.upscaler import UpscalerImage
+from vldm_cli.train.pace import Schedule
 
 CPU = torch.device("cpu")
 
@@ -108,3 +112,12 @@ def test_panning_is_a_shift(monkeypatch):
     assert steps.std((1, 2)).max() < 1e-3  # the same for every pixel of a frame
     assert 0.1 < float(steps.norm(dim=-1).mean()) <= camera.FASTEST + 1
     assert steps.mean((1, 2)).diff(dim=0).abs().max() < 1.0  # hardly faster or slower
+
+
+def test_a_bfloat16_run_on_footage_ends(pack, tmp_path):
+    """Its last sheet is of held-out footage: once that was made under autocast, and the run broke before it saved."""
+    save(scenery(200, 240), tmp_path / "photos" / "photo.png")
+    footage = Footage(tmp_path / "photos", CPU, Degrade(real_codec=False))
+    objective = UpscalerImage(setup(pack, source=footage, dtype=torch.bfloat16))
+    Trainer(objective, Schedule(lr=1e-4, steps=1), tmp_path / "run", {}).run()
+    assert (tmp_path / "run" / FINISHED).is_file()

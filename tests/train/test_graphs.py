@@ -1,9 +1,12 @@
 """Recorded steps: they do what usual ones do."""
 
+import shutil
+
 import pytest
 import torch
 
 from tests.train.common import setup
+from vldm_cli.packs.pack import Pack
 from vldm_cli.train.graphs import USUAL, Graphs
 from vldm_cli.train.loop import Trainer
 from vldm_cli.train.objectives import OBJECTIVES
@@ -40,7 +43,9 @@ def test_recorded_training_is_usual_training(pack, part, tmp_path):
     one order."""
     ends = []
     for record in (True, False):
-        objective = OBJECTIVES[part](setup(pack, device=torch.device("cuda"), record=record))
+        # the run's end is exported into its pack, so each begins with a pack of its own
+        own = Pack.open(shutil.copytree(pack.folder, tmp_path / f"pack{record}"))
+        objective = OBJECTIVES[part](setup(own, device=torch.device("cuda"), record=record))
         run = Trainer(objective, Schedule(lr=1e-3, steps=24), tmp_path / f"run{record}", {})
         begin = run.weights.groups[0].flat.data.clone()
         run.run()

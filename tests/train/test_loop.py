@@ -131,3 +131,17 @@ def test_bfloat16_trains_float32_masters(pack, tmp_path):
     assert any(not torch.equal(m, before[name]) for name, m in run.weights.masters.items())
     for name, parameter in run.weights.parameters.items():
         assert torch.equal(parameter, run.weights.masters[name].to(torch.bfloat16))
+
+
+def test_what_was_learned_is_saved_before_it_is_shown(pack, tmp_path):
+    run = trainer(pack, tmp_path / "run", steps=2)
+    exported = []
+    run.objective.export = lambda: exported.append(run.step)
+
+    def broken():
+        raise RuntimeError("no picture")
+
+    run.objective.sheet = broken
+    with pytest.raises(RuntimeError, match="no picture"):
+        run.run()
+    assert exported == [2] and (tmp_path / "run" / NAME).is_file()

@@ -105,12 +105,11 @@ class VideoUNet(TemporalModel):
         """
         B, T, _, H, W = z_BTCHW.shape
         device, dtype = z_BTCHW.device, z_BTCHW.dtype
-        timestep_B = torch.as_tensor(timestep, device=device).expand(B)
+        timestep_B = _each(timestep, B, device)
         state = self.state
         state.frames = T
         if state.on:
-            frame_step_B = torch.as_tensor(frame_step, device=device).expand(B)
-            state.embedding_BE = self.embedding(timestep_B, frame_step_B)
+            state.embedding_BE = self.embedding(timestep_B, _each(frame_step, B, device))
             if self.context_encoder is not None:
                 if context is None:
                     context = Context.none(B, T, self.sizes["context_channels"], H, W, device, dtype)
@@ -125,3 +124,11 @@ class VideoUNet(TemporalModel):
             return_dict=False,
         )[0]
         return prediction_NCHW.unflatten(0, (B, T))
+
+
+def _each(number: Tensor | int | float, B: int, device: torch.device) -> Tensor:
+    """One number for all videos, or (B,) → (B,) on the device; a plain number is written there, not copied, for a copy
+    waits and cannot be recorded in a CUDA graph."""
+    if isinstance(number, Tensor):
+        return number.to(device).expand(B)
+    return torch.full((B,), number, device=device)

@@ -77,10 +77,12 @@ class Trainer:
                     )
                     self._periodic()
                     sums, counted, clock = {}, 0, time.monotonic()
-        self._sheet()
+        # what was learned is safe before it is shown
         self._save()
         self._export()
+        self._sheet()
         if self.main:
+            self.curve.write()
             done = {"step": self.step, "elapsed": round(self._elapsed(), 1)}
             (self.folder / FINISHED).write_text(json.dumps(done) + "\n")
             self._log(f"finished: {self.step} steps in {self._elapsed():.0f} s; the part is in the pack")

@@ -116,8 +116,10 @@ class Objective(ABC):
         return model
 
     def held_out(self, n: int) -> dict[str, Tensor]:
-        """n examples that training never sees, always the same."""
-        return self.examples(self.held_out_seed, n)
+        """n examples that training never sees, always the same; made as those of the bank are, whatever the precision
+        of what looks at them."""
+        with torch.autocast(self.device.type, enabled=False):
+            return self.examples(self.held_out_seed, n)
 
     @property
     def held_out_seed(self) -> int:
