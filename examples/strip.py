@@ -2,12 +2,13 @@
 
 python examples/strip.py [--out FILE] [--pack PACK] [--seed N]
 
-Each row is `vldm generate PROMPT --interpolation 1 --frames 8 --no-upscale --seed N`: eight keyframes, 16 frames of the
-finished video apart, for the seed N, none picked.
+Each row is `vldm generate PROMPT --interpolation 1 --fps 1.5 --frames 8 --no-upscale --seed N`: eight keyframes, two
+thirds of a second apart as in a finished video, for the seed N, none picked.
 """
 
 import argparse
 import tempfile
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +30,7 @@ PROMPTS = (
     "driving on a road through the forest by day with traffic",
 )
 FRAMES, GAP, LINE = 8, 4, 16
+FPS = Fraction(3, 2)
 
 
 def main() -> None:
@@ -51,6 +53,7 @@ def main() -> None:
                 frames=FRAMES,
                 seed=args.seed,
                 interpolation=1,
+                fps=FPS,
                 upscale=False,
                 device=device,
                 dtype=dtype,

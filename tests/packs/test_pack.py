@@ -96,8 +96,9 @@ def test_other_files_in_the_folder_do_not_belong_to_the_pack(copy):
 )
 def test_a_default_that_is_none_is_refused(copy, line, words):
     path = copy / "pack.toml"
-    text = path.read_text().replace('upscale_space = "pixel"\n', "")
-    path.write_text(text.replace("[defaults]", f"[defaults]\n{line}"))
+    name = line.split(" = ")[0]
+    lines = [old for old in path.read_text().splitlines() if not old.startswith(name)]
+    path.write_text("\n".join(lines).replace("[defaults]", f"[defaults]\n{line}"))
     with pytest.raises(RequestError, match=words):
         Pack.open(copy, check=False)
 

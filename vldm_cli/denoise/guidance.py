@@ -17,11 +17,16 @@ class Guidance:
 
     text: classifier-free guidance (Ho & Salimans 2022). context: the s of Video LDM, §3.2. rescale: φ of
     Lin et al. 2023 (Common Diffusion Noise Schedules, §3.4), 0 for none; keeps strong guidance from overexposing.
+    by_image: where no frame is known, what text guidance leads away from is not the video model without the text but
+    the image model without it, which knows of no other frame: autoguidance (Karras et al. 2024, "Guiding a Diffusion
+    Model with a Bad Version of Itself", §3) with the image LDM as the bad version. It holds size, shape and scene
+    together from frame to frame. Known frames do that already, and would be copied all the more.
     """
 
     text: float = 1.0
     context: float = 1.0
     rescale: float = 0.0
+    by_image: bool = False
 
 
 def guided(
@@ -38,21 +43,37 @@ def guided(
 
         ε' = ε(c, c_S) + (w − 1) (ε(c, c_S) − ε(∅, c_S)) + (s − 1) (ε(c, c_S) − ε(c, ∅))
 
-    For w = 1 this is Video LDM's context guidance, for s = 1 classifier-free guidance. It is linear, so it holds
-    for v-prediction as well. Only passes of nonzero weight are computed, all in one call of the model.
+    For w = 1 this is Video LDM's context guidance, for s = 1 classifier-free guidance. With `by_image` and no
+    known frame, ε(∅, c_S) is the image model's ε(∅). It is linear, so it holds for v-prediction as well. Only passes
+    of nonzero weight are computed, all in one call of the model, the image model's in another.
     Raises ValueError if text guidance is asked for without `negative_BLD`.
     """
     w = guidance.text if text_BLD is not None else 1.0
-    s = guidance.context if context is not None and not context.empty else 1.0
+    known = context is not None and not context.empty
+    s = guidance.context if known else 1.0
     if w != 1 and negative_BLD is None:
         raise ValueError("text guidance needs the hidden states of the negative prompt")
-    passes = [(w + s - 1, text_BLD, context)]
+    plain = w + s - 1, text_BLD, context
+    video, image = [plain], []
     if w != 1:
-        passes.append((1 - w, negative_BLD, context))
+        (image if guidance.by_image and not known else video).append((1 - w, negative_BLD, context))
     if s != 1:
-        passes.append((1 - s, text_BLD, context.dropped()))
+        video.append((1 - s, text_BLD, context.dropped()))
+    parts = _predicted(model, z_BTCHW, timestep, video, conditions)
+    if image:
+        with model.temporal_off():
+            parts += _predicted(model, z_BTCHW, timestep, image, conditions)
+    combined = sum(weight * part for (weight, *_), part in zip(video + image, parts, strict=True))
+    if guidance.rescale and len(parts) > 1:
+        combined = _rescale(combined, parts[0], guidance.rescale)
+    return combined
 
-    n = len(passes)
+
+def _predicted(
+    model: VideoUNet, z_BTCHW: Tensor, timestep: Tensor, passes: list, conditions: dict
+) -> list[Tensor]:
+    """The float32 predictions of passes (weight, text, context), made in one batch."""
+    n, (_, text_BLD, context) = len(passes), passes[0]
     conditions = {k: v.repeat(n, *[1] * (v.ndim - 1)) if _is_batch(v) else v for k, v in conditions.items()}
     prediction = model(
         z_BTCHW.repeat(n, 1, 1, 1, 1),
@@ -60,12 +81,8 @@ def guided(
         None if text_BLD is None else torch.cat([text.expand(len(z_BTCHW), -1, -1) for _, text, _ in passes]),
         context=None if context is None else Context.cat([c for _, _, c in passes]),
         **conditions,
-    ).float()
-    parts = prediction.chunk(n)
-    combined = sum(weight * part for (weight, _, _), part in zip(passes, parts, strict=True))
-    if guidance.rescale and n > 1:
-        combined = _rescale(combined, parts[0], guidance.rescale)
-    return combined
+    )
+    return list(prediction.float().chunk(n))
 
 
 def _is_batch(value) -> bool:

@@ -82,8 +82,10 @@ class Maker:
         factor = models.pack.manifest.video.latent_factor
         shape = (models.latent_channels, *(side // factor for side in self.size))
         at = [t * self.keyframe_step for t in items]
-        shared = models.pack.manifest.defaults.shared_noise
-        noise = [frame_noise(seed + i, "keyframes", at, shape, shared) for i in range(len(prompts))]
+        defaults = models.pack.manifest.defaults
+        noise = [
+            frame_noise(seed + i, "keyframes", at, shape, defaults.shared_noise) for i in range(len(prompts))
+        ]
         return sample(
             models.keyframes,
             models.scheduler(settings.scheduler),
@@ -92,7 +94,7 @@ class Maker:
             text_BLD=models.text.encode(list(prompts)),
             negative_BLD=models.text.encode([""]).expand(len(prompts), -1, -1),
             context=context,
-            guidance=Guidance(text=settings.guidance, context=context_guidance),
+            guidance=Guidance(settings.guidance, context_guidance, by_image=defaults.guide_by_image),
             frame_step=self.keyframe_step,
         )
 

@@ -34,7 +34,8 @@ class Defaults:
     """What a command uses where nothing else is asked for. Windows and overlaps are in frames, except
     `interpolation_window`, which counts intervals between known frames; `interpolation_steps` are the
     denoising steps at a frame step of 4 and of 1; `shared_noise` is the share of the latent stages' noise that
-    all frames of a video have in common, in training and in sampling; `upscale_space` is one of SPACES."""
+    all frames of a video have in common, in training and in sampling; `guide_by_image`: keyframes' text guidance
+    leads away from the image model (`Guidance.by_image`); `upscale_space` is one of SPACES."""
 
     keyframe_steps: int
     interpolation_steps: tuple[int, int]
@@ -49,6 +50,7 @@ class Defaults:
     upscale_overlap: int
     interpolation_window: int
     shared_noise: float = 0.0
+    guide_by_image: bool = False
     upscale_space: str = "pixel"
 
     def __post_init__(self) -> None:

@@ -103,6 +103,8 @@ TOYLAND = Sizes(
         "upscale_window": 8,
         "upscale_overlap": 1,
         "interpolation_window": 4,
+        "shared_noise": 0.3,
+        "guide_by_image": True,
     },
 )
 
@@ -139,5 +141,6 @@ TINY = Sizes(
         "decode_overlap": 2,
         "upscale_window": 6,
         "upscale_overlap": 2,
+        "shared_noise": 0.0,
     },
 )

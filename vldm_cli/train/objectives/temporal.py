@@ -151,7 +151,8 @@ class Keyframes(TemporalLayers):
         captions = self.setup.source.clips(
             self.held_out_seed, SHEET_CLIPS, self.frames, self.frame_steps
         ).captions
-        guidance = Guidance(text=self.setup.pack.manifest.defaults.guidance)
+        defaults = self.setup.pack.manifest.defaults
+        guidance = Guidance(text=defaults.guidance, by_image=defaults.guide_by_image)
         frames = self._sampled(batch, None, guidance)
         return contact_sheet(list(zip(captions, frames, strict=True))), {}
 
