@@ -77,7 +77,7 @@ def _manifest(sizes: Sizes, name: str) -> dict:
             "height": sizes.height,
             "fps": "24",
             "keyframe_step": 16,
-            "window": 8,
+            "window": sizes.window,
             "context": 2,
             "latent_factor": sizes.latent_factor,
             "size_multiple": sizes.size_multiple,

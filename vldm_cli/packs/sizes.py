@@ -27,10 +27,11 @@ class UpscalerSizes:
 class Sizes:
     """Sizes of every model of a pack. Channels are listed from the finest level to the coarsest; the
     autoencoder halves the frame once less than it has levels, so `latent_factor` follows from
-    `vae_channels`."""
+    `vae_channels`. window: keyframes that are made at once."""
 
     width: int
     height: int
+    window: int
     latent_channels: int
     unet_channels: tuple[int, ...]
     unet_layers: int
@@ -68,6 +69,7 @@ class Sizes:
 TOYLAND = Sizes(
     width=256,
     height=160,
+    window=16,
     latent_channels=8,
     unet_channels=(128, 128, 160),
     unet_layers=1,
@@ -113,6 +115,7 @@ TOYLAND = Sizes(
 TINY = Sizes(
     width=48,
     height=32,
+    window=8,
     latent_channels=4,
     unet_channels=(16, 32),
     unet_layers=1,

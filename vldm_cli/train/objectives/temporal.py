@@ -107,11 +107,12 @@ class TemporalLayers(Objective):
 
 
 class Keyframes(TemporalLayers):
-    """Clips of 8 frames of which S ∈ {0, 1, 2} leading ones are given, mostly a keyframe step apart."""
+    """Clips as long as the pack's window, of which S ∈ {0, 1, 2} leading frames are given, mostly a keyframe step
+    apart."""
 
     part = "keyframes"
-    frames = 8
-    batch, bank_frames = 96, 192_000
+    frames = 16
+    batch, bank_frames = 48, 192_000
     # share of videos with S = 0 (plain generation), 1 (from an image) and 2 (prediction)
     given = (0.4, 0.2, 0.4)
     # share of steps on shorter windows, for short videos and the last window of long ones
