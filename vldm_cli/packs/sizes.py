@@ -69,7 +69,7 @@ class Sizes:
 TOYLAND = Sizes(
     width=256,
     height=160,
-    window=16,
+    window=12,
     latent_channels=8,
     unet_channels=(128, 128, 160),
     unet_layers=1,
@@ -94,7 +94,7 @@ TOYLAND = Sizes(
     defaults={
         "keyframe_steps": 20,
         "interpolation_steps": [8, 4],
-        "guidance": 3.0,
+        "guidance": 2.0,
         "context_guidance": 1.5,
         "upscale_steps": 1,
         "upscale_noise": 0.0,
@@ -105,7 +105,7 @@ TOYLAND = Sizes(
         "upscale_window": 8,
         "upscale_overlap": 1,
         "interpolation_window": 4,
-        "shared_noise": 0.3,
+        "shared_noise": 0.1,
         "guide_by_image": True,
     },
 )

@@ -111,8 +111,8 @@ class Keyframes(TemporalLayers):
     apart."""
 
     part = "keyframes"
-    frames = 16
-    batch, bank_frames = 48, 192_000
+    frames = 12
+    batch, bank_frames = 64, 192_000
     # share of videos with S = 0 (plain generation), 1 (from an image) and 2 (prediction)
     given = (0.4, 0.2, 0.4)
     # share of steps on shorter windows, for short videos and the last window of long ones
