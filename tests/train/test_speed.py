@@ -34,15 +34,14 @@ def test_image_models_in_both_layouts_and_video_models_in_their_own(pack):
 
 def test_the_fastest_is_told_as_options():
     def row(part, last, compiled, rate):
-        return Speed(part, last, compiled, True, 1, rate, 1.0, 1.0, 0.0)
+        return Speed(part, last, compiled, False, 1, rate, 1.0, 1.0, 0.0)
 
     rows = [row("image", False, False, 3), row("image", True, True, 5), row("keyframes", None, False, 2)]
     best = fastest([*rows, row("image", True, False, 4)])
     assert [(b.part, b.options) for b in best] == [("image", "--compile --channels-last"), ("keyframes", "")]
     assert fastest([row("image", True, True, 3.2), rows[0]])[0] == rows[0]  # not worth the wait
     assert row("image", False, False, 3).options == "--no-channels-last"
-    assert replace(row("image", None, False, 3), recorded=False).options == "--no-record"
-    assert replace(row("probe", None, False, 3), recorded=False).options == ""
+    assert replace(row("image", True, False, 3), recorded=True).options == "--record --channels-last"
 
 
 @pytest.mark.parametrize(

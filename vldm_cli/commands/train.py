@@ -83,8 +83,10 @@ def train(
     ] = None,
     record: Annotated[
         bool,
-        typer.Option(help="On one CUDA GPU, for parts that allow it: steps recorded as CUDA graphs."),
-    ] = True,
+        typer.Option(
+            help="On CUDA, for parts that allow it: steps recorded as CUDA graphs; `vldm train speed` times it."
+        ),
+    ] = False,
     compile_render: Annotated[
         bool | None,
         typer.Option(help="Compile Toyland's renderer (by default on CUDA, where many frames are made)."),

@@ -19,7 +19,7 @@ class Guidance:
     Lin et al. 2023 (Common Diffusion Noise Schedules, §3.4), 0 for none; keeps strong guidance from overexposing.
     by_image: where no frame is known, what text guidance leads away from is not the video model without the text but
     the image model without it, which knows of no other frame: autoguidance (Karras et al. 2024, "Guiding a Diffusion
-    Model with a Bad Version of Itself", §3) with the image LDM as the bad version. It holds size, shape and scene
+    Model with a Bad Version of Itself") with the image LDM as the bad version. It holds size, shape and scene
     together from frame to frame. Known frames do that already, and would be copied all the more.
     """
 

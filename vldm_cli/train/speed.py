@@ -48,8 +48,8 @@ class Speed:
     def options(self) -> str:
         """The words of `vldm train PART` that choose this."""
         words = ["--compile"] if self.compiled else []
-        if not self.recorded and OBJECTIVES[self.part].recordable:
-            words.append("--no-record")
+        if self.recorded:
+            words.append("--record")
         if self.channels_last is not None:
             words.append("--channels-last" if self.channels_last else "--no-channels-last")
         return " ".join(words)

@@ -43,7 +43,7 @@ def start(
     dtype: str = "auto",
     compile: bool = False,
     channels_last: bool | None = None,
-    record: bool = True,
+    record: bool = False,
     compile_render: bool | None = None,
     vae_roundtrip: bool = False,
     keep_latents: bool = False,

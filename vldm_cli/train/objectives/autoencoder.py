@@ -21,8 +21,8 @@ GRADIENT_WEIGHT = 0.5
 EDGES = 4.0
 # The pixels' loss is about 0.03 where LPIPS is about 0.1: felt, and still a third of it.
 PERCEPTUAL_WEIGHT = 0.1
-# Latents made half as large shall decode to the frame made half as large (Skorokhodov et al. 2025, "Improving the
-# Diffusability of Autoencoders", §4.2, with the weight given there). Without that the eight channels took up much more
+# Latents made half as large shall decode to the frame made half as large (after Skorokhodov et al. 2025, "Improving the
+# Diffusability of Autoencoders"). Without that the eight channels took up much more
 # fine structure than frames have, which a diffusion model learns last: half-size latents decoded at 21 dB.
 HALF_WEIGHT = 0.25
 STATISTICS_FRAMES, HELD_OUT_FRAMES = 2048, 64

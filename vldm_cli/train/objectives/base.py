@@ -43,7 +43,7 @@ class Setup:
     rank: int = 0
     compile: bool = False
     channels_last: bool | None = None
-    record: bool = True
+    record: bool = False
     vae_roundtrip: bool = False
     keep_latents: bool = False
     perceptual: Perceptual | None = None
