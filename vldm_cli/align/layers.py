@@ -1,6 +1,6 @@
-"""The two kinds of temporal layer (Video LDM, §3.1 and figure 4) and what they share during one call.
+"""The kinds of temporal layer (Video LDM, §3.1 and figure 4) and what they share during one call.
 
-Both take the output `z_NCHW` of a spatial layer, N = B·T frames, and return
+All take the output `z_NCHW` of a spatial layer, N = B·T frames, and return
 
     α · z + (1 − α) · z'        z' = z + f(z): the temporal layer's output, α ∈ (0, 1) learned, one per layer
 
@@ -32,10 +32,12 @@ class State:
     embedding_BE: Tensor | None = None
     context: dict[tuple[int, int], Tensor] = field(default_factory=dict)
     """Context features (N, F, h, w) by resolution (h, w)."""
+    text_BLD: Tensor | None = None
+    """Hidden states of the text, one text a video."""
 
 
 class TemporalLayer(nn.Module):
-    """What both kinds have in common: the mixing weight α and access to the call's state."""
+    """What all kinds have in common: the mixing weight α and access to the call's state."""
 
     def __init__(self, state: State) -> None:
         super().__init__()
@@ -135,6 +137,53 @@ class TemporalAttention(TemporalLayer):
         h = torch.cat([F.scaled_dot_product_attention(*part) for part in parts])
         h = F.linear(h.transpose(1, 2).reshape(B, H, W, T, C), *self.scaled(self.out))
         return z_NCHW + h.permute(0, 3, 4, 1, 2).reshape(N, C, H, W)
+
+
+class SpaceTimeAttention(TemporalAttention):
+    """Self-attention over all places of all frames: what moves is followed to where it is in another frame, which
+    attention over the frames at each place can only do through the convolutions around it.
+
+    `text_dim` above 0: the words of the text are keys and values too. The spatial layers hear of a motion only what
+    shows in a single picture, and they are frozen; here "left" can mean something. The sinusoidal encoding is of frame,
+    row and column.
+    """
+
+    def __init__(
+        self, channels: int, heads: int, embed_dim: int, state: State, context_dim: int = 0, text_dim: int = 0
+    ) -> None:
+        super().__init__(channels, heads, embed_dim, state, context_dim)
+        self.words = nn.Linear(text_dim, 2 * channels, bias=False) if text_dim else None
+
+    def forward(self, z_NCHW: Tensor) -> Tensor:
+        N, C, H, W = z_NCHW.shape
+        T = self.state.frames
+        B = N // T
+        # (N, C, H, W) → (B, T, H, W, C), in channels_last a view
+        h = self.norm(z_NCHW.permute(0, 2, 3, 1)).view(B, T, H, W, C)
+        h = h + _places(T, H, W, C, h.device).to(h.dtype)
+        if self.embed is not None:
+            h = h + self.embed(self.state.embedding_BE)[:, None, None, None].to(h.dtype)
+        if self.context is not None:
+            c_NCHW = self.context(self.state.context[(H, W)])
+            h = h + c_NCHW.permute(0, 2, 3, 1).reshape(h.shape).to(h.dtype)
+        q, k, v = self.qkv(h).view(B, T * H * W, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
+        if self.words is not None:
+            text_BLD = self.state.text_BLD
+            words = self.words(text_BLD.to(h.dtype)).view(B, text_BLD.shape[1], 2, self.heads, -1)
+            k2, v2 = words.permute(2, 0, 3, 1, 4)
+            k, v = torch.cat([k, k2], 2), torch.cat([v, v2], 2)
+        h = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(N, H, W, C)
+        return z_NCHW + F.linear(h, *self.scaled(self.out)).permute(0, 3, 1, 2)
+
+
+def _places(T: int, H: int, W: int, dim: int, device: torch.device) -> Tensor:
+    """Sinusoidal encodings (T, H, W, dim): half of the channels tell the frame, a quarter each row and column."""
+    quarter = dim // 4
+    t = sinusoids(torch.arange(T, device=device), dim - 2 * quarter)
+    # rows and columns are few: wavelengths up to 100 cells tell them apart
+    y, x = (sinusoids(torch.arange(n, device=device), quarter, longest=100.0) for n in (H, W))
+    parts = (t[:, None, None], y[None, :, None], x[None, None])
+    return torch.cat([part.expand(T, H, W, -1) for part in parts], -1)
 
 
 def sinusoids(x: Tensor, dim: int, longest: float = 10000.0) -> Tensor:

@@ -11,10 +11,11 @@ from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from torch import Tensor
 
 from vldm_cli.align.context import Context, ContextEncoder, StepEmbedding
-from vldm_cli.align.layers import TemporalAttention, TemporalConvolution
+from vldm_cli.align.layers import SpaceTimeAttention, TemporalAttention, TemporalConvolution
 from vldm_cli.align.temporal import TemporalModel, read_temporal
 
 LAYERS = ("both", "attention")
+REACHES = ("time", "space-time")
 
 
 class VideoUNet(TemporalModel):
@@ -25,6 +26,8 @@ class VideoUNet(TemporalModel):
     frame step. head_dim: channels of a temporal attention head. layers: "both" kinds of temporal layer, or "attention"
     alone, which then sees the context itself (what the paper compares with, §4.2). factor: of layers that interpolate,
     how many intervals each known one becomes; noted for those who train and call them.
+    reach: what the attention of a cell sees, its own place in all frames ("time", the paper's) or every place of them
+    ("space-time"), and then the words of the text as well, whose hidden states are text_dim wide; 0 for none.
     """
 
     def __init__(
@@ -36,9 +39,15 @@ class VideoUNet(TemporalModel):
         head_dim: int = 32,
         layers: str = "both",
         factor: int = 4,
+        reach: str = "time",
+        text_dim: int = 0,
     ) -> None:
         if layers not in LAYERS:
             raise ValueError(f"layers are one of {', '.join(LAYERS)}, not {layers}")
+        if reach not in REACHES:
+            raise ValueError(f"reach is one of {', '.join(REACHES)}, not {reach}")
+        if text_dim and reach != "space-time":
+            raise ValueError("words are heard by attention in space and time only")
         if context_channels is None:
             context_channels = unet.config.out_channels
         sizes = {
@@ -48,6 +57,8 @@ class VideoUNet(TemporalModel):
             "head_dim": head_dim,
             "layers": layers,
             "factor": factor,
+            "reach": reach,
+            "text_dim": text_dim,
         }
         super().__init__(unet, sizes)
         self.unet = unet
@@ -75,7 +86,10 @@ class VideoUNet(TemporalModel):
                 heads = max(1, channels // head_dim)
                 # beside convolutions, it is these that tell it what is known
                 seen = context if layers == "attention" else 0
-                layer = TemporalAttention(channels, heads, embed_dim, self.state, seen)
+                own = (channels, heads, embed_dim, self.state, seen)
+                layer = (
+                    SpaceTimeAttention(*own, text_dim) if reach == "space-time" else TemporalAttention(*own)
+                )
             self.attach(block, layer)
 
     @classmethod
@@ -99,15 +113,17 @@ class VideoUNet(TemporalModel):
     ) -> Tensor:
         """One denoiser call: noisy latents (B, T, C, H, W) → prediction of the same shape.
 
-        timestep: one, or (B,). text_BLD: hidden states of the text, one text a video. context: the known frames;
-        None is S = 0. frame_step: distance of neighbouring frames, in frames at the pack's rate, one or (B,).
-        extra_BTCHW: channels concatenated to the input (a low-resolution frame). class_labels: (B,).
+        timestep: one, or (B,). text_BLD: hidden states of the text, one text a video; layers that hear words
+        (`text_dim`) need one. context: the known frames; None is S = 0. frame_step: distance of neighbouring frames, in
+        frames at the pack's rate, one or (B,). extra_BTCHW: channels concatenated to the input (a low-resolution
+        frame). class_labels: (B,).
         """
         B, T, _, H, W = z_BTCHW.shape
         device, dtype = z_BTCHW.device, z_BTCHW.dtype
         timestep_B = _each(timestep, B, device)
         state = self.state
         state.frames = T
+        state.text_BLD = text_BLD
         if state.on:
             state.embedding_BE = self.embedding(timestep_B, _each(frame_step, B, device))
             if self.context_encoder is not None:

@@ -50,7 +50,11 @@ def new_pack(
         save_part(folder, "vae", new_vae(sizes))
         save_part(folder, "unet", new_unet(sizes))
         for part, model, own in (
-            ("keyframes", new_unet(sizes), {"embed_dim": sizes.temporal_embed}),
+            (
+                "keyframes",
+                new_unet(sizes),
+                {"embed_dim": sizes.temporal_embed, "reach": "space-time", "text_dim": sizes.text_width},
+            ),
             ("interpolation", new_unet(sizes), {"embed_dim": sizes.temporal_embed}),
             ("decoder", new_vae(sizes), {}),
         ):
