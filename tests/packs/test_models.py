@@ -54,6 +54,13 @@ def test_loaded_unet_is_the_saved_one(tiny_pack, tmp_path):
     assert not loaded.training and loaded.conv_in.weight.dtype == torch.float32
 
 
+def test_a_saved_config_names_no_folder(tiny_pack, tmp_path):
+    copy = Pack.open(shutil.copytree(tiny_pack.folder, tmp_path / "tiny"))
+    for part, loaded in (("unet", load.load_unet(copy)), ("text", load.load_text(copy).model)):
+        config = save_part(copy.folder, part, loaded).parent / "config.json"
+        assert str(tmp_path) not in config.read_text()
+
+
 @pytest.mark.parametrize(
     "part",
     ["keyframes", "interpolation", "upscaler_pixel_temporal", "upscaler_latent_temporal", "decoder"],

@@ -96,6 +96,15 @@ def test_all_and_speed(folder, capsys):
     assert "--with 'image --" in capsys.readouterr().out
 
 
+def test_lanes_are_shown(tmp_path, capsys):
+    words = ["--lane", "image=1,keyframes=3", "--lane", "decoder"]
+    assert vldm("all", "--pack", tmp_path / "none", "--minutes", 20, "--gpus", 2, *words, "--dry-run") == 0
+    image, keyframes, decoder = capsys.readouterr().out.splitlines()[1:]
+    assert image.split()[:6] == ["image", "GPU", "0", "0.00", "5.00", "5.00"]
+    assert keyframes.split()[:6] == ["keyframes", "GPU", "0", "5.00", "20.00", "15.00"]
+    assert decoder.split()[:6] == ["decoder", "GPU", "1", "0.00", "20.00", "20.00"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -107,6 +116,8 @@ def test_all_and_speed(folder, capsys):
         (["--with", "unet --batch 2"], "--with 'unet"),
         (["--data", "nowhere", "--gpus", "0"], "neither toyland nor a folder"),
         (["--keep-exporting", "0"], "--keep-exporting"),
+        (["--lane", "image", "--parts", "image"], "leave one of them out"),
+        (["--lane", "keyframes,image"], "name that first"),
     ],
 )
 def test_requests_of_all_that_cannot_be_served(tmp_path, arguments, words, capsys):

@@ -4,7 +4,7 @@ import pytest
 
 from vldm_cli.errors import RequestError
 from vldm_cli.train.objectives import OBJECTIVES
-from vldm_cli.train.schedule import AFTER, PARTS, fitted, make_schedule, parse_parts, table
+from vldm_cli.train.schedule import AFTER, PARTS, fitted, make_lanes, make_schedule, parse_parts, table
 
 MINUTES = 26.0
 
@@ -107,3 +107,39 @@ def test_numbers_that_are_none():
         make_schedule(float("nan"), 1)
     with pytest.raises(RequestError, match="--gpus"):
         make_schedule(1, -1)
+
+
+def test_lanes_side_by_side():
+    lanes = [parse_parts("image=2,keyframes=5"), parse_parts("decoder=3,interpolation=1")]
+    jobs = make_lanes(14, 3, lanes)
+    assert [(job.part, job.gpus) for job in jobs] == [
+        ("image", (0, 1)),
+        ("keyframes", (0, 1)),
+        ("decoder", (2,)),
+        ("interpolation", (2,)),
+    ]
+    assert [job.minutes for job in jobs] == pytest.approx([4, 10, 10.5, 3.5])
+    assert [job.start for job in jobs] == pytest.approx([0, 4, 0, 10.5])
+    by_part = {job.part: job for job in jobs}
+    assert by_part["interpolation"].after == ("image",)  # of the other lane
+    assert by_part["decoder"].after == ()  # its autoencoder is not trained here
+
+
+def test_a_lane_without_shares_has_the_usual_ones():
+    image, keyframes = make_lanes(10, 1, [parse_parts("image,keyframes")])
+    usual = {job.part: job.minutes for job in make_schedule(10, 1)}
+    assert image.minutes / keyframes.minutes == pytest.approx(usual["image"] / usual["keyframes"])
+
+
+@pytest.mark.parametrize(
+    ("gpus", "lanes", "says"),
+    [
+        (1, ["image", "decoder"], "2 lanes need 2 GPUs"),
+        (2, ["image", "decoder,image"], "image is in two lanes"),
+        (2, ["keyframes,image"], "keyframes needs image"),
+        (2, ["keyframes,autoencoder", "image"], "keyframes needs image"),
+    ],
+)
+def test_lanes_that_cannot_be_are_refused(gpus, lanes, says):
+    with pytest.raises(RequestError, match=says):
+        make_lanes(10, gpus, [parse_parts(lane) for lane in lanes])

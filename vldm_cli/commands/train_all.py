@@ -24,6 +24,14 @@ def train_all(
             help="Only these, such as `image,keyframes`; `image=0.5` also sets its share of the time."
         ),
     ] = None,
+    lanes: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--lane",
+            metavar="PART=SHARE,…",
+            help="In place of --parts, may be repeated: parts to train one after the other on GPUs of their own.",
+        ),
+    ] = None,
     keep_exporting: Annotated[
         float, typer.Option(metavar="MINUTES", help="Every part saves and exports at least this often.")
     ] = 1.5,
@@ -47,10 +55,16 @@ def train_all(
     Interrupted, every part saves and exports; the same command again goes on. A pack that was trained before is
     continued from.
 
-    Example: vldm train all --pack toyland --minutes 26 --gpus 2 --with 'image --compile --channels-last'"""
-    from vldm_cli.train.schedule import PARTS, make_schedule, parse_parts, table
+    Example: vldm train all --pack toyland --minutes 26 --gpus 2 --with 'image --compile --record'
 
-    chosen = parse_parts(parts) if parts else None
+    Example: vldm train all --pack toyland --minutes 26 --lane image=2,keyframes=5 --lane decoder=1,interpolation=1"""
+    from vldm_cli.train.schedule import PARTS, make_lanes, make_schedule, parse_parts, table
+
+    if lanes and parts:
+        raise RequestError("--parts and --lane both say what to train; leave one of them out")
+    own = [parse_parts(lane) for lane in lanes or []]
+    chosen = {part: share for lane in own for part, share in lane.items()} or None
+    chosen = parse_parts(parts) if parts else chosen
     if chosen is None and data != "toyland":
         chosen = {part: None for part in PARTS if part != "probe"}  # the probe's answers are Toyland's
     if keep_exporting <= 0 or sample_every <= 0:
@@ -59,7 +73,10 @@ def train_all(
     gpus = count_gpus(gpus, here=not dry_run)
     folder = Path(pack).expanduser()
     there = (folder / "pack.toml").is_file()
-    jobs = make_schedule(minutes, gpus, chosen, roundtrip=there)
+    if own:
+        jobs = make_lanes(minutes, gpus, own, roundtrip=there)
+    else:
+        jobs = make_schedule(minutes, gpus, chosen, roundtrip=there)
     if dry_run:
         print(table(jobs))
         return
@@ -70,6 +87,8 @@ def train_all(
     shares_of(data)  # what is wrong with it is said now
     shares = {job.part: (chosen or {}).get(job.part) for job in jobs}
     identity = {"data": data, "gpus": gpus, "minutes": minutes, "seed": seed, "parts": shares}
+    if own:
+        identity["lanes"] = [list(lane) for lane in own]
     run = run or folder.with_name(f"{folder.resolve().name}-all")
     state = read_state(run, identity)
     if state is None:

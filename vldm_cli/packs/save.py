@@ -47,8 +47,9 @@ def save_part(pack_folder: str | Path, part: str, module, dtype=None) -> Path:
         tensors = {key: _stored(value, dtype) for key, value in state.items() if ".temporal." not in key}
         save_file(tensors, temporary, metadata={"format": "pt"})
         # transformers' configurations are objects, diffusers' are dictionaries that the model writes out
-        config = module.config.to_json_string() if part == "text" else module.to_json_string()
-        _write(path.parent / "config.json", config)
+        config = json.loads(module.config.to_json_string() if part == "text" else module.to_json_string())
+        config.pop("_name_or_path", None)  # the folder that the module was read from: nobody else's business
+        _write(path.parent / "config.json", json.dumps(config, indent=2) + "\n")
     os.replace(temporary, path)
     seal(pack_folder)
     return path

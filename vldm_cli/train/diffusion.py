@@ -22,9 +22,12 @@ class Diffusion:
         self.noise = (1 - signal).sqrt().float().to(device)
         self.steps = len(signal)
 
-    def times(self, n: int) -> Tensor:
-        """n uniformly drawn timesteps, (n,) int64."""
-        return torch.randint(self.steps, (n,), device=self.signal.device)
+    def times(self, n: int, shift: float = 1.0) -> Tensor:
+        """n random timesteps, (n,) int64: uniform, or `shift`ed to more noise: u ← s u / (1 + (s − 1) u) (Esser et al.
+        2024, arXiv:2403.03206, equation 23, where s grows with the number of correlated pixels)."""
+        u = torch.rand(n, device=self.signal.device)
+        u = shift * u / (1 + (shift - 1) * u)
+        return (self.steps * u).long().clamp_max(self.steps - 1)
 
     def add(self, z: Tensor, noise: Tensor, t_B: Tensor) -> Tensor:
         """z_t = α z + σ ε, for z of shape (B, …)."""

@@ -112,10 +112,7 @@ def make_schedule(
     parts: those to train, with shares of the time relative to each other's; None for all. roundtrip: the pack's
     autoencoder is trained already. Raises RequestError for numbers that are none.
     """
-    if not 0 < minutes < math.inf:
-        raise RequestError(f"--minutes must be more than 0, not {minutes}")
-    if gpus < 0:
-        raise RequestError(f"--gpus must be 0 (the CPU) or more, not {gpus}")
+    _check(minutes, gpus)
     parts = dict.fromkeys(PARTS) if parts is None else parts
     phases = []
     for phase in TWO_LANES if gpus > 1 else ONE_LANE:
@@ -126,6 +123,56 @@ def make_schedule(
         lanes = [lane for lane in lanes if lane]
         if lanes:
             phases.append((lanes, max(sum(lane.values()) for lane in lanes)))
+    return _jobs(phases, minutes, gpus, roundtrip)
+
+
+def make_lanes(
+    minutes: float, gpus: int, lanes: list[dict[str, float | None]], roundtrip: bool = False
+) -> list[Job]:
+    """The jobs of lanes that are named: each lane has GPUs of its own, as even as can be, and trains its parts in that
+    order, with shares relative to each other's (None: the usual ones); it waits for what a part needs of another lane.
+
+    Raises RequestError for numbers that are none, more lanes than GPUs, a part that is in two of them, and lanes that
+    would wait for ever.
+    """
+    _check(minutes, gpus)
+    if len(lanes) > max(1, gpus):
+        raise RequestError(f"--lane: {len(lanes)} lanes need {len(lanes)} GPUs, and there are {gpus}")
+    named = [part for lane in lanes for part in lane]
+    for part in named:
+        if named.count(part) > 1:
+            raise RequestError(f"--lane: {part} is in two lanes; name it once")
+    _check_order(lanes, set(named))
+    usual = ONE_LANE[0][0]
+    lanes = [{p: usual[p] if share is None else share for p, share in lane.items()} for lane in lanes]
+    return _jobs([(lanes, 1.0)], minutes, gpus, roundtrip)
+
+
+def _check(minutes: float, gpus: int) -> None:
+    if not 0 < minutes < math.inf:
+        raise RequestError(f"--minutes must be more than 0, not {minutes}")
+    if gpus < 0:
+        raise RequestError(f"--gpus must be 0 (the CPU) or more, not {gpus}")
+
+
+def _check_order(lanes: list[dict[str, float | None]], named: set[str]) -> None:
+    """Go through the lanes as the run would. Raises RequestError where it would stand still."""
+    waiting, done = [list(lane) for lane in lanes], set()
+    while any(waiting):
+        ready = [
+            q for q in waiting if q and all(part in done for part in AFTER.get(q[0], ()) if part in named)
+        ]
+        if not ready:
+            stuck = next(q[0] for q in waiting if q)
+            needs = ", ".join(part for part in AFTER[stuck] if part in named)
+            raise RequestError(f"--lane: {stuck} needs {needs}, which would come after it; name that first")
+        for queue in ready:
+            done.add(queue.pop(0))
+
+
+def _jobs(phases: list[tuple[list[dict], float]], minutes: float, gpus: int, roundtrip: bool) -> list[Job]:
+    """Jobs of phases (lanes of part → share, share of the phase in the whole), one after the other."""
+    named = {part for lanes, _ in phases for lane in lanes for part in lane}
     whole = sum(share for _, share in phases)
     jobs, begin = [], 0.0
     for lanes, share in phases:
@@ -133,14 +180,14 @@ def make_schedule(
         for lane, places in zip(lanes, _divided(gpus, len(lanes)), strict=True):
             start, together = begin, sum(lane.values())
             for part, weight in lane.items():
-                through = part.startswith("upscaler") and (roundtrip or "autoencoder" in parts)
+                through = part.startswith("upscaler") and (roundtrip or "autoencoder" in named)
                 jobs.append(
                     Job(
                         part,
                         places,
                         start,
                         length * weight / together,
-                        tuple(p for p in AFTER.get(part, ()) if p in parts),
+                        tuple(p for p in AFTER.get(part, ()) if p in named),
                         ("--vae-roundtrip",) if through else (),
                     )
                 )

@@ -21,11 +21,12 @@ from vldm_cli.train.sheets import contact_sheet
 # - their differences in time, as heavy as the pixels: flicker, what these layers are for.
 GRADIENT_WEIGHT, MOTION_WEIGHT = 0.5, 1.0
 # - LPIPS, where it is given, as the autoencoder has it.
-# - the discriminator alone does not know the true frame; it may choose among almost equally exact ones. (A weight of
-#   0.05 from a fifth of the run on, with three times the noise below, ended 1.3 dB under the image decoder.) So it
-#   comes late, when the exact losses have settled, and weighs little; it learns alone first and its weight then rises
-#   to the full one, all in shares of the run.
-ADVERSARIAL_WEIGHT = 0.02
+# - the discriminator alone does not know the true frame; it may choose among almost equally exact ones. Its word is a
+#   number about one where the others are hundredths: with a weight of 0.02 it was twice as loud as the pixels, and two
+#   runs ended .2 and .4 dB under the image decoder. So it comes late, when the exact losses have settled, and weighs
+#   as little as the upscaler's; it learns alone first and its weight then rises to the full one, all in shares of the
+#   run.
+ADVERSARIAL_WEIGHT = 0.003
 DISCRIMINATOR_FROM, ADVERSARIAL_FROM, ADVERSARIAL_FULL = 0.4, 0.5, 0.6
 # Sampled latents carry errors that encoded ones do not: a quarter of the videos get some noise, up to this level. More
 # would teach it to smooth, since what noise has hidden can only be guessed.

@@ -31,6 +31,8 @@ class TemporalLayers(Objective):
 
     lr = 4e-4
     recordable = True
+    # of the timesteps, see `Diffusion.times`
+    shift = 1.0
 
     def __init__(self, setup: Setup):
         super().__init__(setup)
@@ -68,7 +70,7 @@ class TemporalLayers(Objective):
         # what is true only together with what came before is not said where nothing of that is known
         dropped |= (batch["late"] & (context.mask_BT.sum(1) == 0))[:, None, None]
         text = torch.where(dropped, self.no_text, batch["text"].to(self.dtype))
-        noise, t = noise_like(z, self.shared), self.diffusion.times(n)
+        noise, t = noise_like(z, self.shared), self.diffusion.times(n, self.shift)
         noisy = self.diffusion.add(z, noise, t).to(self.dtype)
         # shorter windows run uncompiled: every length would be compiled for itself
         stance = "default" if z.shape[1] == self.frames else "force_eager"
@@ -113,6 +115,8 @@ class Keyframes(TemporalLayers):
     part = "keyframes"
     frames = 12
     batch, bank_frames = 64, 192_000
+    # Frames tell of each other, so what moves, and how, is settled at noise where single frames show little.
+    shift = 3.0
     # share of videos with S = 0 (plain generation), 1 (from an image) and 2 (prediction)
     given = (0.4, 0.2, 0.4)
     # share of steps on shorter windows, for short videos and the last window of long ones
