@@ -25,7 +25,7 @@ from vldm_cli.video.look import Raw
 TILE = 256
 OVERLAP = 32
 MULTIPLE = 8
-# Tiles in one call of the model.
+# Tiles in one call of the model, at most.
 BATCH = {"cpu": 1, "mps": 1, "cuda": 4}
 # Frames that are read, and made, before they are asked for: a GPU works while ffmpeg does. On a CPU they would only
 # take time from each other.
@@ -139,7 +139,8 @@ class UpscaleClip:
             seen_TCHW = (1 - self.noise**2) ** 0.5 * small_TCHW + self.noise * torch.stack([*grain_TCHW])
         sum_TCHW = torch.zeros(len(lr_TCHW), 3 * UPSCALE**2, *size, device=weight.device)
         sum_HW = torch.zeros(size, device=weight.device)
-        batch = BATCH[weight.device.type]
+        calls = -(-len(tiles.places) // BATCH[weight.device.type])
+        batch = -(-len(tiles.places) // calls)  # calls of one size as far as that goes: six tiles are 3 and 3
         for first in range(0, len(tiles.places), batch):
             places = tiles.places[first : first + batch]
             x_BTCHW = sample(
