@@ -86,3 +86,35 @@ def test_measure_speed(vldm, here, base, loaded):
 def test_measure_speed_refuses_as_generate_does(vldm, base):
     code, _, err = vldm("measure", "speed", "a red ball", *base, "--frames", 0)
     assert code == 2 and err.count("\n") == 1 and "--frames 0" in err
+
+
+def test_measure_speed_of_the_upscaler(vldm, here, base):
+    code, out, err = vldm(
+        "measure", "speed", "--clip", "36x20", *base, "--frames", 26, "--tile", 32, "--json"
+    )
+    table = json.loads(out)
+    assert code == 0 and here() == [], err
+    assert (table["frames"], table["width"], table["height"]) == (26, 144, 80)
+    assert table["frames_per_second"] == pytest.approx(26 / table["wall_seconds"], rel=0.01)
+    assert 0 < table["first_segment_seconds"] <= table["wall_seconds"]
+    assert {"open", "upscale", "write", "join"} <= set(table["stages"])
+    assert sum(table["stages"].values()) <= table["wall_seconds"] + 0.01
+    assert table["peak_host_bytes"] > 50 * 2**20 and table["encoder_seconds"] > 0
+    assert table["settings"]["tile"] == 32 and "ffmpeg version" in table["encoder"]
+    code, out, _ = vldm("measure", "speed", "--clip", "36x20", *base, "--frames", 2)
+    assert code == 0 and "2 frames of 144x80" in out and "by itself" in out
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--clip", "big"], "--clip big is no size"),
+        (["--clip", "0x20"], "--clip 0x20"),
+        (["--clip", "36x20", "--frames", 0], "--frames 0"),
+        (["--clip", "36x20", "--tile", 33], "--tile 33"),
+        (["--tile", 32], "--tile is for --clip"),
+    ],
+)
+def test_measure_speed_refuses_clips_that_cannot_be(vldm, base, words, said):
+    code, _, err = vldm("measure", "speed", *base, *words)
+    assert code == 2 and err.count("\n") == 1 and said in err

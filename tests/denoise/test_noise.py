@@ -11,6 +11,15 @@ def test_noise_is_a_function_of_seed_stage_and_frame():
         assert not torch.equal(both[1], frame_noise(seed, stage, [frame], (8, 3, 5))[0])
 
 
+def test_noise_drawn_in_several_threads_is_the_same(monkeypatch):
+    one = frame_noise(1, "s", range(5), (8, 3, 5))
+    monkeypatch.setattr("vldm_cli.denoise.noise._LARGE", 0)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 3)
+    for inference in (False, True):
+        with torch.inference_mode(inference):
+            assert torch.equal(frame_noise(1, "s", range(5), (8, 3, 5)), one)
+
+
 def test_noise_is_standard_normal():
     noise = frame_noise(7, "s", range(64), (8, 20, 32))
     assert abs(noise.mean()) < 0.01 and abs(noise.std() - 1) < 0.01

@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import pytest
 import torch
 
@@ -9,13 +11,40 @@ def test_tiles_cover_every_pixel_and_weigh_it(size):
     tiles = Tiles(*size, tile=32, overlap=8, multiple=8)
     total = torch.zeros(tiles.padded)
     for place in tiles.places:
-        assert place[0].stop - place[0].start == min(32, tiles.padded[0])
-        assert place[1].stop - place[1].start == min(32, tiles.padded[1])
+        assert {p.stop - p.start for p in place} <= {8, 16, 24, 32}
         weight = tiles.weight(place, total)
         assert weight.min() > 0
         total[place] += weight
     assert total.min() > 0 and all(side % 8 == 0 for side in tiles.padded)
     assert tiles.crop(total).shape == size
+
+
+@pytest.mark.parametrize("tile", [32, 40, 64, 256])
+def test_tiles_are_as_few_and_as_small_as_they_can_be(tile):
+    overlap = min(32, tile // 4)
+    for side in range(1, 1200, 7):
+        tiles = Tiles(side, 1, tile, overlap, 8)
+        rows = [y for y, _ in tiles.places]
+        (size,) = {y.stop - y.start for y in rows}
+        assert size <= tile and rows[0].start == 0 and rows[-1].stop == tiles.padded[0]
+        assert all(n % 8 == 0 for y in rows for n in (y.start, y.stop))
+        if len(rows) == 1:
+            assert size == tiles.padded[0]
+            continue
+        shared = [before.stop - after.start for before, after in pairwise(rows)]
+        assert min(shared) >= overlap and max(shared) - min(shared) <= 8
+        lap = -(-overlap // 8) * 8  # in whole multiples
+        fewer, smaller = len(rows) - 1, size - 8
+        assert fewer * tile - (fewer - 1) * lap < tiles.padded[0], "no tile too many"
+        assert len(rows) * smaller - fewer * lap < tiles.padded[0], "no tile too large"
+
+
+def test_a_frame_that_tiles_do_not_divide_is_covered_evenly():
+    """640×360 took six tiles of 256, two thirds of the lower three of which were there already."""
+    tiles = Tiles(360, 640, tile=256, overlap=32, multiple=8)
+    assert [(y.start, x.start) for y, x in tiles.places] == [(y, x) for y in (0, 160) for x in (0, 200, 400)]
+    assert {(y.stop - y.start, x.stop - x.start) for y, x in tiles.places} == {(200, 240)}
+    assert 6 * 200 * 240 < 0.75 * 6 * 256 * 256
 
 
 @pytest.mark.parametrize("size", [(1, 1), (2, 3), (17, 33)])

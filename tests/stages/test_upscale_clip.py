@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from vldm_cli.packs.pack import SOURCES
 from vldm_cli.stages.clip_run import run
 from vldm_cli.stages.journal import run_folder
 from vldm_cli.stages.progress import NullProgress
-from vldm_cli.stages.upscale_clip import UpscaleClip, shrunk
+from vldm_cli.stages.upscale_clip import AHEAD, UpscaleClip, shrunk
 from vldm_cli.stages.upscale_job import Options, make_job
 from vldm_cli.train.degrade import resizing
 from vldm_cli.video.clip import open_clip
@@ -81,6 +82,37 @@ def test_frames_are_larger_and_do_not_depend_on_where_one_starts(models, tmp_pat
     assert (source.raw.height, source.raw.width) == (clip.height * scale, clip.width * scale)
     for start in (1, 4, 6):
         assert list(source.frames(start, meter())) == whole[start:]
+
+
+@pytest.mark.parametrize("kind", ["plain mp4", "10 bit"])
+def test_made_ahead_in_threads_they_are_the_same(models, tmp_path, monkeypatch, kind):
+    """As on a GPU."""
+    source = upscaler(models, open_clip(clips.KINDS[kind](tmp_path)), 2)
+    usual = list(source.frames(0, meter()))
+    monkeypatch.setitem(AHEAD, "cpu", 3)
+    assert list(source.frames(0, meter())) == usual
+    before = threading.active_count()
+    stream = source.frames(2, meter())
+    assert next(stream) == usual[2]
+    stream.close()
+    assert threading.active_count() == before
+
+
+@pytest.mark.parametrize("stage", ["upscale", "write"])
+def test_stopped_with_threads_at_work_none_is_left(models, tmp_path, tiny_pack, monkeypatch, stage):
+    monkeypatch.setitem(AHEAD, "cpu", 3)
+    path, out = clips.make(tmp_path, "a.mp4", frames=40, size="36x20"), tmp_path / "out.mp4"
+    before = threading.active_count()
+
+    def interrupt():
+        raise KeyboardInterrupt
+
+    job = job_of(path, out, tiny_pack, models=models)
+    with pytest.raises(KeyboardInterrupt):
+        run(job, job.clip.fingerprint(), Stop(26, interrupt, stage))
+    assert threading.active_count() == before
+    job = job_of(path, out, tiny_pack, models=models)
+    assert run(job, job.clip.fingerprint()).frames == 40
 
 
 def test_twice_as_large_is_the_same_seen_from_further(models, tmp_path):

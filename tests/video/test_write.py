@@ -9,7 +9,7 @@ from vldm_cli.errors import RequestError, RunError
 from vldm_cli.video import ffmpeg
 from vldm_cli.video.kinds import open_container
 from vldm_cli.video.read import video_info
-from vldm_cli.video.write import encode_segment, even, join_segments
+from vldm_cli.video.write import codec, encode_segment, even, join_segments
 
 SEGMENT = 24
 METADATA = {
@@ -88,6 +88,28 @@ def test_same_frames_same_bytes(tmp_path, suffix):
     (tmp_path / "b").mkdir()
     one, two = (make(tmp_path / name, 30, Fraction(24), suffix) for name in "ab")
     assert one.read_bytes() == two.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("size", "threads"),
+    [((640, 1024), 2), ((720, 1280), 2), ((1080, 1920), 4), ((1920, 1080), 4), ((1440, 2560), 8)],
+)
+def test_threads_of_the_encoder_are_of_the_frames_size(monkeypatch, size, threads):
+    for machine in (1, 64):
+        monkeypatch.setattr(os, "cpu_count", lambda machine=machine: machine)
+        for kind in ("mp4", "webm", "gif"):
+            asked = codec(kind, 16, *size)
+            assert asked[asked.index("-threads") + 1] == str(threads)
+
+
+def test_large_frames_in_many_threads_same_bytes(tmp_path):
+    random = np.random.default_rng(0)
+    image = random.integers(0, 256, (1456, 2000, 3), np.uint8)
+    for name in "ab":
+        moving = (np.roll(image, 3 * n, 1) for n in range(4))
+        encode_segment(tmp_path / name, moving, Fraction(24), "mp4", 30)
+    data = (tmp_path / "a").read_bytes()
+    assert data == (tmp_path / "b").read_bytes() and b"threads=8" in data
 
 
 @pytest.mark.parametrize("suffix", [".mov", ".mkv", ".webm", ".gif", ".webp", ""])

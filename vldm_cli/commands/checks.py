@@ -32,14 +32,20 @@ def parse_fps(text: str | None) -> Fraction | None:
     return fps
 
 
-def parse_size(text: str | None) -> tuple[int, int] | None:
+def parse_size(text: str | None, option: str = "--size") -> tuple[int, int] | None:
     """ "256x160" (width × height) to (height, width)."""
     if text is None:
         return None
     found = re.fullmatch(r"(\d{1,5})[x×X](\d{1,5})", text)
     if not found:
-        raise RequestError(f"--size {text:.40} is no size; give width and height as in 256x160")
+        raise RequestError(f"{option} {text:.40} is no size; give width and height as in 256x160")
     return int(found.group(2)), int(found.group(1))
+
+
+def check_tile(tile: int | None) -> None:
+    """That tiles of that side, where it was given, are ones that the upscaler can work in."""
+    if tile is not None and not (32 <= tile <= 4096 and tile % 8 == 0):
+        raise RequestError(f"--tile {tile} is no multiple of 8 from 32 to 4096")
 
 
 def check_sampling(steps: int | None, seed: int | None) -> None:

@@ -47,8 +47,7 @@ def upscale(
     if noise is not None and not 0 <= noise < 1:
         raise RequestError(f"--noise {noise} is not between 0 and below 1")
     checks.check_sampling(steps, seed)
-    if tile is not None and not (32 <= tile <= 4096 and tile % 8 == 0):
-        raise RequestError(f"--tile {tile} is no multiple of 8 from 32 to 4096")
+    checks.check_tile(tile)
     chosen = devices.choose_device(common.device)
     number = devices.choose_dtype(dtype, chosen)
     model = Pack.open(pack)

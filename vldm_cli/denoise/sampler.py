@@ -51,10 +51,12 @@ def sample(
         text_BLD = text_BLD.expand(len(noise_BTCHW), -1, -1)
     # The sampler's own arithmetic stays in float32: only the network runs in the model's dtype.
     z = noise_BTCHW.to(weight.device, torch.float32) * scheduler.init_noise_sigma
-    scheduler.set_timesteps(steps, device=weight.device)
+    # Times stay on the CPU, where the scheduler looks them up: on a GPU that would wait for all that is queued there.
+    scheduler.set_timesteps(steps, device="cpu")
     for i, t in enumerate(scheduler.timesteps):
         z_in = scheduler.scale_model_input(z, t).to(weight.dtype)
-        prediction = guided(model, z_in, t, text_BLD, negative_BLD, context, guidance, **conditions)
+        now = torch.full_like(t, t.item(), device=weight.device)  # written there: a copy would wait as well
+        prediction = guided(model, z_in, now, text_BLD, negative_BLD, context, guidance, **conditions)
         if callback is not None:
             callback(i + 1, steps, predicted_x0(scheduler, z, prediction, t))
         z = scheduler.step(prediction, t, z, return_dict=False)[0]

@@ -17,7 +17,8 @@ from vldm_cli.video.look import Look, Raw
 from vldm_cli.video.times import Times
 
 Make = Callable[[int, Clock, Journal, dict[str, Meter]], Iterator[bytes]]
-"""make(start, clock, journal, meters): finished frames start, start + 1, … as `ClipJob.raw` describes them."""
+"""make(start, clock, journal, meters): a generator of finished frames start, start + 1, … as `ClipJob.raw` describes
+them."""
 
 
 @dataclass(frozen=True, kw_only=True)

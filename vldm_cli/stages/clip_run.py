@@ -5,6 +5,7 @@ and ends with the same bytes.
 """
 
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
 from itertools import islice
 from pathlib import Path
 
@@ -79,23 +80,24 @@ def _make(job: Job, journal: Journal, progress: Progress, clock: Clock) -> tuple
     sheet = ContactSheet(job.preview, count, journal) if job.preview else None
     firsts = range(0, count, SEGMENT)
     stream, first_seconds = None, None
-    for index, start in enumerate(firsts):
-        stop = min(start + SEGMENT, count)
-        if journal.has_segment(index):
-            if stream is not None:
-                stream.close()
-            stream = None
-        else:
-            if stream is None:
-                stream = _seen(job, job.make(start, clock, journal, meters), start, sheet, meters["write"])
-            with clock.stage("write"):
-                _segment(job, journal, index, start, islice(stream, stop - start))
-            first_seconds = clock.elapsed if first_seconds is None else first_seconds
-            if sheet:
-                sheet.write()
-        for stage in (*job.stages, "write"):
-            meters[stage].upto(stop)
-        progress.finished(stop - start)
+    with ExitStack() as opened:  # whatever breaks, threads that make frames have ended before it is told
+        for index, start in enumerate(firsts):
+            stop = min(start + SEGMENT, count)
+            if journal.has_segment(index):
+                opened.close()
+                stream = None
+            else:
+                if stream is None:
+                    made = opened.enter_context(closing(job.make(start, clock, journal, meters)))
+                    stream = _seen(job, made, start, sheet, meters["write"])
+                with clock.stage("write"):
+                    _segment(job, journal, index, start, islice(stream, stop - start))
+                first_seconds = clock.elapsed if first_seconds is None else first_seconds
+                if sheet:
+                    sheet.write()
+            for stage in (*job.stages, "write"):
+                meters[stage].upto(stop)
+            progress.finished(stop - start)
     for stage, calls in job.calls.items():
         meters[stage].upto(calls)
     with clock.stage("join"):

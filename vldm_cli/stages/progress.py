@@ -74,14 +74,19 @@ class Clock:
             self._stack.pop()
 
     def timed(self, name: str, items: Iterator) -> Iterator:
-        """The same items; the work that makes them is the stage's."""
+        """The same items; the work that makes them is the stage's, or the wait for them where another thread makes
+        them. They are closed with this."""
         done = object()
-        while True:
-            with self.stage(name):
-                item = next(items, done)
-            if item is done:
-                return
-            yield item
+        try:
+            while True:
+                with self.stage(name):
+                    item = next(items, done)
+                if item is done:
+                    return
+                yield item
+        finally:
+            if hasattr(items, "close"):
+                items.close()
 
     def _charge(self) -> None:
         now = time.perf_counter()

@@ -1,17 +1,16 @@
-"""A frame of any size for a model that sees a fixed one: tiles that overlap and fade into each other."""
+"""A frame of any size for a model that sees a small one: even tiles that overlap and fade into each other."""
 
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from vldm_cli.stages.windows import fixed_windows
-
 
 @dataclass(frozen=True)
 class Tiles:
     """Tiles over (height, width), which is padded to `padded` first. All tiles are of one size, because group norms
-    average over it; where they overlap, weights go from one to the other in a straight line."""
+    average over it: as few as there can be with sides of `tile` at most, and no larger than these then must be. They
+    overlap by `overlap` at least, where weights go from one to the other."""
 
     height: int
     width: int
@@ -27,14 +26,21 @@ class Tiles:
     @property
     def places(self) -> list[tuple[slice, slice]]:
         """Rows and columns of every tile of a padded frame."""
-        rows, columns = (
-            [
-                slice(w.start, w.stop)
-                for w in fixed_windows(side, min(self.tile, side), min(self.overlap, side // 2))
-            ]
-            for side in self.padded
-        )
+        rows, columns = (self._along(side) for side in self.padded)
         return [(y, x) for y in rows for x in columns]
+
+    def _along(self, side: int) -> list[slice]:
+        """The tiles of one padded side, counted in cells of `multiple` pixels: so all of them halve the same pixels
+        together, and agree where they overlap."""
+        side, tile = side // self.multiple, self.tile // self.multiple
+        overlap = -(-self.overlap // self.multiple)
+        if side <= tile:
+            count, size = 1, side
+        else:
+            count = -(-(side - overlap) // (tile - overlap))
+            size = -(-(side + (count - 1) * overlap) // count)
+        starts = [i * (side - size) // max(1, count - 1) for i in range(count)]
+        return [slice(start * self.multiple, (start + size) * self.multiple) for start in starts]
 
     def pad(self, x_NCHW: Tensor) -> Tensor:
         """The frame mirrored beyond its right and lower border, as far as needed."""

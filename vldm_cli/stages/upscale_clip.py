@@ -1,6 +1,8 @@
 """Upscaling people's own clips, of any size: an upscaler in windows and in tiles (METHOD.md §6)."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from functools import partial
 
 import numpy as np
 import torch
@@ -8,8 +10,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from vldm_cli.align.pixels import faithful, from_residual
-from vldm_cli.denoise.noise import frame_noise
 from vldm_cli.denoise.sampler import sample
+from vldm_cli.stages.ahead import ahead, drawn
 from vldm_cli.stages.models import Upscaler
 from vldm_cli.stages.plan import UPSCALE
 from vldm_cli.stages.progress import Meter
@@ -23,8 +25,11 @@ from vldm_cli.video.look import Raw
 TILE = 256
 OVERLAP = 32
 MULTIPLE = 8
-# Tiles in one call of the model.
+# Tiles in one call of the model, at most.
 BATCH = {"cpu": 1, "mps": 1, "cuda": 4}
+# Frames that are read, and made, before they are asked for: a GPU works while ffmpeg does. On a CPU they would only
+# take time from each other.
+AHEAD = {"cpu": 0, "mps": 0, "cuda": 8}
 
 
 class UpscaleClip:
@@ -57,59 +62,95 @@ class UpscaleClip:
 
     def frames(self, start: int, meter: Meter) -> Iterator[bytes]:
         """Frames start, start + 1, … of the new clip."""
-        reader = Reader(self._source)
         device = next(self.upscaler().model.parameters()).device
+        with closing(ahead(self._images(start, device), AHEAD[device.type])) as images:
+            for frame, (image_HWC, arrived) in enumerate(images, start):
+                if arrived is not None:
+                    arrived.synchronize()
+                yield self.raw.pack([image_HWC.numpy()])
+                meter.upto(frame + 1)
+
+    def _images(self, start: int, device: torch.device) -> Iterator[tuple[Tensor, torch.cuda.Event | None]]:
+        """The new frames (H, W, 3) in values of the file on the CPU, each once its event, if any, has happened.
+
+        On a GPU nothing in here waits for what has been asked of it, so that it never runs out of work.
+        """
+        size, channels = self.tiles.padded, self.upscaler().space.channels
+        sources = [
+            partial(self._source, device=device),
+            partial(self._noise, STAGE, (channels, *size), device),
+        ]
+        if self.noise:
+            sources.append(partial(self._noise, f"{STAGE}-input", (3, *size), device))
+        readers = [Reader(source) for source in sources]
 
         def run(i: int) -> Tensor:
             window = self.windows[i]
-            lr_TCHW = torch.stack(reader.window(window.start, window.stop)).to(device)
+            lr, *noises = (reader.window(window.start, window.stop) for reader in readers)
+            lr_TCHW = torch.stack(lr)
             # What fades is the residual; the input goes along, and faded into itself it stays the same.
-            return torch.cat([self._residual(range(window.start, window.stop), lr_TCHW), lr_TCHW], 1)
+            return torch.cat([self._residual(lr_TCHW, *noises), lr_TCHW], 1)
 
-        for frame, x_CHW in enumerate(faded(self.windows, start, run), start):
+        for x_CHW in faded(self.windows, start, run):
             r_NCHW, lr_NCHW = x_CHW[None, :-3], x_CHW[None, -3:]
             hr_NCHW = from_residual(r_NCHW, lr_NCHW, UPSCALE)
             if self.scale != UPSCALE:
                 hr_NCHW = shrunk(hr_NCHW, self.scale / UPSCALE)
-            yield self._bytes(hr_NCHW[0])
-            meter.upto(frame + 1)
+            yield self._fetched(hr_NCHW[0])
 
-    def _source(self, start: int) -> Iterator[Tensor]:
-        """The clip's frames (3, H, W) in [−1, 1]."""
-        for frame in self.clip.read(start, self.read):
-            (image,) = self.read.planes(frame)
-            x_HWC = torch.from_numpy(image.astype(np.float32))
-            yield x_HWC.permute(2, 0, 1).contiguous() / (self.read.peak / 2) - 1
+    def _source(self, start: int, device: torch.device) -> Iterator[Tensor]:
+        """The clip's frames (3, H, W) in [−1, 1] on the device; they go there as they are read."""
+        kind = _integers(self.read)
+        with closing(ahead(self.clip.read(start, self.read), AHEAD[device.type])) as frames:
+            for frame in frames:
+                (image,) = self.read.planes(frame)
+                x_HWC = torch.empty(image.shape, dtype=kind, pin_memory=device.type == "cuda")
+                np.copyto(x_HWC.numpy(), image)
+                x_HWC = x_HWC.to(device, non_blocking=True).float()
+                yield x_HWC.permute(2, 0, 1).contiguous() / (self.read.peak / 2) - 1
 
-    def _bytes(self, x_CHW: Tensor) -> bytes:
+    def _noise(
+        self, stage: str, shape: tuple[int, ...], device: torch.device, start: int
+    ) -> Iterator[Tensor]:
+        # Noise is drawn for the frame, so that windows and tiles agree on it where they overlap.
+        return drawn(self.seed, stage, range(start, self.clip.frames), shape, device)
+
+    def _fetched(self, x_CHW: Tensor) -> tuple[Tensor, torch.cuda.Event | None]:
+        """A frame in [−1, 1] as one of `_images`."""
         scaled = ((x_CHW + 1) * (self.raw.peak / 2)).round().clamp(0, self.raw.peak)
-        image = scaled.to(torch.int32).permute(1, 2, 0).cpu().numpy()
-        return self.raw.pack([image.astype(self.raw.dtype)])
+        image_HWC = scaled.to(_integers(self.raw)).permute(1, 2, 0).contiguous()
+        if image_HWC.device.type != "cuda":
+            return image_HWC.cpu(), None
+        host_HWC = torch.empty(image_HWC.shape, dtype=image_HWC.dtype, pin_memory=True)
+        host_HWC.copy_(image_HWC, non_blocking=True)
+        arrived = torch.cuda.Event()
+        arrived.record(torch.cuda.current_stream(image_HWC.device))
+        return host_HWC, arrived
 
-    def _residual(self, frames: range, lr_TCHW: Tensor) -> Tensor:
-        """The folded residual (T, 48, H, W) of one window, put together from tiles."""
+    def _residual(
+        self, lr_TCHW: Tensor, noise_TCHW: Sequence[Tensor], grain_TCHW: Sequence[Tensor] = ()
+    ) -> Tensor:
+        """The folded residual (T, 48, H, W) of one window, put together from tiles; noise of the padded size."""
         model, space, tiles = self.upscaler().model, self.upscaler().space, self.tiles
         weight = next(model.parameters())
         small_TCHW, size = tiles.pad(lr_TCHW), tiles.padded
         seen_TCHW = small_TCHW
         if self.noise:
-            grain_TCHW = frame_noise(self.seed, f"{STAGE}-input", frames, (3, *size)).to(lr_TCHW.device)
-            seen_TCHW = (1 - self.noise**2) ** 0.5 * small_TCHW + self.noise * grain_TCHW
-        # Noise is drawn for the frame, so that tiles agree on it where they overlap.
-        noise_TCHW = frame_noise(self.seed, STAGE, frames, (space.channels, *size))
-        sum_TCHW = torch.zeros(len(frames), 3 * UPSCALE**2, *size, device=weight.device)
+            seen_TCHW = (1 - self.noise**2) ** 0.5 * small_TCHW + self.noise * torch.stack([*grain_TCHW])
+        sum_TCHW = torch.zeros(len(lr_TCHW), 3 * UPSCALE**2, *size, device=weight.device)
         sum_HW = torch.zeros(size, device=weight.device)
-        batch = BATCH[weight.device.type]
+        calls = -(-len(tiles.places) // BATCH[weight.device.type])
+        batch = -(-len(tiles.places) // calls)  # calls of one size as far as that goes: six tiles are 3 and 3
         for first in range(0, len(tiles.places), batch):
             places = tiles.places[first : first + batch]
             x_BTCHW = sample(
                 model,
                 self.scheduler(),
-                torch.stack([noise_TCHW[..., y, x] for y, x in places]).to(weight.device),
-                steps=self.steps,
-                extra_BTCHW=torch.stack([seen_TCHW[..., y, x] for y, x in places]).to(
-                    weight.device, weight.dtype
+                torch.stack([n[..., y, x] for y, x in places for n in noise_TCHW]).unflatten(
+                    0, (len(places), -1)
                 ),
+                steps=self.steps,
+                extra_BTCHW=torch.stack([seen_TCHW[..., y, x] for y, x in places]).to(weight.dtype),
                 class_labels=torch.full((len(places),), noise_label(self.noise), device=weight.device),
             )
             for (y, x), x_TCHW in zip(places, x_BTCHW, strict=True):
@@ -117,6 +158,11 @@ class UpscaleClip:
                 sum_TCHW[..., y, x] += space.residual(x_TCHW) * w_HW
                 sum_HW[y, x] += w_HW
         return faithful(tiles.crop(sum_TCHW / sum_HW), UPSCALE)
+
+
+def _integers(raw: Raw) -> torch.dtype:
+    """What samples travel in between host and device: bytes, or what every device has for 16 bits."""
+    return torch.uint8 if raw.dtype.itemsize == 1 else torch.int32
 
 
 def shrunk(x_NCHW: Tensor, share: float) -> Tensor:

@@ -74,7 +74,7 @@ def encode_frames(
         arguments += ["-vf", look.shape()]
     else:
         arguments += ["-vf", f"{look.decode(replace(raw, pixels=look.rgb))},{look.shape()}"]
-    arguments += [*codec(kind, crf), "-bsf:v", retimed, *ffmpeg.BITEXACT]
+    arguments += [*codec(kind, crf, raw.height, raw.width), "-bsf:v", retimed, *ffmpeg.BITEXACT]
     # VP9 too goes into MP4: the clock of WebM counts milliseconds, which would add up.
     arguments += ["-f", "mp4" if KINDS[kind].codec else "mov"]
     arguments += ["-video_track_timescale", str(times.clock)]

@@ -1,0 +1,92 @@
+"""`vldm measure speed`: how fast `generate`, or `upscale`, is here."""
+
+from collections.abc import Iterator
+from typing import Annotated
+
+import typer
+
+
+def speed(
+    prompt: Annotated[
+        str, typer.Argument(help="What the video shows.")
+    ] = "a red ball bounces on green grass",
+    frames: Annotated[int, typer.Option(help="How many frames.")] = 240,
+    upscale: Annotated[bool, typer.Option(help="With the upscaler.")] = True,
+    interpolation: Annotated[int, typer.Option(metavar="1|4|16", help="Frames between keyframes.")] = 16,
+    pack: Annotated[str, typer.Option(help="The model: a pack's name or folder.")] = "toyland",
+    device: Annotated[str, typer.Option(help="auto, cuda, cuda:N, mps or cpu.")] = "auto",
+    dtype: Annotated[str, typer.Option(help="auto, float32, bfloat16 or float16.")] = "auto",
+    loaded: Annotated[
+        bool, typer.Option("--loaded", help="A second video with the models already loaded, in one process.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
+    clip: Annotated[
+        str | None,
+        typer.Option(metavar="WxH", help="Instead, `upscale` on a made clip of that size, models loaded."),
+    ] = None,
+    tile: Annotated[int | None, typer.Option(help="With --clip: side of the tiles.")] = None,
+    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Errors only.")] = False,
+    verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Tracebacks.")] = False,
+) -> None:
+    """How fast `generate` is here: wall time, by stage, frames a second, peak memory, time to the first segment.
+
+    With --clip 640x360, how fast `upscale` makes four times that of a clip of so many --frames, from opening it to the
+    whole file: the second of two runs. Reading, computing and writing go on side by side on a GPU; "encoder" is what
+    ffmpeg takes for the same frames by itself.
+    """
+    from vldm_cli.commands import checks
+    from vldm_cli.commands import device as devices
+    from vldm_cli.commands.console import Console
+    from vldm_cli.commands.remarks import check_prompt
+    from vldm_cli.errors import RequestError
+    from vldm_cli.packs.pack import Pack
+    from vldm_cli.stages.request import GenerateRequest, resolve
+
+    console = Console(quiet, verbose, as_json)
+    frame = checks.parse_size(clip, "--clip")
+    checks.check_tile(tile)
+    if frame and not 1 <= frames <= 100_000:
+        raise RequestError(f"--frames {frames} is not between 1 and 100000")
+    if frame and 0 in frame:
+        raise RequestError(f"--clip {clip} has no pixels")
+    if tile is not None and frame is None:
+        raise RequestError("--tile is for --clip; add --clip 640x360 or leave it out")
+    opened = Pack.open(pack)
+    chosen = devices.choose_device(device)
+    number = devices.choose_dtype(dtype, chosen)
+    if frame:
+        from vldm_cli.measure.upscaled import measure_upscale
+
+        table = measure_upscale(frame, frames, opened, chosen, number, tile)
+    else:
+        from vldm_cli.measure.speed import measure_command, measure_loaded
+
+        check_prompt(opened, prompt)
+        request = GenerateRequest(
+            prompt=prompt,
+            out=checks.default_out("speed"),
+            frames=frames,
+            seed=0,
+            interpolation=interpolation,
+            upscale=upscale,
+        )
+        resolve(request, opened.manifest)
+        table = (measure_loaded if loaded else measure_command)(request, opened, chosen, number)
+    console.result(table, "\n".join(_lines(table)))
+
+
+def _lines(table: dict) -> Iterator[str]:
+    """What a person reads."""
+    from vldm_cli.commands.console import clock, size
+
+    yield f"{table['frames']} frames of {table['width']}x{table['height']} on {table['device']} ({table['dtype']})"
+    yield f"{'wall':<14}{table['wall_seconds']:>9.2f} s   ({clock(table['wall_seconds'])})"
+    yield f"{'rate':<14}{table['frames_per_second']:>9.2f} frames/s"
+    yield f"{'first frames':<14}{table['first_segment_seconds']:>9.2f} s until they are on disk"
+    whose = "of the process and its ffmpeg" if table["device"] == "cpu" else f"of {table['device']}"
+    yield f"{'peak memory':<14}{size(table['peak_memory_bytes']):>11}, {whose}"
+    if table.get("peak_host_bytes") and table["device"] != "cpu":
+        yield f"{'host memory':<14}{size(table['peak_host_bytes']):>11}, of the process and its ffmpeg"
+    yield from (f"{stage:<14}{seconds:>9.2f} s" for stage, seconds in table["stages"].items())
+    if "encoder_seconds" in table:
+        yield f"{'encoder':<14}{table['encoder_seconds']:>9.2f} s by itself ({table['encoder']})"
