@@ -44,7 +44,7 @@ def test_every_group_has_its_variants():
 def test_all_groups(packs):
     table = measure_ablations(packs, "cpu", "float32", FEW, list(GROUPS))
     rows = {group: list(table[group]["rows"]) for group in GROUPS}
-    assert len(rows["layers"]) == 4 and len(rows["context"]) == 5
+    assert len(rows["layers"]) == 5 and len(rows["context"]) == 5
     assert [len(rows[g]) for g in ("interpolation", "decoder", "upscaler")] == [2, 2, 2]
     for group in GROUPS:
         assert all(v >= 0 for v in table[group]["floor"].values())
@@ -52,7 +52,10 @@ def test_all_groups(packs):
             assert set(table[group]["floor"]) <= set(row)
     # untrained temporal layers are the image model
     layers = table["layers"]["rows"]
-    image, ours = layers["image LDM frame by frame"], layers["3D convolutions and attention (ours)"]
+    image, ours = (
+        layers["image LDM frame by frame"],
+        layers["3D convolutions, attention in space and time, words (ours)"],
+    )
     assert image["video distance"] == pytest.approx(ours["video distance"], rel=1e-2)
     assert "240 frames: video distance" in table["context"]["rows"]["learned context, s = 1.5"]
     words = {"of": "tiny", "training": {"minutes": 1.0, "steps": {"keyframes": 3}}, **table}

@@ -30,7 +30,8 @@ def layers_group(makers: dict[str, Maker], probe: Probe, amounts: Amounts, note:
     for name, variant in (
         ("image LDM frame by frame", "keyframes"),
         ("temporal attention alone", "attention"),
-        ("3D convolutions and attention (ours)", "keyframes"),
+        ("3D convolutions and attention", "over-time"),
+        ("3D convolutions, attention in space and time, words (ours)", "keyframes"),
         ("ours, trained without context", "no-context"),
     ):
         note(f"layers: {name}")

@@ -1,7 +1,7 @@
 """The paper's ablations, repeated: variants of a pack's temporal layers, trained for the same time, measured alike.
 
 Each group is one of its tables (METHOD §2 to §6). `packs`: name of a variant → the pack that holds it; they share
-their image models, and "keyframes" is the method as the paper has it.
+their image models, and "keyframes" has the pack's own kind of layers, "over-time" the paper's.
 """
 
 from collections.abc import Callable, Sequence
@@ -47,7 +47,7 @@ def measure_ablations(
 
 # group → the variants that it needs, and what measures it
 GROUPS: dict[str, tuple[tuple[str, ...], Callable[..., dict]]] = {
-    "layers": (("keyframes", "attention", "no-context"), layers_group),
+    "layers": (("keyframes", "over-time", "attention", "no-context"), layers_group),
     "context": (("keyframes", "no-context"), context_group),
     "interpolation": (("interpolation", "interpolation-16"), interpolation_group),
     "decoder": (("decoder",), decoder_group),

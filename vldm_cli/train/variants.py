@@ -30,9 +30,12 @@ class Variant:
     options: tuple[str, ...] = ()
 
 
+# Attention as the paper has it: over the frames at each place, with no ear for the words.
+OVER_TIME = {"reach": "time", "text_dim": 0}
 VARIANTS = {
     "keyframes": Variant("keyframes", "keyframes"),
-    "attention": Variant("keyframes", "keyframes", {"layers": "attention"}),
+    "over-time": Variant("keyframes", "keyframes", OVER_TIME),
+    "attention": Variant("keyframes", "keyframes", {"layers": "attention", **OVER_TIME}),
     "no-context": Variant("keyframes", "keyframes", {"context_channels": 0}),
     "interpolation": Variant("interpolation", "interpolation"),
     "interpolation-16": Variant("interpolation", "interpolation", {"factor": 16}),
