@@ -89,7 +89,9 @@ def train(
     ] = False,
     compile_render: Annotated[
         bool | None,
-        typer.Option(help="Compile Toyland's renderer (by default on CUDA, where many frames are made)."),
+        typer.Option(
+            help="Compile Toyland's renderer, a wait of minutes (default: in long runs of image and keyframes on CUDA)."
+        ),
     ] = None,
     vae_roundtrip: Annotated[
         bool,

@@ -69,7 +69,7 @@ class Sizes:
 TOYLAND = Sizes(
     width=256,
     height=160,
-    window=12,
+    window=8,
     latent_channels=8,
     unet_channels=(128, 128, 160),
     unet_layers=1,
@@ -93,7 +93,7 @@ TOYLAND = Sizes(
     },
     defaults={
         "keyframe_steps": 20,
-        "interpolation_steps": [8, 4],
+        "interpolation_steps": [3, 2],
         "guidance": 2.0,
         "context_guidance": 1.5,
         "upscale_steps": 1,

@@ -59,6 +59,8 @@ class Objective(ABC):
     part: str
     # a step waits for nothing and reads what changes from tensors, so it may be recorded (see `graphs`)
     recordable: bool = False
+    # what it learns by heart of frames that it sees often costs it more than rendering new ones
+    renders_much: bool = False
     frames: int = 1
     frame_steps: dict[int, float] = {1: 1.0}  # noqa: RUF012 (never changed)
     lr: float = 2e-4

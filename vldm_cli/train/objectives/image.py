@@ -22,7 +22,7 @@ class Image(Objective):
     """Trains the pack's `unet` and `text` together; the autoencoder stays as it is."""
 
     part = "image"
-    recordable = True
+    recordable = renders_much = True
     lr, batch, bank_frames = 4e-4, 512, 200_000
 
     def __init__(self, setup: Setup):

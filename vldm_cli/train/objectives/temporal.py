@@ -113,6 +113,7 @@ class Keyframes(TemporalLayers):
     apart."""
 
     part = "keyframes"
+    renders_much = True
     frames = 12
     batch, bank_frames = 64, 192_000
     # Frames tell of each other, so what moves, and how, is settled at noise where single frames show little.
