@@ -74,7 +74,7 @@ def test_stock_diffusers_draws_what_is_asked(pipeline, pack):
 
 
 def test_one_line_makes_the_video_and_the_others_go_on_from_it(vldm):
-    prompt = "a red ball bounces on green grass"
+    prompt = "a red ball bounces on green grass by day"  # at sunset grass is olive
     code, out, err = vldm(
         "generate", prompt, "--frames", 7, "--no-upscale", "--seed", 1, "-o", "a.mp4", "--json"
     )

@@ -82,11 +82,11 @@ def train(
         ),
     ] = None,
     record: Annotated[
-        bool,
+        bool | None,
         typer.Option(
-            help="On CUDA, for parts that allow it: steps recorded as CUDA graphs; `vldm train speed` times it."
+            help="Steps recorded as CUDA graphs, for parts that allow it (by default on one CUDA GPU)."
         ),
-    ] = False,
+    ] = None,
     compile_render: Annotated[
         bool | None,
         typer.Option(

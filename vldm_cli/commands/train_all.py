@@ -55,7 +55,7 @@ def train_all(
     Interrupted, every part saves and exports; the same command again goes on. A pack that was trained before is
     continued from.
 
-    Example: vldm train all --pack toyland --minutes 26 --gpus 2 --with 'image --compile --record'
+    Example: vldm train all --pack toyland --minutes 26 --gpus 2 --with 'image --compile'
 
     Example: vldm train all --pack toyland --minutes 26 --lane image=2,keyframes=5 --lane decoder=1,interpolation=1"""
     from vldm_cli.train.schedule import PARTS, make_lanes, make_schedule, parse_parts, table

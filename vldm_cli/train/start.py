@@ -52,7 +52,7 @@ def start(
     dtype: str = "auto",
     compile: bool = False,
     channels_last: bool | None = None,
-    record: bool = False,
+    record: bool | None = None,
     compile_render: bool | None = None,
     vae_roundtrip: bool = False,
     keep_latents: bool = False,
@@ -115,7 +115,8 @@ def start(
         rank=processes.process_index,
         compile=compile,
         channels_last=channels_last,
-        record=record,
+        # between several processes it has not been tried yet
+        record=where.type == "cuda" and many == 1 if record is None else record,
         vae_roundtrip=vae_roundtrip,
         keep_latents=keep_latents,
         perceptual=None if perceptual is None else Perceptual.load(perceptual, where),
