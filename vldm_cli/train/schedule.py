@@ -158,13 +158,15 @@ def _check(minutes: float, gpus: int) -> None:
 def _check_order(lanes: list[dict[str, float | None]], named: set[str]) -> None:
     """Go through the lanes as the run would. Raises RequestError where it would stand still."""
     waiting, done = [list(lane) for lane in lanes], set()
-    while any(waiting):
-        ready = [
-            q for q in waiting if q and all(part in done for part in AFTER.get(q[0], ()) if part in named)
-        ]
+
+    def missing(part: str) -> list[str]:
+        return [needed for needed in AFTER.get(part, ()) if needed in named - done]
+
+    while queues := [queue for queue in waiting if queue]:
+        ready = [queue for queue in queues if not missing(queue[0])]
         if not ready:
-            stuck = next(q[0] for q in waiting if q)
-            needs = ", ".join(part for part in AFTER[stuck] if part in named)
+            stuck = queues[0][0]
+            needs = ", ".join(missing(stuck))
             raise RequestError(f"--lane: {stuck} needs {needs}, which would come after it; name that first")
         for queue in ready:
             done.add(queue.pop(0))

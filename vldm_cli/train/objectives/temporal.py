@@ -114,7 +114,7 @@ class Keyframes(TemporalLayers):
 
     part = "keyframes"
     renders_much = True
-    frames = 12
+    frames = 8
     batch, bank_frames = 64, 192_000
     # Frames tell of each other, so what moves, and how, is settled at noise where single frames show little.
     shift = 3.0
