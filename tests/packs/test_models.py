@@ -32,8 +32,15 @@ def test_stock_diffusers_opens_the_image_part(pipeline):
 def test_text_is_encoded_as_stock_diffusers_does(tiny_pack, pipeline, prompt):
     ours = load.load_text(tiny_pack).encode([prompt])
     theirs, _ = pipeline.encode_prompt(prompt, "cpu", 1, False)
-    assert ours.shape == (1, TINY.text_tokens, TINY.text_width)
-    torch.testing.assert_close(ours, theirs)
+    assert ours.shape == (1, TINY.text_tokens, 2 * TINY.text_width)
+    torch.testing.assert_close(ours[..., : TINY.text_width], theirs)
+
+
+def test_the_words_themselves_stand_beside_it(tiny_pack):
+    one, other = load.load_text(tiny_pack).encode(["a red ball rises", "a blue ball rises"])
+    words = slice(TINY.text_width, None)
+    told_apart = (one[:, words] != other[:, words]).any(-1)
+    assert told_apart.nonzero().flatten().tolist() == [2]  # behind the beginning and "a"
 
 
 def test_unknown_words_are_named_once_in_order(tiny_pack):
@@ -81,7 +88,7 @@ def test_temporal_parts_load_and_matter(tiny_pack, part):
             return model(noisy, 500, None, extra_BTCHW=lr, class_labels=torch.tensor([100]))
     else:
         model = getattr(load, f"load_{part}")(tiny_pack)
-        text = torch.randn(1, TINY.text_tokens, TINY.text_width)
+        text = torch.randn(1, TINY.text_tokens, 2 * TINY.text_width)
 
         def run():
             return model(z, 500, text, frame_step=4)

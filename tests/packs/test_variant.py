@@ -25,7 +25,7 @@ def test_only_its_temporal_layers_are_new(pack, tmp_path):
     model = load_keyframes(made)
     assert model.sizes["layers"] == "attention"
     # new layers are the identity
-    z, text = torch.randn(1, 3, 4, 8, 12), torch.randn(1, 5, 16)
+    z, text = torch.randn(1, 3, 4, 8, 12), torch.randn(1, 5, 32)
     made = model(z, 500, text)
     with model.temporal_off():
         assert torch.allclose(made, model(z, 500, text), atol=1e-5)

@@ -33,7 +33,7 @@ class State:
     context: dict[tuple[int, int], Tensor] = field(default_factory=dict)
     """Context features (N, F, h, w) by resolution (h, w)."""
     text_BLD: Tensor | None = None
-    """Hidden states of the text, one text a video."""
+    """What the temporal layers hear of the text, one text a video."""
 
 
 class TemporalLayer(nn.Module):

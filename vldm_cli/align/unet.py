@@ -13,6 +13,7 @@ from torch import Tensor
 from vldm_cli.align.context import Context, ContextEncoder, StepEmbedding
 from vldm_cli.align.layers import SpaceTimeAttention, TemporalAttention, TemporalConvolution
 from vldm_cli.align.temporal import TemporalModel, read_temporal
+from vldm_cli.align.words import WordReader
 
 LAYERS = ("both", "attention")
 REACHES = ("time", "space-time")
@@ -27,7 +28,8 @@ class VideoUNet(TemporalModel):
     alone, which then sees the context itself (what the paper compares with, §4.2). factor: of layers that interpolate,
     how many intervals each known one becomes; noted for those who train and call them.
     reach: what the attention of a cell sees, its own place in all frames ("time", the paper's) or every place of them
-    ("space-time"), and then the words of the text as well, whose hidden states are text_dim wide; 0 for none.
+    ("space-time"), and then the words of the text as well: the first text_dim channels of their hidden states; 0 for
+    none. reader_dim: width of the temporal layers' own reading of them (`WordReader`); 0 for as they are.
     """
 
     def __init__(
@@ -41,6 +43,7 @@ class VideoUNet(TemporalModel):
         factor: int = 4,
         reach: str = "time",
         text_dim: int = 0,
+        reader_dim: int = 0,
     ) -> None:
         if layers not in LAYERS:
             raise ValueError(f"layers are one of {', '.join(LAYERS)}, not {layers}")
@@ -48,6 +51,8 @@ class VideoUNet(TemporalModel):
             raise ValueError(f"reach is one of {', '.join(REACHES)}, not {reach}")
         if text_dim and reach != "space-time":
             raise ValueError("words are heard by attention in space and time only")
+        if reader_dim and not text_dim:
+            raise ValueError("a reader needs words to read: text_dim above 0")
         if context_channels is None:
             context_channels = unet.config.out_channels
         sizes = {
@@ -59,11 +64,15 @@ class VideoUNet(TemporalModel):
             "factor": factor,
             "reach": reach,
             "text_dim": text_dim,
+            "reader_dim": reader_dim,
         }
         super().__init__(unet, sizes)
         self.unet = unet
         weight = next(unet.parameters())
         self.embedding = StepEmbedding(embed_dim).to(weight.device, weight.dtype)
+        self.reader = None
+        if reader_dim:
+            self.reader = WordReader(text_dim, reader_dim).to(weight.device, weight.dtype)
         self.context_encoder = None
         if context_channels:
             levels = len(unet.config.block_out_channels)
@@ -88,7 +97,9 @@ class VideoUNet(TemporalModel):
                 seen = context if layers == "attention" else 0
                 own = (channels, heads, embed_dim, self.state, seen)
                 layer = (
-                    SpaceTimeAttention(*own, text_dim) if reach == "space-time" else TemporalAttention(*own)
+                    SpaceTimeAttention(*own, reader_dim or text_dim)
+                    if reach == "space-time"
+                    else TemporalAttention(*own)
                 )
             self.attach(block, layer)
 
@@ -113,33 +124,42 @@ class VideoUNet(TemporalModel):
     ) -> Tensor:
         """One denoiser call: noisy latents (B, T, C, H, W) → prediction of the same shape.
 
-        timestep: one, or (B,). text_BLD: hidden states of the text, one text a video; layers that hear words
-        (`text_dim`) need one. context: the known frames; None is S = 0. frame_step: distance of neighbouring frames, in
-        frames at the pack's rate, one or (B,). extra_BTCHW: channels concatenated to the input (a low-resolution
-        frame). class_labels: (B,).
+        timestep: one, or (B,). text_BLD: hidden states of the text, one text a video; the image model reads the
+        first channels, as many as it attends to, the temporal layers that hear words (`text_dim`) as many as they do.
+        context: the known frames; None is S = 0. frame_step: distance of neighbouring frames, in frames at the pack's
+        rate, one or (B,). extra_BTCHW: channels concatenated to the input (a low-resolution frame). class_labels: (B,).
         """
         B, T, _, H, W = z_BTCHW.shape
         device, dtype = z_BTCHW.device, z_BTCHW.dtype
         timestep_B = _each(timestep, B, device)
         state = self.state
         state.frames = T
-        state.text_BLD = text_BLD
         if state.on:
+            state.text_BLD = self._heard(text_BLD)
             state.embedding_BE = self.embedding(timestep_B, _each(frame_step, B, device))
             if self.context_encoder is not None:
                 if context is None:
                     context = Context.none(B, T, self.sizes["context_channels"], H, W, device, dtype)
                 state.context = self.context_encoder(context)
+        spatial_BLD = None if text_BLD is None else text_BLD[..., : self.unet.config.cross_attention_dim]
         x = z_BTCHW if extra_BTCHW is None else torch.cat([z_BTCHW, extra_BTCHW], 2)
         x_NCHW = x.flatten(0, 1).contiguous(memory_format=torch.channels_last)
         prediction_NCHW = self.unet(
             x_NCHW,
             timestep_B.repeat_interleave(T),
-            None if text_BLD is None else text_BLD.repeat_interleave(T, 0),
+            None if spatial_BLD is None else spatial_BLD.repeat_interleave(T, 0),
             class_labels=None if class_labels is None else class_labels.repeat_interleave(T),
             return_dict=False,
         )[0]
         return prediction_NCHW.unflatten(0, (B, T))
+
+    def _heard(self, text_BLD: Tensor | None) -> Tensor | None:
+        """What the temporal layers hear of the text; None if they hear nothing."""
+        text_dim = self.sizes["text_dim"]
+        if not text_dim or text_BLD is None:
+            return None
+        heard_BLD = text_BLD[..., :text_dim]
+        return heard_BLD if self.reader is None else self.reader(heard_BLD)
 
 
 def _each(number: Tensor | int | float, B: int, device: torch.device) -> Tensor:

@@ -12,6 +12,7 @@ from diffusers import AutoencoderKL, UNet2DConditionModel
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
+from torch.nn import functional as F
 from transformers import CLIPTextConfig, CLIPTextModel
 
 from vldm_cli.align.decoder import VideoDecoder
@@ -32,7 +33,7 @@ SPATIAL = {
 
 
 class TextEncoder:
-    """Prompts to the embeddings that the UNet's cross attention reads."""
+    """Prompts to hidden states: what the UNet's cross attention reads, and beside it the words themselves."""
 
     def __init__(self, words: Words, model: CLIPTextModel):
         self.words, self.model = words, model
@@ -40,9 +41,13 @@ class TextEncoder:
 
     @torch.no_grad()
     def encode(self, prompts: list[str]) -> torch.Tensor:
-        """(B, L, D) embeddings on the encoder's device and in its dtype, as stock diffusers computes them."""
+        """(B, L, 2D) on the encoder's device and in its dtype. The first D channels are the last hidden states, as
+        stock diffusers computes them; the others are what goes into the first layer, normalised: an encoder that
+        learned with pictures forgets on its way which of two words was said if both look alike in a picture."""
         ids = torch.tensor([self.words.ids(prompt) for prompt in prompts], device=self.model.device)
-        return self.model(ids).last_hidden_state
+        states = self.model(ids, output_hidden_states=True)
+        words_BLD = states.hidden_states[0]
+        return torch.cat([states.last_hidden_state, F.layer_norm(words_BLD, words_BLD.shape[-1:])], -1)
 
     def unknown_words(self, prompt: str) -> list[str]:
         """The words of the prompt that the pack has never seen."""

@@ -53,7 +53,12 @@ def new_pack(
             (
                 "keyframes",
                 new_unet(sizes),
-                {"embed_dim": sizes.temporal_embed, "reach": "space-time", "text_dim": sizes.text_width},
+                {
+                    "embed_dim": sizes.temporal_embed,
+                    "reach": "space-time",
+                    "text_dim": 2 * sizes.text_width,
+                    "reader_dim": sizes.reader_width,
+                },
             ),
             ("interpolation", new_unet(sizes), {"embed_dim": sizes.temporal_embed}),
             ("decoder", new_vae(sizes), {}),

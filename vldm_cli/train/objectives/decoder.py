@@ -9,17 +9,17 @@ from vldm_cli.packs.load import load_decoder
 from vldm_cli.train.discriminator import Discriminator, adversarial_losses, flicker
 from vldm_cli.train.export import export_part
 from vldm_cli.train.frames import charbonnier, encode, gradient_l1, psnr, to_model
-from vldm_cli.train.objectives.autoencoder import PERCEPTUAL_WEIGHT
+from vldm_cli.train.objectives.autoencoder import PERCEPTUAL_WEIGHT, SQUARED_WEIGHT
 from vldm_cli.train.objectives.base import Objective, Setup
 from vldm_cli.train.onestep import rise
 from vldm_cli.train.sheets import contact_sheet
 
 # Training starts at the image decoder (the temporal layers being the identity) and shall nowhere fall behind it. The
 # losses but one are smallest at the true frames, so that none of them trades exactness for something else:
-# - pixels (weight 1): the frames themselves, squared where the error is small, as PSNR measures it;
+# - pixels (weight 1) and their squares, which PSNR measures, about as loud: the frames themselves;
 # - their differences in space, half as heavy: edges, which the sum over pixels hardly feels;
-# - their differences in time, as heavy as the pixels: flicker, what these layers are for.
-GRADIENT_WEIGHT, MOTION_WEIGHT = 0.5, 1.0
+# - their differences in time, twice as heavy as the pixels: flicker, what these layers are for.
+GRADIENT_WEIGHT, MOTION_WEIGHT = 0.5, 2.0
 # - LPIPS, where it is given, as the autoencoder has it.
 # - the discriminator alone does not know the true frame; it may choose among almost equally exact ones. Its word is a
 #   number about one where the others are hundredths: with a weight of 0.02 it was twice as loud as the pixels, and two
@@ -70,8 +70,10 @@ class Decoder(Objective):
         x, z = to_model(batch["frames"], self.dtype), batch["z"].float()
         y = self.model.decode((z + self._levels(n) * torch.randn_like(z)).to(self.dtype))
         pixels, edges = charbonnier(x, y).mean(), gradient_l1(x, y)
-        motion = (x.float() - y.float()).diff(dim=1).abs().mean()
-        loss = pixels + GRADIENT_WEIGHT * edges + MOTION_WEIGHT * motion
+        error = x.float() - y.float()
+        motion = error.diff(dim=1).abs().mean()
+        loss = pixels + SQUARED_WEIGHT * error.square().mean()
+        loss = loss + GRADIENT_WEIGHT * edges + MOTION_WEIGHT * motion
         out = {"l1": pixels.detach(), "motion": motion.detach()}
         if self.setup.perceptual is not None:
             looks = self.setup.perceptual.distance(x.flatten(0, 1), y.flatten(0, 1)).mean()
