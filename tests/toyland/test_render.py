@@ -57,6 +57,16 @@ def test_a_core_with_blocks_draws_the_same():
     )
 
 
+def test_it_is_compiled_in_inference_mode_as_well():
+    """There a number of numpy's broke it: the guard on it failed where it was made."""
+    scenes = sample_scenes(1, np.random.default_rng(6), family="driving")
+    times = np.array([[0.0, 1.0]])
+    with torch.inference_mode():
+        core = render_module.compiled_core(block=2, backend="eager")
+        made = render(scenes, times, SMALL, core=core)
+    torch.testing.assert_close(made, render(scenes, times, SMALL), atol=1e-5, rtol=0)
+
+
 def test_crop_is_a_window_of_the_frame():
     scenes = sample_scenes(8, np.random.default_rng(2))
     assert set(scenes.family_B) == {0, 1}

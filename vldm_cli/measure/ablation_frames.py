@@ -59,7 +59,7 @@ def _patches(maker: Maker, n: int, seed: int) -> Iterator[tuple[Tensor, Tensor]]
     h, w = H // UPSCALE, W // UPSCALE
     clips = ToylandClips(
         seed, maker.frames, {1: 1.0}, size=maker.size, device=maker.models.device,
-        fps=float(maker.models.pack.manifest.video.fps), core=maker.core,
+        fps=float(maker.models.pack.manifest.video.fps),
     )  # fmt: skip
     for first in range(0, n, maker.batch):
         high, low, y0, x0 = clips.patch_pairs(min(maker.batch, n - first), (h, w), UPSCALE)

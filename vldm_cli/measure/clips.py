@@ -22,7 +22,7 @@ from vldm_cli.stages.models import Models
 from vldm_cli.stages.progress import Clock, Meter, NullProgress
 from vldm_cli.stages.request import GenerateRequest, Settings, identity, plan_of, resolve
 from vldm_cli.toyland.batch import SceneBatch
-from vldm_cli.toyland.render import EAGER, Core, render
+from vldm_cli.toyland.render import render
 
 # Frames decoded at a time.
 DECODE_FRAMES = 128
@@ -38,7 +38,6 @@ class Maker:
     models: Models
     batch: int
     steps: int | None = None
-    core: Core = EAGER
 
     @property
     def frames(self) -> int:
@@ -123,9 +122,7 @@ class Maker:
         times = np.asarray(times_T, float)
         for first in range(0, len(scenes), self.batch):
             some = scenes[first : first + self.batch]
-            x_BTCHW = render(
-                some, np.tile(times, (len(some), 1)), self.size, device=self.models.device, core=self.core
-            )
+            x_BTCHW = render(some, np.tile(times, (len(some), 1)), self.size, device=self.models.device)
             yield rounded(2 * x_BTCHW - 1)
 
     def keyframe_times(self) -> np.ndarray:

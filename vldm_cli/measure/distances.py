@@ -58,7 +58,7 @@ def rendered_clips(
     Settling motions begin with their clip."""
     clips = ToylandClips(
         seed, frames, {step: 1.0}, size=maker.size, device=maker.models.device,
-        fps=float(maker.models.pack.manifest.video.fps), late=0.0, core=maker.core,
+        fps=float(maker.models.pack.manifest.video.fps), late=0.0,
     )  # fmt: skip
     for first in range(0, n, maker.batch):
         batch = clips.batch(min(maker.batch, n - first))

@@ -22,7 +22,6 @@ from vldm_cli.measure.steady import measure_steadiness
 from vldm_cli.measure.store import Store
 from vldm_cli.packs.pack import Pack
 from vldm_cli.stages.models import Models
-from vldm_cli.toyland.render import EAGER, compiled_core
 
 PROMPT_SEED, WITHHELD_SEED = 1_000, 2_000
 MIB = 1 << 20
@@ -73,10 +72,7 @@ def measure_quality(
     """
     probe = load_probe(pack, device)
     store = store or Store(None, {})
-    # Compiling pays from some thousands of frames on.
-    many = amounts.frechet >= 1000 and (only is None or {"frechet", "faithfulness"} & set(only))
-    core = compiled_core() if device.startswith("cuda") and many else EAGER
-    maker = Maker(Models(pack, device, dtype), amounts.batch, amounts.steps, core)
+    maker = Maker(Models(pack, device, dtype), amounts.batch, amounts.steps)
     table: dict = {
         "pack": {
             "name": pack.manifest.name,

@@ -80,9 +80,7 @@ def measure_upscaler(maker: Maker, clips: int, frames: int, space: str | None = 
     for i in range(clips):
         scene = scenes[i : i + 1]
         low_TCHW = next(maker.rendered(scene, times))[0]
-        truth_TCHW = rounded(
-            2 * render(scene, times[None], large, device=models.device, core=maker.core)[0] - 1
-        )
+        truth_TCHW = rounded(2 * render(scene, times[None], large, device=models.device)[0] - 1)
         shown = [("rendered", truth_TCHW), ("bicubic", rounded(upsample(low_TCHW, UPSCALE)))]
         for variant in ("temporal", "image"):
             with upscaler.model.temporal_off() if variant == "image" else nullcontext():
