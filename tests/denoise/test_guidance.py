@@ -68,6 +68,13 @@ def test_text_guidance_needs_a_negative_prompt(model):
         guided(model, inputs["z_BTCHW"], torch.tensor(5), inputs["text_BLD"], None, None, Guidance(2))
 
 
+def test_there_is_guidance_from_its_share_of_noise_on():
+    guidance = Guidance(3, 1.5, by_image=True, from_noise=0.9)
+    assert guidance.at(0.9) == guidance.at(1.0) == guidance
+    assert guidance.at(0.89) == Guidance(1, 1, by_image=True, from_noise=0.9)
+    assert Guidance(3).at(0.0) == Guidance(3)
+
+
 @torch.no_grad()
 def test_rescaling_brings_back_the_spread(model):
     inputs = unet_inputs(model.unet)

@@ -85,6 +85,19 @@ def test_known_frames_come_back_exactly(model, name):
 
 @SCHEDULERS
 @torch.no_grad()
+def test_passes_are_made_where_there_is_guidance(model, name):
+    """Two passes a step as long as much of the latents is noise, then one."""
+    rows = []
+    hook = model.unet.register_forward_pre_hook(lambda _m, args: rows.append(len(args[0])))
+    noise, text = torch.randn(1, 2, 4, 8, 8), torch.randn(1, 3, 12)
+    guided = dict(text_BLD=text, negative_BLD=0 * text, guidance=Guidance(2, from_noise=0.9))
+    sample(model, make_scheduler(CONFIG, name), noise, steps=4, frame_step=16, **guided)
+    hook.remove()
+    assert rows[0] == 4 and rows[-1] == 2 and rows == sorted(rows, reverse=True) and len(rows) == 4
+
+
+@SCHEDULERS
+@torch.no_grad()
 def test_the_same_seed_gives_the_same_video_for_every_batch_size(model, name):
     scheduler = make_scheduler(CONFIG, name)
     text = torch.randn(1, 3, 12)

@@ -56,7 +56,9 @@ def sample(
     for i, t in enumerate(scheduler.timesteps):
         z_in = scheduler.scale_model_input(z, t).to(weight.dtype)
         now = torch.full_like(t, t.item(), device=weight.device)  # written there: a copy would wait as well
-        prediction = guided(model, z_in, now, text_BLD, negative_BLD, context, guidance, **conditions)
+        noise = (1 - scheduler.alphas_cumprod[int(t)].item()) ** 0.5
+        here = guidance.at(noise)
+        prediction = guided(model, z_in, now, text_BLD, negative_BLD, context, here, **conditions)
         if callback is not None:
             callback(i + 1, steps, predicted_x0(scheduler, z, prediction, t))
         z = scheduler.step(prediction, t, z, return_dict=False)[0]

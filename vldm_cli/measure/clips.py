@@ -93,7 +93,7 @@ class Maker:
             text_BLD=models.text.encode(list(prompts)),
             negative_BLD=models.text.encode([""]).expand(len(prompts), -1, -1),
             context=context,
-            guidance=Guidance(settings.guidance, context_guidance, by_image=defaults.guide_by_image),
+            guidance=Guidance(settings.guidance, context_guidance, **defaults.guiding),
             frame_step=self.keyframe_step,
         )
 

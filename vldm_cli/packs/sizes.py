@@ -94,7 +94,7 @@ TOYLAND = Sizes(
         "latent": UpscalerSizes((48, 56), 1, 8, AutoencoderSizes(8, (16, 32, 48), 1, 8)),
     },
     defaults={
-        "keyframe_steps": 20,
+        "keyframe_steps": 16,
         "interpolation_steps": [3, 2],
         "guidance": 2.0,
         "context_guidance": 1.5,
@@ -102,13 +102,14 @@ TOYLAND = Sizes(
         "upscale_noise": 0.0,
         "upscale_space": "pixel",
         "scheduler": "dpm++",
-        "decode_window": 12,
+        "decode_window": 18,
         "decode_overlap": 2,
-        "upscale_window": 8,
+        "upscale_window": 12,
         "upscale_overlap": 1,
         "interpolation_window": 4,
         "shared_noise": 0.1,
         "guide_by_image": True,
+        "guide_from_noise": 0.9,
     },
 )
 

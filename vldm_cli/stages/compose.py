@@ -70,8 +70,8 @@ class Stages:
     def keyframes(self, lead: Callable[[], Tensor] | None = None) -> Source:
         """Latents (C, h, w) of keyframes; `lead` returns the given ones at the start, (T, C, h, w)."""
         settings = self.settings
-        by_image = self.models.pack.manifest.defaults.guide_by_image
-        guidance = Guidance(settings.guidance, settings.context_guidance, by_image=by_image)
+        guiding = self.models.pack.manifest.defaults.guiding
+        guidance = Guidance(settings.guidance, settings.context_guidance, **guiding)
         denoiser = self.denoiser(
             "keyframes",
             lambda: self.models.keyframes,

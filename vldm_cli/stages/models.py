@@ -15,6 +15,7 @@ from vldm_cli.errors import RequestError
 from vldm_cli.packs import load
 from vldm_cli.packs.pack import Pack
 from vldm_cli.stages.memory import keep_freed_memory
+from vldm_cli.stages.upsampling import fold_upsampling
 
 
 @dataclass(frozen=True)
@@ -52,15 +53,21 @@ class Models:
 
     @cached_property
     def keyframes(self) -> VideoUNet:
-        return _channels_last(load.load_keyframes(self.pack, self.device, self.dtype))
+        return self._quick(load.load_keyframes(self.pack, self.device, self.dtype))
 
     @cached_property
     def interpolation(self) -> VideoUNet:
-        return _channels_last(load.load_interpolation(self.pack, self.device, self.dtype))
+        return self._quick(load.load_interpolation(self.pack, self.device, self.dtype))
 
     @cached_property
     def decoder(self) -> VideoDecoder:
-        return _channels_last(load.load_decoder(self.pack, self.device, self.dtype))
+        return self._quick(load.load_decoder(self.pack, self.device, self.dtype))
+
+    def _quick(self, model: nn.Module) -> nn.Module:
+        """The same model, made ready to run fast on this device."""
+        model = _channels_last(model)
+        # a GPU does not wait for arithmetic here
+        return fold_upsampling(model) if self.device.type == "cpu" else model
 
     @property
     def upscaler(self) -> Upscaler:
@@ -72,7 +79,7 @@ class Models:
         if space not in self._upscalers:
             model = load.load_upscaler(self.pack, space, self.device, self.dtype)
             self._upscalers[space] = Upscaler(
-                _channels_last(model), load.load_space(self.pack, space, self.device, self.dtype)
+                self._quick(model), load.load_space(self.pack, space, self.device, self.dtype)
             )
         return self._upscalers[space]
 

@@ -158,7 +158,7 @@ class Keyframes(TemporalLayers):
             self.held_out_seed, SHEET_CLIPS, self.frames, self.frame_steps
         ).captions
         defaults = self.setup.pack.manifest.defaults
-        guidance = Guidance(text=defaults.guidance, by_image=defaults.guide_by_image)
+        guidance = Guidance(text=defaults.guidance, **defaults.guiding)
         frames = self._sampled(batch, None, guidance)
         return contact_sheet(list(zip(captions, frames, strict=True))), {}
 
