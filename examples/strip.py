@@ -23,10 +23,10 @@ from vldm_cli.video.clip import open_clip
 
 PROMPTS = (
     "a red ball bounces on green grass by day",
-    "a yellow cone on stone at night",
+    "a yellow cone grows on snow at sunset",
     "a blue cube slides right on sand by day",
-    "a purple ring on water by day",
-    "a checkered white cylinder on grass by day",
+    "a purple ball falls on stone",
+    "a striped white cylinder spins on grass by day",
     "driving on a road through the forest by day with traffic",
 )
 FRAMES, GAP, LINE = 8, 4, 16

@@ -94,6 +94,11 @@ def test_calls_and_passes_of_the_default_video():
     assert p.model_frames["interpolate1"] == 6 * (15 * 16 + 15)
 
 
+def test_steps_without_guidance_need_one_pass():
+    half = plan(240, numbers=Numbers(guidance=3.0, context_guidance=1.5, guided=0.5))
+    assert half.model_frames["keyframes"] == 20 * (8 * 1.5 + 8 * 2 + 4 * 2)
+
+
 def test_guidance_of_one_costs_nothing():
     plain = plan(240, numbers=Numbers(guidance=1.0, context_guidance=1.0))
     assert plain.model_frames["keyframes"] == 20 * (8 + 8 + 4)

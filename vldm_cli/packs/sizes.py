@@ -104,7 +104,7 @@ TOYLAND = Sizes(
         "scheduler": "dpm++",
         "decode_window": 18,
         "decode_overlap": 2,
-        "upscale_window": 12,
+        "upscale_window": 8,
         "upscale_overlap": 1,
         "interpolation_window": 4,
         "shared_noise": 0.1,

@@ -6,7 +6,8 @@ These are estimates for `--dry-run` and the doctor; nothing else depends on them
 NATIVE = 160 * 256  # pixels a frame at which the rates below were measured
 MIB = 2**20
 
-# The CPU's are measured on 2 cores: 240 frames of Toyland take 62 s and 1.4 GiB, upscaled 94 s and 2.2 GiB.
+# The CPU's rates are measured on 2 cores with bf16 instructions, its memory on 2 older ones (in float32), which take
+# three times as long.
 # CUDA's upscaler and writing are measured on an H100 and its host: of a 640×360 clip, in tiles of 200×240, the upscaler
 # takes 16.1 ms a frame in bfloat16, and ffmpeg with two threads 74 ms. Larger frames have more threads now
 # (`video.write`), so what is said of them is at the most.
@@ -20,8 +21,8 @@ RATES = {
 # Bytes: interpreter, libraries and loaded models; then for each frame of a window of the decoder and of the upscaler
 # (activations, at 160×256 low-resolution pixels) and for each finished pixel that waits for its window.
 BASE = {"cpu": 1000 * MIB, "mps": 1300 * MIB, "cuda": 700 * MIB}
-DECODE_BYTES = 38 * MIB
-UPSCALE_BYTES = 150 * MIB
+DECODE_BYTES = 65 * MIB
+UPSCALE_BYTES = 230 * MIB
 # The upscaler of each space beside that: how fast it is, and how much memory a frame of its window takes.
 SPACE_COSTS = {"pixel": (1.0, 1.0), "latent": (0.65, 1.2)}
 

@@ -25,7 +25,8 @@ class Level:
 @dataclass(frozen=True)
 class Numbers:
     """What a plan needs to know of a pack and of the options. Windows and overlaps in frames, except
-    `interpolation_window`, which counts intervals; `interpolation_steps` at a frame step of 4 and of 1."""
+    `interpolation_window`, which counts intervals; `interpolation_steps` at a frame step of 4 and of 1; `guided` is
+    about the share of keyframe steps that are guided, for estimates only."""
 
     window: int = 8
     context: int = 2
@@ -39,6 +40,7 @@ class Numbers:
     upscale_steps: int = 1
     guidance: float = 1.0
     context_guidance: float = 1.0
+    guided: float = 1.0
     latent_factor: int = 8
 
 
@@ -47,8 +49,9 @@ def trained_step(frames: float) -> int:
     return min(sorted(LEVELS), key=lambda step: abs(log2(step / frames)))
 
 
-def passes(window: Window, numbers: Numbers) -> int:
-    """Passes of the denoiser that guidance needs for one keyframe window. METHOD.md §4."""
+def passes(window: Window, numbers: Numbers) -> float:
+    """Passes of the denoiser that a step of one keyframe window needs on average. METHOD.md §4."""
     if window.new == window.stop:
         return 0
-    return 1 + (numbers.guidance != 1) + (window.new > window.start and numbers.context_guidance != 1)
+    further = (numbers.guidance != 1) + (window.new > window.start and numbers.context_guidance != 1)
+    return 1 + numbers.guided * further

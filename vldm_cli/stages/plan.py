@@ -135,7 +135,7 @@ def make_plan(
     if not between:
         calls["keyframes"] = sum(w.new < w.stop for w in keyframe_windows) * numbers.keyframe_steps
         frames_seen = sum(w.length * passes(w, numbers) for w in keyframe_windows)
-        seen["keyframes"] = frames_seen * numbers.keyframe_steps
+        seen["keyframes"] = round(frames_seen * numbers.keyframe_steps)
     for level in levels:
         calls[level.stage] = len(level.windows) * level.steps
         seen[level.stage] = sum(4 * (w.length - 1) + 1 for w in level.windows) * level.steps

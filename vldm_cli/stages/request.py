@@ -175,6 +175,8 @@ def numbers_of(settings: Settings, manifest: Manifest) -> Numbers:
         upscale_steps=settings.upscale_steps,
         guidance=settings.guidance,
         context_guidance=settings.context_guidance,
+        # half of a schedule's steps are at shares of noise of about 0.9 and more
+        guided=0.5 if defaults.guide_from_noise else 1.0,
         latent_factor=video.latent_factor,
     )
 
