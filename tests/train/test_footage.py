@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from tests.train.common import setup
 from vldm_cli.errors import RequestError
-from vldm_cli.train import camera
+from vldm_cli.train import camera, files
 from vldm_cli.train.camera import moved
 from vldm_cli.train.degrade import Degrade
 from vldm_cli.train.footage import Footage, cleaned
@@ -121,3 +121,22 @@ def test_a_bfloat16_run_on_footage_ends(pack, tmp_path):
     objective = UpscalerImage(setup(pack, source=footage, dtype=torch.bfloat16))
     Trainer(objective, Schedule(lr=1e-4, steps=1), tmp_path / "run", {}).run()
     assert (tmp_path / "run" / FINISHED).is_file()
+
+
+def test_files_are_fetched_together_within_the_bound(footage, monkeypatch):
+    folder, decoded, real = footage.folder, [], files.decode
+
+    def decode(stretch):
+        decoded.append(stretch)
+        return real(stretch)
+
+    monkeypatch.setattr(files, "decode", decode)
+    folder.fetch([*folder.stretches, folder.stretches[0]])
+    assert sorted(s.path.name for s in decoded) == ["pan.frames", "photo.png", "small.png"]
+    folder.fetch(folder.stretches)
+    assert all(len(folder.frames(s)) == s.frames for s in folder.stretches) and len(decoded) == 3
+    folder.cache.clear()
+    monkeypatch.setattr(files, "CACHE_BYTES", 1)  # no room: each is decoded when it is asked for
+    folder.fetch(folder.stretches)
+    assert len(decoded) == 3
+    assert len(folder.frames(folder.stretches[0])) and len(folder.cache) == 1

@@ -2,7 +2,8 @@
 
 import subprocess
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -17,6 +18,8 @@ IMAGES = {".png", ".jpg", ".jpeg", ".webp", ".bmp"}
 STRETCH_FRAMES = 300
 STRETCH_BYTES = 256 << 20
 CACHE_BYTES = 4 << 30
+# Files decoded at a time; the decoders leave Python's lock to others.
+READERS = 8
 # A folder whose name ends so is one video, a picture a frame.
 FRAMES = ".frames"
 # Frames a second of videos that do not say.
@@ -68,7 +71,25 @@ class Folder:
         if stretch in self.cache:
             self.cache.move_to_end(stretch)
             return self.cache[stretch]
-        array = self.cache[stretch] = decode(stretch)
+        return self._keep(stretch, decode(stretch))
+
+    def fetch(self, stretches: Iterable[Stretch]) -> None:
+        """Decode those that are not here yet, several at a time and as many as half of the bound holds."""
+        missing, size = [], 0
+        for stretch in dict.fromkeys(stretches):
+            if stretch not in self.cache:
+                height, width = stretch.size
+                size += 3 * height * width * stretch.frames
+                if size > CACHE_BYTES // 2:
+                    break
+                missing.append(stretch)
+        if len(missing) > 1:
+            with ThreadPoolExecutor(READERS) as readers:
+                for stretch, array in zip(missing, readers.map(decode, missing), strict=True):
+                    self._keep(stretch, array)
+
+    def _keep(self, stretch: Stretch, array: np.ndarray) -> np.ndarray:
+        self.cache[stretch] = array
         while sum(a.nbytes for a in self.cache.values()) > CACHE_BYTES and len(self.cache) > 1:
             self.cache.popitem(last=False)
         return array

@@ -53,8 +53,9 @@ class Footage:
                 f"nothing in {self.folder.folder} is {need} pixels high and wide, which an upscaler needs"
             )
         high_BTCHW = torch.empty(n, frames, 3, need, need, dtype=torch.uint8, device=self.device)
-        for row in range(n):
-            stretch = usable[rng.integers(len(usable))]
+        chosen = [usable[i] for i in rng.integers(len(usable), size=n)]
+        self.folder.fetch(chosen)
+        for row, stretch in enumerate(chosen):
             make = self._of_a_clip if stretch.video else self._of_a_photo
             high_BTCHW[row] = make(stretch, rng, frames, need).round_()
         low_BTCHW = self.degrade(high_BTCHW, scale, rng)
