@@ -96,7 +96,7 @@ TOYLAND = Sizes(
     defaults={
         "keyframe_steps": 16,
         "interpolation_steps": [3, 2],
-        "guidance": 2.0,
+        "guidance": 3.0,
         "context_guidance": 1.5,
         "upscale_steps": 1,
         "upscale_noise": 0.0,
@@ -108,7 +108,7 @@ TOYLAND = Sizes(
         "upscale_overlap": 1,
         "interpolation_window": 4,
         "shared_noise": 0.1,
-        "guide_by_image": True,
+        "guide_by_image": False,
         "guide_from_noise": 0.9,
     },
 )
