@@ -29,7 +29,7 @@ FALLS = {
     "decoder": (30, 1e-2, 0.8, 1),
     "upscaler-image": (60, 1e-2, 0.6, 2),
     "upscaler": (30, 2e-2, 0.85, 1),
-    "upscaler-latent-autoencoder": (100, 1.5e-2, 0.8, 1),
+    "upscaler-latent-autoencoder": (100, 5e-3, 0.8, 1),
     "upscaler-latent-image": (60, 1e-2, 0.7, 2),
     "upscaler-latent": (30, 2e-2, 0.9, 1),
 }
