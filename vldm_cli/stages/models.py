@@ -65,8 +65,7 @@ class Models:
 
     def _quick(self, model: nn.Module) -> nn.Module:
         """The same model, made ready to run fast on this device."""
-        model = _channels_last(model)
-        # a GPU does not wait for arithmetic here
+        # on a GPU it has not been timed
         return fold_upsampling(model) if self.device.type == "cpu" else model
 
     @property
@@ -96,11 +95,3 @@ class Models:
         """A new sampler over the noise schedule of the upscaler of that space; None: the pack's own."""
         space = space or self.pack.manifest.defaults.upscale_space
         return make_scheduler(load.upscaler_scheduler_config(self.pack, space), name)
-
-
-def _channels_last(model: nn.Module) -> nn.Module:
-    """2D convolution weights in the layout in which both models run (5-dimensional weights have no such layout)."""
-    for parameter in model.parameters():
-        if parameter.ndim == 4:
-            parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
-    return model

@@ -2,7 +2,7 @@
 
 A 3×3 convolution after nearest-neighbour upsampling reads each low-resolution pixel up to four times. For the pixels of
 the result at even and odd rows and columns it is a 2×2 convolution at the low resolution, its weights sums of the 3×3's
-(Shi et al. 2016, arXiv:1609.07009, have the same identity): 4 products a pixel in place of 9, and no enlarged copy.
+(Aitken et al. 2017, arXiv:1707.02937): 4 products a pixel in place of 9, and no enlarged copy.
 """
 
 from types import MethodType
@@ -35,8 +35,7 @@ def _foldable(module: Upsample2D) -> bool:
         and module.interpolate
         and module.norm is None
         and isinstance(conv, nn.Conv2d)
-        and (conv.kernel_size, conv.stride, conv.padding) == ((3, 3), (1, 1), (1, 1))
-        and (conv.dilation, conv.groups, conv.padding_mode) == ((1, 1), 1, "zeros")
+        and (conv.kernel_size, conv.padding) == ((3, 3), (1, 1))
         and conv.bias is not None
     )
 

@@ -6,7 +6,8 @@ from vldm_cli.toyland import layout as lay
 from vldm_cli.toyland.world import CAMERAS, MOTIONS
 
 HALF_FOV = np.deg2rad(19.0)  # vertical
-TAN_Y = np.tan(HALF_FOV)
+# a plain float: numpy's own would be a tensor to torch.compile, and one that it refuses in inference mode
+TAN_Y = float(np.tan(HALF_FOV))
 TAN_X = TAN_Y * 1.6
 SAFE_X = 0.86 * TAN_X  # objects stay inside this share of the width
 M = {name: i for i, name in enumerate(MOTIONS)}

@@ -128,8 +128,7 @@ def _chunks(core, frames, corner, size, window, supersample, count) -> Tensor:
     h, w = window
     N = len(corner)
     supersample = supersample if count else 1  # the road has soft edges of its own
-    # numpy's own float would be a tensor to torch.compile, and one that it refuses in inference mode
-    pixel = float(2 * TAN_Y / size[0])
+    pixel = 2 * TAN_Y / size[0]
     rays = RAYS_CPU if corner.device.type == "cpu" else RAYS_GPU
     rows = max(1, min(h, rays // (w * supersample**2)))
     step = core.block or max(1, rays // (h * w * supersample**2))

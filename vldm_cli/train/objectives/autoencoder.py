@@ -117,7 +117,7 @@ def reconstruction_losses(
 ) -> dict[str, Tensor]:
     """The loss under "loss", and its parts, of frames and what an autoencoder made of them; kl: already weighed."""
     pixels = (edge_weights(x_NCHW, EDGES) * charbonnier(x_NCHW, y_NCHW)).mean()
-    squares = (x_NCHW.float() - y_NCHW.float()).square().mean()
+    squares = F.mse_loss(y_NCHW.float(), x_NCHW.float())
     loss = pixels + SQUARED_WEIGHT * squares + GRADIENT_WEIGHT * gradient_l1(x_NCHW, y_NCHW) + kl
     out = {"l1": pixels.detach(), "kl": kl.detach()}
     if perceptual is not None:
