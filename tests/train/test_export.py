@@ -1,13 +1,16 @@
 """Folding the latents' statistics into the autoencoder."""
 
+import shutil
+
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from tests.train.common import OneClip, setup
 from vldm_cli.errors import RequestError
 from vldm_cli.packs.load import load_vae
 from vldm_cli.packs.pack import PARTS
+from vldm_cli.packs.save import seal
 from vldm_cli.train.export import fold, latent_statistics
 from vldm_cli.train.frames import decode, encode, to_model
 from vldm_cli.train.objectives import OBJECTIVES
@@ -63,6 +66,32 @@ def test_a_kept_encoder_gives_the_same_latents(pack, tmp_path):
     assert changed and not {name for name in changed if name.startswith(("encoder.", "quant_conv."))}
     with pytest.raises(RequestError, match="--keep-latents"):
         start("image", str(pack.folder), "toyland", steps=2, run=tmp_path, keep_latents=True)
+
+
+def test_a_teacher_is_a_pack_with_the_same_image_models(pack, tmp_path):
+    copy = shutil.copytree(pack.folder, tmp_path / "teacher")
+    start(
+        "keyframes",
+        str(pack.folder),
+        "toyland",
+        steps=2,
+        bank_frames=16,
+        run=tmp_path / "run",
+        teacher=str(copy),
+    )
+    with pytest.raises(RequestError, match="--teacher is for keyframes"):
+        start("interpolation", str(pack.folder), "toyland", steps=2, run=tmp_path / "run", teacher=str(copy))
+    seal_after(copy, "unet")
+    with pytest.raises(RequestError, match="other image models"):
+        start("keyframes", str(pack.folder), "toyland", steps=2, run=tmp_path / "two", teacher=str(copy))
+
+
+def seal_after(folder, part):
+    """Change that part of the pack a little, and its checksum with it."""
+    tensors = load_file(folder / PARTS[part])
+    name = min(tensors)
+    save_file({**tensors, name: tensors[name] + 1}, folder / PARTS[part])
+    seal(folder)
 
 
 def test_an_autoencoder_without_the_convolutions_is_refused(pack):

@@ -109,6 +109,33 @@ def test_the_image_upscaler_leaves_its_temporal_layers_alone(pack, part):
     assert not model.state.on
 
 
+def test_keyframes_learn_a_teacher_s_guidance(pack, tmp_path):
+    """One pass of the student comes close to three of the teacher's, which stays as it is."""
+    copy = shutil.copytree(pack.folder, tmp_path / "teacher")
+    objective = OBJECTIVES["keyframes"](setup(pack, teacher=type(pack).open(copy)))
+    assert objective.guidance.text != 1 and objective.guidance.context != 1
+    before = {name: t.clone() for name, t in objective.teacher.state_dict().items()}
+    with torch.no_grad():  # fresh layers say the same with and without text and context
+        for one, two in zip(
+            objective.teacher.temporal_parameters(), objective.model.temporal_parameters(), strict=True
+        ):
+            one.add_(0.3 * torch.randn(one.shape, generator=torch.Generator().manual_seed(one.numel())))
+            two.copy_(one)
+        before = {name: t.clone() for name, t in objective.teacher.state_dict().items()}
+    objective.bank.add()
+    first = fixed_loss(objective)
+    assert first > 0
+    optimizer = torch.optim.Adam([p for p in objective.model.parameters() if p.requires_grad], 3e-4)
+    for seed in range(120):
+        torch.manual_seed(seed)
+        objective.choose(0.0)
+        optimizer.zero_grad()
+        objective.losses()["loss"].backward()
+        optimizer.step()
+    assert fixed_loss(objective) < 0.75 * first
+    assert all(torch.equal(t, before[name]) for name, t in objective.teacher.state_dict().items())
+
+
 def test_keyframes_context(pack):
     """S is 0, 1 or 2 leading frames; late clips always continue; windows are sometimes shorter."""
     objective = OBJECTIVES["keyframes"](setup(pack))

@@ -104,6 +104,14 @@ def train(
             help="Autoencoder: its encoder stays as it is, so the parts that were trained on its latents stay right.",
         ),
     ] = False,
+    teacher: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PACK",
+            help="Keyframes: learn to make in one pass what that pack makes with its default guidance; this pack's "
+            "guidance and context_guidance are 1 then.",
+        ),
+    ] = None,
     perceptual: Annotated[
         Path | None,
         typer.Option(
@@ -150,6 +158,7 @@ def train(
             compile_render=compile_render,
             vae_roundtrip=vae_roundtrip,
             keep_latents=keep_latents,
+            teacher=teacher,
             perceptual=perceptual,
             real_codec=real_codec,
             bank_frames=bank_frames,

@@ -58,36 +58,58 @@ def guided(
     """
     w = guidance.text if text_BLD is not None else 1.0
     known = context is not None and not context.empty
-    s = guidance.context if known else 1.0
+    here = replace(guidance, text=w, context=guidance.context if known else 1.0)
     if w != 1 and negative_BLD is None:
         raise ValueError("text guidance needs the hidden states of the negative prompt")
-    plain = w + s - 1, text_BLD, context
-    video, image = [plain], []
-    if w != 1:
-        (image if guidance.by_image and not known else video).append((1 - w, negative_BLD, context))
-    if s != 1:
-        video.append((1 - s, text_BLD, context.dropped()))
-    parts = _predicted(model, z_BTCHW, timestep, video, conditions)
-    if image:
+    if w != 1 and guidance.by_image and not known:
+        (plain,) = _predicted(model, z_BTCHW, timestep, [(text_BLD, context)], conditions)
         with model.temporal_off():
-            parts += _predicted(model, z_BTCHW, timestep, image, conditions)
-    combined = sum(weight * part for (weight, *_), part in zip(video + image, parts, strict=True))
-    if guidance.rescale and len(parts) > 1:
-        combined = _rescale(combined, parts[0], guidance.rescale)
+            (image,) = _predicted(model, z_BTCHW, timestep, [(negative_BLD, context)], conditions)
+        combined = plain + (w - 1) * (plain - image)
+    else:
+        plain, combined = predictions(
+            model, z_BTCHW, timestep, text_BLD, negative_BLD, context, here, **conditions
+        )
+    if guidance.rescale and combined is not plain:
+        combined = _rescale(combined, plain, guidance.rescale)
     return combined
+
+
+def predictions(
+    model: VideoUNet,
+    z_BTCHW: Tensor,
+    timestep: Tensor,
+    text_BLD: Tensor | None,
+    negative_BLD: Tensor | None,
+    context: Context | None,
+    guidance: Guidance,
+    **conditions,
+) -> tuple[Tensor, Tensor]:
+    """The prediction without guidance and the guided one by the video model's own passes, the formula of `guided`. It
+    asks nothing of the tensors, so it waits for no GPU; the same tensor twice if both weights are 1."""
+    w, s = guidance.text, guidance.context
+    passes = [(w + s - 1, text_BLD, context)]
+    if w != 1:
+        passes.append((1 - w, negative_BLD, context))
+    if s != 1:
+        passes.append((1 - s, text_BLD, context.dropped()))
+    parts = _predicted(model, z_BTCHW, timestep, [which for _, *which in passes], conditions)
+    if len(parts) == 1:
+        return parts[0], parts[0]
+    return parts[0], sum(weight * part for (weight, *_), part in zip(passes, parts, strict=True))
 
 
 def _predicted(
     model: VideoUNet, z_BTCHW: Tensor, timestep: Tensor, passes: list, conditions: dict
 ) -> list[Tensor]:
-    """The float32 predictions of passes (weight, text, context), made in one batch."""
-    n, (_, text_BLD, context) = len(passes), passes[0]
+    """The float32 predictions of passes (text, context), made in one batch."""
+    n, (text_BLD, context) = len(passes), passes[0]
     conditions = {k: v.repeat(n, *[1] * (v.ndim - 1)) if _is_batch(v) else v for k, v in conditions.items()}
     prediction = model(
         z_BTCHW.repeat(n, 1, 1, 1, 1),
-        timestep,
-        None if text_BLD is None else torch.cat([text.expand(len(z_BTCHW), -1, -1) for _, text, _ in passes]),
-        context=None if context is None else Context.cat([c for _, _, c in passes]),
+        timestep.repeat(n) if timestep.ndim and len(timestep) == len(z_BTCHW) else timestep,
+        None if text_BLD is None else torch.cat([text.expand(len(z_BTCHW), -1, -1) for text, _ in passes]),
+        context=None if context is None else Context.cat([c for _, c in passes]),
         **conditions,
     )
     return list(prediction.float().chunk(n))

@@ -14,7 +14,7 @@ from vldm_cli.toyland.batch import SceneBatch
 from vldm_cli.toyland.captions import captions
 from vldm_cli.toyland.motion import settles
 from vldm_cli.toyland.render import EAGER, Core, render
-from vldm_cli.toyland.scene import sample_scenes
+from vldm_cli.toyland.scene import TRAINED_CAMERA_SHARES, sample_scenes
 
 
 @dataclass
@@ -70,7 +70,13 @@ class ToylandClips:
 
     def scenes(self, n: int) -> SceneBatch:
         """The next n scenes."""
-        return sample_scenes(n, self.rng, driving=self.driving, withheld=self.withheld)
+        return sample_scenes(
+            n,
+            self.rng,
+            driving=self.driving,
+            withheld=self.withheld,
+            camera_shares=TRAINED_CAMERA_SHARES,
+        )
 
     def _windows(self, scenes: SceneBatch) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Frame step (B,), start (B,) and lateness (B,) of a clip of each scene."""

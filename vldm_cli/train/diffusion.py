@@ -22,11 +22,14 @@ class Diffusion:
         self.noise = (1 - signal).sqrt().float().to(device)
         self.steps = len(signal)
 
-    def times(self, n: int, shift: float = 1.0) -> Tensor:
+    def times(self, n: int, shift: float = 1.0, last: float = 0.0) -> Tensor:
         """n random timesteps, (n,) int64: uniform, or `shift`ed to more noise: u ← s u / (1 + (s − 1) u) (Esser et al.
-        2024, arXiv:2403.03206, equation 23, where s grows with the number of correlated pixels)."""
+        2024, arXiv:2403.03206, equation 23, where s grows with the number of correlated pixels). last: the share of
+        them at the very last one, which sampling always begins with."""
         u = torch.rand(n, device=self.signal.device)
         u = shift * u / (1 + (shift - 1) * u)
+        if last:
+            u = torch.where(torch.rand(n, device=u.device) < last, 1.0, u)
         return (self.steps * u).long().clamp_max(self.steps - 1)
 
     def add(self, z: Tensor, noise: Tensor, t_B: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ import torch
 from accelerate import PartialState
 
 from vldm_cli.errors import RequestError
-from vldm_cli.packs.pack import Pack
+from vldm_cli.packs.pack import PARTS, Pack
 from vldm_cli.train.clips import open_source
 from vldm_cli.train.loop import Trainer
 from vldm_cli.train.objectives import OBJECTIVES, Objective, Setup
@@ -56,6 +56,7 @@ def start(
     compile_render: bool | None = None,
     vae_roundtrip: bool = False,
     keep_latents: bool = False,
+    teacher: str | None = None,
     perceptual: Path | None = None,
     real_codec: bool = True,
     bank_frames: int | None = None,
@@ -81,6 +82,7 @@ def start(
         raise RequestError(f"--perceptual is for {', '.join(PERCEPTUAL)}, not for {part}; leave it out")
     if keep_latents and part != "autoencoder":
         raise RequestError(f"--keep-latents is for the autoencoder, not for {part}; leave it out")
+    taught_by = None if teacher is None else _open_teacher(teacher, part, pack_name)
     # No checksums: another process may be training another part of the same pack at this moment.
     pack = Pack.open(pack_name, check=False)
     where = torch.device(device)
@@ -119,6 +121,7 @@ def start(
         record=where.type == "cuda" and many == 1 if record is None else record,
         vae_roundtrip=vae_roundtrip,
         keep_latents=keep_latents,
+        teacher=taught_by,
         perceptual=None if perceptual is None else Perceptual.load(perceptual, where),
     )
     schedule = Schedule(
@@ -140,6 +143,8 @@ def start(
     identity |= {"dtype": str(chosen), "processes": many}
     if keep_latents:
         identity["keep_latents"] = True
+    if taught_by is not None:
+        identity["teacher"] = taught_by.manifest.hash
     if perceptual is not None:
         identity["perceptual"] = perceptual.name
     folder = run or pack.folder.parent / f"{pack.folder.name}-{part}"
@@ -149,3 +154,22 @@ def start(
         # left to the interpreter's end, the group's threads now and then abort a process that has done all its work
         processes.destroy_process_group()
     return folder
+
+
+def _open_teacher(name: str, part: str, student: str) -> Pack:
+    """The pack that --teacher names. Raises RequestError where it can teach nothing."""
+    if part != "keyframes":
+        raise RequestError(f"--teacher is for keyframes, not for {part}; leave it out")
+    pack = Pack.open(name)
+    if not pack.has("keyframes"):
+        raise RequestError(f"--teacher {name:.80} has no keyframes; name a pack that has")
+    files, own = pack.manifest.files, Pack.open(student, check=False).manifest.files
+    if any(files.get(PARTS[part]) != own.get(PARTS[part]) for part in ("unet", "vae", "text")):
+        raise RequestError(
+            f"--teacher {name:.80} has other image models than the pack that is trained; name a copy of it"
+        )
+    if pack.manifest.defaults.guide_by_image:
+        raise RequestError(
+            f"--teacher {name:.80} guides by its image model, which cannot be taught; set guide_by_image = false in it"
+        )
+    return pack

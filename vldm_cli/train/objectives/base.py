@@ -29,8 +29,8 @@ class Setup:
 
     batch: examples a step and process; bank_frames: frames held ready. rank: which process this is. channels_last:
     memory layout of image models; None is the one that was the faster on the device. record: CUDA graphs, for the
-    parts that can be recorded. vae_roundtrip, keep_latents: see `upscaler` and `autoencoder`. perceptual: LPIPS, for
-    the parts of `PERCEPTUAL`; None to train without.
+    parts that can be recorded. vae_roundtrip, keep_latents, teacher: see `upscaler`, `autoencoder` and `temporal`.
+    perceptual: LPIPS, for the parts of `PERCEPTUAL`; None to train without.
     """
 
     pack: Pack
@@ -46,6 +46,7 @@ class Setup:
     record: bool = False
     vae_roundtrip: bool = False
     keep_latents: bool = False
+    teacher: Pack | None = None
     perceptual: Perceptual | None = None
 
 

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from vldm_cli.align import Context
 from vldm_cli.align.temporal import read_temporal
-from vldm_cli.denoise.guidance import Guidance
+from vldm_cli.denoise.guidance import Guidance, predictions
 from vldm_cli.denoise.noise import frame_noise, noise_like
 from vldm_cli.denoise.sampler import make_scheduler, sample
 from vldm_cli.packs.load import load_interpolation, load_keyframes, load_text, load_vae, scheduler_config
@@ -32,7 +32,7 @@ class TemporalLayers(Objective):
     lr = 4e-4
     recordable = True
     # of the timesteps, see `Diffusion.times`
-    shift = 1.0
+    shift, last = 1.0, 0.0
 
     def __init__(self, setup: Setup):
         super().__init__(setup)
@@ -70,17 +70,23 @@ class TemporalLayers(Objective):
         # what is true only together with what came before is not said where nothing of that is known
         dropped |= (batch["late"] & (context.mask_BT.sum(1) == 0))[:, None, None]
         text = torch.where(dropped, self.no_text, batch["text"].to(self.dtype))
-        noise, t = noise_like(z, self.shared), self.diffusion.times(n, self.shift)
+        noise, t = noise_like(z, self.shared), self.diffusion.times(n, self.shift, self.last)
         noisy = self.diffusion.add(z, noise, t).to(self.dtype)
         # shorter windows run uncompiled: every length would be compiled for itself
         stance = "default" if z.shape[1] == self.frames else "force_eager"
         with torch.compiler.set_stance(stance):
             prediction = self.model(noisy, t, text, context=context, frame_step=batch["frame_step"]).float()
-        error_BT = ((prediction - self.diffusion.target(z, noise, t)) ** 2).mean((2, 3, 4))
+            taught = self.taught(noisy, t, text, context, batch["frame_step"])
+        target = self.diffusion.target(z, noise, t) if taught is None else taught
+        error_BT = ((prediction - target) ** 2).mean((2, 3, 4))
         weight_BT = 1 - (1 - KNOWN_WEIGHT) * context.mask_BT
         unknown_BT = 1 - context.mask_BT
         made = (error_BT * unknown_BT).sum() / unknown_BT.sum().clamp_min(1)
         return {"loss": (error_BT * weight_BT).sum() / weight_BT.sum(), "unknown": made.detach()}
+
+    def taught(self, noisy_BTCHW: Tensor, t_B: Tensor, text_BLD: Tensor, context: Context, step_B: Tensor):
+        """What is to be predicted, where that is another model's prediction and not the truth; else None."""
+        return None
 
     def export(self) -> None:
         export_part(self.setup.pack, self.part, self.model)
@@ -110,7 +116,11 @@ class TemporalLayers(Objective):
 
 class Keyframes(TemporalLayers):
     """Clips as long as the pack's window, of which S ∈ {0, 1, 2} leading frames are given, mostly a keyframe step
-    apart."""
+    apart.
+
+    With a teacher, they learn what that pack's keyframes predict with its guidance in two or three passes, so that one
+    pass is enough: guidance distillation (Meng et al. 2023, "On Distillation of Guided Diffusion Models", §3.1), here
+    for one weight of text guidance and one of context guidance, the teacher's defaults."""
 
     part = "keyframes"
     renders_much = True
@@ -129,6 +139,21 @@ class Keyframes(TemporalLayers):
         self.frames = setup.pack.manifest.video.window
         self.length = self.frames
         super().__init__(setup)
+        self.teacher = None
+        if setup.teacher is not None:
+            self.teacher = self.load(load_keyframes(setup.teacher), train=False)
+            defaults = setup.teacher.manifest.defaults
+            self.guidance = Guidance(defaults.guidance, defaults.context_guidance, **defaults.guiding)
+
+    @torch.no_grad()
+    def taught(self, noisy_BTCHW: Tensor, t_B: Tensor, text_BLD: Tensor, context: Context, step_B: Tensor):
+        if self.teacher is None:
+            return None
+        plain, guided = predictions(
+            self.teacher, noisy_BTCHW, t_B, text_BLD, self.no_text, context, self.guidance, frame_step=step_B
+        )
+        is_guided_B = self.diffusion.noise[t_B] >= self.guidance.from_noise
+        return torch.where(is_guided_B[:, None, None, None, None], guided, plain)
 
     def choose(self, progress: float) -> Hashable:
         short = float(torch.rand(())) < self.shorter
@@ -159,7 +184,7 @@ class Keyframes(TemporalLayers):
         ).captions
         defaults = self.setup.pack.manifest.defaults
         guidance = Guidance(text=defaults.guidance, **defaults.guiding)
-        frames = self._sampled(batch, None, guidance)
+        frames = self._sampled(batch, None, Guidance() if self.teacher else guidance)
         return contact_sheet(list(zip(captions, frames, strict=True))), {}
 
 
@@ -170,6 +195,8 @@ class Interpolation(TemporalLayers):
     part = "interpolation"
     frames = FACTOR * 4 + 1
     batch, bank_frames = 48, 204_000
+    # Few steps are made, one at the finer rate: the first one, out of pure noise, must get far.
+    shift, last = 2.0, 0.3
     whole = 0.75  # share of steps on windows of all intervals; the others are shorter, for the ends of videos
 
     def __init__(self, setup: Setup):
