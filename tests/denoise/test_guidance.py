@@ -33,26 +33,6 @@ def test_the_formula_and_the_number_of_passes(model, text, context):
 
 
 @torch.no_grad()
-def test_away_from_the_image_model(model):
-    """The image model sees neither another frame nor the text; where frames are known it is not asked."""
-    inputs = unet_inputs(model.unet)
-    z, t, c, step = (inputs[k] for k in ("z_BTCHW", "timestep", "text_BLD", "frame_step"))
-    t, no_text = t[:1], torch.zeros_like(c)
-    full = model(z, t, c, frame_step=step)
-    with model.temporal_off():
-        image = torch.cat([model(z[:, i : i + 1], t, no_text) for i in range(z.shape[1])], 1)
-    got = guided(model, z, t, c, no_text, None, Guidance(3, by_image=True), frame_step=step)
-    torch.testing.assert_close(got, full + 2 * (full - image), rtol=1e-4, atol=1e-4)
-    assert model.state.on
-    known = Context.leading(torch.randn_like(z), 2)
-    plain, by_image = (
-        guided(model, z, t, c, no_text, known, Guidance(3, 2, by_image=b), frame_step=step)
-        for b in (False, True)
-    )
-    assert torch.equal(plain, by_image)
-
-
-@torch.no_grad()
 def test_without_known_frames_context_guidance_costs_nothing(model):
     inputs = unet_inputs(model.unet)
     rows = []
@@ -69,9 +49,9 @@ def test_text_guidance_needs_a_negative_prompt(model):
 
 
 def test_there_is_guidance_from_its_share_of_noise_on():
-    guidance = Guidance(3, 1.5, by_image=True, from_noise=0.9)
+    guidance = Guidance(3, 1.5, from_noise=0.9)
     assert guidance.at(0.9) == guidance.at(1.0) == guidance
-    assert guidance.at(0.89) == Guidance(1, 1, by_image=True, from_noise=0.9)
+    assert guidance.at(0.89) == Guidance(1, 1, from_noise=0.9)
     assert Guidance(3).at(0.0) == Guidance(3)
 
 

@@ -100,9 +100,15 @@ def test_sections_alone_and_put_together(measure, pack, tmp_path, monkeypatch):
     assert bars["Fréchet video distance / its floor"]["met"] is None
     # what was measured is not measured again, and stands in the table and on the page
     monkeypatch.setattr(quality, "measure_decoder", None)
+    # another process measured the decoder, on another machine
+    section = tmp_path / "s" / "decoder.json"
+    elsewhere = json.loads(section.read_text()) | {"machine": {"hardware": "a GPU", "torch": "2.0"}}
+    section.write_text(json.dumps(elsewhere))
     code, out, err = measure(*save, "--only", "upscaler", "--report", tmp_path / "q.html")
     assert code == 0, err
     second = json.loads(out)
+    here = first["run"]["hardware"]
+    assert sorted(second["run"]["hardware"].split(" and ")) == sorted(["a GPU", here])
     assert second["decoder"] == first["decoder"] and "upscaler" in second
     assert "<h2>Decoder alone</h2>" in (tmp_path / "q.html").read_text()
     # and a folder is of one measurement

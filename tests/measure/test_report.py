@@ -6,7 +6,7 @@ import torch
 
 from vldm_cli.errors import RunError
 from vldm_cli.measure.bars import Bar, bars
-from vldm_cli.measure.markdown import circumstances, write_markdown
+from vldm_cli.measure.markdown import circumstances, machine, write_markdown
 from vldm_cli.measure.page import write_page
 from vldm_cli.measure.sheets import contact_sheet
 from vldm_cli.measure.words import number, percent, screen
@@ -94,7 +94,7 @@ def test_bars_hold_what_was_measured_against_the_issue(table):
     assert values["upscaler: PSNR gained over frame by frame, dB"] == 1.0
     assert values["autoencoder: PSNR in dB"] == 30.0
     margins = {bar.name: bar.margin for bar in bars(table)}
-    assert margins["autoencoder: PSNR in dB"] == -6.0 and margins["the pack's files, MiB"] == -2.0
+    assert margins["autoencoder: PSNR in dB"] == -6.0 and margins["the pack's files but the probe, MiB"] == -2.0
     assert margins["driving: course"] == 0.0
 
 
@@ -152,7 +152,7 @@ def test_the_page_needs_nothing_else(table, tmp_path):
 
 def test_the_markdown_report(table, tmp_path):
     when = datetime(2026, 11, 22, 12, tzinfo=UTC)
-    table["run"] = circumstances("vldm measure quality --pack toy", "cpu", when, 61.2)
+    table["run"] = circumstances("vldm measure quality --pack toy", [machine("cpu")], when, 61.2)
     write_markdown(tmp_path / "REPORT.md", table)
     text = (tmp_path / "REPORT.md").read_text()
     assert "`vldm measure quality --pack toy`" in text and "2026-11-22 12:00 UTC, 61 s" in text

@@ -93,7 +93,7 @@ def ablations(
     from dataclasses import asdict
 
     from vldm_cli.measure.ablation_words import ablation_tables
-    from vldm_cli.measure.markdown import circumstances
+    from vldm_cli.measure.markdown import circumstances, machine
     from vldm_cli.measure.markdown import write_ablations as write_note
     from vldm_cli.measure.page import write_ablations as write_page
     from vldm_cli.measure.store import Store
@@ -122,7 +122,8 @@ def ablations(
     chosen = devices.choose_device("cuda" if gpus else "cpu")
     kind, amounts = devices.choose_dtype(dtype, chosen), QUICK if quick else FULL
     packs = {name: Pack.open(opened.folder, check=False) for name, opened in packs.items()}
-    store = Store(run / "measured", {"dtype": kind, "amounts": asdict(amounts), **identity})
+    sizes = {"dtype": kind, "amounts": asdict(amounts), **identity}
+    store = Store(run / "measured", sizes, machine(chosen))
     table = {
         "of": base.manifest.name,
         "pack": {"name": base.manifest.name, "hash": base.manifest.hash},
@@ -134,7 +135,7 @@ def ablations(
     words += ["--gpus", str(gpus), *(["--only", only] if only else []), *["--quick"] * quick]
     for text in options or ():
         words += ["--with", text]
-    table["run"] = circumstances(shlex.join(words), chosen, started, time.monotonic() - clock)
+    table["run"] = circumstances(shlex.join(words), store.machines, started, time.monotonic() - clock)
     for path in report or ():
         (write_note if path.suffix.lower() in NOTES else write_page)(path, table)
     console.result(table, "\n\n".join("\n".join(part.lines()) for part in ablation_tables(table)))

@@ -73,7 +73,7 @@ def quality(
     from datetime import UTC, datetime
 
     from vldm_cli.measure.bars import bars
-    from vldm_cli.measure.markdown import circumstances, write_markdown
+    from vldm_cli.measure.markdown import circumstances, machine, write_markdown
     from vldm_cli.measure.page import write_page
     from vldm_cli.measure.quality import FULL, QUICK, SECTIONS, measure_quality
     from vldm_cli.measure.store import Store
@@ -82,7 +82,8 @@ def quality(
     sections = None if only is None else parse_names(only, tuple(SECTIONS), "--only")
     kind = devices.choose_dtype(dtype, chosen)
     amounts = QUICK if quick else FULL
-    store = Store(save, {"pack": opened.manifest.hash, "dtype": kind, "amounts": asdict(amounts)})
+    identity = {"pack": opened.manifest.hash, "dtype": kind, "amounts": asdict(amounts)}
+    store = Store(save, identity, machine(chosen))
     started, clock = datetime.now(UTC), time.monotonic()
     table, sheets = measure_quality(opened, chosen, kind, amounts, console.note, sections, store)
     words = ["vldm", "measure", "quality", "--pack", pack]
@@ -91,7 +92,7 @@ def quality(
     )
     if ablations is not None:
         table["ablations"] = read_table(ablations)
-    table["run"] = circumstances(shlex.join(words), chosen, started, time.monotonic() - clock)
+    table["run"] = circumstances(shlex.join(words), store.machines, started, time.monotonic() - clock)
     for path in report or ():
         if path.suffix.lower() in NOTES:
             write_markdown(path, table)

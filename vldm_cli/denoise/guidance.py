@@ -17,19 +17,14 @@ class Guidance:
 
     text: classifier-free guidance (Ho & Salimans 2022). context: the s of Video LDM, §3.2. rescale: φ of
     Lin et al. 2023 (Common Diffusion Noise Schedules, §3.4), 0 for none; keeps strong guidance from overexposing.
-    by_image: where no frame is known, what text guidance leads away from is not the video model without the text but
-    the image model without it, which knows of no other frame: autoguidance (Karras et al. 2024, "Guiding a Diffusion
-    Model with a Bad Version of Itself") with the image LDM as the bad version. It holds size, shape and scene
-    together from frame to frame. Known frames do that already, and would be copied all the more.
     from_noise: the share of noise in the latents, σ of σ² + α² = 1, from which on there is guidance at all; 0 for all
-    of them. What is to be seen, and how it moves, is settled at much noise; later guidance hardly shows, costs a pass
-    or two a step, and harms (Kynkäänniemi et al. 2024, "Applying Guidance in a Limited Interval").
+    of them. Later guidance costs a pass or two a step and shows less (Kynkäänniemi et al. 2024, "Applying Guidance in
+    a Limited Interval").
     """
 
     text: float = 1.0
     context: float = 1.0
     rescale: float = 0.0
-    by_image: bool = False
     from_noise: float = 0.0
 
     def at(self, noise: float) -> Guidance:
@@ -51,9 +46,8 @@ def guided(
 
         ε' = ε(c, c_S) + (w − 1) (ε(c, c_S) − ε(∅, c_S)) + (s − 1) (ε(c, c_S) − ε(c, ∅))
 
-    For w = 1 this is Video LDM's context guidance, for s = 1 classifier-free guidance. With `by_image` and no
-    known frame, ε(∅, c_S) is the image model's ε(∅). It is linear, so it holds for v-prediction as well. Only passes
-    of nonzero weight are computed, all in one call of the model, the image model's in another.
+    For w = 1 this is Video LDM's context guidance, for s = 1 classifier-free guidance. It is linear, so it
+    holds for v-prediction as well. Only passes of nonzero weight are computed, all in one call of the model.
     Raises ValueError if text guidance is asked for without `negative_BLD`.
     """
     w = guidance.text if text_BLD is not None else 1.0
@@ -61,15 +55,9 @@ def guided(
     here = replace(guidance, text=w, context=guidance.context if known else 1.0)
     if w != 1 and negative_BLD is None:
         raise ValueError("text guidance needs the hidden states of the negative prompt")
-    if w != 1 and guidance.by_image and not known:
-        (plain,) = _predicted(model, z_BTCHW, timestep, [(text_BLD, context)], conditions)
-        with model.temporal_off():
-            (image,) = _predicted(model, z_BTCHW, timestep, [(negative_BLD, context)], conditions)
-        combined = plain + (w - 1) * (plain - image)
-    else:
-        plain, combined = predictions(
-            model, z_BTCHW, timestep, text_BLD, negative_BLD, context, here, **conditions
-        )
+    plain, combined = predictions(
+        model, z_BTCHW, timestep, text_BLD, negative_BLD, context, here, **conditions
+    )
     if guidance.rescale and combined is not plain:
         combined = _rescale(combined, plain, guidance.rescale)
     return combined

@@ -82,7 +82,7 @@ def bars(table: dict) -> list[Bar]:
     out += _against_image(table.get("decoder"), "decoder", "flicker")
     out.append(Bar("autoencoder: PSNR in dB", _at(table, "decoder", "image", "psnr"), 36.0))
     out += _against_image(table.get("upscaler"), "upscaler", "warping error")
-    out.append(Bar("the pack's files, MiB", table["pack"].get("mib"), WEIGHTS_MIB, most=True))
+    out.append(Bar("the pack's files but the probe, MiB", table["pack"].get("mib"), WEIGHTS_MIB, most=True))
     return out
 
 

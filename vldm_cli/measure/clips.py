@@ -93,7 +93,7 @@ class Maker:
             text_BLD=models.text.encode(list(prompts)),
             negative_BLD=models.text.encode([""]).expand(len(prompts), -1, -1),
             context=context,
-            guidance=Guidance(settings.guidance, context_guidance, **defaults.guiding),
+            guidance=Guidance(settings.guidance, context_guidance, from_noise=defaults.guide_from_noise),
             frame_step=self.keyframe_step,
         )
 

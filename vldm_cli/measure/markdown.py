@@ -1,6 +1,7 @@
 """The measurements as Markdown: the report that stands beside the weights it is about."""
 
 import platform
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -11,27 +12,33 @@ from vldm_cli.measure.words import SIGNS, Table, number, tables
 
 # Bars that other commands measure.
 ELSEWHERE = (
-    "Time and memory of `vldm generate` are measured by `vldm measure speed`; what else the issue holds the weights to "
+    "Time and memory of `vldm generate` are measured by `vldm measure speed`; what else is asked of them "
     "(edges and checkers crisp to the eye) is to be seen in the contact sheets of the HTML page."
 )
 
 
-def circumstances(command: str, device: str, started: datetime, seconds: float) -> dict:
-    """How a table came about, for the report and for JSON. device: as torch names it."""
+def machine(device: str) -> dict[str, str]:
+    """What a measurement runs on; device: as torch names it."""
     import torch
-
-    import vldm_cli
 
     if device.startswith("cuda"):
         hardware = torch.cuda.get_device_name(device)
     else:
         hardware = f"{platform.machine()} CPU, {torch.get_num_threads()} threads"
+    return {"hardware": hardware, "torch": torch.__version__}
+
+
+def circumstances(
+    command: str, machines: Sequence[dict[str, str]], started: datetime, seconds: float
+) -> dict:
+    """How a table came about, for the report and for JSON. machines: what its sections were measured on."""
+    import vldm_cli
+
     return {
         "command": command,
         "date": started.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "seconds": round(seconds, 1),
-        "hardware": hardware,
-        "torch": torch.__version__,
+        **{name: " and ".join(dict.fromkeys(m[name] for m in machines)) for name in ("hardware", "torch")},
         "vldm": vldm_cli.__version__,
     }
 

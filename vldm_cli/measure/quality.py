@@ -20,11 +20,13 @@ from vldm_cli.measure.reconstruction import measure_decoder, measure_upscaler
 from vldm_cli.measure.sheets import Rows, contact_sheet
 from vldm_cli.measure.steady import measure_steadiness
 from vldm_cli.measure.store import Store
-from vldm_cli.packs.pack import Pack
+from vldm_cli.packs.pack import PARTS, Pack
 from vldm_cli.stages.models import Models
 
 PROMPT_SEED, WITHHELD_SEED = 1_000, 2_000
 MIB = 1 << 20
+# what a pack need not ship: it measures and makes nothing
+PROBE = (PARTS["probe"],)
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,9 @@ def measure_quality(
         "pack": {
             "name": pack.manifest.name,
             "hash": pack.manifest.hash,
-            "mib": round(sum(pack.path(f).stat().st_size for f in pack.manifest.files) / MIB, 2),
+            "mib": round(
+                sum(pack.path(f).stat().st_size for f in pack.manifest.files if f not in PROBE) / MIB, 2
+            ),
         },
         "device": str(maker.models.device),
         "dtype": dtype,

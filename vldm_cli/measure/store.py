@@ -14,12 +14,15 @@ IDENTITY = "measurement.json"
 class Store:
     """A folder of finished sections; without a folder nothing is kept.
 
-    Several processes may fill one folder at once: every file is put in place by a rename. Raises RequestError where the
-    folder holds a measurement of something else.
+    Several processes may fill one folder at once: every file is put in place by a rename. machine: what this process
+    measures on; `machines` are those of all sections that were loaded or saved, each once. Raises RequestError where
+    the folder holds a measurement of something else.
     """
 
-    def __init__(self, folder: Path | None, identity: dict):
+    def __init__(self, folder: Path | None, identity: dict, machine: dict[str, str] | None = None):
         self.folder = folder
+        self.machine = machine or {}
+        self.machines: list[dict[str, str]] = []
         if folder is None:
             return
         folder.mkdir(parents=True, exist_ok=True)
@@ -45,10 +48,12 @@ class Store:
         for title, file in stored["pictures"].items():
             with Image.open(self.folder / file) as image:
                 pictures[title] = image.convert("RGB")
+        self._seen(stored.get("machine", {}))
         return stored["table"], pictures
 
     def save(self, name: str, table: dict, pictures: dict[str, Image.Image]) -> None:
         """Keep a finished section."""
+        self._seen(self.machine)
         if self.folder is None:
             return
         files = {}
@@ -57,7 +62,14 @@ class Store:
             temporary = self.folder / f".{files[title]}.{os.getpid()}.tmp"
             image.save(temporary, "PNG")
             os.replace(temporary, self.folder / files[title])
-        _write(self.folder / f"{name}.json", json.dumps({"table": table, "pictures": files}, indent=1))
+        _write(
+            self.folder / f"{name}.json",
+            json.dumps({"machine": self.machine, "table": table, "pictures": files}, indent=1),
+        )
+
+    def _seen(self, machine: dict[str, str]) -> None:
+        if machine and machine not in self.machines:
+            self.machines.append(machine)
 
 
 def _read(path: Path) -> dict:

@@ -34,9 +34,8 @@ class Defaults:
     """What a command uses where nothing else is asked for. Windows and overlaps are in frames, except
     `interpolation_window`, which counts intervals between known frames; `interpolation_steps` are the
     denoising steps at a frame step of 4 and of 1; `shared_noise` is the share of the latent stages' noise that
-    all frames of a video have in common, in training and in sampling; `guide_by_image`: keyframes' text guidance
-    leads away from the image model (`Guidance.by_image`), `guide_from_noise`: from which share of noise on there is
-    any (`Guidance.from_noise`); `upscale_space` is one of SPACES."""
+    all frames of a video have in common, in training and in sampling; `guide_from_noise`: from which share of
+    noise on keyframes are guided (`Guidance.from_noise`); `upscale_space` is one of SPACES."""
 
     keyframe_steps: int
     interpolation_steps: tuple[int, int]
@@ -51,7 +50,6 @@ class Defaults:
     upscale_overlap: int
     interpolation_window: int
     shared_noise: float = 0.0
-    guide_by_image: bool = False
     guide_from_noise: float = 0.0
     upscale_space: str = "pixel"
 
@@ -62,11 +60,6 @@ class Defaults:
             raise ValueError(f"guide_from_noise must be from 0 to below 1, not {self.guide_from_noise}")
         if self.upscale_space not in SPACES:
             raise ValueError(f"upscale_space must be one of {', '.join(SPACES)}, not {self.upscale_space}")
-
-    @property
-    def guiding(self) -> dict:
-        """How keyframes are guided, whatever the weights: what `Guidance` is to be told besides these."""
-        return {"by_image": self.guide_by_image, "from_noise": self.guide_from_noise}
 
 
 @dataclass(frozen=True)

@@ -94,8 +94,8 @@ TOYLAND = Sizes(
         "latent": UpscalerSizes((48, 56), 1, 8, AutoencoderSizes(8, (16, 32, 48), 1, 8)),
     },
     defaults={
-        "keyframe_steps": 16,
-        "interpolation_steps": [3, 2],
+        "keyframe_steps": 12,
+        "interpolation_steps": [2, 1],
         "guidance": 3.0,
         "context_guidance": 1.5,
         "upscale_steps": 1,
@@ -108,8 +108,6 @@ TOYLAND = Sizes(
         "upscale_overlap": 1,
         "interpolation_window": 4,
         "shared_noise": 0.1,
-        "guide_by_image": False,
-        "guide_from_noise": 0.9,
     },
 )
 

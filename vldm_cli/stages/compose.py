@@ -70,8 +70,8 @@ class Stages:
     def keyframes(self, lead: Callable[[], Tensor] | None = None) -> Source:
         """Latents (C, h, w) of keyframes; `lead` returns the given ones at the start, (T, C, h, w)."""
         settings = self.settings
-        guiding = self.models.pack.manifest.defaults.guiding
-        guidance = Guidance(settings.guidance, settings.context_guidance, **guiding)
+        from_noise = self.models.pack.manifest.defaults.guide_from_noise
+        guidance = Guidance(settings.guidance, settings.context_guidance, from_noise=from_noise)
         denoiser = self.denoiser(
             "keyframes",
             lambda: self.models.keyframes,

@@ -168,8 +168,4 @@ def _open_teacher(name: str, part: str, student: str) -> Pack:
         raise RequestError(
             f"--teacher {name:.80} has other image models than the pack that is trained; name a copy of it"
         )
-    if pack.manifest.defaults.guide_by_image:
-        raise RequestError(
-            f"--teacher {name:.80} guides by its image model, which cannot be taught; set guide_by_image = false in it"
-        )
     return pack

@@ -143,7 +143,9 @@ class Keyframes(TemporalLayers):
         if setup.teacher is not None:
             self.teacher = self.load(load_keyframes(setup.teacher), train=False)
             defaults = setup.teacher.manifest.defaults
-            self.guidance = Guidance(defaults.guidance, defaults.context_guidance, **defaults.guiding)
+            self.guidance = Guidance(
+                defaults.guidance, defaults.context_guidance, from_noise=defaults.guide_from_noise
+            )
 
     @torch.no_grad()
     def taught(self, noisy_BTCHW: Tensor, t_B: Tensor, text_BLD: Tensor, context: Context, step_B: Tensor):
@@ -183,7 +185,7 @@ class Keyframes(TemporalLayers):
             self.held_out_seed, SHEET_CLIPS, self.frames, self.frame_steps
         ).captions
         defaults = self.setup.pack.manifest.defaults
-        guidance = Guidance(text=defaults.guidance, **defaults.guiding)
+        guidance = Guidance(text=defaults.guidance, from_noise=defaults.guide_from_noise)
         frames = self._sampled(batch, None, Guidance() if self.teacher else guidance)
         return contact_sheet(list(zip(captions, frames, strict=True))), {}
 
