@@ -1,9 +1,10 @@
 """Make examples/videos: twelve short videos and a long one, by the shipped weights.
 
-python examples/videos.py [--out FOLDER] [--pack PACK] [--seed N]
+python examples/videos.py [--out FOLDER] [--pack PACK] [--seed N] [--force]
 
 Each is `vldm generate PROMPT --no-upscale --crf 20 --frames 96 --seed N` (the long one: `--frames 960`), for the one
-seed N, none picked. Beside them comes a README.md with their prompts.
+seed N, none picked. Beside them comes a README.md with their prompts. Without --force,
+those that are there already stay.
 """
 
 import argparse
@@ -38,6 +39,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "videos")
     parser.add_argument("--pack", default="toyland")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--force", action="store_true")
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
     pack, device = Pack.open(args.pack), choose_device("auto")
@@ -64,7 +66,8 @@ def main() -> None:
             dtype=dtype,
             force=True,
         )
-        generate(request, pack, models=models)
+        if args.force or not path.exists():
+            generate(request, pack, models=models)
         lines.append(f"| [{name}]({path.name}) | {prompt} | {frames} |")
         print(path, flush=True)
     (args.out / "README.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
