@@ -94,7 +94,9 @@ def test_bars_hold_what_was_measured_against_the_issue(table):
     assert values["upscaler: PSNR gained over frame by frame, dB"] == 1.0
     assert values["autoencoder: PSNR in dB"] == 30.0
     margins = {bar.name: bar.margin for bar in bars(table)}
-    assert margins["autoencoder: PSNR in dB"] == -6.0 and margins["the pack's files but the probe, MiB"] == -2.0
+    assert (
+        margins["autoencoder: PSNR in dB"] == -6.0 and margins["the pack's files but the probe, MiB"] == -2.0
+    )
     assert margins["driving: course"] == 0.0
 
 

@@ -81,6 +81,10 @@ def test_a_teacher_is_a_pack_with_the_same_image_models(pack, tmp_path):
     )
     with pytest.raises(RequestError, match="--teacher is for keyframes"):
         start("interpolation", str(pack.folder), "toyland", steps=2, run=tmp_path / "run", teacher=str(copy))
+    with pytest.raises(RequestError, match="is the pack that is trained"):
+        start(
+            "keyframes", str(pack.folder), "toyland", steps=2, run=tmp_path / "one", teacher=str(pack.folder)
+        )
     seal_after(copy, "unet")
     with pytest.raises(RequestError, match="other image models"):
         start("keyframes", str(pack.folder), "toyland", steps=2, run=tmp_path / "two", teacher=str(copy))

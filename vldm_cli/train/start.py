@@ -163,8 +163,13 @@ def _open_teacher(name: str, part: str, student: str) -> Pack:
     pack = Pack.open(name)
     if not pack.has("keyframes"):
         raise RequestError(f"--teacher {name:.80} has no keyframes; name a pack that has")
-    files, own = pack.manifest.files, Pack.open(student, check=False).manifest.files
-    if any(files.get(PARTS[part]) != own.get(PARTS[part]) for part in ("unet", "vae", "text")):
+    own = Pack.open(student, check=False)
+    if own.folder == pack.folder:
+        raise RequestError(f"--teacher {name:.80} is the pack that is trained; name a copy of it")
+    files = own.manifest.files
+    if any(
+        pack.manifest.files.get(PARTS[part]) != files.get(PARTS[part]) for part in ("unet", "vae", "text")
+    ):
         raise RequestError(
             f"--teacher {name:.80} has other image models than the pack that is trained; name a copy of it"
         )
