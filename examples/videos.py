@@ -3,8 +3,7 @@
 python examples/videos.py [--out FOLDER] [--pack PACK] [--seed N] [--force]
 
 Each is `vldm generate PROMPT --no-upscale --crf 20 --frames 96 --seed N` (the long one: `--frames 960`), for the one
-seed N, none picked. Beside them comes a README.md with their prompts. Without --force,
-those that are there already stay.
+seed N, none picked. Beside them comes a README.md with their prompts. Without --force, those that are there stay.
 """
 
 import argparse

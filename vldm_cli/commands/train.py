@@ -108,8 +108,8 @@ def train(
         str | None,
         typer.Option(
             metavar="PACK",
-            help="Keyframes: learn to make in one pass what that pack makes with its default guidance; this pack's "
-            "guidance and context_guidance are 1 then.",
+            help="Keyframes: learn to make in one pass what that pack makes with its default guidance. Then "
+            "lower guidance and context_guidance in this pack's pack.toml: 1 is what was learnt.",
         ),
     ] = None,
     perceptual: Annotated[

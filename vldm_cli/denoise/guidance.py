@@ -40,6 +40,7 @@ def guided(
     negative_BLD: Tensor | None,
     context: Context | None,
     guidance: Guidance,
+    known: bool | None = None,
     **conditions,
 ) -> Tensor:
     """The guided prediction, (B, T, C, H, W). With text c, context c_S, text weight w and context weight s:
@@ -48,43 +49,25 @@ def guided(
 
     For w = 1 this is Video LDM's context guidance, for s = 1 classifier-free guidance. It is linear, so it
     holds for v-prediction as well. Only passes of nonzero weight are computed, all in one call of the model.
+    known: whether any frame may be; None: the mask is asked, for which a GPU is waited for.
     Raises ValueError if text guidance is asked for without `negative_BLD`.
     """
+    if known is None:
+        known = context is not None and not context.empty
     w = guidance.text if text_BLD is not None else 1.0
-    known = context is not None and not context.empty
-    here = replace(guidance, text=w, context=guidance.context if known else 1.0)
+    s = guidance.context if known else 1.0
     if w != 1 and negative_BLD is None:
         raise ValueError("text guidance needs the hidden states of the negative prompt")
-    plain, combined = predictions(
-        model, z_BTCHW, timestep, text_BLD, negative_BLD, context, here, **conditions
-    )
-    if guidance.rescale and combined is not plain:
-        combined = _rescale(combined, plain, guidance.rescale)
-    return combined
-
-
-def predictions(
-    model: VideoUNet,
-    z_BTCHW: Tensor,
-    timestep: Tensor,
-    text_BLD: Tensor | None,
-    negative_BLD: Tensor | None,
-    context: Context | None,
-    guidance: Guidance,
-    **conditions,
-) -> tuple[Tensor, Tensor]:
-    """The prediction without guidance and the guided one by the video model's own passes, the formula of `guided`. It
-    asks nothing of the tensors, so it waits for no GPU; the same tensor twice if both weights are 1."""
-    w, s = guidance.text, guidance.context
     passes = [(w + s - 1, text_BLD, context)]
     if w != 1:
         passes.append((1 - w, negative_BLD, context))
     if s != 1:
         passes.append((1 - s, text_BLD, context.dropped()))
     parts = _predicted(model, z_BTCHW, timestep, [which for _, *which in passes], conditions)
-    if len(parts) == 1:
-        return parts[0], parts[0]
-    return parts[0], sum(weight * part for (weight, *_), part in zip(passes, parts, strict=True))
+    combined = sum(weight * part for (weight, *_), part in zip(passes, parts, strict=True))
+    if guidance.rescale and len(parts) > 1:
+        combined = _rescale(combined, parts[0], guidance.rescale)
+    return combined
 
 
 def _predicted(

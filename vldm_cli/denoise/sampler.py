@@ -53,12 +53,13 @@ def sample(
     z = noise_BTCHW.to(weight.device, torch.float32) * scheduler.init_noise_sigma
     # Times stay on the CPU, where the scheduler looks them up: on a GPU that would wait for all that is queued there.
     scheduler.set_timesteps(steps, device="cpu")
+    known = context is not None and not context.empty
     for i, t in enumerate(scheduler.timesteps):
         z_in = scheduler.scale_model_input(z, t).to(weight.dtype)
         now = torch.full_like(t, t.item(), device=weight.device)  # written there: a copy would wait as well
         noise = (1 - scheduler.alphas_cumprod[int(t)].item()) ** 0.5
         here = guidance.at(noise)
-        prediction = guided(model, z_in, now, text_BLD, negative_BLD, context, here, **conditions)
+        prediction = guided(model, z_in, now, text_BLD, negative_BLD, context, here, known, **conditions)
         if callback is not None:
             callback(i + 1, steps, predicted_x0(scheduler, z, prediction, t))
         z = scheduler.step(prediction, t, z, return_dict=False)[0]

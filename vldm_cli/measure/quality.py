@@ -25,8 +25,6 @@ from vldm_cli.stages.models import Models
 
 PROMPT_SEED, WITHHELD_SEED = 1_000, 2_000
 MIB = 1 << 20
-# what a pack need not ship: it measures and makes nothing
-PROBE = (PARTS["probe"],)
 
 
 @dataclass(frozen=True)
@@ -80,7 +78,7 @@ def measure_quality(
             "name": pack.manifest.name,
             "hash": pack.manifest.hash,
             "mib": round(
-                sum(pack.path(f).stat().st_size for f in pack.manifest.files if f not in PROBE) / MIB, 2
+                sum(pack.path(f).stat().st_size for f in pack.manifest.files if f != PARTS["probe"]) / MIB, 2
             ),
         },
         "device": str(maker.models.device),

@@ -82,9 +82,11 @@ def start(
         raise RequestError(f"--perceptual is for {', '.join(PERCEPTUAL)}, not for {part}; leave it out")
     if keep_latents and part != "autoencoder":
         raise RequestError(f"--keep-latents is for the autoencoder, not for {part}; leave it out")
-    taught_by = None if teacher is None else _open_teacher(teacher, part, pack_name)
+    if teacher is not None and part != "keyframes":
+        raise RequestError(f"--teacher is for keyframes, not for {part}; leave it out")
     # No checksums: another process may be training another part of the same pack at this moment.
     pack = Pack.open(pack_name, check=False)
+    taught_by = None if teacher is None else _open_teacher(teacher, pack)
     where = torch.device(device)
     processes = PartialState(cpu=where.type == "cpu")
     if processes.num_processes > 1:
@@ -156,20 +158,15 @@ def start(
     return folder
 
 
-def _open_teacher(name: str, part: str, student: str) -> Pack:
-    """The pack that --teacher names. Raises RequestError where it can teach nothing."""
-    if part != "keyframes":
-        raise RequestError(f"--teacher is for keyframes, not for {part}; leave it out")
+def _open_teacher(name: str, student: Pack) -> Pack:
+    """The pack that --teacher names. Raises RequestError where it can teach the student nothing."""
     pack = Pack.open(name)
     if not pack.has("keyframes"):
         raise RequestError(f"--teacher {name:.80} has no keyframes; name a pack that has")
-    own = Pack.open(student, check=False)
-    if own.folder == pack.folder:
+    if pack.folder == student.folder:
         raise RequestError(f"--teacher {name:.80} is the pack that is trained; name a copy of it")
-    files = own.manifest.files
-    if any(
-        pack.manifest.files.get(PARTS[part]) != files.get(PARTS[part]) for part in ("unet", "vae", "text")
-    ):
+    theirs, own = pack.manifest.files, student.manifest.files
+    if any(theirs.get(PARTS[part]) != own.get(PARTS[part]) for part in ("unet", "vae", "text")):
         raise RequestError(
             f"--teacher {name:.80} has other image models than the pack that is trained; name a copy of it"
         )

@@ -2,13 +2,14 @@
 
 from abc import abstractmethod
 from collections.abc import Hashable
+from functools import partial
 
 import torch
 from torch import Tensor
 
 from vldm_cli.align import Context
 from vldm_cli.align.temporal import read_temporal
-from vldm_cli.denoise.guidance import Guidance, predictions
+from vldm_cli.denoise.guidance import Guidance, guided
 from vldm_cli.denoise.noise import frame_noise, noise_like
 from vldm_cli.denoise.sampler import make_scheduler, sample
 from vldm_cli.packs.load import load_interpolation, load_keyframes, load_text, load_vae, scheduler_config
@@ -84,7 +85,9 @@ class TemporalLayers(Objective):
         made = (error_BT * unknown_BT).sum() / unknown_BT.sum().clamp_min(1)
         return {"loss": (error_BT * weight_BT).sum() / weight_BT.sum(), "unknown": made.detach()}
 
-    def taught(self, noisy_BTCHW: Tensor, t_B: Tensor, text_BLD: Tensor, context: Context, step_B: Tensor):
+    def taught(
+        self, noisy_BTCHW: Tensor, t_B: Tensor, text_BLD: Tensor, context: Context, step_B: Tensor
+    ) -> Tensor | None:
         """What is to be predicted, where that is another model's prediction and not the truth; else None."""
         return None
 
@@ -148,14 +151,18 @@ class Keyframes(TemporalLayers):
             )
 
     @torch.no_grad()
-    def taught(self, noisy_BTCHW: Tensor, t_B: Tensor, text_BLD: Tensor, context: Context, step_B: Tensor):
+    def taught(
+        self, noisy_BTCHW: Tensor, t_B: Tensor, text_BLD: Tensor, context: Context, step_B: Tensor
+    ) -> Tensor | None:
         if self.teacher is None:
             return None
-        plain, guided = predictions(
-            self.teacher, noisy_BTCHW, t_B, text_BLD, self.no_text, context, self.guidance, frame_step=step_B
-        )
-        is_guided_B = self.diffusion.noise[t_B] >= self.guidance.from_noise
-        return torch.where(is_guided_B[:, None, None, None, None], guided, plain)
+        teach = partial(guided, self.teacher, noisy_BTCHW, t_B, text_BLD, self.no_text, context, known=True)
+        target = teach(guidance=self.guidance, frame_step=step_B)
+        if self.guidance.from_noise:
+            is_guided_B = self.diffusion.noise[t_B] >= self.guidance.from_noise
+            plain = teach(guidance=Guidance(), frame_step=step_B)
+            target = torch.where(is_guided_B[:, None, None, None, None], target, plain)
+        return target
 
     def choose(self, progress: float) -> Hashable:
         short = float(torch.rand(())) < self.shorter
