@@ -57,7 +57,10 @@ def test_the_whole_ruler_and_its_page(measure, pack, tmp_path):
     assert set(table["withheld"]["made"]) == {"one object", "two objects"}
     assert table["frechet"]["clips"] == 3 and table["frechet"]["video"]["floor"] > 0
     assert table["long"]["made"]["sharpness"]["last"] > 0
-    assert {"temporal", "image", "rendered"} <= set(table["decoder"])
+    kinds = {"temporal", "image", "temporal, interpolated", "image, interpolated", "rendered"}
+    assert kinds <= set(table["decoder"])
+    # only known frames are the encoder's
+    assert table["decoder"]["image, interpolated"]["psnr"] != table["decoder"]["image"]["psnr"]
     # the temporal layers of this pack do something
     assert table["decoder"]["temporal"]["psnr"] != table["decoder"]["image"]["psnr"]
     assert table["upscaler"]["temporal"]["psnr"] != table["upscaler"]["image"]["psnr"]

@@ -67,8 +67,10 @@ def table():
         "decoder": {
             "clips": 1,
             "frames": 8,
-            "temporal": better,
+            "temporal": alone,
             "image": alone,
+            "temporal, interpolated": better,
+            "image, interpolated": alone,
             "rendered": {"warping error": 0.1},
         },
         "upscaler": {"clips": 1, "frames": 8, "temporal": better, "image": alone},

@@ -60,11 +60,20 @@ class TemporalConvolution(TemporalLayer):
 
     Its group norms see one frame at a time: a norm over time would make every frame depend on the window's
     length. `embed` brings in the call's embedding (diffusion time, frame step), `context` the features of
-    c_S (Video LDM, §3.2) at this resolution through a 2D convolution.
+    c_S (Video LDM, §3.2) at this resolution through a 2D convolution. `attention` follows it where it is given.
     """
 
-    def __init__(self, channels: int, groups: int, embed_dim: int, context_dim: int, state: State) -> None:
+    def __init__(
+        self,
+        channels: int,
+        groups: int,
+        embed_dim: int,
+        context_dim: int,
+        state: State,
+        attention: TemporalAttention | None = None,
+    ) -> None:
         super().__init__(state)
+        self.attention = attention
         self.norm1 = nn.GroupNorm(groups, channels)
         self.embed = nn.Linear(embed_dim, channels) if embed_dim else None
         self.context = nn.Conv2d(context_dim, channels, 1) if context_dim else None
@@ -88,7 +97,8 @@ class TemporalConvolution(TemporalLayer):
             h = h + self.context(self.state.context[tuple(z_NCHW.shape[-2:])]).to(h.dtype)
         h = self._convolve(F.silu(h), self.conv1.weight, self.conv1.bias)
         h = self._convolve(F.silu(self.norm2(h)), *self.scaled(self.conv2))
-        return z_NCHW + h
+        z_NCHW = z_NCHW + h
+        return z_NCHW if self.attention is None else self.attention(z_NCHW)
 
     def _convolve(self, h_NCHW: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         """The 3×1×1 convolution; a frame's neighbours past the ends are zero.
@@ -173,6 +183,37 @@ class SpaceTimeAttention(TemporalAttention):
             k2, v2 = words.permute(2, 0, 3, 1, 4)
             k, v = torch.cat([k, k2], 2), torch.cat([v, v2], 2)
         h = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(N, H, W, C)
+        return z_NCHW + F.linear(h, *self.scaled(self.out)).permute(0, 3, 1, 2)
+
+
+class AxialAttention(TemporalAttention):
+    """Self-attention over all frames of one row of places, or of one column: axial attention (Ho et al. 2019,
+    arXiv:1912.12180) in space and time.
+
+    For the finest level, where attention over all places would cost most of the whole: there a camera that pans moves
+    what only this level resolves, the texture of the ground, by cells that the convolutions over time do not join.
+    """
+
+    def __init__(self, channels: int, heads: int, embed_dim: int, state: State, axis: str) -> None:
+        super().__init__(channels, heads, embed_dim, state)
+        self.axis = axis
+
+    def forward(self, z_NCHW: Tensor) -> Tensor:
+        N, C, H, W = z_NCHW.shape
+        T = self.state.frames
+        B = N // T
+        h = self.norm(z_NCHW.permute(0, 2, 3, 1)).view(B, T, H, W, C)
+        h = h + _places(T, H, W, C, h.device).to(h.dtype)
+        if self.embed is not None:
+            h = h + self.embed(self.state.embedding_BE)[:, None, None, None].to(h.dtype)
+        # lines (rows or columns) to the front, what attends to each other in the middle: (B, L, T · S, C)
+        lines = 2 if self.axis == "row" else 3
+        h = h.movedim(lines, 1)
+        L, S = h.shape[1], h.shape[3]
+        q, k, v = self.qkv(h).reshape(B * L, T * S, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
+        parts = zip(*(x.split(_ATTENTION_BATCH) for x in (q, k, v)), strict=True)
+        h = torch.cat([F.scaled_dot_product_attention(*part) for part in parts])
+        h = h.transpose(1, 2).reshape(B, L, T, S, C).movedim(1, lines).reshape(N, H, W, C)
         return z_NCHW + F.linear(h, *self.scaled(self.out)).permute(0, 3, 1, 2)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from itertools import cycle
 
 import torch
 from diffusers.models.resnet import ResnetBlock2D
@@ -11,12 +12,13 @@ from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from torch import Tensor
 
 from vldm_cli.align.context import Context, ContextEncoder, StepEmbedding
-from vldm_cli.align.layers import SpaceTimeAttention, TemporalAttention, TemporalConvolution
+from vldm_cli.align.layers import AxialAttention, SpaceTimeAttention, TemporalAttention, TemporalConvolution
 from vldm_cli.align.temporal import TemporalModel, read_temporal
 from vldm_cli.align.words import WordReader
 
 LAYERS = ("both", "attention")
 REACHES = ("time", "space-time")
+AXES = ("row", "column")
 
 
 class VideoUNet(TemporalModel):
@@ -44,6 +46,7 @@ class VideoUNet(TemporalModel):
         reach: str = "time",
         text_dim: int = 0,
         reader_dim: int = 0,
+        axial: bool = False,
     ) -> None:
         if layers not in LAYERS:
             raise ValueError(f"layers are one of {', '.join(LAYERS)}, not {layers}")
@@ -65,6 +68,7 @@ class VideoUNet(TemporalModel):
             "reach": reach,
             "text_dim": text_dim,
             "reader_dim": reader_dim,
+            "axial": axial,
         }
         super().__init__(unet, sizes)
         self.unet = unet
@@ -78,17 +82,18 @@ class VideoUNet(TemporalModel):
             levels = len(unet.config.block_out_channels)
             self.context_encoder = ContextEncoder(context_channels, context_dim, levels)
             self.context_encoder.to(weight.device, weight.dtype)
+        axes = dict(zip(_without_attention(unet), cycle(AXES), strict=False)) if axial else {}
         for block in [m for m in unet.modules() if isinstance(m, ResnetBlock2D | Transformer2DModel)]:
             context = context_dim if context_channels else 0
             if isinstance(block, ResnetBlock2D):
                 if layers == "attention":
                     continue
+                channels, attention = block.out_channels, None
+                if block in axes:
+                    heads = max(1, channels // head_dim)
+                    attention = AxialAttention(channels, heads, embed_dim, self.state, axes[block])
                 layer = TemporalConvolution(
-                    block.out_channels,
-                    block.norm2.num_groups,
-                    embed_dim,
-                    context,
-                    self.state,
+                    channels, block.norm2.num_groups, embed_dim, context, self.state, attention
                 )
             else:
                 channels = block.out_channels
@@ -160,6 +165,12 @@ class VideoUNet(TemporalModel):
             return None
         heard_BLD = text_BLD[..., :text_dim]
         return heard_BLD if self.reader is None else self.reader(heard_BLD)
+
+
+def _without_attention(unet: UNet2DConditionModel) -> list[ResnetBlock2D]:
+    """The residual blocks of levels that have no spatial attention, from the input to the output."""
+    levels = [level for level in (*unet.down_blocks, *unet.up_blocks) if not hasattr(level, "attentions")]
+    return [block for level in levels for block in level.resnets]
 
 
 def _each(number: Tensor | int | float, B: int, device: torch.device) -> Tensor:

@@ -14,6 +14,7 @@ from vldm_cli.measure.distances import SEED, Features, rendered_clips
 from vldm_cli.measure.probe import Probe
 from vldm_cli.measure.reconstruction import measure_decoder, measure_upscaler
 from vldm_cli.stages.plan import UPSCALE
+from vldm_cli.stages.upscale import SHARED_NOISE
 from vldm_cli.toyland.dataset import ToylandClips
 
 # The upscaler whose temporal layers the variant `upscaler` trains.
@@ -73,7 +74,7 @@ def _upscaled(maker: Maker, low_BTCHW: Tensor, temporal: bool) -> Tensor:
     B, T, _, h, w = low_BTCHW.shape
     model, space = models.upscaler_in(SPACE).model, models.upscaler_in(SPACE).space
     noise = torch.stack(
-        [frame_noise(SEED + b, "upscale", range(T), (space.channels, h, w)) for b in range(B)]
+        [frame_noise(SEED + b, "upscale", range(T), (space.channels, h, w), SHARED_NOISE) for b in range(B)]
     )
     with nullcontext() if temporal else model.temporal_off():
         x_BTCHW = sample(

@@ -79,7 +79,8 @@ def bars(table: dict) -> list[Bar]:
     out.append(Bar("long videos: faithfulness, last / first", last, 0.95))
     drift = _at(table, "long", "made", "colour drift")
     out.append(Bar("long videos: mean colour drift, of 255", drift, 2.0, most=True))
-    out += _against_image(table.get("decoder"), "decoder", "flicker")
+    # of interpolated latents, which is what it decodes: encoded ones have no flicker that it could take away
+    out += _against_image(table.get("decoder"), "decoder", "flicker", ", interpolated")
     out.append(Bar("autoencoder: PSNR in dB", _at(table, "decoder", "image", "psnr"), 36.0))
     out += _against_image(table.get("upscaler"), "upscaler", "warping error")
     out.append(Bar("the pack's files but the probe, MiB", table["pack"].get("mib"), WEIGHTS_MIB, most=True))
@@ -97,10 +98,10 @@ def _share(groups: dict, group: str, name: str) -> float | None:
     return entry["share"] if entry else None
 
 
-def _against_image(table: dict | None, name: str, measure: str) -> list[Bar]:
+def _against_image(table: dict | None, name: str, measure: str, kind: str = "") -> list[Bar]:
     times = gain = None
     if table is not None:
-        image, temporal = table["image"], table["temporal"]
+        image, temporal = table[f"image{kind}"], table[f"temporal{kind}"]
         times = round(image[measure] / temporal[measure], 3) if temporal[measure] else None
         gain = round(temporal["psnr"] - image["psnr"], 3)
     return [

@@ -49,7 +49,7 @@ class Amounts:
     steps: int | None = None
 
 
-FULL = Amounts(384, 256, 128, 1024, 24, 33, 8, 960, 64, 24, 24, 6, 16, batch=128)
+FULL = Amounts(384, 256, 128, 1024, 24, 33, 8, 960, 64, 24, 33, 6, 16, batch=128)
 # For a CPU: what is quite wrong shows, the numbers themselves mean little.
 QUICK = Amounts(4, 15, 8, 16, 1, 17, 1, 33, 16, 2, 8, 1, 2, batch=4, steps=8)
 

@@ -1,5 +1,10 @@
 """The autoencoder, the temporal decoder and the upscaler alone, on rendered clips, where the truth is known: each
-against itself with its temporal layers switched off (METHOD §3 and §6)."""
+against itself with its temporal layers switched off (METHOD §3 and §6).
+
+The decoder gets two kinds of latents. Those of the encoder hardly flicker: where nothing moves, equal frames have equal
+ones, which leaves its temporal layers nothing to mend. Those that the chain makes do: every 16th frame is encoded, and
+those between are interpolated, as in `vldm generate`.
+"""
 
 from contextlib import nullcontext
 
@@ -8,6 +13,7 @@ import torch
 from torch import Tensor
 
 from vldm_cli.align.pixels import upsample
+from vldm_cli.measure.between import APART, in_two
 from vldm_cli.measure.clips import Maker, rounded
 from vldm_cli.measure.consistency import flicker, psnr, ssim, warping_error
 from vldm_cli.stages.decode import Decode
@@ -15,6 +21,7 @@ from vldm_cli.stages.plan import UPSCALE
 from vldm_cli.stages.progress import Meter, NullProgress
 from vldm_cli.stages.upscale import Upscale
 from vldm_cli.stages.windows import fixed_windows
+from vldm_cli.toyland.captions import captions
 from vldm_cli.toyland.render import render
 from vldm_cli.toyland.scene import sample_scenes
 
@@ -44,23 +51,32 @@ class Means:
 
 
 def measure_decoder(maker: Maker, clips: int, frames: int) -> tuple[dict, list]:
-    """Rendered clips of neighbouring frames, encoded by the image encoder, decoded with the temporal decoder in the
-    chain's windows and frame by frame. The table by variant, and rows (text, frames) for a picture."""
+    """Rendered clips of neighbouring frames as latents of the image encoder, and as interpolated ones, decoded with the
+    temporal decoder in the chain's windows and frame by frame. The table by variant, and rows (text, frames) for a
+    picture."""
     models, defaults = maker.models, maker.models.pack.manifest.defaults
-    scenes = sample_scenes(clips, np.random.default_rng(SEED))
+    random = np.random.default_rng(SEED)
+    scenes = sample_scenes(clips, random)
+    said = iter(captions(scenes, random))
     windows = fixed_windows(frames, defaults.decode_window, defaults.decode_overlap)
+    # up to the frame that interpolation needs at the end
+    whole = APART * -(-(frames - 1) // APART) + 1
     means, rows = Means(), []
-    for truth_BTCHW in maker.rendered(scenes, _times(maker, frames)):
-        for truth_TCHW in truth_BTCHW:
-            x_TCHW = truth_TCHW.to(models.device, models.dtype)
-            z_TCHW = models.decoder.encode(x_TCHW[None])[0].float().cpu()
+    for rendered_BTCHW in maker.rendered(scenes, _times(maker, whole)):
+        for whole_TCHW in rendered_BTCHW:
+            truth_TCHW = whole_TCHW[:frames]
+            z_TCHW = maker.encoded(whole_TCHW[None].to(models.device))[0]
+            between_TCHW = in_two(maker, [next(said)], z_TCHW[None, ::APART])[0]
             shown = [("rendered", truth_TCHW)]
-            for variant in ("temporal", "image"):
-                with models.decoder.temporal_off() if variant == "image" else nullcontext():
-                    source = Decode(windows, _source(z_TCHW), lambda: models.decoder, _meter(frames))
-                    made_TCHW = rounded(torch.stack(list(source(0))))
-                means.add(variant, made_TCHW, truth_TCHW)
-                shown.append((f"{variant} decoder", made_TCHW))
+            for latents_TCHW, kind in ((z_TCHW, ""), (between_TCHW, ", interpolated")):
+                for variant in ("temporal", "image"):
+                    with models.decoder.temporal_off() if variant == "image" else nullcontext():
+                        source = Decode(
+                            windows, _source(latents_TCHW.cpu()), lambda: models.decoder, _meter(frames)
+                        )
+                        made_TCHW = rounded(torch.stack(list(source(0))))
+                    means.add(variant + kind, made_TCHW, truth_TCHW)
+                    shown.append((f"{variant} decoder{kind}", made_TCHW))
             means.add("rendered", truth_TCHW, truth_TCHW)
             rows = rows or [(text, x[:: max(1, frames // 8)]) for text, x in shown]
     return {"clips": clips, "frames": frames, **means.table()}, rows

@@ -16,6 +16,8 @@ from vldm_cli.stages.windows import Window
 
 STAGE = "upscale"
 LEVELS = 1000
+# All frames have the same noise: where nothing moves, whatever it brings about does not flicker.
+SHARED_NOISE = 1.0
 
 
 def noise_label(level: float) -> int:
@@ -72,12 +74,15 @@ class Upscale:
         size = lr_TCHW.shape[-2:]
         seen_TCHW = lr_TCHW
         if self.noise:
-            noise_TCHW = frame_noise(self.seed, f"{STAGE}-input", frames, (3, *size)).to(lr_TCHW.device)
+            noise_TCHW = frame_noise(self.seed, f"{STAGE}-input", frames, (3, *size), SHARED_NOISE)
+            noise_TCHW = noise_TCHW.to(lr_TCHW.device)
             seen_TCHW = (1 - self.noise**2) ** 0.5 * lr_TCHW + self.noise * noise_TCHW
         x_TCHW = sample(
             model,
             self.scheduler(),
-            frame_noise(self.seed, STAGE, frames, (space.channels, *size))[None].to(weight.device),
+            frame_noise(self.seed, STAGE, frames, (space.channels, *size), SHARED_NOISE)[None].to(
+                weight.device
+            ),
             steps=self.steps,
             extra_BTCHW=seen_TCHW[None].to(weight.device, weight.dtype),
             class_labels=torch.tensor([noise_label(self.noise)], device=weight.device),

@@ -10,7 +10,7 @@ from vldm_cli.align.unet import VideoUNet
 from vldm_cli.denoise.noise import frame_noise
 from vldm_cli.denoise.sampler import make_scheduler, sample
 from vldm_cli.stages.plan import UPSCALE
-from vldm_cli.stages.upscale import LEVELS, noise_label
+from vldm_cli.stages.upscale import LEVELS, SHARED_NOISE, noise_label
 from vldm_cli.train.frames import psnr, to_model
 from vldm_cli.train.onestep import DETAIL, unsteady
 from vldm_cli.train.perceptual import Perceptual
@@ -71,7 +71,7 @@ def _made(
     B, T, _, h, w = low.shape
 
     def noise(stage: str, channels: int) -> Tensor:
-        clips = [frame_noise(b, stage, range(T), (channels, h, w)) for b in range(B)]
+        clips = [frame_noise(b, stage, range(T), (channels, h, w), SHARED_NOISE) for b in range(B)]
         return torch.stack(clips).to(low.device)
 
     labels = torch.full((B,), noise_label(level), device=low.device)

@@ -6,8 +6,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from vldm_cli.denoise.noise import noise_like
 from vldm_cli.packs.load import load_space, load_upscaler, upscaler_scheduler_config
-from vldm_cli.stages.upscale import LEVELS
+from vldm_cli.stages.upscale import LEVELS, SHARED_NOISE
 from vldm_cli.train.diffusion import Diffusion
 from vldm_cli.train.discriminator import Discriminator
 from vldm_cli.train.export import export_part
@@ -90,9 +91,9 @@ class UpscalerImage(Objective):
         labels, t = self._labels(n), self._times(n)
         one = max(1, round(ONE_STEP * n))
         t[:one] = LAST_TIME
-        noise = torch.randn_like(z)
+        noise = noise_like(z, SHARED_NOISE)
         noisy = self.diffusion.add(z, noise, t)
-        extra = augmented(low, labels, torch.randn_like(low)).to(self.dtype)
+        extra = augmented(low, labels, noise_like(low, SHARED_NOISE)).to(self.dtype)
         # shorter windows run uncompiled: every length would be compiled for itself
         stance = "default" if z.shape[1] == self.frames else "force_eager"
         with torch.compiler.set_stance(stance):
