@@ -44,7 +44,7 @@ def test_every_group_has_its_variants():
 def test_all_groups(packs):
     table = measure_ablations(packs, "cpu", "float32", FEW, list(GROUPS))
     rows = {group: list(table[group]["rows"]) for group in GROUPS}
-    assert len(rows["layers"]) == 5 and len(rows["context"]) == 5
+    assert len(rows["layers"]) == 6 and len(rows["context"]) == 5
     assert [len(rows[g]) for g in ("interpolation", "decoder", "upscaler")] == [2, 2, 2]
     for group in GROUPS:
         assert all(v >= 0 for v in table[group]["floor"].values())

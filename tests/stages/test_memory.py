@@ -1,8 +1,10 @@
 import ctypes
 
 import pytest
+import torch
 
-from vldm_cli.stages.memory import keep_freed_memory
+from vldm_cli.stages import memory
+from vldm_cli.stages.memory import fetch_memory, keep_freed_memory
 
 
 def test_freed_memory_is_kept_where_the_c_library_can(monkeypatch):
@@ -20,3 +22,61 @@ def test_other_c_libraries_are_left_alone(monkeypatch, error):
 
     monkeypatch.setattr(ctypes, "CDLL", none)
     assert not keep_freed_memory()
+
+
+@pytest.fixture
+def filled(monkeypatch):
+    """Sizes in bytes of the blocks that are fetched, by a process that has held 1000 and keeps what it frees."""
+    sizes = []
+    monkeypatch.setattr(memory, "peak_bytes", lambda device: 1000)
+    monkeypatch.setattr(memory, "keep_freed_memory", lambda: True)
+    monkeypatch.setattr(torch.Tensor, "fill_", lambda block, value: sizes.append(block.nbytes))
+    return sizes
+
+
+def test_what_is_missing_is_fetched_in_one_piece_and_written_to(filled):
+    fetch_memory(5000)
+    assert filled == [4000]
+
+
+@pytest.mark.parametrize("most", [0, 999, 1000])
+def test_what_has_been_held_is_not_fetched_again(filled, most):
+    fetch_memory(most)
+    assert filled == []
+
+
+@pytest.mark.parametrize(("name", "value"), [("keep_freed_memory", False), ("peak_bytes", None)])
+def test_nothing_is_fetched_where_it_would_not_be_kept_or_nobody_knows_how_much(
+    filled, monkeypatch, name, value
+):
+    monkeypatch.setattr(memory, name, lambda *_: value)
+    fetch_memory(5000)
+    assert filled == []
+
+
+def test_memory_that_is_not_there_is_left_to_the_stage_that_needs_it(monkeypatch):
+    fetched = []
+
+    def fetch(error):
+        def empty(*_, **__):
+            fetched.append(error)
+            raise error
+
+        monkeypatch.setattr(torch, "empty", empty)
+        fetch_memory(5000)
+
+    monkeypatch.setattr(memory, "peak_bytes", lambda device: 1000)
+    monkeypatch.setattr(memory, "keep_freed_memory", lambda: True)
+    fetch(RuntimeError("DefaultCPUAllocator: can't allocate memory"))
+    fetch(MemoryError())
+    with pytest.raises(RuntimeError, match="shapes"):
+        fetch(RuntimeError("shapes do not match"))
+    assert len(fetched) == 3
+
+
+@pytest.mark.skipif(not keep_freed_memory(), reason="another C library")
+def test_the_peak_is_what_was_asked_for():
+    cpu = torch.device("cpu")
+    most = memory.peak_bytes(cpu) + 2**27
+    fetch_memory(most)
+    assert most * 0.95 < memory.peak_bytes(cpu) < most * 1.1

@@ -61,23 +61,52 @@ def test_interpolation_windows_share_one_known_frame():
         assert all(2 <= w.length <= 5 for w in windows)
 
 
-@pytest.mark.parametrize(("window", "overlap"), [(12, 2), (8, 1), (6, 3), (5, 0)])
-def test_fixed_windows_keep_their_length_and_never_meet_three_in_a_frame(window, overlap):
+@pytest.mark.parametrize(
+    ("window", "overlap", "first"),
+    [
+        (12, 2, None),
+        (8, 1, None),
+        (6, 3, None),
+        (5, 0, None),
+        (18, 2, 8),
+        (8, 3, 3),
+        (6, 3, 5),
+        (5, 0, 1),
+        (8, 2, 99),
+    ],
+)
+def test_fixed_windows_keep_their_length_and_never_meet_three_in_a_frame(window, overlap, first):
     for count in COUNTS:
-        windows = fixed_windows(count, window, overlap)
-        assert all(w.length == min(window, count) for w in windows)
+        windows = fixed_windows(count, window, overlap, first)
+        assert windows[0].length == (count if count <= window else min(first or window, window))
+        assert all(w.length == window for w in windows[1:])
         assert windows[0].start == windows[0].new == 0 and windows[-1].stop == count
         for before, after in pairwise(windows):
             assert after.start <= after.new == before.stop - overlap
             assert after.stop > before.stop
-        for first, third in zip(windows, windows[2:], strict=False):
-            assert third.new >= first.stop
+        for one, third in zip(windows, windows[2:], strict=False):
+            assert third.new >= one.stop
 
 
-@pytest.mark.parametrize(("window", "overlap"), [(8, 5), (4, -1)])
-def test_impossible_overlap_is_refused(window, overlap):
+@pytest.mark.parametrize(("window", "overlap", "first"), [(8, 5, None), (4, -1, None), (8, 2, 1), (8, 0, 0)])
+def test_impossible_overlap_is_refused(window, overlap, first):
     with pytest.raises(ValueError, match="overlap"):
-        fixed_windows(30, window, overlap)
+        fixed_windows(30, window, overlap, first)
+
+
+@pytest.mark.parametrize("decode_window", [9, 14, 18])
+@pytest.mark.parametrize("upscale", [False, True])
+def test_the_first_window_decodes_what_the_first_segment_is_made_of_and_no_more(decode_window, upscale):
+    p = plan(240, upscale=upscale, numbers=Numbers(decode_window=decode_window))
+    first, second = p.decode_windows[:2]
+    seen = p.upscale_windows[0].stop if upscale else p.segments[0][1]
+    assert first.length == min(seen + 2, decode_window) and second.length == decode_window
+    assert second.new == min(seen, decode_window - 2), "frames before that are finished"
+
+
+def test_known_frames_before_the_first_one_are_in_the_first_window():
+    p = plan(240, run_up=5, upscale=False, numbers=Numbers(decode_window=18))
+    assert p.decode_windows[0].length == 5 + 6 + 2
 
 
 def test_calls_and_passes_of_the_default_video():

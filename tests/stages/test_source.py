@@ -1,3 +1,6 @@
+import weakref
+
+import numpy as np
 import pytest
 import torch
 
@@ -55,3 +58,32 @@ def test_the_ramp_is_linear_and_each_window_is_run_once():
     got = torch.cat(list(faded(windows, 0, run)))
     torch.testing.assert_close(got, torch.tensor([0.0] * 5 + [0.25, 0.5, 0.75] + [1.0] * 5))
     assert runs == [0, 1]
+
+
+@pytest.mark.parametrize("first", [3, 5, 8])
+def test_fading_from_a_shorter_first_window(first):
+    windows = fixed_windows(21, 8, 2, first)
+    frames = torch.randn(21, 2, dtype=torch.float64)
+    whole = list(faded(windows, 0, lambda i: frames[windows[i].start : windows[i].stop]))
+    torch.testing.assert_close(torch.stack(whole), frames)
+    outputs = [torch.randn(w.length, 3) for w in windows]
+    whole = list(faded(windows, 0, outputs.__getitem__))
+    for start in range(22):
+        part = list(faded(windows, start, outputs.__getitem__))
+        assert all(torch.equal(a, b) for a, b in zip(part, whole[start:], strict=True))
+
+
+def test_a_window_is_let_go_before_the_next_one_is_run():
+    windows = fixed_windows(31, 8, 2)
+    arrays = []
+
+    def run(i):
+        assert all(array() is None for array in arrays), "a window before lives on"
+        array = np.full((windows[i].length, 3), float(i))
+        arrays.append(weakref.ref(array))
+        return torch.from_numpy(array)
+
+    kept = []
+    for x in faded(windows, 0, run):
+        kept.append(x)
+    assert len(kept) == 31 and len(arrays) == len(windows) > 3

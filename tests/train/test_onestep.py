@@ -4,7 +4,16 @@ import torch
 from torch.nn import functional as F
 
 from vldm_cli.train.discriminator import Discriminator, adversarial_losses
-from vldm_cli.train.onestep import DETAIL, detail, motion_of, one_step_losses, rise, unsteady
+from vldm_cli.train.onestep import (
+    DETAIL,
+    SQUARED_WEIGHT,
+    STEADY_WEIGHT,
+    detail,
+    motion_of,
+    one_step_losses,
+    rise,
+    unsteady,
+)
 
 
 def pan(frames=4, pixels=3, size=64):
@@ -67,7 +76,10 @@ def test_without_noise_only_exactness_counts():
     torch.manual_seed(0)
     net = Discriminator(8)
     exact = losses(0.0, discriminator=net)
-    assert torch.isclose(exact["loss"], exact["l1"] + exact["flicker"])
+    squares = (0.2 * pan()).square().mean()
+    assert torch.isclose(
+        exact["loss"], exact["l1"] + STEADY_WEIGHT * exact["flicker"] + SQUARED_WEIGHT * squares
+    )
     assert losses(DETAIL)["loss"] > losses(DETAIL / 2)["loss"] > losses(0.0)["loss"]
     assert losses(DETAIL, looks=0.5)["loss"] < losses(DETAIL)["loss"]
 

@@ -46,7 +46,7 @@ def ablations(
 ) -> None:
     """The paper's ablations on this pack: temporal layers of each kind are trained from nothing over its image models,
     all for the same time, and measured alike: Fréchet distances in the probe's features, faithfulness, flicker and
-    warping errors. Seven trainings at most; groups share them.
+    warping errors. Nine trainings at most; groups share them.
 
     Example: vldm measure ablations --run ablations --minutes 3 --gpus 2 --report ABLATIONS.md"""
     import math

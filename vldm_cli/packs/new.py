@@ -58,7 +58,6 @@ def new_pack(
                     "reach": "space-time",
                     "text_dim": 2 * sizes.text_width,
                     "reader_dim": sizes.reader_width,
-                    "axial": True,
                 },
             ),
             ("interpolation", new_unet(sizes), {"embed_dim": sizes.temporal_embed}),

@@ -1,6 +1,6 @@
 """The stages of one run, put together: each takes the source of the one before it and is put on the clock."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cached_property
 
 import numpy as np
@@ -10,6 +10,7 @@ from torch import Tensor
 
 from vldm_cli.align.unet import VideoUNet
 from vldm_cli.denoise.guidance import Guidance
+from vldm_cli.stages.costs import BASE
 from vldm_cli.stages.decode import Decode
 from vldm_cli.stages.denoiser import Denoiser
 from vldm_cli.stages.interpolate import Interpolation
@@ -17,6 +18,7 @@ from vldm_cli.stages.joined import Joined
 from vldm_cli.stages.journal import Journal
 from vldm_cli.stages.keyframes import Keyframes, encode_image
 from vldm_cli.stages.levels import trained_step
+from vldm_cli.stages.memory import fetch_memory
 from vldm_cli.stages.models import Models
 from vldm_cli.stages.plan import Plan
 from vldm_cli.stages.progress import Clock, Meter
@@ -104,9 +106,16 @@ class Stages:
     def decoded(self, latents: Source) -> Source:
         """Frames (3, H, W) from latents."""
         meter = self.meters["decode"]
-        return self.timed(
-            "decode", Decode(self.plan.decode_windows, latents, lambda: self.models.decoder, meter)
-        )
+        source = Decode(self.plan.decode_windows, latents, lambda: self.models.decoder, meter)
+
+        def fetched(start: int) -> Iterator[Tensor]:
+            # Before any stage has begun: this one pulls all those before it. The estimate is of float32.
+            if self.models.device.type == "cpu":
+                activations = self.plan.estimated_peak_bytes - BASE["cpu"]
+                fetch_memory(BASE["cpu"] + activations * self.models.dtype.itemsize // 4)
+            yield from source(start)
+
+        return self.timed("decode", fetched)
 
     def upscaled(self, frames: Source) -> Source:
         """Frames (3, 4H, 4W) from frames."""

@@ -39,7 +39,7 @@ def keep_freed_memory() -> bool:
     """Asks glibc to reuse freed memory instead of giving it back and fetching it again, page by page; whether it did.
 
     On a CPU each layer's output is tens of MB, which glibc maps anew every time: the upscaler spent half of its time
-    on page faults. What a window needs is freed for the next one, so the peak stays what it was.
+    on page faults. What a window needs is freed for the next one, so the peak stays about what it was.
     """
     try:
         mallopt = ctypes.CDLL(None).mallopt
@@ -47,6 +47,25 @@ def keep_freed_memory() -> bool:
         return False
     M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # malloc.h
     return bool(mallopt(M_MMAP_MAX, 0) and mallopt(M_TRIM_THRESHOLD, 2**31 - 1))
+
+
+def fetch_memory(most: int) -> None:
+    """Has this process fetch memory now, in one piece, until it has held `most` bytes; only where freed memory
+    is kept. Where there is not so much, the stage that needs it will say so.
+
+    Layers' outputs do not always fit where the last ones were: glibc seems to cut what is left over of aligned blocks
+    into small ones for whoever asks next (with these caches off, equal runs agreed). What the heap grew by for that
+    differed by a fifth between equal runs, and the longer the run the more; out of one large piece the peak is the same
+    in each run and from the first window on.
+    """
+    missing = most - (peak_bytes(torch.device("cpu")) or most)
+    if missing <= 0 or not keep_freed_memory():
+        return
+    try:
+        torch.empty(missing, dtype=torch.uint8).fill_(1)  # a page is the process's once it is written to
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
 
 
 def reset_peak(device: torch.device) -> None:

@@ -14,7 +14,8 @@ from vldm_cli.stages.levels import LEVELS, Level, Numbers, passes
 from vldm_cli.stages.windows import Window, continued_windows, fixed_windows, interval_windows, longest
 
 SEGMENT = 24  # finished frames that are encoded and put on disk together
-# The first segment is shorter: one window of the decoder and one of the upscaler make it, so it is on disk early.
+# The first segment is shorter: one window of the decoder, shorter too, and one of the upscaler make it, so it is on
+# disk early.
 FIRST_SEGMENT = 6
 UPSCALE = 4
 
@@ -128,8 +129,15 @@ def make_plan(
         for step, known, made in zip(steps[1:], counts, counts[1:], strict=False)
     )
     shown = run_up + frames
-    decode_windows = fixed_windows(shown, numbers.decode_window, numbers.decode_overlap)
     upscale_windows = fixed_windows(shown, numbers.upscale_window, numbers.upscale_overlap) if upscale else ()
+    decode_windows = fixed_windows(
+        shown,
+        numbers.decode_window,
+        numbers.decode_overlap,
+        # What the first segment is made of, and no more: its frames, or those that the upscaler sees of them, and the
+        # ones that fade into the next window.
+        first=max(run_up + FIRST_SEGMENT, upscale_windows[0].stop if upscale else 0) + numbers.decode_overlap,
+    )
 
     calls, seen = {}, {}
     if not between:

@@ -52,10 +52,13 @@ def faded(windows: Sequence[Window], start: int, run: Callable[[int], Tensor]) -
         fade_out = windows[i + 1].new if i + 1 < len(windows) else window.stop
         # Without a tail this is where we begin, and nothing before `start` is looked at.
         for frame in range(window.new if tail else max(window.new, start), fade_out):
-            x = x_TCHW[frame - window.start]
+            # Copies, here and below: a view would keep all of the window while the next one is run, when memory is at
+            # its peak.
+            x = x_TCHW[frame - window.start].clone()
             k = frame - window.new
             if k < len(tail):
                 x = tail[k].lerp(x, (k + 1) / (len(tail) + 1))
             if frame >= start:
                 yield x
-        tail = [x_TCHW[frame - window.start] for frame in range(fade_out, window.stop)]
+        tail = [x_TCHW[frame - window.start].clone() for frame in range(fade_out, window.stop)]
+        del x_TCHW

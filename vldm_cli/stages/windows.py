@@ -2,8 +2,9 @@
 
 - keyframes: the first window makes as many as fit; each next one sees the last ones made and goes on;
 - interpolation: windows over intervals between known frames; neighbours share one known frame;
-- decoder and upscaler: one fixed length (group norms average over time, so a changing length would be a visible
-  seam), overlapping and cross-faded; the last one is moved back so that it keeps the length.
+- decoder and upscaler: one fixed length, overlapping and cross-faded; the last one is moved back so that it keeps the
+  length. The first one may be shorter: temporal layers see the frames around each one, and their group norms one frame
+  at a time, so that lengths may differ without a seam beyond that of any two windows.
 """
 
 from collections.abc import Sequence
@@ -52,14 +53,21 @@ def interval_windows(intervals: int, window: int, cuts: Sequence[int] = ()) -> t
     return tuple(Window(start, stop + 1, 4 * start + (start > 0)) for start, stop in spans)
 
 
-def fixed_windows(count: int, window: int, overlap: int) -> tuple[Window, ...]:
+def fixed_windows(count: int, window: int, overlap: int, first: int | None = None) -> tuple[Window, ...]:
     """Windows of one length, each `overlap` further back than the end of the one before; `new` is where the
-    cross-fade from the one before begins. Fewer items than a window: one window of that many."""
+    cross-fade from the one before begins. Fewer items than a window: one window of that many.
+
+    first: the length of the first of several windows, where it is to be done sooner than the others; it is no longer
+    than they are.
+    """
     if not 0 <= 2 * overlap <= window:  # else three windows would meet in one frame
         raise ValueError(f"no windows of {window} with an overlap of {overlap}")
+    first = window if first is None else min(first, window)
+    if not max(overlap, 1) <= first:
+        raise ValueError(f"no first window of {first} with an overlap of {overlap}")
     if count <= window:
         return (Window(0, count, 0),)
-    windows = [Window(0, window, 0)]
+    windows = [Window(0, first, 0)]
     while windows[-1].stop < count:
         last = windows[-1].stop
         start = min(last - overlap, count - window)

@@ -36,6 +36,7 @@ VARIANTS = {
     "keyframes": Variant("keyframes", "keyframes"),
     "over-time": Variant("keyframes", "keyframes", OVER_TIME),
     "attention": Variant("keyframes", "keyframes", {"layers": "attention", **OVER_TIME}),
+    "axial": Variant("keyframes", "keyframes", {"axial": True}),
     "no-context": Variant("keyframes", "keyframes", {"context_channels": 0}),
     "interpolation": Variant("interpolation", "interpolation"),
     "interpolation-16": Variant("interpolation", "interpolation", {"factor": 16}),
