@@ -1,4 +1,6 @@
 import ctypes
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -75,8 +77,15 @@ def test_memory_that_is_not_there_is_left_to_the_stage_that_needs_it(monkeypatch
 
 
 @pytest.mark.skipif(not keep_freed_memory(), reason="another C library")
-def test_the_peak_is_what_was_asked_for():
-    cpu = torch.device("cpu")
-    most = memory.peak_bytes(cpu) + 2**27
-    fetch_memory(most)
-    assert most * 0.95 < memory.peak_bytes(cpu) < most * 1.1
+def test_the_peak_of_a_fresh_process_is_what_was_asked_for():
+    """In a process of its own: in this one there may be as much that was freed before."""
+    code = """
+import torch
+from vldm_cli.stages.memory import fetch_memory, peak_bytes
+cpu = torch.device("cpu")
+most = peak_bytes(cpu) + 2**28
+fetch_memory(most)
+print(peak_bytes(cpu) / most)
+"""
+    share = float(subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout)
+    assert 0.85 < share < 1.05  # without it .55
