@@ -102,7 +102,7 @@ TOYLAND = Sizes(
         "upscale_noise": 0.0,
         "upscale_space": "pixel",
         "scheduler": "dpm++",
-        "decode_window": 14,
+        "decode_window": 16,
         "decode_overlap": 2,
         "upscale_window": 8,
         "upscale_overlap": 1,
