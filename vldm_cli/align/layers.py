@@ -143,8 +143,7 @@ class TemporalAttention(TemporalLayer):
             c_NCHW = self.context(self.state.context[(H, W)])
             h = h + c_NCHW.unflatten(0, (B, T)).permute(0, 3, 4, 1, 2).reshape(h.shape).to(h.dtype)
         q, k, v = self.qkv(h).view(B * H * W, T, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
-        parts = zip(*(x.split(_ATTENTION_BATCH) for x in (q, k, v)), strict=True)
-        h = torch.cat([F.scaled_dot_product_attention(*part) for part in parts])
+        h = _attended(q, k, v)
         h = F.linear(h.transpose(1, 2).reshape(B, H, W, T, C), *self.scaled(self.out))
         return z_NCHW + h.permute(0, 3, 4, 1, 2).reshape(N, C, H, W)
 
@@ -166,16 +165,8 @@ class SpaceTimeAttention(TemporalAttention):
 
     def forward(self, z_NCHW: Tensor) -> Tensor:
         N, C, H, W = z_NCHW.shape
-        T = self.state.frames
-        B = N // T
-        # (N, C, H, W) → (B, T, H, W, C), in channels_last a view
-        h = self.norm(z_NCHW.permute(0, 2, 3, 1)).view(B, T, H, W, C)
-        h = h + _places(T, H, W, C, h.device).to(h.dtype)
-        if self.embed is not None:
-            h = h + self.embed(self.state.embedding_BE)[:, None, None, None].to(h.dtype)
-        if self.context is not None:
-            c_NCHW = self.context(self.state.context[(H, W)])
-            h = h + c_NCHW.permute(0, 2, 3, 1).reshape(h.shape).to(h.dtype)
+        h = self._placed(z_NCHW)
+        B, T = h.shape[:2]
         q, k, v = self.qkv(h).view(B, T * H * W, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
         if self.words is not None:
             text_BLD = self.state.text_BLD
@@ -185,8 +176,22 @@ class SpaceTimeAttention(TemporalAttention):
         h = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(N, H, W, C)
         return z_NCHW + F.linear(h, *self.scaled(self.out)).permute(0, 3, 1, 2)
 
+    def _placed(self, z_NCHW: Tensor) -> Tensor:
+        """What attends, (B, T, H, W, C): normed, with place, embedding and context."""
+        _, C, H, W = z_NCHW.shape
+        T = self.state.frames
+        # (N, C, H, W) → (B, T, H, W, C), in channels_last a view
+        h = self.norm(z_NCHW.permute(0, 2, 3, 1)).view(-1, T, H, W, C)
+        h = h + _places(T, H, W, C, h.device).to(h.dtype)
+        if self.embed is not None:
+            h = h + self.embed(self.state.embedding_BE)[:, None, None, None].to(h.dtype)
+        if self.context is not None:
+            c_NCHW = self.context(self.state.context[(H, W)])
+            h = h + c_NCHW.permute(0, 2, 3, 1).reshape(h.shape).to(h.dtype)
+        return h
 
-class AxialAttention(TemporalAttention):
+
+class AxialAttention(SpaceTimeAttention):
     """Self-attention over all frames of one row of places, or of one column: axial attention (Ho et al. 2019,
     arXiv:1912.12180) in space and time.
 
@@ -200,21 +205,20 @@ class AxialAttention(TemporalAttention):
 
     def forward(self, z_NCHW: Tensor) -> Tensor:
         N, C, H, W = z_NCHW.shape
-        T = self.state.frames
-        B = N // T
-        h = self.norm(z_NCHW.permute(0, 2, 3, 1)).view(B, T, H, W, C)
-        h = h + _places(T, H, W, C, h.device).to(h.dtype)
-        if self.embed is not None:
-            h = h + self.embed(self.state.embedding_BE)[:, None, None, None].to(h.dtype)
         # lines (rows or columns) to the front, what attends to each other in the middle: (B, L, T · S, C)
         lines = 2 if self.axis == "row" else 3
-        h = h.movedim(lines, 1)
-        L, S = h.shape[1], h.shape[3]
+        h = self._placed(z_NCHW).movedim(lines, 1)
+        B, L, T, S, _ = h.shape
         q, k, v = self.qkv(h).reshape(B * L, T * S, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
-        parts = zip(*(x.split(_ATTENTION_BATCH) for x in (q, k, v)), strict=True)
-        h = torch.cat([F.scaled_dot_product_attention(*part) for part in parts])
+        h = _attended(q, k, v)
         h = h.transpose(1, 2).reshape(B, L, T, S, C).movedim(1, lines).reshape(N, H, W, C)
         return z_NCHW + F.linear(h, *self.scaled(self.out)).permute(0, 3, 1, 2)
+
+
+def _attended(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    """Attention of (B, heads, length, channels), in batches that every kernel takes."""
+    parts = zip(*(x.split(_ATTENTION_BATCH) for x in (q, k, v)), strict=True)
+    return torch.cat([F.scaled_dot_product_attention(*part) for part in parts])
 
 
 def _places(T: int, H: int, W: int, dim: int, device: torch.device) -> Tensor:

@@ -85,19 +85,18 @@ class VideoUNet(TemporalModel):
         axes = dict(zip(_without_attention(unet), cycle(AXES), strict=False)) if axial else {}
         for block in [m for m in unet.modules() if isinstance(m, ResnetBlock2D | Transformer2DModel)]:
             context = context_dim if context_channels else 0
+            channels = block.out_channels
+            heads = max(1, channels // head_dim)
             if isinstance(block, ResnetBlock2D):
                 if layers == "attention":
                     continue
-                channels, attention = block.out_channels, None
+                attention = None
                 if block in axes:
-                    heads = max(1, channels // head_dim)
                     attention = AxialAttention(channels, heads, embed_dim, self.state, axes[block])
                 layer = TemporalConvolution(
                     channels, block.norm2.num_groups, embed_dim, context, self.state, attention
                 )
             else:
-                channels = block.out_channels
-                heads = max(1, channels // head_dim)
                 # beside convolutions, it is these that tell it what is known
                 seen = context if layers == "attention" else 0
                 own = (channels, heads, embed_dim, self.state, seen)

@@ -26,11 +26,10 @@ def frame_noise(
     shared: the share, 0 to 1, of its variance that is the same in all frames of the seed and stage. Drawn on the CPU
     frame by frame, so it depends neither on the device nor on how frames are put into windows and batches.
     """
-    common = torch.empty(1, *shape)
     if shared:
-        common.normal_(generator=_generator(f"{seed}/{stage}/shared"))
-    if shared == 1:  # nothing is a frame's own
-        return common.repeat(len(frames), *(1 for _ in shape))
+        common = torch.empty(1, *shape).normal_(generator=_generator(f"{seed}/{stage}/shared"))
+        if shared == 1:  # nothing is a frame's own
+            return common.repeat(len(frames), *(1 for _ in shape))
     noise = torch.empty(len(frames), *shape)
     threads = min(len(frames), torch.get_num_threads()) if noise.numel() >= _LARGE else 1
     if threads > 1:
