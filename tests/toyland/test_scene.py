@@ -164,6 +164,20 @@ def test_no_motion_is_fast():
     assert np.rad2deg(np.arccos((3 * turn[present] - 1).clip(-2, 2) / 2)).max() < 75
 
 
+def test_all_pans_are_alike():
+    """What is behind moves by as much between two keyframes in all scenes of a kind, and then rests."""
+    t = np.append(np.arange(8) * 16 / 24, [30.0, 60.0])
+    for name, sign in (("panning left", -1), ("panning right", 1)):
+        for objects, step in ((1, 3.75), (2, 1.875)):
+            things = [{"motion": "stands still", "size": s} for s in ("small", "large")][:objects]
+            scenes = from_attributes([{"objects": things, "camera": name}] * 6, np.random.default_rng(0))
+            forward = motion.poses(scenes, np.broadcast_to(t, (6, 10))).axes_BT33[:, :, 2]
+            heading = np.rad2deg(np.arctan2(forward[..., 0], forward[..., 1]))
+            turned = sign * np.diff(heading, axis=1)
+            np.testing.assert_allclose(turned[:, :7], step, atol=1e-9)
+            np.testing.assert_allclose(turned[:, 8], 0, atol=1e-9)
+
+
 @pytest.mark.parametrize(
     ("name", "sign"), [("rolls left", -1), ("rolls right", 1), ("slides left", -1), ("slides right", 1)]
 )

@@ -10,6 +10,10 @@ HALF_FOV = np.deg2rad(19.0)  # vertical
 TAN_Y = float(np.tan(HALF_FOV))
 TAN_X = TAN_Y * 1.6
 SAFE_X = 0.86 * TAN_X  # objects stay inside this share of the width
+# Every pan takes as long and turns the camera as far to each side: one speed for a lone thing that stays where it is,
+# half of it where things fill the width or cross it. What is behind then moves alike in all clips, and can be learned.
+PAN_SECONDS = 4.8
+PAN_FAR, PAN_NEAR = float(np.deg2rad(13.5)), float(np.deg2rad(6.75))
 M = {name: i for i, name in enumerate(MOTIONS)}
 C = {name: i for i, name in enumerate(CAMERAS)}
 
@@ -59,18 +63,11 @@ def camera_view(scenes, t, distance, home, r_BK, follow):
     azimuth = np.where(camera == C["orbiting"], side * np.where(crowded | travels, swing, pace), 0.0)
     azimuth = azimuth + 0.16 * (dice[:, lay.AZIMUTH, None] - 0.5)
 
-    content = np.where(
-        present, np.arctan((np.abs(home[..., 0]) + r_BK) / (distance[:, None] + home[..., 1])), 0
-    ).max(1)
-    room = np.clip(np.arctan(0.96 * TAN_X) - content, np.deg2rad(5), np.deg2rad(15))[:, None]
     orbits = scenes.motion_BK[:, :1] == M["orbits"]
-    room = np.where(travels | orbits, np.deg2rad(6), room)
-    pan = (
-        np.select(
-            [camera == C["panning left"], camera == C["panning right"]], [1 - 2 * gone, 2 * gone - 1], 0.0
-        )
-        * room
-    )
+    swept = np.clip(t / PAN_SECONDS, 0.0, 1.0)
+    pan = np.select(
+        [camera == C["panning left"], camera == C["panning right"]], [1 - 2 * swept, 2 * swept - 1], 0.0
+    ) * np.where(crowded | travels | orbits, PAN_NEAR, PAN_FAR)
 
     def direction(az):
         return np.stack(

@@ -117,12 +117,12 @@ def sky_colour(f, d, pixel: float) -> list[Tensor]:
     azimuth = torch.atan2(d[0], d[1])
     h = f["hill_phase"][:, :, None, None]
     ridge = (
-        0.040
-        + 0.016 * torch.sin(3 * azimuth + h[:, 0])
-        + 0.011 * torch.sin(7 * azimuth + h[:, 1])
-        + 0.005 * torch.sin(15 * azimuth + h[:, 2])
+        0.048
+        + 0.014 * torch.sin(3 * azimuth + h[:, 0])
+        + 0.022 * torch.sin(8 * azimuth + h[:, 1])
+        + 0.018 * torch.sin(15 * azimuth + h[:, 2])
     )
-    hill = (0.5 - (up - ridge) / (1.5 * pixel + 0.002)).clamp(0, 1)
+    hill = (0.5 - (up - ridge) / (3.0 * pixel + 0.002)).clamp(0, 1)
     size = f["sky_disc_size"][:, None, None]
     away = (2 - 2 * dot(d, _rows(f, "disc_at"))).clamp_min(0).sqrt()
     disc = (0.5 + (size * 0.6 - away) / (1.5 * pixel + 0.003)).clamp(0, 1) * (size > 0)
