@@ -60,20 +60,11 @@ class TemporalConvolution(TemporalLayer):
 
     Its group norms see one frame at a time: a norm over time would make every frame depend on the window's
     length. `embed` brings in the call's embedding (diffusion time, frame step), `context` the features of
-    c_S (Video LDM, §3.2) at this resolution through a 2D convolution. `attention` follows it where it is given.
+    c_S (Video LDM, §3.2) at this resolution through a 2D convolution.
     """
 
-    def __init__(
-        self,
-        channels: int,
-        groups: int,
-        embed_dim: int,
-        context_dim: int,
-        state: State,
-        attention: TemporalAttention | None = None,
-    ) -> None:
+    def __init__(self, channels: int, groups: int, embed_dim: int, context_dim: int, state: State) -> None:
         super().__init__(state)
-        self.attention = attention
         self.norm1 = nn.GroupNorm(groups, channels)
         self.embed = nn.Linear(embed_dim, channels) if embed_dim else None
         self.context = nn.Conv2d(context_dim, channels, 1) if context_dim else None
@@ -97,8 +88,7 @@ class TemporalConvolution(TemporalLayer):
             h = h + self.context(self.state.context[tuple(z_NCHW.shape[-2:])]).to(h.dtype)
         h = self._convolve(F.silu(h), self.conv1.weight, self.conv1.bias)
         h = self._convolve(F.silu(self.norm2(h)), *self.scaled(self.conv2))
-        z_NCHW = z_NCHW + h
-        return z_NCHW if self.attention is None else self.attention(z_NCHW)
+        return z_NCHW + h
 
     def _convolve(self, h_NCHW: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         """The 3×1×1 convolution; a frame's neighbours past the ends are zero.
@@ -154,14 +144,22 @@ class SpaceTimeAttention(TemporalAttention):
 
     `text_dim` above 0: the words of the text are keys and values too. The spatial layers hear of a motion only what
     shows in a single picture, and they are frozen; here "left" can mean something. The sinusoidal encoding is of frame,
-    row and column.
+    row and column. `waves` above 0: so many travelling waves beside it (`TravellingWaves`).
     """
 
     def __init__(
-        self, channels: int, heads: int, embed_dim: int, state: State, context_dim: int = 0, text_dim: int = 0
+        self,
+        channels: int,
+        heads: int,
+        embed_dim: int,
+        state: State,
+        context_dim: int = 0,
+        text_dim: int = 0,
+        waves: int = 0,
     ) -> None:
         super().__init__(channels, heads, embed_dim, state, context_dim)
         self.words = nn.Linear(text_dim, 2 * channels, bias=False) if text_dim else None
+        self.waves = TravellingWaves(waves, channels) if waves else None
 
     def forward(self, z_NCHW: Tensor) -> Tensor:
         N, C, H, W = z_NCHW.shape
@@ -183,6 +181,8 @@ class SpaceTimeAttention(TemporalAttention):
         # (N, C, H, W) → (B, T, H, W, C), in channels_last a view
         h = self.norm(z_NCHW.permute(0, 2, 3, 1)).view(-1, T, H, W, C)
         h = h + _places(T, H, W, C, h.device).to(h.dtype)
+        if self.waves is not None:
+            h = h + self.waves(T, H, W)
         if self.embed is not None:
             h = h + self.embed(self.state.embedding_BE)[:, None, None, None].to(h.dtype)
         if self.context is not None:
@@ -191,28 +191,33 @@ class SpaceTimeAttention(TemporalAttention):
         return h
 
 
-class AxialAttention(SpaceTimeAttention):
-    """Self-attention over all frames of one row of places, or of one column: axial attention (Ho et al. 2019,
-    arXiv:1912.12180) in space and time.
+class TravellingWaves(nn.Module):
+    """Encodings of place and time together: sines and cosines of k · (x − v t), each wave k with a velocity v of its
+    own, all learned (learned Fourier features, Li et al. 2021, arXiv:2106.02795).
 
-    For the finest level, where attention over all places would cost most of the whole: there a camera that pans moves
-    what only this level resolves, the texture of the ground, by cells that the convolutions over time do not join.
+    Encodings of frame, row and column add up, so what two cells make of them in attention is a function of how far
+    apart they are, and another of how long. "Where this was a frame ago, when all moves to the left" is of neither
+    kind; it is the phase of a wave that moves along. New, it adds nothing.
     """
 
-    def __init__(self, channels: int, heads: int, embed_dim: int, state: State, axis: str) -> None:
-        super().__init__(channels, heads, embed_dim, state)
-        self.axis = axis
+    def __init__(self, waves: int, channels: int) -> None:
+        super().__init__()
+        draw = torch.Generator().manual_seed(0)
+        # one or two waves across the picture, which they cross in some ten frames, mostly sideways
+        k = 2 * math.pi * torch.randn(waves, 2, generator=draw) * torch.tensor([1.0, 1.5])
+        v = torch.randn(waves, 2, generator=draw) * torch.tensor([0.02, 0.08])
+        self.frequencies = nn.Parameter(torch.cat([-(k * v).sum(1, keepdim=True), k], 1))
+        self.out = nn.Linear(2 * waves, channels, bias=False)
+        nn.init.zeros_(self.out.weight)
 
-    def forward(self, z_NCHW: Tensor) -> Tensor:
-        N, C, H, W = z_NCHW.shape
-        # lines (rows or columns) to the front, what attends to each other in the middle: (B, L, T · S, C)
-        lines = 2 if self.axis == "row" else 3
-        h = self._placed(z_NCHW).movedim(lines, 1)
-        B, L, T, S, _ = h.shape
-        q, k, v = self.qkv(h).reshape(B * L, T * S, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
-        h = _attended(q, k, v)
-        h = h.transpose(1, 2).reshape(B, L, T, S, C).movedim(1, lines).reshape(N, H, W, C)
-        return z_NCHW + F.linear(h, *self.scaled(self.out)).permute(0, 3, 1, 2)
+    def forward(self, T: int, H: int, W: int) -> Tensor:
+        """(T, H, W, channels); time in frames, place in heights and widths of the picture."""
+        w = self.frequencies.float()
+        t, y, x = (torch.arange(n, device=w.device, dtype=torch.float32) for n in (T, H, W))
+        phase = (
+            t[:, None, None, None] * w[:, 0] + (y / H)[:, None, None] * w[:, 1] + (x / W)[:, None] * w[:, 2]
+        )
+        return self.out(torch.cat([phase.sin(), phase.cos()], -1).to(self.out.weight.dtype))
 
 
 def _attended(q: Tensor, k: Tensor, v: Tensor) -> Tensor:

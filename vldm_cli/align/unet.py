@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from itertools import cycle
 
 import torch
 from diffusers.models.resnet import ResnetBlock2D
@@ -12,13 +11,12 @@ from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from torch import Tensor
 
 from vldm_cli.align.context import Context, ContextEncoder, StepEmbedding
-from vldm_cli.align.layers import AxialAttention, SpaceTimeAttention, TemporalAttention, TemporalConvolution
+from vldm_cli.align.layers import SpaceTimeAttention, TemporalAttention, TemporalConvolution
 from vldm_cli.align.temporal import TemporalModel, read_temporal
 from vldm_cli.align.words import WordReader
 
 LAYERS = ("both", "attention")
 REACHES = ("time", "space-time")
-AXES = ("row", "column")
 
 
 class VideoUNet(TemporalModel):
@@ -31,7 +29,8 @@ class VideoUNet(TemporalModel):
     how many intervals each known one becomes; noted for those who train and call them.
     reach: what the attention of a cell sees, its own place in all frames ("time", the paper's) or every place of them
     ("space-time"), and then the words of the text as well: the first text_dim channels of their hidden states; 0 for
-    none. reader_dim: width of the temporal layers' own reading of them (`WordReader`); 0 for as they are.
+    none. reader_dim: width of the temporal layers' own reading of them (`WordReader`); 0 for as they are. waves: how
+    many travelling waves tell its cells apart besides (`TravellingWaves`).
     """
 
     def __init__(
@@ -46,7 +45,7 @@ class VideoUNet(TemporalModel):
         reach: str = "time",
         text_dim: int = 0,
         reader_dim: int = 0,
-        axial: bool = False,
+        waves: int = 0,
     ) -> None:
         if layers not in LAYERS:
             raise ValueError(f"layers are one of {', '.join(LAYERS)}, not {layers}")
@@ -54,6 +53,8 @@ class VideoUNet(TemporalModel):
             raise ValueError(f"reach is one of {', '.join(REACHES)}, not {reach}")
         if text_dim and reach != "space-time":
             raise ValueError("words are heard by attention in space and time only")
+        if waves and reach != "space-time":
+            raise ValueError("travelling waves are for attention in space and time only")
         if reader_dim and not text_dim:
             raise ValueError("a reader needs words to read: text_dim above 0")
         if context_channels is None:
@@ -68,7 +69,7 @@ class VideoUNet(TemporalModel):
             "reach": reach,
             "text_dim": text_dim,
             "reader_dim": reader_dim,
-            "axial": axial,
+            "waves": waves,
         }
         super().__init__(unet, sizes)
         self.unet = unet
@@ -82,7 +83,6 @@ class VideoUNet(TemporalModel):
             levels = len(unet.config.block_out_channels)
             self.context_encoder = ContextEncoder(context_channels, context_dim, levels)
             self.context_encoder.to(weight.device, weight.dtype)
-        axes = dict(zip(_without_attention(unet), cycle(AXES), strict=False)) if axial else {}
         for block in [m for m in unet.modules() if isinstance(m, ResnetBlock2D | Transformer2DModel)]:
             context = context_dim if context_channels else 0
             channels = block.out_channels
@@ -90,18 +90,13 @@ class VideoUNet(TemporalModel):
             if isinstance(block, ResnetBlock2D):
                 if layers == "attention":
                     continue
-                attention = None
-                if block in axes:
-                    attention = AxialAttention(channels, heads, embed_dim, self.state, axes[block])
-                layer = TemporalConvolution(
-                    channels, block.norm2.num_groups, embed_dim, context, self.state, attention
-                )
+                layer = TemporalConvolution(channels, block.norm2.num_groups, embed_dim, context, self.state)
             else:
                 # beside convolutions, it is these that tell it what is known
                 seen = context if layers == "attention" else 0
                 own = (channels, heads, embed_dim, self.state, seen)
                 layer = (
-                    SpaceTimeAttention(*own, reader_dim or text_dim)
+                    SpaceTimeAttention(*own, reader_dim or text_dim, waves)
                     if reach == "space-time"
                     else TemporalAttention(*own)
                 )
@@ -164,12 +159,6 @@ class VideoUNet(TemporalModel):
             return None
         heard_BLD = text_BLD[..., :text_dim]
         return heard_BLD if self.reader is None else self.reader(heard_BLD)
-
-
-def _without_attention(unet: UNet2DConditionModel) -> list[ResnetBlock2D]:
-    """The residual blocks of levels that have no spatial attention, from the input to the output."""
-    levels = [level for level in (*unet.down_blocks, *unet.up_blocks) if not hasattr(level, "attentions")]
-    return [block for level in levels for block in level.resnets]
 
 
 def _each(number: Tensor | int | float, B: int, device: torch.device) -> Tensor:

@@ -32,7 +32,7 @@ def layers_group(makers: dict[str, Maker], probe: Probe, amounts: Amounts, note:
         ("temporal attention alone", "attention"),
         ("3D convolutions and attention", "over-time"),
         ("3D convolutions, attention in space and time, words (ours)", "keyframes"),
-        ("ours with axial attention on the finest level", "axial"),
+        ("ours without travelling waves", "no-waves"),
         ("ours, trained without context", "no-context"),
     ):
         note(f"layers: {name}")

@@ -47,7 +47,7 @@ def measure_ablations(
 
 # group → the variants that it needs, and what measures it
 GROUPS: dict[str, tuple[tuple[str, ...], Callable[..., dict]]] = {
-    "layers": (("keyframes", "over-time", "attention", "axial", "no-context"), layers_group),
+    "layers": (("keyframes", "over-time", "attention", "no-waves", "no-context"), layers_group),
     "context": (("keyframes", "no-context"), context_group),
     "interpolation": (("interpolation", "interpolation-16"), interpolation_group),
     "decoder": (("decoder",), decoder_group),

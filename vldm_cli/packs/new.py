@@ -58,6 +58,7 @@ def new_pack(
                     "reach": "space-time",
                     "text_dim": 2 * sizes.text_width,
                     "reader_dim": sizes.reader_width,
+                    "waves": sizes.temporal_waves,
                 },
             ),
             ("interpolation", new_unet(sizes), {"embed_dim": sizes.temporal_embed}),

@@ -46,6 +46,7 @@ class Sizes:
     text_intermediate: int
     text_tokens: int
     reader_width: int
+    temporal_waves: int
     temporal_embed: int
     upscale: int
     upscalers: dict[str, UpscalerSizes]
@@ -85,6 +86,7 @@ TOYLAND = Sizes(
     text_intermediate=512,
     text_tokens=48,
     reader_width=128,
+    temporal_waves=32,
     temporal_embed=64,
     upscale=4,
     upscalers={
@@ -131,6 +133,7 @@ TINY = Sizes(
     text_intermediate=32,
     text_tokens=48,
     reader_width=16,
+    temporal_waves=4,
     temporal_embed=16,
     upscale=4,
     upscalers={

@@ -31,12 +31,12 @@ class Variant:
 
 
 # Attention as the paper has it: over the frames at each place, with no ear for the words.
-OVER_TIME = {"reach": "time", "text_dim": 0, "reader_dim": 0, "axial": False}
+OVER_TIME = {"reach": "time", "text_dim": 0, "reader_dim": 0, "waves": 0}
 VARIANTS = {
     "keyframes": Variant("keyframes", "keyframes"),
     "over-time": Variant("keyframes", "keyframes", OVER_TIME),
     "attention": Variant("keyframes", "keyframes", {"layers": "attention", **OVER_TIME}),
-    "axial": Variant("keyframes", "keyframes", {"axial": True}),
+    "no-waves": Variant("keyframes", "keyframes", {"waves": 0}),
     "no-context": Variant("keyframes", "keyframes", {"context_channels": 0}),
     "interpolation": Variant("interpolation", "interpolation"),
     "interpolation-16": Variant("interpolation", "interpolation", {"factor": 16}),
