@@ -5,8 +5,7 @@ import threading
 import pytest
 import torch
 
-from vldm_cli.denoise.noise import frame_noise
-from vldm_cli.stages.ahead import ahead, drawn
+from vldm_cli.stages.ahead import ahead
 
 CPU = torch.device("cpu")
 
@@ -70,15 +69,3 @@ def test_a_thread_makes_what_its_taker_may_change():
     with torch.inference_mode(False):
         (x,) = ahead((torch.ones(2) for _ in range(1)), 1)
     assert not x.is_inference()
-
-
-@pytest.mark.parametrize("threads", [1, 3])
-@pytest.mark.parametrize("waiting", [2**29, 1])
-def test_noise_drawn_beforehand_is_the_frames_own(monkeypatch, threads, waiting):
-    monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
-    monkeypatch.setattr("vldm_cli.stages.ahead._WAITING", waiting)
-    expected = frame_noise(5, "s", range(3, 12), (2, 4, 5))
-    assert torch.equal(torch.stack([*drawn(5, "s", range(3, 12), (2, 4, 5), CPU)]), expected)
-    stream = drawn(5, "s", range(3, 1000), (2, 4, 5), CPU)
-    assert torch.equal(next(stream), expected[0])
-    stream.close()

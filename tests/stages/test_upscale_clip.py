@@ -317,6 +317,24 @@ def test_preview_shows_the_frames(models, tmp_path, tiny_pack):
         assert sheet.size == (4 * 256, 2 * 192)
 
 
+def test_what_stands_still_is_asked_for_alike_in_every_frame(models, tmp_path, monkeypatch):
+    """All frames have the same noise, in the sample and in the input: where nothing moves, it makes nothing flicker."""
+    path = clips.make(tmp_path, "a.mp4", frames=9, size="64x48", filters="drawbox=c=gray:t=fill")
+    asked = []
+
+    def listening(model, scheduler, noise_BTCHW, *, extra_BTCHW, **_):
+        asked.append((noise_BTCHW, extra_BTCHW))
+        return torch.zeros_like(noise_BTCHW)
+
+    monkeypatch.setattr("vldm_cli.stages.upscale_clip.sample", listening)
+    source = upscaler(models, open_clip(path), tile=64)
+    assert source.noise and len(source.windows) > 1
+    assert len(list(source.frames(0, meter()))) == 9
+    for what in zip(*asked, strict=True):
+        x_NCHW = torch.cat([x_BTCHW[0] for x_BTCHW in what])
+        assert x_NCHW[0].std() > 0.05 and torch.equal(x_NCHW, x_NCHW[:1].expand_as(x_NCHW))
+
+
 def test_tiles_that_disagree_leave_no_seams(models, tmp_path, monkeypatch):
     path = clips.make(tmp_path, "a.mp4", frames=1, size="120x88", filters="drawbox=c=gray:t=fill")
     calls = []

@@ -35,14 +35,14 @@ def frame_noise(
     if threads > 1:
         # torch draws one frame on one core: of 2560×1440, upscaled, that is a tenth of a second
         with ThreadPoolExecutor(threads) as pool:
-            list(pool.map(lambda row, frame: draw(row, seed, stage, frame), noise, frames))
+            list(pool.map(lambda row, frame: _draw(row, seed, stage, frame), noise, frames))
     else:
         for row, frame in zip(noise, frames, strict=True):
-            draw(row, seed, stage, frame)
+            _draw(row, seed, stage, frame)
     return mixed(noise, common, shared) if shared else noise
 
 
-def draw(out: Tensor, seed: int, stage: str, frame: int) -> Tensor:
+def _draw(out: Tensor, seed: int, stage: str, frame: int) -> Tensor:
     """`out`, float32 on the CPU, filled with one frame's noise; in any thread."""
     with torch.inference_mode(out.is_inference()):  # which a thread does not inherit
         return out.normal_(generator=_generator(f"{seed}/{stage}/{int(frame)}"))

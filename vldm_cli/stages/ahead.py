@@ -1,21 +1,13 @@
-"""Work that goes on while its results are used: a generator in a thread of its own, and noise drawn beforehand."""
+"""Work that goes on while its results are used: a generator in a thread of its own."""
 
-from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from queue import SimpleQueue
 from threading import Event, Semaphore, Thread
 from typing import TypeVar
 
 import torch
-from torch import Tensor
-
-from vldm_cli.denoise.noise import draw
 
 Item = TypeVar("Item")
-
-# Bytes of noise that wait for their turn.
-_WAITING = 2**29
 
 
 def ahead(items: Iterator[Item], count: int) -> Iterator[Item]:
@@ -57,30 +49,3 @@ def ahead(items: Iterator[Item], count: int) -> Iterator[Item]:
         stopped.set()
         free.release()
         thread.join()
-
-
-def drawn(
-    seed: int, stage: str, frames: range, shape: tuple[int, ...], device: torch.device
-) -> Iterator[Tensor]:
-    """Each frame's noise (`denoise.noise`) on the device, in order; several are drawn at a time, before they are
-    asked for, as many as there are processors and half a GiB of memory for."""
-    threads = torch.get_num_threads()
-    size = 4 * torch.Size(shape).numel()
-    waiting: deque[tuple[Tensor, Future]] = deque()
-    pool = ThreadPoolExecutor(threads, "noise")
-    try:
-        for frame in frames:
-            # Pinned: the copy to the GPU is fast then, and nothing here waits for it.
-            noise = torch.empty(shape, pin_memory=device.type == "cuda")
-            waiting.append((noise, pool.submit(draw, noise, seed, stage, frame)))
-            if len(waiting) > min(threads, max(1, _WAITING // size)):
-                yield _arrived(*waiting.popleft(), device)
-        while waiting:
-            yield _arrived(*waiting.popleft(), device)
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def _arrived(noise: Tensor, drawing: Future, device: torch.device) -> Tensor:
-    drawing.result()
-    return noise.to(device, non_blocking=True)

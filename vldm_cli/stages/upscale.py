@@ -17,7 +17,6 @@ from vldm_cli.stages.windows import Window
 STAGE = "upscale"
 LEVELS = 1000
 # All frames have the same noise: where nothing moves, whatever it brings about does not flicker.
-# (`vldm upscale` still draws each frame's own: see `upscale_clip`.)
 SHARED_NOISE = 1.0
 
 

@@ -1,6 +1,6 @@
 """Upscaling people's own clips, of any size: an upscaler in windows and in tiles (METHOD.md §6)."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from functools import partial
 
@@ -10,14 +10,15 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from vldm_cli.align.pixels import faithful, from_residual
+from vldm_cli.denoise.noise import frame_noise
 from vldm_cli.denoise.sampler import sample
-from vldm_cli.stages.ahead import ahead, drawn
+from vldm_cli.stages.ahead import ahead
 from vldm_cli.stages.models import Upscaler
 from vldm_cli.stages.plan import UPSCALE
 from vldm_cli.stages.progress import Meter
 from vldm_cli.stages.source import Reader, faded
 from vldm_cli.stages.tiles import Tiles
-from vldm_cli.stages.upscale import STAGE, noise_label
+from vldm_cli.stages.upscale import SHARED_NOISE, STAGE, noise_label
 from vldm_cli.stages.windows import fixed_windows
 from vldm_cli.video.clip import Clip
 from vldm_cli.video.look import Raw
@@ -76,20 +77,15 @@ class UpscaleClip:
         On a GPU nothing in here waits for what has been asked of it, so that it never runs out of work.
         """
         size, channels = self.tiles.padded, self.upscaler().space.channels
-        sources = [
-            partial(self._source, device=device),
-            partial(self._noise, STAGE, (channels, *size), device),
-        ]
-        if self.noise:
-            sources.append(partial(self._noise, f"{STAGE}-input", (3, *size), device))
-        readers = [Reader(source) for source in sources]
+        noise_CHW = self._noise(STAGE, (channels, *size), device)
+        grain_CHW = self._noise(f"{STAGE}-input", (3, *size), device) if self.noise else None
+        frames = Reader(partial(self._source, device=device))
 
         def run(i: int) -> Tensor:
             window = self.windows[i]
-            lr, *noises = (reader.window(window.start, window.stop) for reader in readers)
-            lr_TCHW = torch.stack(lr)
+            lr_TCHW = torch.stack(frames.window(window.start, window.stop))
             # What fades is the residual; the input goes along, and faded into itself it stays the same.
-            return torch.cat([self._residual(lr_TCHW, *noises), lr_TCHW], 1)
+            return torch.cat([self._residual(lr_TCHW, noise_CHW, grain_CHW), lr_TCHW], 1)
 
         for x_CHW in faded(self.windows, start, run):
             r_NCHW, lr_NCHW = x_CHW[None, :-3], x_CHW[None, -3:]
@@ -109,11 +105,9 @@ class UpscaleClip:
                 x_HWC = x_HWC.to(device, non_blocking=True).float()
                 yield x_HWC.permute(2, 0, 1).contiguous() / (self.read.peak / 2) - 1
 
-    def _noise(
-        self, stage: str, shape: tuple[int, ...], device: torch.device, start: int
-    ) -> Iterator[Tensor]:
-        # Noise is drawn for the frame, so that windows and tiles agree on it where they overlap.
-        return drawn(self.seed, stage, range(start, self.clip.frames), shape, device)
+    def _noise(self, stage: str, shape: tuple[int, ...], device: torch.device) -> Tensor:
+        """The noise of every frame: the same one, so windows agree on it where they overlap, and tiles as well."""
+        return frame_noise(self.seed, stage, [0], shape, SHARED_NOISE)[0].to(device)
 
     def _fetched(self, x_CHW: Tensor) -> tuple[Tensor, torch.cuda.Event | None]:
         """A frame in [−1, 1] as one of `_images`."""
@@ -127,16 +121,14 @@ class UpscaleClip:
         arrived.record(torch.cuda.current_stream(image_HWC.device))
         return host_HWC, arrived
 
-    def _residual(
-        self, lr_TCHW: Tensor, noise_TCHW: Sequence[Tensor], grain_TCHW: Sequence[Tensor] = ()
-    ) -> Tensor:
+    def _residual(self, lr_TCHW: Tensor, noise_CHW: Tensor, grain_CHW: Tensor | None = None) -> Tensor:
         """The folded residual (T, 48, H, W) of one window, put together from tiles; noise of the padded size."""
         model, space, tiles = self.upscaler().model, self.upscaler().space, self.tiles
         weight = next(model.parameters())
         small_TCHW, size = tiles.pad(lr_TCHW), tiles.padded
         seen_TCHW = small_TCHW
         if self.noise:
-            seen_TCHW = (1 - self.noise**2) ** 0.5 * small_TCHW + self.noise * torch.stack([*grain_TCHW])
+            seen_TCHW = (1 - self.noise**2) ** 0.5 * small_TCHW + self.noise * grain_CHW
         sum_TCHW = torch.zeros(len(lr_TCHW), 3 * UPSCALE**2, *size, device=weight.device)
         sum_HW = torch.zeros(size, device=weight.device)
         calls = -(-len(tiles.places) // BATCH[weight.device.type])
@@ -146,9 +138,7 @@ class UpscaleClip:
             x_BTCHW = sample(
                 model,
                 self.scheduler(),
-                torch.stack([n[..., y, x] for y, x in places for n in noise_TCHW]).unflatten(
-                    0, (len(places), -1)
-                ),
+                torch.stack([noise_CHW[..., y, x].expand(len(lr_TCHW), -1, -1, -1) for y, x in places]),
                 steps=self.steps,
                 extra_BTCHW=torch.stack([seen_TCHW[..., y, x] for y, x in places]).to(weight.dtype),
                 class_labels=torch.full((len(places),), noise_label(self.noise), device=weight.device),
