@@ -20,7 +20,7 @@ PROMPTS = {
     "cube": "a blue cube slides right on sand by day",
     "cone": "a yellow cone grows on snow at sunset",
     "ring": "an orange ring falls from the sky on a wooden floor by day",
-    "cylinder": "a striped white cylinder spins on grass by day",
+    "pan": "a striped red cylinder stands on grass by day, the camera pans right",
     "pyramid": "a green pyramid jumps on a checkered floor by day",
     "zoom": "a large purple ball stands on water at sunset, the camera zooms in",
     "orbit": "a shiny red cube stands on stone by day, the camera orbits",
