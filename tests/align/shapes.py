@@ -79,3 +79,8 @@ def randomise(model) -> None:
     with torch.no_grad():
         for parameter in model.temporal_parameters():
             parameter.add_(0.2 * torch.randn_like(parameter))
+
+
+def first_video(inputs: dict) -> dict:
+    """The inputs of the first video of a batch alone."""
+    return {k: None if v is None else v[:1] for k, v in inputs.items()}

@@ -7,7 +7,7 @@ import torch
 from diffusers.models.transformers.transformer_2d import Transformer2DModel
 from safetensors.torch import load_file, save_file
 
-from tests.align.shapes import UNETS, randomise, unet_inputs
+from tests.align.shapes import UNETS, first_video, randomise, unet_inputs
 from vldm_cli.align import Context, VideoUNet, align
 from vldm_cli.align.layers import SpaceTimeAttention, State
 
@@ -104,7 +104,7 @@ def test_lengths_sizes_and_batches():
     model, _ = aligned("x4")
     for T, size in ((1, (8, 12)), (9, (8, 12)), (3, (7, 9))):
         inputs = unet_inputs(model.unet, T=T, size=size)
-        first = {k: None if v is None else v[:1] for k, v in inputs.items()}
+        first = first_video(inputs)
         torch.testing.assert_close(model(**inputs)[:1], model(**first), rtol=1e-4, atol=1e-5)
 
 

@@ -3,7 +3,7 @@ import torch
 from diffusers.models.resnet import ResnetBlock2D
 from diffusers.models.transformers.transformer_2d import Transformer2DModel
 
-from tests.align.shapes import UNETS, randomise, unet_inputs
+from tests.align.shapes import UNETS, first_video, randomise, unet_inputs
 from vldm_cli.align import Context, VideoUNet, align
 from vldm_cli.align.layers import TemporalAttention, TemporalConvolution
 from vldm_cli.errors import RequestError
@@ -134,7 +134,7 @@ def test_videos_of_a_batch_do_not_mix_and_any_length_runs():
     model, _ = aligned()
     for T in (1, 2, 9):
         inputs = unet_inputs(model.unet, T=T)
-        first = {k: None if v is None else v[:1] for k, v in inputs.items()}
+        first = first_video(inputs)
         torch.testing.assert_close(model(**inputs)[:1], model(**first), rtol=1e-4, atol=1e-5)
 
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from tests.align.shapes import UNETS, randomise, unet_inputs
+from tests.align.shapes import UNETS, first_video, randomise, unet_inputs
 from vldm_cli.align import VideoUNet, align
 from vldm_cli.align.layers import TravellingWaves
 
@@ -79,7 +79,7 @@ def test_it_takes_any_length_size_and_precision():
     full = model(**inputs)
     for T, size in ((1, (8, 12)), (9, (8, 12)), (3, (7, 9))):
         other = unet_inputs(model.unet, T=T, size=size)
-        first = {k: None if v is None else v[:1] for k, v in other.items()}
+        first = first_video(other)
         torch.testing.assert_close(model(**other)[:1], model(**first), rtol=1e-4, atol=1e-5)
     model.to(torch.bfloat16).to(memory_format=torch.channels_last)
     halves = {k: v.bfloat16() if v is not None and v.is_floating_point() else v for k, v in inputs.items()}

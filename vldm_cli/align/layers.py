@@ -133,7 +133,8 @@ class TemporalAttention(TemporalLayer):
             c_NCHW = self.context(self.state.context[(H, W)])
             h = h + c_NCHW.unflatten(0, (B, T)).permute(0, 3, 4, 1, 2).reshape(h.shape).to(h.dtype)
         q, k, v = self.qkv(h).view(B * H * W, T, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
-        h = _attended(q, k, v)
+        parts = zip(*(x.split(_ATTENTION_BATCH) for x in (q, k, v)), strict=True)
+        h = torch.cat([F.scaled_dot_product_attention(*part) for part in parts])
         h = F.linear(h.transpose(1, 2).reshape(B, H, W, T, C), *self.scaled(self.out))
         return z_NCHW + h.permute(0, 3, 4, 1, 2).reshape(N, C, H, W)
 
@@ -218,12 +219,6 @@ class TravellingWaves(nn.Module):
             t[:, None, None, None] * w[:, 0] + (y / H)[:, None, None] * w[:, 1] + (x / W)[:, None] * w[:, 2]
         )
         return self.out(torch.cat([phase.sin(), phase.cos()], -1).to(self.out.weight.dtype))
-
-
-def _attended(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-    """Attention of (B, heads, length, channels), in batches that every kernel takes."""
-    parts = zip(*(x.split(_ATTENTION_BATCH) for x in (q, k, v)), strict=True)
-    return torch.cat([F.scaled_dot_product_attention(*part) for part in parts])
 
 
 def _places(T: int, H: int, W: int, dim: int, device: torch.device) -> Tensor:

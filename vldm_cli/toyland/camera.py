@@ -39,7 +39,7 @@ def orbit_radius(r_BK):
     return 1.15 * (r_BK[:, 0] + r_BK[:, 1]) + 0.35
 
 
-def camera_view(scenes, t, distance, home, r_BK, follow):
+def camera_view(scenes, t, distance, r_BK, follow):
     """Eye (B,T,3) and axes (B,T,3,3) of the camera; it looks at the middle of the scene."""
     dice, camera = scenes.dice_BD, scenes.camera_B[:, None]
     present = np.arange(3) < scenes.count_B[:, None]

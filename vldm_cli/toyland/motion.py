@@ -156,5 +156,5 @@ def poses(scenes, times_BT: np.ndarray) -> Poses:
         * np.broadcast_to(radius, squash.shape)[..., None]
     )
     linear = stretch[..., None] * turned
-    eye, axes = camera_view(scenes, t[..., 0], distance, home, r_BK, follow)
+    eye, axes = camera_view(scenes, t[..., 0], distance, r_BK, follow)
     return Poses(center, np.broadcast_to(linear, (*center.shape, 3)), eye, axes)
