@@ -27,7 +27,7 @@ from vldm_cli.train.perceptual import Perceptual
 # Noise level of the low-resolution frames from which on detail counts fully. So little noise (about one and a half of
 # 255) hides next to nothing of them; it is the sign of what is wanted.
 DETAIL = 0.012
-STEADY_WEIGHT, SQUARED_WEIGHT, PERCEPTUAL_WEIGHT = 4.0, 10.0, 0.15
+STEADY_WEIGHT, SQUARED_WEIGHT, PERCEPTUAL_WEIGHT = 3.0, 10.0, 0.15
 # (A small model trained without LPIPS and with a weight of 0.01 lost 1.4 dB, for less likeness.)
 ADVERSARIAL_WEIGHT = 0.003
 # Frame pairs whose flow is found at a time, and the scale at which.
