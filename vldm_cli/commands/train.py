@@ -84,7 +84,7 @@ def train(
     record: Annotated[
         bool | None,
         typer.Option(
-            help="Steps recorded as CUDA graphs, for parts that allow it (by default on one CUDA GPU)."
+            help="Steps recorded as CUDA graphs, for parts that allow it (by default on CUDA)."
         ),
     ] = None,
     compile_render: Annotated[

@@ -119,8 +119,7 @@ def start(
         rank=processes.process_index,
         compile=compile,
         channels_last=channels_last,
-        # between several processes it has not been tried yet
-        record=where.type == "cuda" and many == 1 if record is None else record,
+        record=where.type == "cuda" if record is None else record,
         vae_roundtrip=vae_roundtrip,
         keep_latents=keep_latents,
         teacher=taught_by,
