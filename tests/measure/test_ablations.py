@@ -15,6 +15,7 @@ from vldm_cli.measure.ablations import GROUPS, measure_ablations
 from vldm_cli.measure.between import in_one_step, in_two
 from vldm_cli.measure.clips import Maker
 from vldm_cli.measure.probe import Probe
+from vldm_cli.measure.store import Store
 from vldm_cli.packs.save import save_part
 from vldm_cli.stages.models import Models
 from vldm_cli.train import variants
@@ -139,3 +140,22 @@ def test_refusals(measure, pack, tmp_path):
     assert code == 0 and "interpolation-16" in out and measure.trained == []
     code, _, err = measure(*base, "--report", tmp_path / "x.pdf")
     assert code == 2 and command.PAGES[0] in err
+
+
+def test_rows_are_kept_while_their_group_goes_on(packs, tmp_path):
+    class Stopped(Exception):
+        pass
+
+    def stop_at(text: str) -> None:
+        if "ours, trained" in text:
+            raise Stopped
+
+    store = Store(tmp_path, {})
+    with pytest.raises(Stopped):
+        measure_ablations(packs, "cpu", "float32", FEW, ["layers"], stop_at, store)
+    kept = sorted(path.name for path in tmp_path.glob("layers-*.json"))
+    assert len(kept) == 5 and not (tmp_path / "layers.json").exists()
+    said = []
+    table = measure_ablations(packs, "cpu", "float32", FEW, ["layers"], said.append, store)
+    assert said == ["layers: ours, trained without context"]
+    assert len(table["layers"]["rows"]) == 6 and store.load("layers") is not None

@@ -83,9 +83,7 @@ def train(
     ] = None,
     record: Annotated[
         bool | None,
-        typer.Option(
-            help="Steps recorded as CUDA graphs, for parts that allow it (by default on CUDA)."
-        ),
+        typer.Option(help="Steps recorded as CUDA graphs, for parts that allow it (by default on CUDA)."),
     ] = None,
     compile_render: Annotated[
         bool | None,

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from vldm_cli.denoise.noise import frame_noise
 from vldm_cli.denoise.sampler import sample
-from vldm_cli.measure.ablation_rows import Amounts, Note, beside
+from vldm_cli.measure.ablation_rows import Amounts, Book, beside
 from vldm_cli.measure.clips import Maker, rounded
 from vldm_cli.measure.distances import SEED, Features, rendered_clips
 from vldm_cli.measure.probe import Probe
@@ -21,9 +21,9 @@ from vldm_cli.toyland.dataset import ToylandClips
 SPACE = "pixel"
 
 
-def decoder_group(makers: dict[str, Maker], probe: Probe, amounts: Amounts, note: Note) -> dict:
+def decoder_group(makers: dict[str, Maker], probe: Probe, amounts: Amounts, book: Book) -> dict:
     """Rendered clips of neighbouring frames through the autoencoder, and back with either decoder."""
-    note("decoder")
+    book.note("decoder")
     maker = makers["decoder"]
     made = {"image decoder": Features(), "temporal decoder (ours)": Features()}
     truth, other = Features(), Features()
@@ -38,9 +38,9 @@ def decoder_group(makers: dict[str, Maker], probe: Probe, amounts: Amounts, note
     return beside(made, truth, other, (alone["image"], alone["temporal"]), amounts.neighbours)
 
 
-def upscaler_group(makers: dict[str, Maker], probe: Probe, amounts: Amounts, note: Note) -> dict:
+def upscaler_group(makers: dict[str, Maker], probe: Probe, amounts: Amounts, book: Book) -> dict:
     """Rendered clips upscaled; distances are of patches as large as the probe's frames, in the upscaled pixels."""
-    note("upscaler")
+    book.note("upscaler")
     maker = makers["upscaler"]
     made = {"image upscaler frame by frame": Features(), "video upscaler (ours)": Features()}
     truth, other = Features(), Features()

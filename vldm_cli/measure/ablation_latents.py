@@ -1,13 +1,14 @@
 """Ablations of what is made in latents: temporal layers, context and interpolation (METHOD §2, §4, §5)."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
+from functools import partial
 
 import torch
 from torch import Tensor
 
 from vldm_cli.align import Context
-from vldm_cli.measure.ablation_rows import Amounts, Note, distance_row, floor_row
+from vldm_cli.measure.ablation_rows import Amounts, Book, distance_row, floor_row
 from vldm_cli.measure.between import measure_between
 from vldm_cli.measure.clips import Maker
 from vldm_cli.measure.distances import SEED, Features, Reference, rendered_clips
@@ -22,10 +23,21 @@ SCALES = (1.0, 1.5, 2.0, 3.0)
 LONG = 16
 
 
-def layers_group(makers: dict[str, Maker], probe: Probe, amounts: Amounts, note: Note) -> dict:
+def layers_group(makers: dict[str, Maker], probe: Probe, amounts: Amounts, book: Book) -> dict:
     """8 keyframes from text: which temporal layers."""
     reference = Reference.rendered(makers["keyframes"], probe, amounts.frechet)
     asked = fixed_prompts(amounts.prompts)
+
+    def row(maker: Maker, temporal: bool) -> dict:
+        with nullcontext() if temporal else maker.models.keyframes.temporal_off():
+            distances = reference.distances(maker, probe)
+            read, _ = measure_faithfulness(maker, probe, asked, PROMPT_SEED)
+        return {
+            **distance_row(distances),
+            "read as asked": read["overall"]["made"],
+            "warping error / rendered": read["consistency"]["warping error"]["made / rendered"],
+        }
+
     rows = {}
     for name, variant in (
         ("image LDM frame by frame", "keyframes"),
@@ -35,53 +47,54 @@ def layers_group(makers: dict[str, Maker], probe: Probe, amounts: Amounts, note:
         ("ours without travelling waves", "no-waves"),
         ("ours, trained without context", "no-context"),
     ):
-        note(f"layers: {name}")
-        maker = makers[variant]
-        alone = name.startswith("image")
-        with maker.models.keyframes.temporal_off() if alone else nullcontext():
-            distances = reference.distances(maker, probe)
-            read, _ = measure_faithfulness(maker, probe, asked, PROMPT_SEED)
-        rows[name] = {
-            **distance_row(distances),
-            "read as asked": read["overall"]["made"],
-            "warping error / rendered": read["consistency"]["warping error"]["made / rendered"],
-        }
-    return {"clips": amounts.frechet, "floor": floor_row(distances), "rows": rows}
-
-
-def context_group(makers: dict[str, Maker], probe: Probe, amounts: Amounts, note: Note) -> dict:
-    """Prediction: 8 keyframes of which 2 are given, and the last 8 of the 16 keyframes of 240 frames."""
-    maker = makers["keyframes"]
-    variants = [("none: trained without context", makers["no-context"], 1.0)]
-    variants += [(f"learned context, s = {s:g}", maker, s) for s in SCALES]
-    short, long = ({name: Features() for name, *_ in variants} for _ in range(2))
-    truths = {}
-    for seed in (SEED, SEED + 1):
-        near, far = truths[seed] = Features(), Features()
-        first = 0
-        for x_BTCHW, captions in rendered_clips(maker, amounts.frechet, seed, LONG, maker.keyframe_step):
-            near.add(probe, x_BTCHW[:, : maker.frames], maker.keyframe_step)
-            far.add(probe, x_BTCHW[:, -maker.frames :], maker.keyframe_step)
-            if seed == SEED:
-                note(f"context: {first} of {amounts.frechet} videos, {len(variants)} variants")
-                known_BTCHW = maker.encoded(x_BTCHW[:, : maker.models.pack.manifest.video.context])
-                for name, other, s in variants:
-                    z_BTCHW = continued(other, captions, maker.frames, SEED + first, s, known_BTCHW)
-                    short[name].add(probe, other.decoded(z_BTCHW), maker.keyframe_step)
-                    z_BTCHW = continued(other, captions, LONG, SEED + first, s)
-                    long[name].add(probe, other.decoded(z_BTCHW[:, -maker.frames :]), maker.keyframe_step)
-                first += len(captions)
-    (near, far), (near_other, far_other) = truths.values()
-    rows, floor = {}, {}
-    for label, made, truth, other in (
-        ("8 frames", short, near, near_other),
-        ("240 frames", long, far, far_other),
-    ):
-        for name, *_ in variants:
-            distances = made[name].against(truth, other)
-            rows.setdefault(name, {}).update({f"{label}: {k}": v for k, v in distance_row(distances).items()})
-        floor |= {f"{label}: {k}": v for k, v in floor_row(distances).items()}
+        rows[name] = book.row("layers", name, partial(row, makers[variant], not name.startswith("image")))
+    floor = floor_row(reference.other.against(reference.truth, reference.other))
     return {"clips": amounts.frechet, "floor": floor, "rows": rows}
+
+
+class Spans:
+    """Features of the first window of some videos, and of the last one."""
+
+    def __init__(self) -> None:
+        self.features = {"8 frames": Features(), "240 frames": Features()}
+
+    def add(self, maker: Maker, probe: Probe, near_BTCHW: Tensor, far_BTCHW: Tensor) -> None:
+        for features, x_BTCHW in zip(self.features.values(), (near_BTCHW, far_BTCHW), strict=True):
+            features.add(probe, x_BTCHW, maker.keyframe_step)
+
+    def table(self, truth: "Spans", other: "Spans", row: Callable[[dict], dict]) -> dict[str, float]:
+        return {
+            f"{span}: {name}": value
+            for span, features in self.features.items()
+            for name, value in row(features.against(truth.features[span], other.features[span])).items()
+        }
+
+
+def context_group(makers: dict[str, Maker], probe: Probe, amounts: Amounts, book: Book) -> dict:
+    """Prediction: 8 keyframes of which 2 are given, and the last 8 of the 16 keyframes of 240 frames."""
+    ours = makers["keyframes"]
+    truth, other = Spans(), Spans()
+    given: list[tuple[list[str], Tensor]] = []
+    for spans, seed in ((truth, SEED), (other, SEED + 1)):
+        for x_BTCHW, captions in rendered_clips(ours, amounts.frechet, seed, LONG, ours.keyframe_step):
+            spans.add(ours, probe, x_BTCHW[:, : ours.frames], x_BTCHW[:, -ours.frames :])
+            if spans is truth:
+                known_BTCHW = ours.encoded(x_BTCHW[:, : ours.models.pack.manifest.video.context])
+                given.append((captions, known_BTCHW))
+
+    def row(maker: Maker, s: float) -> dict:
+        made, first = Spans(), 0
+        for captions, known_BTCHW in given:
+            near_BTCHW = continued(maker, captions, maker.frames, SEED + first, s, known_BTCHW)
+            far_BTCHW = continued(maker, captions, LONG, SEED + first, s)[:, -maker.frames :]
+            made.add(maker, probe, maker.decoded(near_BTCHW), maker.decoded(far_BTCHW))
+            first += len(captions)
+        return made.table(truth, other, distance_row)
+
+    variants = [("none: trained without context", makers["no-context"], 1.0)]
+    variants += [(f"learned context, s = {s:g}", ours, s) for s in SCALES]
+    rows = {name: book.row("context", name, partial(row, maker, s)) for name, maker, s in variants}
+    return {"clips": amounts.frechet, "floor": other.table(truth, other, floor_row), "rows": rows}
 
 
 def continued(
@@ -104,7 +117,7 @@ def continued(
     return z_BTCHW
 
 
-def interpolation_group(makers: dict[str, Maker], probe: Probe, amounts: Amounts, note: Note) -> dict:
+def interpolation_group(makers: dict[str, Maker], probe: Probe, amounts: Amounts, book: Book) -> dict:
     """16 times as many frames: in one step, or four times as many twice."""
-    note(f"interpolation: {amounts.neighbours} clips")
+    book.note(f"interpolation: {amounts.neighbours} clips")
     return measure_between(makers["interpolation-16"], makers["interpolation"], probe, amounts.neighbours)

@@ -1,11 +1,32 @@
-"""How much of everything an ablation measures, and the shape of its rows."""
+"""How much of everything an ablation measures, the shape of its rows, and the book that they are kept in."""
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from vldm_cli.measure.distances import Features
+from vldm_cli.measure.store import Store
 
 Note = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Book:
+    """What a group writes into while it is measured: remarks, and rows that take long, so that they are not lost with
+    the rest of the group."""
+
+    store: Store
+    note: Note = lambda text: None
+
+    def row(self, group: str, name: str, measure: Callable[[], dict]) -> dict:
+        """The row from the store, or else measured now and kept there."""
+        key = re.sub(r"[^a-z0-9.]+", "-", f"{group} {name}".lower())
+        done = self.store.load(key)
+        if done is None:
+            self.note(f"{group}: {name}")
+            done = measure(), {}
+            self.store.save(key, *done)
+        return done[0]
 
 
 @dataclass(frozen=True)

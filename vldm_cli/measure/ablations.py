@@ -11,7 +11,7 @@ import torch
 
 from vldm_cli.measure.ablation_frames import decoder_group, upscaler_group
 from vldm_cli.measure.ablation_latents import context_group, interpolation_group, layers_group
-from vldm_cli.measure.ablation_rows import Amounts, Note
+from vldm_cli.measure.ablation_rows import Amounts, Book, Note
 from vldm_cli.measure.clips import Maker
 from vldm_cli.measure.probe import load_probe
 from vldm_cli.measure.store import Store
@@ -28,18 +28,19 @@ def measure_ablations(
     note: Note = lambda text: None,
     store: Store | None = None,
 ) -> dict:
-    """group → {"rows": {name: measures}, …}. Groups that `store` has are not measured again."""
+    """group → {"rows": {name: measures}, …}. Groups, and single rows, that `store` has are not measured again."""
     probe = load_probe(next(iter(packs.values())), device)
     makers = {
         name: Maker(Models(p, device, dtype), amounts.batch, amounts.steps) for name, p in packs.items()
     }
     store = store or Store(None, {})
+    book = Book(store, note)
     table = {"amounts": asdict(amounts)}
     with torch.inference_mode():
         for name in groups:
             done = store.load(name)
             if done is None:
-                done = {name: GROUPS[name][1](makers, probe, amounts, note)}, {}
+                done = {name: GROUPS[name][1](makers, probe, amounts, book)}, {}
                 store.save(name, *done)
             table |= done[0]
     return table
