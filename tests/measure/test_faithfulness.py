@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from vldm_cli.measure.attributes import COLOUR_NAMES, OBJECT, SCENE
-from vldm_cli.measure.faithfulness import Reading, Tally, identity, judge, matched, readings, tally
+from vldm_cli.measure.faithfulness import Reading, Tally, Verdict, identity, judge, matched, readings
 from vldm_cli.measure.probe import Answers
 from vldm_cli.measure.prompts import DRIVING, TWO, Prompt
 from vldm_cli.toyland.world import RELATIONS
@@ -29,7 +29,7 @@ def reading(ground="sand", **objects):
 
 
 def judged(prompt, read):
-    return list(judge(prompt, read))
+    return [(verdict.attribute, verdict.right) for verdict in judge(prompt, read)]
 
 
 def test_all_right():
@@ -60,6 +60,16 @@ def test_a_missing_object_is_wrong_in_everything():
     assert [right for _, right in judged(RED_CUBE_BLUE_BALL, read)] == [True, True, True, True, False, False]
 
 
+def test_a_verdict_says_what_was_read_instead():
+    verdicts = list(judge(RED_CUBE_BLUE_BALL, reading(red="cube falls", ground="snow")))
+    assert [v for v in verdicts if not v.right] == [
+        Verdict("ground", "sand", "snow"),
+        Verdict("motion", "spins", "falls"),
+        Verdict("colour", "blue", None),
+        Verdict("shape", "ball", None),
+    ]
+
+
 def test_two_wrong_colours_are_paired_by_shape():
     read = reading(green="ball bounces", pink="cube spins")
     assert matched(RED_CUBE_BLUE_BALL, read) == {"red": "pink", "blue": "green"}
@@ -71,7 +81,10 @@ def test_no_more_objects_are_looked_at_than_were_asked_for():
 
 
 def test_the_tally_counts():
-    total = tally([RED_CUBE_BLUE_BALL] * 2, [reading(red="cube spins", blue="ball falls"), reading()])
+    total = Tally()
+    for read in (reading(red="cube spins", blue="ball falls"), reading()):
+        for verdict in judge(RED_CUBE_BLUE_BALL, read):
+            total.add(TWO, verdict)
     assert total.share(TWO, "ground") == 1
     assert total.share(TWO, "colour") == 0.5
     assert total.share(TWO, "sky") is None

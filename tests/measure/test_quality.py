@@ -68,6 +68,12 @@ def test_the_whole_ruler_and_its_page(measure, pack, tmp_path):
     assert table["faithfulness"]["made"]["two objects"]["relation"]["asked"] >= 1
     assert table["clips"]["warping error"]["made / rendered"] > 0
     assert set(table["faithfulness"]["consistency"]) >= {"warping error", "sharpness"}
+    # every wrong answer is told, and shown on the page
+    made = [entry for group in table["faithfulness"]["made"].values() for entry in group.values()]
+    wrong = sum(round(entry["asked"] * (1 - entry["share"])) for entry in made)
+    misread = table["faithfulness"]["misread"]
+    assert len(misread) == wrong > 0 and all(one["asked"] != one["read"] for one in misread)
+    assert "Fixed prompts: not read as asked" in (tmp_path / "q.html").read_text()
     assert table["long"]["made"]["frame distance"]["first"] > 0
     assert table["run"]["torch"] == torch.__version__ and "--quick" in table["run"]["command"]
     note = (tmp_path / "q.md").read_text()

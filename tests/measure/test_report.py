@@ -9,7 +9,7 @@ from vldm_cli.measure.bars import Bar, bars
 from vldm_cli.measure.markdown import circumstances, machine, write_markdown
 from vldm_cli.measure.page import write_page
 from vldm_cli.measure.sheets import contact_sheet
-from vldm_cli.measure.words import number, percent, screen
+from vldm_cli.measure.words import number, percent, screen, tables
 
 
 def entries(share, *names):
@@ -31,6 +31,10 @@ def faithfulness(share):
         "rendered": {group: entries(1.0, *names) for group, names in made.items()},
         "of what the probe reads": {group: dict.fromkeys(names, share) for group, names in made.items()},
         "overall": {"made": share, "rendered": 1.0},
+        "misread": [
+            {"prompt": "a cone falls", "attribute": "motion", "asked": "falls", "read": read}
+            for read in ("rises", None, "rises")
+        ],
         "consistency": {"identity": {"made": 0.9, "rendered": None, "made / rendered": None, "clips": 2}},
     }
 
@@ -118,6 +122,11 @@ def test_bars_at_their_edge():
     assert Bar("a", 0.9, 0.9).met and not Bar("a", 0.899, 0.9).met
     assert Bar("a", 2.0, 2.0, most=True).met and not Bar("a", 2.1, 2.0, most=True).met
     assert Bar("a", None, 2.0).met is None
+
+
+def test_mistakes_are_told_the_commonest_first(table):
+    part = next(part for part in tables(table) if "read otherwise" in part.title)
+    assert part.rows == [("motion: falls", "rises", "2"), ("motion: falls", "nothing there", "1")]
 
 
 def test_the_screen_has_every_part(table):

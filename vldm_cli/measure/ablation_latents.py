@@ -31,7 +31,7 @@ def layers_group(makers: dict[str, Maker], probe: Probe, amounts: Amounts, book:
     def row(maker: Maker, temporal: bool) -> dict:
         with nullcontext() if temporal else maker.models.keyframes.temporal_off():
             distances = reference.distances(maker, probe)
-            read, _ = measure_faithfulness(maker, probe, asked, PROMPT_SEED)
+            read, *_ = measure_faithfulness(maker, probe, asked, PROMPT_SEED)
         return {
             **distance_row(distances),
             "read as asked": read["overall"]["made"],

@@ -133,10 +133,10 @@ def _read(tally: Tally, features: Features, prompt: Prompt, x_TCHW: Tensor, prob
     features.take(answers)
     same = []
     for i, reading in enumerate(readings(answers)):
-        for name, right in judge(prompt, reading):
+        for verdict in judge(prompt, reading):
             # eight frames of a second and a third do not show which motion it is
-            if name != "motion":
-                tally.add(prompt.group, name, right)
+            if verdict.attribute != "motion":
+                tally.add(prompt.group, verdict)
         same += identity(prompt, reading, answers.frame_presence_BTK[i], answers.frame_shape_BTKV[i])
     return float(np.mean(same)) if same else float("nan")
 

@@ -6,7 +6,7 @@ so that a cube of the wrong colour is a cube all the same. An object that nothin
 and so is what it was said to be to another.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import torch
@@ -33,6 +33,19 @@ class Reading:
     relations: dict[tuple[str, str], str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Verdict:
+    """What a prompt asks of one attribute, and what the probe reads; None where there is nothing to read it off."""
+
+    attribute: str
+    asked: str
+    read: str | None
+
+    @property
+    def right(self) -> bool:
+        return self.read == self.asked
+
+
 @dataclass
 class Tally:
     """Right answers and questions by (group, attribute)."""
@@ -40,9 +53,9 @@ class Tally:
     right: dict[tuple[str, str], int] = field(default_factory=dict)
     asked: dict[tuple[str, str], int] = field(default_factory=dict)
 
-    def add(self, group: str, attribute: str, is_right: bool) -> None:
-        key = (group, attribute)
-        self.right[key] = self.right.get(key, 0) + bool(is_right)
+    def add(self, group: str, verdict: Verdict) -> None:
+        key = (group, verdict.attribute)
+        self.right[key] = self.right.get(key, 0) + verdict.right
         self.asked[key] = self.asked.get(key, 0) + 1
 
     def share(self, group: str, attribute: str) -> float | None:
@@ -88,18 +101,18 @@ def readings(answers: Answers) -> Iterator[Reading]:
         )
 
 
-def judge(prompt: Prompt, reading: Reading) -> Iterator[tuple[str, bool]]:
-    """(attribute, read as asked?) for everything the prompt names."""
+def judge(prompt: Prompt, reading: Reading) -> Iterator[Verdict]:
+    """A verdict on everything the prompt names."""
     for name, value in prompt.scene:
-        yield name, reading.scene[name] == value
+        yield Verdict(name, value, reading.scene[name])
     seen = matched(prompt, reading)
     for colour, named in prompt.objects:
         found = seen[colour]
-        yield "colour", found == colour
+        yield Verdict("colour", colour, found)
         for name, value in named:
-            yield name, found is not None and reading.objects[found][name] == value
+            yield Verdict(name, value, None if found is None else reading.objects[found][name])
     for one, name, other in prompt.relations:
-        yield "relation", reading.relations.get((seen[one], seen[other])) == name
+        yield Verdict("relation", name, reading.relations.get((seen[one], seen[other])))
 
 
 def matched(prompt: Prompt, reading: Reading) -> dict[str, str | None]:
@@ -116,15 +129,6 @@ def matched(prompt: Prompt, reading: Reading) -> dict[str, str | None]:
         if found[colour] is not None:
             rest.remove(found[colour])
     return found
-
-
-def tally(prompts: Iterable[Prompt], read: Iterable[Reading]) -> Tally:
-    """The tally of clips, one a prompt, in the same order."""
-    total = Tally()
-    for prompt, reading in zip(prompts, read, strict=True):
-        for name, right in judge(prompt, reading):
-            total.add(prompt.group, name, right)
-    return total
 
 
 def identity(prompt: Prompt, reading: Reading, presence_TK: Tensor, shape_TKV: Tensor) -> list[float]:

@@ -1,18 +1,20 @@
 """Clips that a pack made of prompts, and the same scenes rendered, read by the probe and judged by the prompts."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable
+from dataclasses import asdict
+from functools import partial
 
 import numpy as np
 from torch import Tensor
 
 from vldm_cli.measure.clips import Maker
-from vldm_cli.measure.faithfulness import Reading, Tally, identity, readings, tally
+from vldm_cli.measure.faithfulness import Tally, Verdict, identity, judge, readings
 from vldm_cli.measure.probe import Probe
 from vldm_cli.measure.prompts import Prompt, PromptSet, everything
 from vldm_cli.measure.sheets import Rows
 from vldm_cli.measure.steady import Steadiness, still_scenes
 
-SHOWN = 10  # clips on each contact sheet of prompts
+SHOWN, SHOWN_WRONG = 10, 30  # clips on each contact sheet of prompts, and of those that are not read as asked
 
 
 def measure_probe(maker: Maker, probe: Probe, n: int) -> dict:
@@ -22,59 +24,70 @@ def measure_probe(maker: Maker, probe: Probe, n: int) -> dict:
     return judged(asked.prompts, probe, rendered, maker.keyframe_step)[0].table()
 
 
-def measure_faithfulness(maker: Maker, probe: Probe, asked: PromptSet, seed: int) -> tuple[dict, Rows]:
-    """What the pack makes of the prompts and what the probe reads off renders of the very same scenes. The table, and
-    rows for a picture."""
+def measure_faithfulness(maker: Maker, probe: Probe, asked: PromptSet, seed: int) -> tuple[dict, Rows, Rows]:
+    """What the pack makes of the prompts and what the probe reads off renders of the very same scenes. The table, rows
+    for a picture, and rows of what is not read as asked."""
     prompts = asked.prompts
     rows: Rows = []
+    wrong_rows: Rows = []
+    misread: list[dict] = []
     shown = set(np.linspace(0, len(prompts) - 1, min(SHOWN, len(prompts))).astype(int).tolist())
     still, steady = still_scenes(asked.scenes), Steadiness()
 
-    def watched(kind: str, batches: Iterable[Tensor]) -> Iterator[Tensor]:
-        index = 0
-        for x_BTCHW in batches:
-            for x_TCHW in x_BTCHW:
-                steady.add(kind, x_TCHW, bool(still[index]))
-                if kind == "made" and index in shown:
-                    rows.append((prompts[index].text, x_TCHW.cpu()))
-                index += 1
-            yield x_BTCHW
+    def look(kind: str, index: int, x_TCHW: Tensor, verdicts: list[Verdict]) -> None:
+        steady.add(kind, x_TCHW, bool(still[index]))
+        if kind != "made":
+            return
+        text, wrong = prompts[index].text, [verdict for verdict in verdicts if not verdict.right]
+        misread.extend({"prompt": text, **asdict(verdict)} for verdict in wrong)
+        if index in shown:
+            rows.append((text, x_TCHW.cpu()))
+        if wrong and len(wrong_rows) < SHOWN_WRONG:
+            said = ", ".join(f"{verdict.attribute} read as {verdict.read}" for verdict in wrong)
+            wrong_rows.append((f"{said}: {text}", x_TCHW.cpu()))
 
     tallies = {}
     for kind, batches in (
         ("made", maker.keyframes([p.text for p in prompts], seed)),
         ("rendered", maker.rendered(asked.scenes, maker.keyframe_times())),
     ):
-        tallies[kind], same = judged(prompts, probe, watched(kind, batches), maker.keyframe_step)
+        tallies[kind], same = judged(prompts, probe, batches, maker.keyframe_step, partial(look, kind))
         for share in same:
             steady.note(kind, "identity", share)
     made, rendered = tallies["made"], tallies["rendered"]
-    return {
+    table = {
         "made": made.table(),
         "rendered": rendered.table(),
         "of what the probe reads": _shares(made, rendered),
         "overall": {"made": _rounded(made.overall()), "rendered": _rounded(rendered.overall())},
+        "misread": misread,
         "consistency": steady.table(),
-    }, rows
+    }
+    return table, rows, wrong_rows
 
 
 def judged(
-    prompts: list[Prompt], probe: Probe, batches: Iterable[Tensor], frame_step: int
+    prompts: list[Prompt],
+    probe: Probe,
+    batches: Iterable[Tensor],
+    frame_step: int,
+    look: Callable[[int, Tensor, list[Verdict]], None] = lambda index, x_TCHW, verdicts: None,
 ) -> tuple[Tally, list[float]]:
-    """The tally of clips, one a prompt, and the identity of every object in them."""
-    same: list[float] = []
-
-    def read() -> Iterator[Reading]:
-        index = 0
-        for x_BTCHW in batches:
-            answers = probe(x_BTCHW, frame_step)
-            for i, reading in enumerate(readings(answers)):
-                frames = answers.frame_presence_BTK[i], answers.frame_shape_BTKV[i]
-                same.extend(identity(prompts[index], reading, *frames))
-                index += 1
-                yield reading
-
-    return tally(prompts, read()), same
+    """The tally of clips, one a prompt, and the identity of every object in them. look: is shown each clip's index, its
+    frames, and the verdicts on it."""
+    total, same, index = Tally(), [], 0
+    for x_BTCHW in batches:
+        answers = probe(x_BTCHW, frame_step)
+        for i, reading in enumerate(readings(answers)):
+            prompt = prompts[index]
+            verdicts = list(judge(prompt, reading))
+            for verdict in verdicts:
+                total.add(prompt.group, verdict)
+            same += identity(prompt, reading, answers.frame_presence_BTK[i], answers.frame_shape_BTKV[i])
+            look(index, x_BTCHW[i], verdicts)
+            index += 1
+    assert index == len(prompts), f"{index} clips of {len(prompts)} prompts"
+    return total, same
 
 
 def _shares(made: Tally, truth: Tally) -> dict[str, dict[str, float | None]]:

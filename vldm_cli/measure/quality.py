@@ -114,7 +114,9 @@ def _faithfulness(maker, probe, amounts, note):
         ("withheld", withheld_prompts(amounts.withheld), WITHHELD_SEED, "Withheld triples"),
     ):
         note(f"{title.lower()}: {len(asked.prompts)} clips")
-        table[key], sheets[title] = measure_faithfulness(maker, probe, asked, seed)
+        table[key], sheets[title], wrong = measure_faithfulness(maker, probe, asked, seed)
+        if wrong:
+            sheets[f"{title}: not read as asked"] = wrong
     return table, sheets
 
 

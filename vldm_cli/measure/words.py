@@ -1,10 +1,12 @@
 """The measurements in words: plain tables, the same for the screen and for the page."""
 
+from collections import Counter
 from dataclasses import dataclass
 
 from vldm_cli.measure.bars import bars
 from vldm_cli.measure.faithfulness import ORDER
 
+OFTEN = 12  # mistakes that are listed
 SIGNS = {True: "met", False: "missed", None: "not measured"}
 
 
@@ -105,8 +107,18 @@ def _faithfulness(part: dict, title: str) -> list[Table]:
         out.append(Table(f"{title}: {group}", ("made", "rendered", "made of rendered", "asked"), rows))
     rows = [("all attributes", percent(part["overall"]["made"]), percent(part["overall"]["rendered"]))]
     out.append(Table(f"{title}: together", ("made", "rendered"), rows))
+    if part.get("misread"):
+        out.append(_misread(part["misread"], f"{title}: most often read otherwise"))
     out.append(_steady(part["consistency"], f"{title}: consistency of the keyframes"))
     return out
+
+
+def _misread(misread: list[dict], title: str) -> Table:
+    often = Counter((one["attribute"], one["asked"], one["read"]) for one in misread).most_common(OFTEN)
+    rows = [
+        (f"{attribute}: {asked}", read or "nothing there", str(n)) for (attribute, asked, read), n in often
+    ]
+    return Table(title, ("read as", "times"), rows)
 
 
 def _steady(part: dict, title: str) -> Table:
