@@ -6,17 +6,20 @@ import shlex
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from tests.video import clips
 from vldm_cli.commands import clip as shared
 from vldm_cli.errors import RunError
 from vldm_cli.stages import clip_run
+from vldm_cli.stages.interpolate_clip import InterpolateClip
 from vldm_cli.video import ffmpeg
 from vldm_cli.video.clip import open_clip
 from vldm_cli.video.probe import inspect
@@ -28,6 +31,48 @@ def luma(path, keep=None):
     clip = open_clip(path)
     raw = clip.raw(False)
     return np.stack([raw.planes(f)[0] for f in clip.read(0, raw)][:: keep or 1]).astype(float)
+
+
+def test_motion_needs_no_diffusers(tmp_path):
+    """Importing it takes longer than a short clip does."""
+    code = """
+import sys
+from vldm_cli.commands.app import app
+from vldm_cli.commands.failures import run
+code = run(app, sys.argv[1:])
+assert "torch" in sys.modules and "diffusers" not in sys.modules, "diffusers was imported"
+raise SystemExit(code)
+"""
+    path = clips.KINDS["23.976"](tmp_path)
+    words = ["interpolate", str(path), "-o", str(tmp_path / "out.mp4"), "--quiet", *CPU]
+    done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert open_clip(tmp_path / "out.mp4").frames > open_clip(path).frames
+
+
+def test_frames_are_the_same_however_many_are_made_at_a_time(vldm, tmp_path, monkeypatch):
+    path, made = clips.KINDS["10 bit"](tmp_path), {}
+    threads = torch.get_num_threads()
+    for workers in (1, 3):
+        monkeypatch.setattr(InterpolateClip, "workers", workers)
+        out = tmp_path / f"{workers}.mp4"
+        assert vldm("interpolate", path, "-o", out, "--factor", 4, *CPU)[0] == 0
+        made[workers] = out.read_bytes()
+    assert made[1] == made[3] and torch.get_num_threads() == threads
+
+
+def test_large_frames_are_made_one_after_the_other(tmp_path):
+    clip = open_clip(clips.KINDS["23.976"](tmp_path))
+    cpu = torch.device("cpu")
+    before = torch.get_num_threads()
+    torch.set_num_threads(4)
+    try:
+        assert InterpolateClip(clip, 2, cpu, False).workers == 4
+        large = replace(clip, width=1920, height=1080)
+        assert InterpolateClip(large, 2, cpu, False).workers == 1
+        assert InterpolateClip(clip, 2, torch.device("cuda"), False).workers == 1
+    finally:
+        torch.set_num_threads(before)
 
 
 @pytest.mark.parametrize("factor", [2, 4])

@@ -35,9 +35,9 @@ from pathlib import Path
 from tests.stages.test_extend_clip import Stop
 from tests.stages.test_interpolate_latents import job_of
 from vldm_cli.packs.pack import Pack
-from vldm_cli.stages import interpolate_job
+from vldm_cli.stages import interpolate_diffusion
 from vldm_cli.stages.clip_run import run
-interpolate_job.cuts_of = lambda clip, fit: []
+interpolate_diffusion.cuts_of = lambda clip, fit: []
 job = job_of(Path(sys.argv[1]), Path(sys.argv[2]), Pack.open(sys.argv[3]))
 stage, at = sys.argv[4].split(":")
 run(job, job.clip.fingerprint(), Stop(stage, int(at), lambda: os.kill(os.getpid(), signal.SIGKILL)))
@@ -60,7 +60,7 @@ def made(tiny_pack, tmp_path_factory):
 @pytest.fixture(autouse=True)
 def no_cuts(monkeypatch):
     """What the tiny pack makes of noise is another scene from frame to frame."""
-    monkeypatch.setattr("vldm_cli.stages.interpolate_job.cuts_of", lambda clip, fit: [])
+    monkeypatch.setattr("vldm_cli.stages.interpolate_diffusion.cuts_of", lambda clip, fit: [])
 
 
 def job_of(path, out, pack, factor=4, slow=False, **options):
@@ -180,7 +180,7 @@ def cut_in_two(tmp_path, path):
 
 def test_cuts_are_not_blended(tiny_pack, models, tmp_path, made, monkeypatch):
     path, out = cut_in_two(tmp_path, made), tmp_path / "b.mp4"
-    monkeypatch.setattr("vldm_cli.stages.interpolate_job.cuts_of", lambda clip, fit: [4])
+    monkeypatch.setattr("vldm_cli.stages.interpolate_diffusion.cuts_of", lambda clip, fit: [4])
     job = job_of(path, out, tiny_pack, models=models)
     assert job.plan["cuts"] == 1
     run(job, "x")
