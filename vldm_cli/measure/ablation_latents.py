@@ -39,15 +39,15 @@ def layers_group(makers: dict[str, Maker], probe: Probe, amounts: Amounts, book:
         }
 
     rows = {}
-    for name, variant in (
-        ("image LDM frame by frame", "keyframes"),
-        ("temporal attention alone", "attention"),
-        ("3D convolutions and attention", "over-time"),
-        ("3D convolutions, attention in space and time, words (ours)", "keyframes"),
-        ("ours without travelling waves", "no-waves"),
-        ("ours, trained without context", "no-context"),
+    for name, variant, temporal in (
+        ("image LDM frame by frame", "keyframes", False),
+        ("temporal attention alone", "attention", True),
+        ("3D convolutions and attention", "over-time", True),
+        ("3D convolutions, attention in space and time, words (ours)", "keyframes", True),
+        ("ours without travelling waves", "no-waves", True),
+        ("ours, trained without context", "no-context", True),
     ):
-        rows[name] = book.row("layers", name, partial(row, makers[variant], not name.startswith("image")))
+        rows[name] = book.row("layers", name, partial(row, makers[variant], temporal))
     floor = floor_row(reference.other.against(reference.truth, reference.other))
     return {"clips": amounts.frechet, "floor": floor, "rows": rows}
 

@@ -18,15 +18,22 @@ class Book:
     store: Store
     note: Note = lambda text: None
 
-    def row(self, group: str, name: str, measure: Callable[[], dict]) -> dict:
-        """The row from the store, or else measured now and kept there."""
-        key = re.sub(r"[^a-z0-9.]+", "-", f"{group} {name}".lower())
+    def kept(self, key: str, measure: Callable[[], dict]) -> dict:
+        """What the store has by that name, or else what is measured now and kept there."""
         done = self.store.load(key)
         if done is None:
-            self.note(f"{group}: {name}")
             done = measure(), {}
             self.store.save(key, *done)
         return done[0]
+
+    def row(self, group: str, name: str, measure: Callable[[], dict]) -> dict:
+        """A row of the group, kept."""
+
+        def measured() -> dict:
+            self.note(f"{group}: {name}")
+            return measure()
+
+        return self.kept(re.sub(r"[^a-z0-9.]+", "-", f"{group} {name}".lower()), measured)
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ their image models, and "keyframes" has the pack's own kind of layers, "over-tim
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from functools import partial
 
 import torch
 
@@ -13,7 +14,7 @@ from vldm_cli.measure.ablation_frames import decoder_group, upscaler_group
 from vldm_cli.measure.ablation_latents import context_group, interpolation_group, layers_group
 from vldm_cli.measure.ablation_rows import Amounts, Book, Note
 from vldm_cli.measure.clips import Maker
-from vldm_cli.measure.probe import load_probe
+from vldm_cli.measure.probe import Probe, load_probe
 from vldm_cli.measure.store import Store
 from vldm_cli.packs.pack import Pack
 from vldm_cli.stages.models import Models
@@ -33,17 +34,16 @@ def measure_ablations(
     makers = {
         name: Maker(Models(p, device, dtype), amounts.batch, amounts.steps) for name, p in packs.items()
     }
-    store = store or Store(None, {})
-    book = Book(store, note)
+    book = Book(store or Store(None, {}), note)
     table = {"amounts": asdict(amounts)}
     with torch.inference_mode():
         for name in groups:
-            done = store.load(name)
-            if done is None:
-                done = {name: GROUPS[name][1](makers, probe, amounts, book)}, {}
-                store.save(name, *done)
-            table |= done[0]
+            table |= book.kept(name, partial(_group, name, makers, probe, amounts, book))
     return table
+
+
+def _group(name: str, makers: dict[str, Maker], probe: Probe, amounts: Amounts, book: Book) -> dict:
+    return {name: GROUPS[name][1](makers, probe, amounts, book)}
 
 
 # group → the variants that it needs, and what measures it

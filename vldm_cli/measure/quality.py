@@ -115,8 +115,7 @@ def _faithfulness(maker, probe, amounts, note):
     ):
         note(f"{title.lower()}: {len(asked.prompts)} clips")
         table[key], sheets[title], wrong = measure_faithfulness(maker, probe, asked, seed)
-        if wrong:
-            sheets[f"{title}: not read as asked"] = wrong
+        sheets[f"{title}: not read as asked"] = wrong
     return table, sheets
 
 
