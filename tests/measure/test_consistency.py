@@ -4,6 +4,7 @@ from torch.nn import functional as F
 
 from vldm_cli.measure.consistency import (
     background_flicker,
+    colour_drift,
     flicker,
     mean_colour,
     psnr,
@@ -84,3 +85,14 @@ def test_sharpness_and_colour(picture):
     flat = torch.zeros(2, 3, 4, 4)
     flat[:, 0] = 1
     assert mean_colour(flat).tolist() == [255.0, 127.5, 127.5]
+
+
+def test_colour_drift_sees_colours_and_not_what_moves(picture):
+    first, last = (picture.repeat(8, 1, 1, 1) * 0.5 for _ in range(2))
+    for t in range(8):  # a white square crosses the picture, and has grown
+        first[t, :, 20:40, 10 * t : 10 * t + 20] = 1.0
+        last[t, :, 10:50, 10 * t : 10 * t + 40] = 1.0
+    assert 127.5 * (last.mean() - first.mean()) > 10
+    assert colour_drift(first, last) == 0.0
+    last[:, 0] += 6 / 127.5
+    assert colour_drift(first, last) == pytest.approx(2.0, abs=1e-4)

@@ -78,7 +78,7 @@ def bars(table: dict) -> list[Bar]:
     last = _at(table, "long", "made", "faithfulness", "last / first")
     out.append(Bar("long videos: faithfulness, last / first", last, 0.95))
     drift = _at(table, "long", "made", "colour drift")
-    out.append(Bar("long videos: mean colour drift, of 255", drift, 2.0, most=True))
+    out.append(Bar("long videos: colour drift, of 255", drift, 2.0, most=True))
     # of interpolated latents, which is what it decodes: encoded ones have no flicker that it could take away
     out += _against_image(table.get("decoder"), "decoder", "flicker", ", interpolated")
     out.append(Bar("autoencoder: PSNR in dB", _at(table, "decoder", "image", "psnr"), 36.0))

@@ -71,3 +71,11 @@ def sharpness(x_TCHW: Tensor) -> float:
 def mean_colour(x_TCHW: Tensor) -> Tensor:
     """(3,): the mean colour of a clip, 0 … 255."""
     return SCALE * (x_TCHW.float().mean((0, 2, 3)).cpu() + 1)
+
+
+def colour_drift(first_TCHW: Tensor, last_TCHW: Tensor) -> float:
+    """By how much the colours of most of the picture have changed: for each channel the median over all pixels of the
+    change of each one's median over time; the mean of the channels' absolute values. The camera stands still, or goes
+    along a road. The mean colour changes with all that moves, in rendered videos too; medians leave that out."""
+    change_CHW = last_TCHW.float().median(0).values - first_TCHW.float().median(0).values
+    return SCALE * float(change_CHW.flatten(1).median(1).values.abs().mean())

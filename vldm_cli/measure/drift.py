@@ -11,7 +11,13 @@ import torch
 from torch import Tensor
 
 from vldm_cli.measure.clips import Maker
-from vldm_cli.measure.consistency import background_flicker, mean_colour, sharpness, warping_error
+from vldm_cli.measure.consistency import (
+    background_flicker,
+    colour_drift,
+    mean_colour,
+    sharpness,
+    warping_error,
+)
 from vldm_cli.measure.distances import Features
 from vldm_cli.measure.faithfulness import Tally, identity, judge, readings
 from vldm_cli.measure.frechet import frechet_distance
@@ -69,6 +75,7 @@ class Ends:
     last: dict[str, list[float]] = field(default_factory=dict)
     tallies: dict[str, Tally] = field(default_factory=lambda: {"first": Tally(), "last": Tally()})
     colour_drift: list[float] = field(default_factory=list)
+    mean_colour: list[float] = field(default_factory=list)
     features: dict[str, Features] = field(default_factory=lambda: {"first": Features(), "last": Features()})
 
     def table(self) -> dict:
@@ -80,6 +87,7 @@ class Ends:
                 "last / first": _rounded(faithful["last"] / faithful["first"]) if faithful["first"] else None,
             },
             "colour drift": _rounded(float(np.mean(self.colour_drift))),
+            "change of the mean colour": _rounded(float(np.mean(self.mean_colour))),
             "read as asked": {end: tally.table() for end, tally in self.tallies.items()},
         }
         for name in self.first:
@@ -119,8 +127,9 @@ def measure_ends(ends: Ends, prompt: Prompt, first_TCHW: Tensor, last_TCHW: Tens
         table = getattr(ends, end)
         for name, value in values.items():
             table.setdefault(name, []).append(value)
-    drift = (mean_colour(last_TCHW) - mean_colour(first_TCHW)).abs().mean()
-    ends.colour_drift.append(float(drift))
+    ends.colour_drift.append(colour_drift(first_TCHW, last_TCHW))
+    change = (mean_colour(last_TCHW) - mean_colour(first_TCHW)).abs().mean()
+    ends.mean_colour.append(float(change))
 
 
 def _read(tally: Tally, features: Features, prompt: Prompt, x_TCHW: Tensor, probe: Probe) -> float:
