@@ -14,7 +14,7 @@ from vldm_cli.packs.save import save_part, seal
 from vldm_cli.packs.sizes import TINY
 from vldm_cli.stages.upscale import LEVELS
 from vldm_cli.train import export
-from vldm_cli.train.frames import edge_weights
+from vldm_cli.train.frames import edge_weights, encode
 from vldm_cli.train.loop import Trainer
 from vldm_cli.train.objectives import OBJECTIVES
 from vldm_cli.train.onestep import DETAIL
@@ -252,6 +252,20 @@ def test_the_decoder_sees_little_noise_and_the_discriminator_late(pack):
     assert "hinge" not in early and "hinge" in learning
     torch.testing.assert_close(learning["loss"], early["loss"] + learning["hinge"])
     assert not torch.isclose(full["loss"], learning["loss"], rtol=1e-5)
+
+
+def test_the_decoder_learns_on_what_the_chain_decodes(pack):
+    objective = OBJECTIVES["decoder"](setup(pack, bank_frames=32))
+    batch = objective.examples(5, 10)
+    assert batch["made"].tolist() == [False] * 4 + [True] * 6
+    encoded = encode(objective.model.vae, batch["frames"], torch.float32)
+    apart = (encoded - batch["z"]).abs().amax((1, 2, 3, 4))
+    assert (apart[:4] < 1e-2).all() and (apart[4:] > 1e-2).all()
+    again = objective.examples(5, 10)
+    assert all(torch.equal(batch[name], again[name]) for name in batch)
+    # a pack that interpolates nothing has nothing of the kind
+    objective.maker = None
+    assert not objective.examples(5, 10)["made"].any()
 
 
 def test_edges_count_more():

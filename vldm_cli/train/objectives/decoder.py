@@ -5,7 +5,11 @@ from collections.abc import Hashable
 import torch
 from torch import Tensor
 
+from vldm_cli.measure.between import APART, in_two
+from vldm_cli.measure.clips import Maker
 from vldm_cli.packs.load import load_decoder
+from vldm_cli.stages.models import Models
+from vldm_cli.train.bank import chunk_seed
 from vldm_cli.train.discriminator import Discriminator, adversarial_losses, flicker
 from vldm_cli.train.export import export_part
 from vldm_cli.train.frames import charbonnier, encode, gradient_l1, psnr, to_model
@@ -28,8 +32,11 @@ GRADIENT_WEIGHT, MOTION_WEIGHT = 0.5, 2.0
 #   run.
 ADVERSARIAL_WEIGHT = 0.003
 DISCRIMINATOR_FROM, ADVERSARIAL_FROM, ADVERSARIAL_FULL = 0.4, 0.5, 0.6
-# Interpolated latents carry errors that encoded ones do not: a quarter of the videos get some noise, up to this level.
-# More teaches it to smooth, since what noise has hidden can only be guessed (.14 in 70 % of them: .5 dB worse).
+# What the chain decodes is mostly interpolated, and such latents carry errors that encoded ones do not: so many of the
+# clips are interpolated by the pack between two encoded frames, as many at a time.
+INTERPOLATED, AT_A_TIME = 0.6, 64
+# A quarter of the others get some noise, up to this level. More teaches it to smooth, since what noise has hidden can
+# only be guessed (.14 in 70 % of them: .5 dB worse).
 LATENT_NOISE, NOISY_SHARE = 0.05, 0.25
 SHEET_CLIPS = 4
 
@@ -54,6 +61,11 @@ class Decoder(Objective):
         self.helpers = {"discriminator": self.discriminator}
         self.learns = False
         self.says = torch.zeros((), device=self.device)
+        self.maker = None
+        if setup.pack.has("interpolation") and setup.pack.manifest.video.keyframe_step == APART:
+            setup.source.check(APART + 1, self.frame_steps)
+            dtype = str(self.dtype).removeprefix("torch.")
+            self.maker = Maker(Models(setup.pack, str(self.device), dtype), AT_A_TIME)
 
     def choose(self, progress: float) -> Hashable:
         """Whether the discriminator learns yet, and how much its word weighs."""
@@ -62,13 +74,37 @@ class Decoder(Objective):
         return self.learns
 
     def examples(self, seed: int, n: int) -> dict[str, Tensor]:
-        video = self.setup.source.clips(seed, n, self.frames, self.frame_steps).video_BTCHW
-        return {"frames": video, "z": encode(self.model.vae, video, self.dtype)}
+        """frames: uint8; z: their latents; made: whether these are interpolated."""
+        between = round(INTERPOLATED * n) if self.maker else 0
+        parts = []
+        if between < n:
+            video = self.setup.source.clips(seed, n - between, self.frames, self.frame_steps).video_BTCHW
+            parts.append((video, encode(self.model.vae, video, self.dtype)))
+        if between:
+            parts.append(self._interpolated(chunk_seed(seed, between), between))
+        frames, z = (torch.cat(tensors) for tensors in zip(*parts, strict=True))
+        return {"frames": frames, "z": z, "made": torch.arange(n, device=self.device) >= n - between}
+
+    @torch.no_grad()
+    def _interpolated(self, seed: int, n: int) -> tuple[Tensor, Tensor]:
+        """n windows of clips of which every 16th frame is encoded and the others are interpolated from these, as
+        `vldm generate` does it: uint8 frames and float16 latents."""
+        clips = self.setup.source.clips(seed, n, APART + 1, self.frame_steps)
+        known = encode(self.model.vae, clips.video_BTCHW[:, ::APART], self.dtype).float()
+        said = iter(clips.captions)
+        with torch.autocast(self.device.type, enabled=False):
+            made = [in_two(self.maker, [next(said) for _ in z], z) for z in known.split(AT_A_TIME)]
+        random = torch.Generator().manual_seed(seed)
+        start_B = torch.randint(APART + 2 - self.frames, (n, 1), generator=random)
+        at = (start_B + torch.arange(self.frames)).to(self.device)
+        row = torch.arange(n, device=self.device)[:, None]
+        return clips.video_BTCHW[row, at], torch.cat(made)[row, at].half()
 
     def losses(self) -> dict[str, Tensor]:
         batch, n = self.bank.draw(self.setup.batch), self.setup.batch
         x, z = to_model(batch["frames"], self.dtype), batch["z"].float()
-        y = self.model.decode((z + self._levels(n) * torch.randn_like(z)).to(self.dtype))
+        level = self._levels(n) * ~batch["made"].view(-1, 1, 1, 1, 1)
+        y = self.model.decode((z + level * torch.randn_like(z)).to(self.dtype))
         pixels, edges = charbonnier(x, y).mean(), gradient_l1(x, y)
         error = x.float() - y.float()
         motion = error.diff(dim=1).abs().mean()
