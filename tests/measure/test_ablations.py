@@ -117,15 +117,15 @@ def test_the_command(measure, pack, tmp_path):
     (tmp_path / "a.json").write_text(out)
     words = ["measure", "quality", "--quick", "--pack", pack.folder, "--only", "probe", "--device", "cpu"]
     words += [
-        "--ablations",
-        tmp_path / "a.json",
+        *("--ablations", tmp_path / "a.json") * 2,
         "--report",
         tmp_path / "q.md",
         "--report",
         tmp_path / "q.html",
     ]
     assert run(app, list(map(str, words))) == 0
-    assert "# Ablations" in (tmp_path / "q.md").read_text()
+    text = (tmp_path / "q.md").read_text()
+    assert "# Ablations" in text and text.count("## Trained from the identity") == 2
     assert "<h2>Ablations</h2>" in (tmp_path / "q.html").read_text()
 
 

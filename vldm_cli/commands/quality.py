@@ -39,8 +39,11 @@ def quality(
         ),
     ] = None,
     ablations: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE.json", help="What `vldm measure ablations --json` gave, for the report."),
+        list[Path] | None,
+        typer.Option(
+            metavar="FILE.json",
+            help="What `vldm measure ablations --json` gave, for the report; may be repeated.",
+        ),
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cuda, cuda:N, mps or cpu.")] = "auto",
     dtype: Annotated[str, typer.Option(help="auto, float32, bfloat16 or float16.")] = "auto",
@@ -63,8 +66,7 @@ def quality(
         if path.suffix.lower() not in (*PAGES, *NOTES) or path.is_dir():
             raise RequestError(f"--report {path} is no .html or .md file; name one, such as report.html")
         checks.check_folder(path, "--report")
-    if ablations is not None:
-        read_table(ablations)
+    tried = [read_table(path) for path in ablations or ()]
     opened = Pack.open(pack)
     chosen = devices.choose_device(device)
 
@@ -90,8 +92,8 @@ def quality(
     words += (
         ["--quick"] * quick + (["--only", only] if only else []) + (["--save", str(save)] if save else [])
     )
-    if ablations is not None:
-        table["ablations"] = read_table(ablations)
+    if tried:
+        table["ablations"] = tried
     table["run"] = circumstances(shlex.join(words), store.machines, started, time.monotonic() - clock)
     for path in report or ():
         if path.suffix.lower() in NOTES:

@@ -69,7 +69,7 @@ def write_markdown(path: Path, table: dict) -> None:
     for part in tables(table)[1:]:
         lines += ["", *markdown(part)]
     if "ablations" in table:
-        lines += ["", "# Ablations", *_ablations(table["ablations"])]
+        lines += ["", "# Ablations", *(line for part in table["ablations"] for line in _ablations(part))]
     write_report(path, lines)
 
 

@@ -44,7 +44,8 @@ def write_page(path: Path, table: dict, sheets: dict[str, Image.Image]) -> None:
             for group in table[key]["made"]
         ]
     if "ablations" in table:
-        parts += ["<h2>Ablations</h2>", *page_tables(ablation_tables(table["ablations"]))]
+        tried = [part for ablation in table["ablations"] for part in ablation_tables(ablation)]
+        parts += ["<h2>Ablations</h2>", *page_tables(tried)]
     for title, sheet in sheets.items():
         parts.append(f"<h2>{html.escape(title)}</h2>{_picture(sheet, title)}")
     write_report(path, parts)

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 # Share of a timed run that making examples may take: before the first step, and then in all.
-FILL_SHARE, RENEW_SHARE = 0.1, 0.15
+FILL_SHARE, RENEW_SHARE = 0.05, 0.15
 # In a run counted in steps, one chunk is renewed every so many steps.
 RENEW_STEPS = 50
 
