@@ -92,6 +92,22 @@ def test_less_interpolation(tiny_pack, models, tmp_path, interpolation):
     assert count_frames(generate(request, tiny_pack, models=models).out)[0] == 11
 
 
+@pytest.mark.parametrize("fps, temporal", [(24, True), (12, True), (Fraction(3, 2), False)])
+def test_frames_far_apart_are_decoded_by_themselves(tiny_pack, models, tmp_path, monkeypatch, fps, temporal):
+    """The decoder's temporal layers made ghosts of keyframes two thirds of a second apart."""
+    decode, seen = compose.Decode, []
+
+    def watched(*arguments):
+        source = decode(*arguments)
+        seen.append(source.temporal)
+        return source
+
+    monkeypatch.setattr(compose, "Decode", watched)
+    options = {"frames": 3, "interpolation": 1, "upscale": False, "fps": Fraction(fps)}
+    generate(ask(tmp_path / "ball.mp4", **options), tiny_pack, models=models)
+    assert seen == [temporal]
+
+
 def test_what_comes_back(whole, tiny_pack):
     assert whole.seed == 3 and whole.prompt == "a red ball" and whole.device == "cpu"
     assert whole.pack == {"name": "tiny", "hash": tiny_pack.manifest.hash}

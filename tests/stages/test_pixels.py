@@ -56,6 +56,19 @@ def test_one_window_is_decoded_as_it_is(models, count):
     assert x.shape == (count, 3, 32, 48)
 
 
+def test_without_temporal_layers_each_frame_is_decoded_by_itself(models):
+    z_TCHW = latents(5)
+    source = Decode(
+        fixed_windows(5, 8, 2), source_of(z_TCHW), lambda: models.decoder, meter(), temporal=False
+    )
+    with models.decoder.temporal_off():
+        alone = torch.cat([models.decoder.decode(z[None, None])[0] for z in z_TCHW]).clamp(-1, 1)
+    made = torch.stack(list(source(0)))
+    torch.testing.assert_close(made, alone, atol=1e-5, rtol=0)
+    assert (torch.stack(list(decode(models, 5)(0))) - made).abs().max() > 1e-3
+    assert models.decoder.state.on
+
+
 def test_frames_outside_of_a_fade_are_those_of_their_window(models):
     z = torch.stack(latents(13))
     x = list(decode(models, 13)(0))

@@ -106,7 +106,9 @@ class Stages:
     def decoded(self, latents: Source) -> Source:
         """Frames (3, H, W) from latents."""
         meter = self.meters["decode"]
-        source = Decode(self.plan.decode_windows, latents, lambda: self.models.decoder, meter)
+        # the decoder was trained on neighbouring frames of the pack's rate
+        temporal = trained_step(self.speed) == 1
+        source = Decode(self.plan.decode_windows, latents, lambda: self.models.decoder, meter, temporal)
 
         def fetched(start: int) -> Iterator[Tensor]:
             # Before any stage has begun: this one pulls all those before it. The estimate is of float32.

@@ -1,6 +1,7 @@
 """Decoding: latents to frames by the temporal decoder, in fixed windows that fade into each other (METHOD.md §3)."""
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 
 import torch
 from torch import Tensor
@@ -12,12 +13,21 @@ from vldm_cli.stages.windows import Window
 
 
 class Decode:
-    """The source of frames (3, H, W) in [−1, 1], float32 on the decoder's device, from the source of latents."""
+    """The source of frames (3, H, W) in [−1, 1], float32 on the decoder's device, from the source of latents.
+
+    temporal: with the temporal layers. These know neighbouring frames, and of frames that lie further apart they would
+    make ghosts."""
 
     def __init__(
-        self, windows: Sequence[Window], latents: Source, decoder: Callable[[], VideoDecoder], meter: Meter
+        self,
+        windows: Sequence[Window],
+        latents: Source,
+        decoder: Callable[[], VideoDecoder],
+        meter: Meter,
+        temporal: bool = True,
     ) -> None:
         self.windows, self.latents, self.decoder, self.meter = windows, latents, decoder, meter
+        self.temporal = temporal
 
     def __call__(self, start: int) -> Iterator[Tensor]:
         """Frames start, start + 1, …: the same ones wherever one starts."""
@@ -27,7 +37,9 @@ class Decode:
             z_TCHW = torch.stack(latents.window(self.windows[i].start, self.windows[i].stop))
             decoder = self.decoder()
             weight = next(decoder.parameters())
-            return decoder.decode(z_TCHW[None].to(weight.device, weight.dtype))[0].float().clamp(-1, 1)
+            with nullcontext() if self.temporal else decoder.temporal_off():
+                x_BTCHW = decoder.decode(z_TCHW[None].to(weight.device, weight.dtype))
+            return x_BTCHW[0].float().clamp(-1, 1)
 
         for frame, x_CHW in enumerate(faded(self.windows, start, run), start):
             self.meter.upto(frame + 1)
