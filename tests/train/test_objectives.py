@@ -8,8 +8,8 @@ from safetensors.torch import load_file
 
 from tests.train.common import setup
 from vldm_cli.errors import RequestError
-from vldm_cli.packs.load import load_space, load_upscaler, load_upscaler_vae
-from vldm_cli.packs.pack import PARTS, UPSCALERS
+from vldm_cli.packs.load import load_interpolation, load_space, load_upscaler, load_upscaler_vae
+from vldm_cli.packs.pack import PARTS, UPSCALERS, Pack
 from vldm_cli.packs.save import save_part, seal
 from vldm_cli.packs.sizes import TINY
 from vldm_cli.stages.upscale import LEVELS
@@ -255,6 +255,13 @@ def test_the_decoder_sees_little_noise_and_the_discriminator_late(pack):
 
 
 def test_the_decoder_learns_on_what_the_chain_decodes(pack):
+    model = load_interpolation(pack)
+    assert model.untrained
+    for parameter in model.temporal_parameters():
+        torch.nn.init.normal_(parameter, std=0.05)
+    assert not model.untrained
+    save_part(pack.folder, "interpolation", model)
+    pack = Pack.open(pack.folder)
     objective = OBJECTIVES["decoder"](setup(pack, bank_frames=32))
     batch = objective.examples(5, 10)
     assert batch["made"].tolist() == [False] * 4 + [True] * 6
@@ -263,9 +270,11 @@ def test_the_decoder_learns_on_what_the_chain_decodes(pack):
     assert (apart[:4] < 1e-2).all() and (apart[4:] > 1e-2).all()
     again = objective.examples(5, 10)
     assert all(torch.equal(batch[name], again[name]) for name in batch)
-    # a pack that interpolates nothing has nothing of the kind
-    objective.maker = None
-    assert not objective.examples(5, 10)["made"].any()
+
+
+def test_the_decoder_learns_nothing_from_an_interpolation_that_is_new(pack):
+    objective = OBJECTIVES["decoder"](setup(pack, bank_frames=32))
+    assert objective.maker is None and not objective.examples(5, 10)["made"].any()
 
 
 def test_edges_count_more():

@@ -44,6 +44,17 @@ class TemporalModel(nn.Module):
     def _is_temporal(name: str) -> bool:
         return f".{_CHILD}." in name or not name.startswith(("unet.", "vae."))
 
+    @property
+    def untrained(self) -> bool:
+        """Whether the temporal layers add nothing yet, as new ones do: their last projections are zero."""
+        layers = [module for module in self.modules() if isinstance(module, TemporalLayer)]
+        return not any(
+            bool(layer.get_submodule(name).weight.any())
+            for layer in layers
+            for name in ("conv2", "out")
+            if hasattr(layer, name)
+        )
+
     def temporal_parameters(self) -> list[nn.Parameter]:
         """φ and α: what training changes."""
         return [p for name, p in self.named_parameters() if self._is_temporal(name)]

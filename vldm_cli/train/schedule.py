@@ -32,13 +32,14 @@ ONE_LANE = (
             "probe": 0.04,
             "image": 0.25,
             "upscaler-image": 0.07,
-            "decoder": 0.06,
             "upscaler": 0.05,
             "upscaler-latent-autoencoder": 0.03,
             "upscaler-latent-image": 0.04,
             "upscaler-latent": 0.03,
             "keyframes": 0.16,
             "interpolation": 0.10,
+            # it learns on interpolated latents too, where there are any
+            "decoder": 0.06,
         },
     ),
 )

@@ -63,9 +63,10 @@ class Decoder(Objective):
         self.says = torch.zeros((), device=self.device)
         self.maker = None
         if setup.pack.has("interpolation") and setup.pack.manifest.video.keyframe_step == APART:
-            setup.source.check(APART + 1, self.frame_steps)
-            dtype = str(self.dtype).removeprefix("torch.")
-            self.maker = Maker(Models(setup.pack, str(self.device), dtype), AT_A_TIME)
+            models = Models(setup.pack, str(self.device), str(self.dtype).removeprefix("torch."))
+            if not models.interpolation.untrained:
+                setup.source.check(APART + 1, self.frame_steps)
+                self.maker = Maker(models, AT_A_TIME)
 
     def choose(self, progress: float) -> Hashable:
         """Whether the discriminator learns yet, and how much its word weighs."""
