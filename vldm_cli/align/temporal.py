@@ -47,13 +47,8 @@ class TemporalModel(nn.Module):
     @property
     def untrained(self) -> bool:
         """Whether the temporal layers add nothing yet, as new ones do: their last projections are zero."""
-        layers = [module for module in self.modules() if isinstance(module, TemporalLayer)]
-        return not any(
-            bool(layer.get_submodule(name).weight.any())
-            for layer in layers
-            for name in ("conv2", "out")
-            if hasattr(layer, name)
-        )
+        last = f".{_CHILD}.conv2.weight", f".{_CHILD}.out.weight"
+        return not any(bool(t.any()) for name, t in self.state_dict().items() if name.endswith(last))
 
     def temporal_parameters(self) -> list[nn.Parameter]:
         """φ and α: what training changes."""

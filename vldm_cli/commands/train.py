@@ -14,7 +14,7 @@ PARTS = {
     "image": "The image LDM with its text encoder; needs the autoencoder.",
     "keyframes": "Temporal layers that make and continue keyframes; needs the image LDM.",
     "interpolation": "Temporal layers that fill in frames; needs the image LDM.",
-    "decoder": "Temporal layers of the decoder; needs the autoencoder.",
+    "decoder": "Temporal layers of the decoder; needs the autoencoder, and learns more after interpolation.",
     "upscaler-image": "The pixel upscaler, on single patches.",
     "upscaler": "Temporal layers of the pixel upscaler; needs upscaler-image.",
     "upscaler-latent-autoencoder": "The latent upscaler's own autoencoder; adds that upscaler to a pack without one.",

@@ -72,7 +72,14 @@ def bars(table: dict) -> list[Bar]:
     ratio, lowest = _at(table, "frechet", "video", "made / floor"), _lowest(table.get("ablations", ()))
     out.append(Bar("Fréchet video distance / its floor", ratio, FRECHET_BAR, most=True))
     if lowest is not None:
-        out.append(Bar("… or the lowest of the ablations", ratio, max(FRECHET_BAR, lowest), most=True))
+        out.append(
+            Bar(
+                "Fréchet video distance / its floor, or the ablations' lowest",
+                ratio,
+                max(FRECHET_BAR, lowest),
+                most=True,
+            )
+        )
     last = _at(table, "long", "made", "faithfulness", "last / first")
     out.append(Bar("long videos: faithfulness, last / first", last, 0.95))
     drift = _at(table, "long", "made", "colour drift")

@@ -75,7 +75,7 @@ class Ends:
     last: dict[str, list[float]] = field(default_factory=dict)
     tallies: dict[str, Tally] = field(default_factory=lambda: {"first": Tally(), "last": Tally()})
     colour_drift: list[float] = field(default_factory=list)
-    mean_colour: list[float] = field(default_factory=list)
+    mean_change: list[float] = field(default_factory=list)
     features: dict[str, Features] = field(default_factory=lambda: {"first": Features(), "last": Features()})
 
     def table(self) -> dict:
@@ -87,7 +87,7 @@ class Ends:
                 "last / first": _rounded(faithful["last"] / faithful["first"]) if faithful["first"] else None,
             },
             "colour drift": _rounded(float(np.mean(self.colour_drift))),
-            "change of the mean colour": _rounded(float(np.mean(self.mean_colour))),
+            "change of the mean colour": _rounded(float(np.mean(self.mean_change))),
             "read as asked": {end: tally.table() for end, tally in self.tallies.items()},
         }
         for name in self.first:
@@ -129,7 +129,7 @@ def measure_ends(ends: Ends, prompt: Prompt, first_TCHW: Tensor, last_TCHW: Tens
             table.setdefault(name, []).append(value)
     ends.colour_drift.append(colour_drift(first_TCHW, last_TCHW))
     change = (mean_colour(last_TCHW) - mean_colour(first_TCHW)).abs().mean()
-    ends.mean_colour.append(float(change))
+    ends.mean_change.append(float(change))
 
 
 def _read(tally: Tally, features: Features, prompt: Prompt, x_TCHW: Tensor, probe: Probe) -> float:
