@@ -5,7 +5,7 @@ from tests.align.shapes import UNETS, randomise
 from vldm_cli.align import Context, align
 from vldm_cli.denoise.guidance import Guidance
 from vldm_cli.denoise.noise import frame_noise
-from vldm_cli.denoise.sampler import make_scheduler, predicted_x0, sample
+from vldm_cli.denoise.sampler import make_scheduler, predicted_x0, sample, shifted
 from vldm_cli.errors import RequestError
 
 CONFIG = {
@@ -43,10 +43,11 @@ class Oracle(torch.nn.Module):
 
 
 @SCHEDULERS
+@pytest.mark.parametrize("shift", [1, 3])
 @pytest.mark.parametrize("steps", [1, 2, 8])
 @torch.no_grad()
-def test_it_ends_at_the_clean_video(name, steps):
-    scheduler = make_scheduler(CONFIG, name)
+def test_it_ends_at_the_clean_video(name, steps, shift):
+    scheduler = make_scheduler(CONFIG, name, shift)
     clean = torch.randn(1, 3, 4, 4, 4)
     seen = []
     out = sample(
@@ -60,6 +61,28 @@ def test_it_ends_at_the_clean_video(name, steps):
     assert [(i, n) for i, n, _ in seen] == [(i + 1, steps) for i in range(steps)]
     for _, _, x0 in seen:
         torch.testing.assert_close(x0, clean, rtol=1e-2, atol=1e-2)
+
+
+@pytest.mark.parametrize("steps", [1, 2, 8, 12])
+def test_times_without_a_shift_are_the_even_trailing_ones(steps):
+    scheduler = make_scheduler(CONFIG)
+    scheduler.set_timesteps(steps)
+    assert shifted(steps, 1) == scheduler.timesteps.tolist()
+
+
+def test_a_shift_takes_more_of_the_steps_near_noise():
+    # 1000 · 3u / (1 + 2u) − 1 at u = 1, 3/4, 1/2, 1/4
+    assert shifted(4, 3) == [999, 899, 749, 499]
+
+
+@torch.no_grad()
+def test_ddim_with_hardly_a_shift_is_ddim(model):
+    noise, text = torch.randn(1, 2, 4, 8, 8), torch.randn(1, 3, 12)
+    even, moved = (
+        sample(model, make_scheduler(CONFIG, "ddim", shift), noise, steps=4, text_BLD=text)
+        for shift in (1, 1 + 1e-9)
+    )
+    torch.testing.assert_close(even, moved, rtol=1e-3, atol=1e-3)
 
 
 @SCHEDULERS

@@ -91,6 +91,7 @@ def test_other_files_in_the_folder_do_not_belong_to_the_pack(copy):
     ("line", "words"),
     [
         ("shared_noise = 1.5", r"shared_noise.*not 1\.5"),
+        ("timestep_shift = 0.0", r"timestep_shift.*not 0\.0"),
         ('upscale_space = "fourier"', "pixel, latent, not fourier"),
     ],
 )

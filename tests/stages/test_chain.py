@@ -92,6 +92,16 @@ def test_less_interpolation(tiny_pack, models, tmp_path, interpolation):
     assert count_frames(generate(request, tiny_pack, models=models).out)[0] == 11
 
 
+def test_the_steps_of_keyframes_alone_are_shifted(tiny_pack, tmp_path):
+    defaults = replace(tiny_pack.manifest.defaults, timestep_shift=2.5)
+    pack = replace(tiny_pack, manifest=replace(tiny_pack.manifest, defaults=defaults))
+    models, shifts = Models(pack), []
+    models.scheduler = lambda name, shift=1.0: shifts.append(shift) or Models.scheduler(models, name, shift)
+    generate(ask(tmp_path / "a.mp4", upscale=False), pack, models=models)
+    assert set(shifts[1:]) == {2.5, 1.0}  # the first asks whether the name is known
+    assert shifts.count(2.5) == 1
+
+
 @pytest.mark.parametrize("fps, temporal", [(24, True), (12, True), (Fraction(3, 2), False)])
 def test_frames_far_apart_are_decoded_by_themselves(tiny_pack, models, tmp_path, monkeypatch, fps, temporal):
     """The decoder's temporal layers made ghosts of keyframes two thirds of a second apart."""

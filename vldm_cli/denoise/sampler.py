@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TypeVar
 
 import torch
 from diffusers.schedulers.scheduling_ddim import DDIMScheduler
@@ -17,14 +18,45 @@ from vldm_cli.errors import RequestError
 Callback = Callable[[int, int, Tensor], None]
 """callback(step, steps, x0_BTCHW): after each step, with the present guess of the clean latents."""
 
+Number = TypeVar("Number", float, Tensor)
 SCHEDULERS = {"ddim": DDIMScheduler, "dpm++": DPMSolverMultistepScheduler}
 
 
-def make_scheduler(config: dict, name: str = "dpm++") -> DDIMScheduler | DPMSolverMultistepScheduler:
-    """A sampler over the noise schedule of a pack's scheduler config. Raises RequestError for an unknown name."""
+class ShiftedDPMSolver(DPMSolverMultistepScheduler):
+    """DPM-Solver++ whose steps are taken at `shifted` times."""
+
+    shift = 1.0
+
+    def set_timesteps(self, num_inference_steps: int, device: str | torch.device | None = None) -> None:
+        times = shifted(num_inference_steps, self.shift, self.config.num_train_timesteps)
+        super().set_timesteps(device=device, timesteps=times)
+
+
+def shifted(steps: int, shift: float, train_steps: int = 1000) -> list[int]:
+    """The times of so many trailing steps (Lin et al. 2023), from train_steps − 1 down, moved `towards_noise`; a shift
+    of 1 leaves them at even distances."""
+    return [round(train_steps * towards_noise(1 - i / steps, shift)) - 1 for i in range(steps)]
+
+
+def towards_noise(u: Number, shift: float) -> Number:
+    """u ← s u / (1 + (s − 1) u), for times u in [0, 1], 1 being noise (Esser et al. 2024, arXiv:2403.03206, eq. 23,
+    where s grows with the number of correlated pixels)."""
+    return shift * u / (1 + (shift - 1) * u)
+
+
+def make_scheduler(
+    config: dict, name: str = "dpm++", shift: float = 1.0
+) -> DDIMScheduler | DPMSolverMultistepScheduler:
+    """A sampler over the noise schedule of a pack's scheduler config, its steps taken at `shifted` times. Raises
+    RequestError for an unknown name."""
     if name not in SCHEDULERS:
         raise RequestError(f"unknown scheduler {name!r}: use one of {', '.join(SCHEDULERS)}")
-    return SCHEDULERS[name].from_config(config)
+    if shift == 1:
+        return SCHEDULERS[name].from_config(config)
+    # diffusers' DDIM knows even steps only; it is DPM-Solver++ of the first order (Lu et al. 2022, §4.1)
+    scheduler = ShiftedDPMSolver.from_config(config, solver_order=1 if name == "ddim" else 2)
+    scheduler.shift = shift
+    return scheduler
 
 
 def sample(

@@ -87,7 +87,7 @@ class Maker:
         ]
         return sample(
             models.keyframes,
-            models.scheduler(settings.scheduler),
+            models.scheduler(settings.scheduler, defaults.timestep_shift),
             torch.stack(noise).to(models.device),
             steps=settings.keyframe_steps,
             text_BLD=models.text.encode(list(prompts)),

@@ -35,7 +35,8 @@ class Defaults:
     `interpolation_window`, which counts intervals between known frames; `interpolation_steps` are the
     denoising steps at a frame step of 4 and of 1; `shared_noise` is the share of the latent stages' noise that
     all frames of a video have in common, in training and in sampling; `guide_from_noise`: from which share of
-    noise on keyframes are guided (`Guidance.from_noise`); `upscale_space` is one of SPACES."""
+    noise on keyframes are guided (`Guidance.from_noise`); `timestep_shift`: how much nearer to noise the steps of
+    keyframes are taken (`sampler.shifted`), 1 for evenly; `upscale_space` is one of SPACES."""
 
     keyframe_steps: int
     interpolation_steps: tuple[int, int]
@@ -51,6 +52,7 @@ class Defaults:
     interpolation_window: int
     shared_noise: float = 0.0
     guide_from_noise: float = 0.0
+    timestep_shift: float = 1.0
     upscale_space: str = "pixel"
 
     def __post_init__(self) -> None:
@@ -58,6 +60,8 @@ class Defaults:
             raise ValueError(f"shared_noise must be from 0 to below 1, not {self.shared_noise}")
         if not 0 <= self.guide_from_noise < 1:
             raise ValueError(f"guide_from_noise must be from 0 to below 1, not {self.guide_from_noise}")
+        if not 0 < self.timestep_shift < float("inf"):
+            raise ValueError(f"timestep_shift must be above 0 and finite, not {self.timestep_shift}")
         if self.upscale_space not in SPACES:
             raise ValueError(f"upscale_space must be one of {', '.join(SPACES)}, not {self.upscale_space}")
 

@@ -110,6 +110,8 @@ TOYLAND = Sizes(
         "upscale_overlap": 1,
         "interpolation_window": 4,
         "shared_noise": 0.1,
+        # as their training has it
+        "timestep_shift": 3.0,
     },
 )
 

@@ -72,8 +72,10 @@ class Stages:
     def keyframes(self, lead: Callable[[], Tensor] | None = None) -> Source:
         """Latents (C, h, w) of keyframes; `lead` returns the given ones at the start, (T, C, h, w)."""
         settings = self.settings
-        from_noise = self.models.pack.manifest.defaults.guide_from_noise
-        guidance = Guidance(settings.guidance, settings.context_guidance, from_noise=from_noise)
+        defaults = self.models.pack.manifest.defaults
+        guidance = Guidance(
+            settings.guidance, settings.context_guidance, from_noise=defaults.guide_from_noise
+        )
         denoiser = self.denoiser(
             "keyframes",
             lambda: self.models.keyframes,
@@ -81,6 +83,7 @@ class Stages:
             settings.keyframe_steps,
             guidance,
             self.origin - self.plan.before * self.plan.keyframe_step,
+            defaults.timestep_shift,
         )
         source = Keyframes(self.plan.keyframe_windows, denoiser, self.journal, self.meters["keyframes"], lead)
         return self.timed("keyframes", source)
@@ -143,12 +146,14 @@ class Stages:
         steps: int,
         guidance: Guidance,
         first: int,
+        shift: float = 1.0,
     ) -> Denoiser:
-        """One stage of latents at this run's size, with its text and seed; `first` is its item 0's frame."""
+        """One stage of latents at this run's size, with its text and seed; `first` is its item 0's frame, `shift` that
+        of its steps."""
         factor = self.plan.numbers.latent_factor
         return Denoiser(
             model=model,
-            scheduler=lambda: self.models.scheduler(self.settings.scheduler),
+            scheduler=lambda: self.models.scheduler(self.settings.scheduler, shift),
             text=lambda: self.text_BLDs,
             seed=self.seed,
             stage=stage,

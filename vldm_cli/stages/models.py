@@ -87,9 +87,9 @@ class Models:
         """Channels of a latent frame."""
         return json.loads(self.pack.path("unet", "config.json").read_text())["out_channels"]
 
-    def scheduler(self, name: str):
-        """A new sampler over the image LDM's noise schedule."""
-        return make_scheduler(load.scheduler_config(self.pack), name)
+    def scheduler(self, name: str, shift: float = 1.0):
+        """A new sampler over the image LDM's noise schedule, its steps taken at `sampler.shifted` times."""
+        return make_scheduler(load.scheduler_config(self.pack), name, shift)
 
     def upscaler_scheduler(self, name: str, space: str | None = None):
         """A new sampler over the noise schedule of the upscaler of that space; None: the pack's own."""

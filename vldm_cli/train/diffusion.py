@@ -4,6 +4,7 @@ import torch
 from diffusers import DDIMScheduler
 from torch import Tensor
 
+from vldm_cli.denoise.sampler import towards_noise
 from vldm_cli.errors import RequestError
 
 
@@ -23,11 +24,10 @@ class Diffusion:
         self.steps = len(signal)
 
     def times(self, n: int, shift: float = 1.0, last: float = 0.0) -> Tensor:
-        """n random timesteps, (n,) int64: uniform, or `shift`ed to more noise: u ← s u / (1 + (s − 1) u) (Esser et al.
-        2024, arXiv:2403.03206, equation 23, where s grows with the number of correlated pixels). last: the share of
-        them at the very last one, which sampling always begins with."""
+        """n random timesteps, (n,) int64: uniform, or by `shift` moved `towards_noise`. last: the share of them at the
+        very last one, which sampling always begins with."""
         u = torch.rand(n, device=self.signal.device)
-        u = shift * u / (1 + (shift - 1) * u)
+        u = towards_noise(u, shift)
         if last:
             u = torch.where(torch.rand(n, device=u.device) < last, 1.0, u)
         return (self.steps * u).long().clamp_max(self.steps - 1)
