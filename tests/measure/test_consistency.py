@@ -2,6 +2,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from vldm_cli.align.flow import flow, visible, warp
 from vldm_cli.measure.consistency import (
     background_flicker,
     colour_drift,
@@ -12,7 +13,6 @@ from vldm_cli.measure.consistency import (
     ssim,
     warping_error,
 )
-from vldm_cli.measure.flow import flow, visible, warp
 
 
 @pytest.fixture

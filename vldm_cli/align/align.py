@@ -9,7 +9,9 @@ from vldm_cli.align.decoder import VideoDecoder
 from vldm_cli.align.unet import VideoUNet
 
 
-def align(image_model: UNet2DConditionModel | AutoencoderKL, **sizes: int | None) -> VideoUNet | VideoDecoder:
+def align(
+    image_model: UNet2DConditionModel | AutoencoderKL, **sizes: int | bool | None
+) -> VideoUNet | VideoDecoder:
     """Puts temporal layers on an unmodified image model and freezes what was there (Video LDM, §3.1).
 
     A UNet becomes a `VideoUNet`, an autoencoder a `VideoDecoder` (its encoder is left alone, §3.1.1).

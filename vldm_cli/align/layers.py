@@ -17,6 +17,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from vldm_cli.align.compensation import Grids, fetched
+
 # Batches beyond 65 535 overflow a CUDA grid dimension in some fused attention kernels.
 _ATTENTION_BATCH = 32768
 
@@ -34,6 +36,8 @@ class State:
     """Context features (N, F, h, w) by resolution (h, w)."""
     text_BLD: Tensor | None = None
     """What the temporal layers hear of the text, one text a video."""
+    neighbours: Grids | None = None
+    """With motion compensation: where the contents of frames are found in those beside them."""
 
 
 class TemporalLayer(nn.Module):
@@ -60,11 +64,23 @@ class TemporalConvolution(TemporalLayer):
 
     Its group norms see one frame at a time: a norm over time would make every frame depend on the window's
     length. `embed` brings in the call's embedding (diffusion time, frame step), `context` the features of
-    c_S (Video LDM, §3.2) at this resolution through a 2D convolution.
+    c_S (Video LDM, §3.2) at this resolution through a 2D convolution. `compensated`: beyond its ends
+    a video goes on as its end, and where the layer works at the resolution of the frames themselves, its first
+    convolution fetches their neighbours along the motion (`compensation`). More of that, or on coarser levels, costs
+    time and hardly shows.
     """
 
-    def __init__(self, channels: int, groups: int, embed_dim: int, context_dim: int, state: State) -> None:
+    def __init__(
+        self,
+        channels: int,
+        groups: int,
+        embed_dim: int,
+        context_dim: int,
+        state: State,
+        compensated: bool = False,
+    ) -> None:
         super().__init__(state)
+        self.compensated = compensated
         self.norm1 = nn.GroupNorm(groups, channels)
         self.embed = nn.Linear(embed_dim, channels) if embed_dim else None
         self.context = nn.Conv2d(context_dim, channels, 1) if context_dim else None
@@ -86,19 +102,26 @@ class TemporalConvolution(TemporalLayer):
             h = h + e_NC[:, :, None, None].to(h.dtype)
         if self.context is not None:
             h = h + self.context(self.state.context[tuple(z_NCHW.shape[-2:])]).to(h.dtype)
-        h = self._convolve(F.silu(h), self.conv1.weight, self.conv1.bias)
+        h = F.silu(h)
+        grids = self.state.neighbours if self.compensated else None
+        if grids is not None and grids[0].shape[1:3] == h.shape[2:]:
+            h = F.conv2d(fetched(h, self.state.frames, grids), self.conv1.weight, self.conv1.bias)
+        else:
+            h = self._convolve(h, self.conv1.weight, self.conv1.bias)
         h = self._convolve(F.silu(self.norm2(h)), *self.scaled(self.conv2))
         return z_NCHW + h
 
     def _convolve(self, h_NCHW: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-        """The 3×1×1 convolution; a frame's neighbours past the ends are zero.
+        """The 3×1×1 convolution; a frame's neighbours past the ends are zero, or with compensation the end itself.
 
         In channels_last both permutes are views: (B, T, H, W, C) is the 3D convolution's own channels_last.
         """
         C = h_NCHW.shape[1]
         kernel = weight.view(C, 3, C, 1, 1).permute(0, 2, 1, 3, 4)
         h_BCTHW = h_NCHW.unflatten(0, (-1, self.state.frames)).permute(0, 2, 1, 3, 4)
-        h_BCTHW = F.conv3d(h_BCTHW, kernel, bias, padding=(1, 0, 0))
+        if self.compensated:
+            h_BCTHW = torch.cat([h_BCTHW[:, :, :1], h_BCTHW, h_BCTHW[:, :, -1:]], 2)
+        h_BCTHW = F.conv3d(h_BCTHW, kernel, bias, padding=(0 if self.compensated else 1, 0, 0))
         return h_BCTHW.permute(0, 2, 1, 3, 4).flatten(0, 1)
 
 

@@ -17,7 +17,7 @@ from vldm_cli.align.layers import State, TemporalLayer
 from vldm_cli.errors import RequestError
 
 _CHILD = "temporal"
-Sizes = dict[str, int | str | None]
+Sizes = dict[str, int | str | bool | None]
 
 
 class TemporalModel(nn.Module):

@@ -10,6 +10,7 @@ from diffusers.models.transformers.transformer_2d import Transformer2DModel
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from torch import Tensor
 
+from vldm_cli.align.compensation import neighbours
 from vldm_cli.align.context import Context, ContextEncoder, StepEmbedding
 from vldm_cli.align.layers import SpaceTimeAttention, TemporalAttention, TemporalConvolution
 from vldm_cli.align.temporal import TemporalModel, read_temporal
@@ -30,7 +31,8 @@ class VideoUNet(TemporalModel):
     reach: what the attention of a cell sees, its own place in all frames ("time", the paper's) or every place of them
     ("space-time"), and then the words of the text as well: the first text_dim channels of their hidden states; 0 for
     none. reader_dim: width of the temporal layers' own reading of them (`WordReader`); 0 for as they are. waves: how
-    many travelling waves tell its cells apart besides (`TravellingWaves`).
+    many travelling waves tell its cells apart besides (`TravellingWaves`). compensated: the finest convolutions
+    fetch from neighbouring frames along the motion of the frames in `extra_BTCHW` (`compensation`).
     """
 
     def __init__(
@@ -46,6 +48,7 @@ class VideoUNet(TemporalModel):
         text_dim: int = 0,
         reader_dim: int = 0,
         waves: int = 0,
+        compensated: bool = False,
     ) -> None:
         if layers not in LAYERS:
             raise ValueError(f"layers are one of {', '.join(LAYERS)}, not {layers}")
@@ -70,6 +73,7 @@ class VideoUNet(TemporalModel):
             "text_dim": text_dim,
             "reader_dim": reader_dim,
             "waves": waves,
+            "compensated": compensated,
         }
         super().__init__(unet, sizes)
         self.unet = unet
@@ -90,7 +94,8 @@ class VideoUNet(TemporalModel):
             if isinstance(block, ResnetBlock2D):
                 if layers == "attention":
                     continue
-                layer = TemporalConvolution(channels, block.norm2.num_groups, embed_dim, context, self.state)
+                groups = block.norm2.num_groups
+                layer = TemporalConvolution(channels, groups, embed_dim, context, self.state, compensated)
             else:
                 # beside convolutions, it is these that tell it what is known
                 seen = context if layers == "attention" else 0
@@ -127,6 +132,7 @@ class VideoUNet(TemporalModel):
         first channels, as many as it attends to, the temporal layers that hear words (`text_dim`) as many as they do.
         context: the known frames; None is S = 0. frame_step: distance of neighbouring frames, in frames at the pack's
         rate, one or (B,). extra_BTCHW: channels concatenated to the input (a low-resolution frame). class_labels: (B,).
+        Raises ValueError without the frames that `compensated` layers take the motion from.
         """
         B, T, _, H, W = z_BTCHW.shape
         device, dtype = z_BTCHW.device, z_BTCHW.dtype
@@ -140,6 +146,10 @@ class VideoUNet(TemporalModel):
                 if context is None:
                     context = Context.none(B, T, self.sizes["context_channels"], H, W, device, dtype)
                 state.context = self.context_encoder(context)
+            if self.sizes["compensated"]:
+                if extra_BTCHW is None:
+                    raise ValueError("layers with motion compensation need the frames whose motion it is")
+                state.neighbours = neighbours(extra_BTCHW)
         spatial_BLD = None if text_BLD is None else text_BLD[..., : self.unet.config.cross_attention_dim]
         x = z_BTCHW if extra_BTCHW is None else torch.cat([z_BTCHW, extra_BTCHW], 2)
         x_NCHW = x.flatten(0, 1).contiguous(memory_format=torch.channels_last)
