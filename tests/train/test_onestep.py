@@ -7,7 +7,8 @@ from vldm_cli.train.discriminator import Discriminator, adversarial_losses
 from vldm_cli.train.onestep import (
     DETAIL,
     SQUARED_WEIGHT,
-    STEADY_WEIGHT,
+    STEADY_OTHERS,
+    STEADY_RENDERED,
     detail,
     motion_of,
     one_step_losses,
@@ -57,7 +58,7 @@ class Looks(torch.nn.Module):
         return ((a - b) ** 2).mean((1, 2, 3))
 
 
-def losses(level, looks=1.0, adversarial=1.0, discriminator=None, made=None):
+def losses(level, looks=1.0, adversarial=1.0, discriminator=None, made=None, rendered=True):
     truth = pan()
     made = truth * 0.8 if made is None else made
     return one_step_losses(
@@ -65,6 +66,7 @@ def losses(level, looks=1.0, adversarial=1.0, discriminator=None, made=None):
         made,
         torch.tensor([level]),
         motion_of(bytes_of(truth)),
+        torch.tensor([rendered]),
         Looks(),
         discriminator,
         torch.tensor(looks),
@@ -78,10 +80,16 @@ def test_without_noise_only_exactness_counts():
     exact = losses(0.0, discriminator=net)
     squares = (0.2 * pan()).square().mean()
     assert torch.isclose(
-        exact["loss"], exact["l1"] + STEADY_WEIGHT * exact["flicker"] + SQUARED_WEIGHT * squares
+        exact["loss"], exact["l1"] + STEADY_RENDERED * exact["flicker"] + SQUARED_WEIGHT * squares
     )
     assert losses(DETAIL)["loss"] > losses(DETAIL / 2)["loss"] > losses(0.0)["loss"]
     assert losses(DETAIL, looks=0.5)["loss"] < losses(DETAIL)["loss"]
+
+
+def test_steadiness_counts_less_in_footage():
+    rendered, footage = losses(0.0), losses(0.0, rendered=False)
+    fewer = (STEADY_RENDERED - STEADY_OTHERS) * rendered["flicker"]
+    torch.testing.assert_close(footage["loss"], rendered["loss"] - fewer)
 
 
 def test_the_discriminator_learns_from_its_own_words_and_the_frames_from_what_it_says():

@@ -41,16 +41,18 @@ class UpscalerPatches:
         self.size = min(PATCH, video.height, video.width) // 8 * 8
         self.decoder = load_decoder(setup.pack, setup.device, setup.dtype) if setup.vae_roundtrip else None
 
-    def draw(self, seed: int, n: int, frames: int) -> tuple[Tensor, Tensor]:
-        """uint8 (n, T, 3, 4·size, 4·size) and (n, T, 3, size, size): a function of the seed."""
+    def draw(self, seed: int, n: int, frames: int) -> tuple[Tensor, Tensor, Tensor]:
+        """uint8 (n, T, 3, 4·size, 4·size) and (n, T, 3, size, size), and which of them vldm rendered, (n,): a
+        function of the seed."""
         found = []
         for i, patches in enumerate(self.setup.source.patches(seed, n, frames, self.size, UPSCALE)):
             low = patches.low_BTCHW
             if self.decoder is not None and patches.made:
                 low = self._some_through_the_autoencoder(low, chunk_seed(seed, 1 + i))
-            found.append((patches.high_BTCHW, patches.low_patches(low, self.size, self.size)))
-        high, low = (torch.cat(parts) for parts in zip(*found, strict=True))
-        return high, low
+            rendered_B = torch.full((len(low),), patches.made, device=low.device)
+            found.append((patches.high_BTCHW, patches.low_patches(low, self.size, self.size), rendered_B))
+        high, low, rendered_B = (torch.cat(parts) for parts in zip(*found, strict=True))
+        return high, low, rendered_B
 
     @torch.no_grad()
     def _some_through_the_autoencoder(self, low_BTCHW: Tensor, seed: int) -> Tensor:

@@ -40,7 +40,7 @@ def compared(
     for name, made in rows.items():
         measured[f"psnr_{name}"] = psnr(made, truth)
         if "motion" in batch:
-            measured[f"flicker_{name}"] = float(unsteady(made - truth, batch["motion"]))
+            measured[f"flicker_{name}"] = float(unsteady(made - truth, batch["motion"]).mean())
         if perceptual is not None:
             distance_N = perceptual.distance(made.flatten(0, 1), truth.flatten(0, 1))
             measured[f"lpips_{name}"] = float(distance_N.mean())

@@ -80,12 +80,14 @@ class UpscalerImage(Objective):
         self.model.state.on = False
 
     def examples(self, seed: int, n: int) -> dict[str, Tensor]:
-        """high, low: uint8 patches; motion, of clips: `motion_of` the high ones."""
-        high, low = self.patches.draw(seed, n, self.frames)
-        return {"high": high, "low": low} | ({"motion": motion_of(high)} if self.frames > 1 else {})
+        """high, low: uint8 patches; rendered: which of them vldm rendered; motion, of clips: `motion_of` high."""
+        high, low, rendered_B = self.patches.draw(seed, n, self.frames)
+        motion = {"motion": motion_of(high)} if self.frames > 1 else {}
+        return {"high": high, "low": low, "rendered": rendered_B, **motion}
 
     def losses(self) -> dict[str, Tensor]:
         batch, n = self.bank.draw(self.setup.batch), self.setup.batch
+        rendered_B = batch.pop("rendered")
         batch = {name: x[:, : self.length - (name == "motion")] for name, x in batch.items()}
         low, z = self._coded(batch["high"], batch["low"])
         labels, t = self._labels(n), self._times(n)
@@ -105,6 +107,7 @@ class UpscalerImage(Objective):
             self.space.frames(guess.flatten(0, 1), flat).unflatten(0, guess.shape[:2]),
             labels[:one] / LEVELS,
             batch["motion"][:one] if "motion" in batch else None,
+            rendered_B[:one],
             self.setup.perceptual if self.looked else None,
             self.discriminator if self.learns else None,
             self.looking,

@@ -36,7 +36,7 @@ class UpscalerAutoencoder(Objective):
 
     def examples(self, seed: int, n: int) -> dict[str, Tensor]:
         """high, low: uint8 patches (n, 3, …)."""
-        high, low = self.patches.draw(seed, n, 1)
+        high, low, _ = self.patches.draw(seed, n, 1)
         return {"high": high[:, 0], "low": low[:, 0]}
 
     def losses(self) -> dict[str, Tensor]:
