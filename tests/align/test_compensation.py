@@ -28,9 +28,9 @@ def image_upscaler():
     ).eval()
 
 
-def upscaler(compensated=True):
+def upscaler(repeated_ends=True, compensated=True):
     unet = image_upscaler()
-    model = align(unet, context_channels=0, compensated=compensated)
+    model = align(unet, context_channels=0, repeated_ends=repeated_ends, compensated=compensated)
     randomise(model)
     return model, unet_inputs(unet, size=(16, 24))
 
@@ -64,14 +64,13 @@ def test_each_video_of_a_batch_has_its_own_motion(picture):
             torch.testing.assert_close(one, alone, rtol=0, atol=1e-5)
 
 
-@pytest.mark.parametrize("compensated", [True, False])
+@pytest.mark.parametrize("repeated_ends, compensated", [(True, True), (True, False), (False, False)])
 @torch.no_grad()
-def test_frames_that_are_alike_stay_so(compensated):
+def test_frames_that_are_alike_stay_so(repeated_ends, compensated):
     """Zeros beyond the ends made every frame of a window another one, by where in the window it was."""
-    model, inputs = upscaler(compensated)
+    model, inputs = upscaler(repeated_ends, compensated)
     made = model(**alike(inputs, 5))
-    same = torch.allclose(made, made[:, :1].expand_as(made), rtol=1e-4, atol=1e-5)
-    assert same == compensated
+    assert torch.allclose(made, made[:, :1].expand_as(made), rtol=1e-4, atol=1e-5) == repeated_ends
 
 
 @torch.no_grad()

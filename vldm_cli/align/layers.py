@@ -64,10 +64,10 @@ class TemporalConvolution(TemporalLayer):
 
     Its group norms see one frame at a time: a norm over time would make every frame depend on the window's
     length. `embed` brings in the call's embedding (diffusion time, frame step), `context` the features of
-    c_S (Video LDM, §3.2) at this resolution through a 2D convolution. `compensated`: beyond its ends
-    a video goes on as its end, and where the layer works at the resolution of the frames themselves, its first
-    convolution fetches their neighbours along the motion (`compensation`). More of that, or on coarser levels, costs
-    time and hardly shows.
+    c_S (Video LDM, §3.2) at this resolution through a 2D convolution. `repeated_ends`: beyond its
+    ends a video goes on as its end, so that where nothing moves all frames come out alike; otherwise there is nothing.
+    `compensated`: where the layer works at the resolution of the frames themselves, its first convolution fetches their
+    neighbours along the motion (`compensation`). More of that, or on coarser levels, costs time and hardly shows.
     """
 
     def __init__(
@@ -77,10 +77,11 @@ class TemporalConvolution(TemporalLayer):
         embed_dim: int,
         context_dim: int,
         state: State,
+        repeated_ends: bool = False,
         compensated: bool = False,
     ) -> None:
         super().__init__(state)
-        self.compensated = compensated
+        self.repeated_ends, self.compensated = repeated_ends, compensated
         self.norm1 = nn.GroupNorm(groups, channels)
         self.embed = nn.Linear(embed_dim, channels) if embed_dim else None
         self.context = nn.Conv2d(context_dim, channels, 1) if context_dim else None
@@ -112,16 +113,16 @@ class TemporalConvolution(TemporalLayer):
         return z_NCHW + h
 
     def _convolve(self, h_NCHW: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-        """The 3×1×1 convolution; a frame's neighbours past the ends are zero, or with compensation the end itself.
+        """The 3×1×1 convolution; a frame's neighbours past the ends are zero, or the end itself.
 
         In channels_last both permutes are views: (B, T, H, W, C) is the 3D convolution's own channels_last.
         """
         C = h_NCHW.shape[1]
         kernel = weight.view(C, 3, C, 1, 1).permute(0, 2, 1, 3, 4)
         h_BCTHW = h_NCHW.unflatten(0, (-1, self.state.frames)).permute(0, 2, 1, 3, 4)
-        if self.compensated:
+        if self.repeated_ends:
             h_BCTHW = torch.cat([h_BCTHW[:, :, :1], h_BCTHW, h_BCTHW[:, :, -1:]], 2)
-        h_BCTHW = F.conv3d(h_BCTHW, kernel, bias, padding=(0 if self.compensated else 1, 0, 0))
+        h_BCTHW = F.conv3d(h_BCTHW, kernel, bias, padding=(0 if self.repeated_ends else 1, 0, 0))
         return h_BCTHW.permute(0, 2, 1, 3, 4).flatten(0, 1)
 
 

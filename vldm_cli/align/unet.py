@@ -31,8 +31,9 @@ class VideoUNet(TemporalModel):
     reach: what the attention of a cell sees, its own place in all frames ("time", the paper's) or every place of them
     ("space-time"), and then the words of the text as well: the first text_dim channels of their hidden states; 0 for
     none. reader_dim: width of the temporal layers' own reading of them (`WordReader`); 0 for as they are. waves: how
-    many travelling waves tell its cells apart besides (`TravellingWaves`). compensated: the finest convolutions
-    fetch from neighbouring frames along the motion of the frames in `extra_BTCHW` (`compensation`).
+    many travelling waves tell its cells apart besides (`TravellingWaves`). repeated_ends: to the convolutions
+    over time a video goes on as its ends. compensated: the finest of them fetch from neighbouring frames along the
+    motion of the frames in `extra_BTCHW` (`compensation`).
     """
 
     def __init__(
@@ -48,6 +49,7 @@ class VideoUNet(TemporalModel):
         text_dim: int = 0,
         reader_dim: int = 0,
         waves: int = 0,
+        repeated_ends: bool = False,
         compensated: bool = False,
     ) -> None:
         if layers not in LAYERS:
@@ -73,6 +75,7 @@ class VideoUNet(TemporalModel):
             "text_dim": text_dim,
             "reader_dim": reader_dim,
             "waves": waves,
+            "repeated_ends": repeated_ends,
             "compensated": compensated,
         }
         super().__init__(unet, sizes)
@@ -95,7 +98,8 @@ class VideoUNet(TemporalModel):
                 if layers == "attention":
                     continue
                 groups = block.norm2.num_groups
-                layer = TemporalConvolution(channels, groups, embed_dim, context, self.state, compensated)
+                own = (channels, groups, embed_dim, context, self.state)
+                layer = TemporalConvolution(*own, repeated_ends, compensated)
             else:
                 # beside convolutions, it is these that tell it what is known
                 seen = context if layers == "attention" else 0

@@ -79,7 +79,9 @@ def add_upscaler(folder: str | Path, space: str, sizes: Sizes, zero_init: bool =
             # a prediction of nothing is a residual of nothing: training starts at the bicubic enlargement
             _zero(unet.conv_out)
         put(part, unet)
-        video = align(unet, embed_dim=sizes.temporal_embed, context_channels=0, compensated=True)
+        video = align(
+            unet, embed_dim=sizes.temporal_embed, context_channels=0, repeated_ends=True, compensated=True
+        )
         if not zero_init:
             randomise_zeros(video.temporal_parameters())
         put(f"{part}_temporal", video)
