@@ -9,12 +9,11 @@ Super-Resolution with Spatio-Temporal Networks and Motion Compensation", there f
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
-from vldm_cli.align.flow import flow
+from vldm_cli.align.flow import fetch, flow, grid_of
 
 Grids = tuple[Tensor, Tensor]
-"""Places (N, H, W, 2) in the frame before and in the one after, as `F.grid_sample` takes them."""
+"""Places (N, H, W, 2) in the frame before and in the one after, as `flow.fetch` takes them."""
 
 
 @torch.no_grad()
@@ -24,12 +23,12 @@ def neighbours(x_BTCHW: Tensor) -> Grids:
     B, T, _, H, W = x_BTCHW.shape
     still_B12HW = torch.zeros(B, 1, 2, H, W, device=x_BTCHW.device)
     if T == 1:
-        return (_grid(still_B12HW.flatten(0, 1)),) * 2
+        return (grid_of(still_B12HW.flatten(0, 1)),) * 2
     with torch.autocast(x_BTCHW.device.type, enabled=False):
         one, two = x_BTCHW[:, :-1].flatten(0, 1).float(), x_BTCHW[:, 1:].flatten(0, 1).float()
         forth, back = (v.unflatten(0, (B, T - 1)) for v in (flow(one, two), flow(two, one)))
     before, after = torch.cat([still_B12HW, back], 1), torch.cat([forth, still_B12HW], 1)
-    return _grid(before.flatten(0, 1)), _grid(after.flatten(0, 1))
+    return grid_of(before.flatten(0, 1)), grid_of(after.flatten(0, 1))
 
 
 def fetched(h_NCHW: Tensor, frames: int, grids: Grids) -> Tensor:
@@ -38,14 +37,6 @@ def fetched(h_NCHW: Tensor, frames: int, grids: Grids) -> Tensor:
     before = torch.cat([h_BTCHW[:, :1], h_BTCHW[:, :-1]], 1).flatten(0, 1)
     after = torch.cat([h_BTCHW[:, 1:], h_BTCHW[:, -1:]], 1).flatten(0, 1)
     before, after = (
-        F.grid_sample(x.float(), grid, "bilinear", "border", align_corners=True).to(h_NCHW.dtype)
-        for x, grid in zip((before, after), grids, strict=True)
+        fetch(x.float(), grid).to(h_NCHW.dtype) for x, grid in zip((before, after), grids, strict=True)
     )
     return torch.cat([before, h_NCHW, after], 1)
-
-
-def _grid(flow_N2HW: Tensor) -> Tensor:
-    H, W = flow_N2HW.shape[-2:]
-    y, x = (torch.arange(n, device=flow_N2HW.device, dtype=flow_N2HW.dtype) for n in (H, W))
-    x, y = x + flow_N2HW[:, 0], y[:, None] + flow_N2HW[:, 1]
-    return torch.stack([2 * x / max(1, W - 1) - 1, 2 * y / max(1, H - 1) - 1], -1)
