@@ -75,6 +75,14 @@ def test_a_shift_takes_more_of_the_steps_near_noise():
     assert shifted(4, 3) == [999, 899, 749, 499]
 
 
+@pytest.mark.parametrize("shift", [0.25, 1, 4])
+@pytest.mark.parametrize("steps", [8, 300, 1000])
+def test_no_time_comes_twice(steps, shift):
+    times = shifted(steps, shift)
+    assert len(times) == steps and times[0] == 999 and times[-1] >= 0
+    assert all(later < earlier for earlier, later in zip(times, times[1:], strict=False))
+
+
 @torch.no_grad()
 def test_ddim_with_hardly_a_shift_is_ddim(model):
     noise, text = torch.randn(1, 2, 4, 8, 8), torch.randn(1, 3, 12)

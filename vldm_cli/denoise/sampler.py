@@ -34,8 +34,10 @@ class ShiftedDPMSolver(DPMSolverMultistepScheduler):
 
 def shifted(steps: int, shift: float, train_steps: int = 1000) -> list[int]:
     """The times of so many trailing steps (Lin et al. 2023), from train_steps − 1 down, moved `towards_noise`; a shift
-    of 1 leaves them at even distances."""
-    return [round(train_steps * towards_noise(1 - i / steps, shift)) - 1 for i in range(steps)]
+    of 1 leaves them at even distances. No two are the same: a step over no time has no end."""
+    times = [round(train_steps * towards_noise(1 - i / steps, shift)) - 1 for i in range(steps)]
+    # at least as far from either end as there are others before and after it
+    return [min(max(t, steps - 1 - i), train_steps - 1 - i) for i, t in enumerate(times)]
 
 
 def towards_noise(u: Number, shift: float) -> Number:
