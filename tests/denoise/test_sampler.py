@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import pytest
 import torch
 
@@ -80,7 +82,7 @@ def test_a_shift_takes_more_of_the_steps_near_noise():
 def test_no_time_comes_twice(steps, shift):
     times = shifted(steps, shift)
     assert len(times) == steps and times[0] == 999 and times[-1] >= 0
-    assert all(later < earlier for earlier, later in zip(times, times[1:], strict=False))
+    assert all(later < earlier for earlier, later in pairwise(times))
 
 
 @torch.no_grad()
