@@ -64,21 +64,45 @@ def _refined(a: Tensor, b: Tensor, flow_N2HW: Tensor) -> Tensor:
     moved = warp(b, flow_N2HW)
     dx, dy = ((_slope(a, axis) + _slope(moved, axis)) / 2 for axis in (-1, -2))
     dt = moved - a
-    xx, yy, xy, xt, yt = _window(torch.cat([dx * dx, dy * dy, dx * dy, dx * dt, dy * dt], 1)).split(1, 1)
+    xx, yy, xy, xt, yt = _mean(torch.cat([dx * dx, dy * dy, dx * dy, dx * dt, dy * dt], 1), WINDOW).split(1, 1)
     xx, yy = xx + DAMPING, yy + DAMPING
     determinant = (xx * yy - xy * xy).clamp_min(1e-9)
     step = torch.cat([xy * yt - yy * xt, xy * xt - xx * yt], 1) / determinant
-    return F.avg_pool2d(flow_N2HW + step.clamp(-1, 1), 3, 1, 1, count_include_pad=False)
+    return _mean(flow_N2HW + step.clamp(-1, 1), 3)
 
 
 def _slope(x: Tensor, axis: int) -> Tensor:
     return torch.gradient(x, dim=axis)[0]
 
 
-def _window(x: Tensor) -> Tensor:
-    # rows, then columns: the same mean from 18 numbers in place of 81
-    rows = F.avg_pool2d(x, (1, WINDOW), 1, (0, WINDOW // 2), count_include_pad=False)
-    return F.avg_pool2d(rows, (WINDOW, 1), 1, (WINDOW // 2, 0), count_include_pad=False)
+def _mean(x_NCHW: Tensor, side: int) -> Tensor:
+    """The mean over a window of odd side around each pixel, of as much of it as is in the picture. Sums of two numbers,
+    of four, of eight, each of two sums before it: on a CPU several times as fast as `avg_pool2d`."""
+    reach = side // 2
+    for axis in (-1, -2):
+        length = x_NCHW.shape[axis]
+        x = F.pad(x_NCHW, (reach, reach, 0, 0) if axis == -1 else (0, 0, reach, reach))
+        total, done, span = None, 0, 1
+        while True:
+            if side & span:
+                part = x.narrow(axis, done, length)
+                total, done = part if total is None else total + part, done + span
+            span *= 2
+            if span > side:
+                break
+            size = x.shape[axis] - span // 2
+            x = x.narrow(axis, 0, size) + x.narrow(axis, span // 2, size)
+        x_NCHW = total
+    return x_NCHW / _counts(x_NCHW, reach)
+
+
+def _counts(x_NCHW: Tensor, reach: int) -> Tensor:
+    """(H, W): how many pixels of the window of so many to each side are in the picture."""
+    rows, columns = (
+        (at + reach).clamp_max(len(at) - 1) - (at - reach).clamp_min(0) + 1
+        for at in (torch.arange(side, device=x_NCHW.device) for side in x_NCHW.shape[-2:])
+    )
+    return (rows[:, None] * columns).to(x_NCHW.dtype)
 
 
 def _pixels(flow_N2HW: Tensor) -> Tensor:

@@ -17,8 +17,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from vldm_cli.align.compensation import Grids, fetched
-
 # Batches beyond 65 535 overflow a CUDA grid dimension in some fused attention kernels.
 _ATTENTION_BATCH = 32768
 
@@ -36,8 +34,6 @@ class State:
     """Context features (N, F, h, w) by resolution (h, w)."""
     text_BLD: Tensor | None = None
     """What the temporal layers hear of the text, one text a video."""
-    neighbours: Grids | None = None
-    """With motion compensation: where the contents of frames are found in those beside them."""
 
 
 class TemporalLayer(nn.Module):
@@ -66,8 +62,6 @@ class TemporalConvolution(TemporalLayer):
     length. `embed` brings in the call's embedding (diffusion time, frame step), `context` the features of
     c_S (Video LDM, §3.2) at this resolution through a 2D convolution. `repeated_ends`: beyond its
     ends a video goes on as its end, so that where nothing moves all frames come out alike; otherwise there is nothing.
-    `compensated`: where the layer works at the resolution of the frames themselves, its first convolution fetches their
-    neighbours along the motion (`compensation`). More of that, or on coarser levels, costs time and hardly shows.
     """
 
     def __init__(
@@ -78,10 +72,9 @@ class TemporalConvolution(TemporalLayer):
         context_dim: int,
         state: State,
         repeated_ends: bool = False,
-        compensated: bool = False,
     ) -> None:
         super().__init__(state)
-        self.repeated_ends, self.compensated = repeated_ends, compensated
+        self.repeated_ends = repeated_ends
         self.norm1 = nn.GroupNorm(groups, channels)
         self.embed = nn.Linear(embed_dim, channels) if embed_dim else None
         self.context = nn.Conv2d(context_dim, channels, 1) if context_dim else None
@@ -104,11 +97,7 @@ class TemporalConvolution(TemporalLayer):
         if self.context is not None:
             h = h + self.context(self.state.context[tuple(z_NCHW.shape[-2:])]).to(h.dtype)
         h = F.silu(h)
-        grids = self.state.neighbours if self.compensated else None
-        if grids is not None and grids[0].shape[1:3] == h.shape[2:]:
-            h = F.conv2d(fetched(h, self.state.frames, grids), self.conv1.weight, self.conv1.bias)
-        else:
-            h = self._convolve(h, self.conv1.weight, self.conv1.bias)
+        h = self._convolve(h, self.conv1.weight, self.conv1.bias)
         h = self._convolve(F.silu(self.norm2(h)), *self.scaled(self.conv2))
         return z_NCHW + h
 

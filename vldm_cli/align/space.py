@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from vldm_cli.align.pixels import RESIDUAL_GAIN, faithful, to_residual, unlimited, upsample
+from vldm_cli.align.unet import VideoUNet
 
 # Latent cells decoded in one call: each becomes 16 pixels of many channels.
 CELLS = {"cpu": 2**15, "mps": 2**16, "cuda": 2**18}
@@ -39,6 +40,15 @@ class Space(ABC):
     def frames(self, x_NCHW: Tensor, lr_NCHW: Tensor) -> Tensor:
         """What the UNet has made → frames (N, 3, s·h, s·w), not limited to [−1, 1]."""
         return unlimited(self.residual(x_NCHW), lr_NCHW, self.scale)
+
+
+def video(model: VideoUNet, space: Space, x_BTCHW: Tensor, low_BTCHW: Tensor) -> Tensor:
+    """What an upscaler has made in its space (B, T, channels, h, w) of the video (B, T, 3, h, w), one window → frames
+    (B, T, 3, s·h, s·w) float32, not limited to [−1, 1]; after `VideoUNet.steadied`."""
+    T = x_BTCHW.shape[1]
+    residual_BTCHW = space.residual(x_BTCHW.flatten(0, 1)).unflatten(0, (-1, T))
+    residual_BTCHW = model.steadied(residual_BTCHW, low_BTCHW, space.scale)
+    return unlimited(residual_BTCHW.flatten(0, 1), low_BTCHW.flatten(0, 1), space.scale).unflatten(0, (-1, T))
 
 
 class PixelSpace(Space):

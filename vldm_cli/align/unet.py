@@ -10,7 +10,7 @@ from diffusers.models.transformers.transformer_2d import Transformer2DModel
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from torch import Tensor
 
-from vldm_cli.align.compensation import neighbours
+from vldm_cli.align.compensation import averaged
 from vldm_cli.align.context import Context, ContextEncoder, StepEmbedding
 from vldm_cli.align.layers import SpaceTimeAttention, TemporalAttention, TemporalConvolution
 from vldm_cli.align.temporal import TemporalModel, read_temporal
@@ -32,8 +32,8 @@ class VideoUNet(TemporalModel):
     ("space-time"), and then the words of the text as well: the first text_dim channels of their hidden states; 0 for
     none. reader_dim: width of the temporal layers' own reading of them (`WordReader`); 0 for as they are. waves: how
     many travelling waves tell its cells apart besides (`TravellingWaves`). repeated_ends: to the convolutions
-    over time a video goes on as its ends. compensated: the finest of them fetch from neighbouring frames along the
-    motion of the frames in `extra_BTCHW` (`compensation`).
+    over time a video goes on as its ends. compensated: of upscalers: what they make is averaged with what they make
+    of the frames beside, along the motion (`steadied`).
     """
 
     def __init__(
@@ -99,7 +99,7 @@ class VideoUNet(TemporalModel):
                     continue
                 groups = block.norm2.num_groups
                 own = (channels, groups, embed_dim, context, self.state)
-                layer = TemporalConvolution(*own, repeated_ends, compensated)
+                layer = TemporalConvolution(*own, repeated_ends)
             else:
                 # beside convolutions, it is these that tell it what is known
                 seen = context if layers == "attention" else 0
@@ -136,7 +136,6 @@ class VideoUNet(TemporalModel):
         first channels, as many as it attends to, the temporal layers that hear words (`text_dim`) as many as they do.
         context: the known frames; None is S = 0. frame_step: distance of neighbouring frames, in frames at the pack's
         rate, one or (B,). extra_BTCHW: channels concatenated to the input (a low-resolution frame). class_labels: (B,).
-        Raises ValueError without the frames that `compensated` layers take the motion from.
         """
         B, T, _, H, W = z_BTCHW.shape
         device, dtype = z_BTCHW.device, z_BTCHW.dtype
@@ -150,10 +149,6 @@ class VideoUNet(TemporalModel):
                 if context is None:
                     context = Context.none(B, T, self.sizes["context_channels"], H, W, device, dtype)
                 state.context = self.context_encoder(context)
-            if self.sizes["compensated"]:
-                if extra_BTCHW is None:
-                    raise ValueError("layers with motion compensation need the frames whose motion it is")
-                state.neighbours = neighbours(extra_BTCHW)
         spatial_BLD = None if text_BLD is None else text_BLD[..., : self.unet.config.cross_attention_dim]
         x = z_BTCHW if extra_BTCHW is None else torch.cat([z_BTCHW, extra_BTCHW], 2)
         x_NCHW = x.flatten(0, 1).contiguous(memory_format=torch.channels_last)
@@ -165,6 +160,14 @@ class VideoUNet(TemporalModel):
             return_dict=False,
         )[0]
         return prediction_NCHW.unflatten(0, (B, T))
+
+    def steadied(self, residual_BTCHW: Tensor, low_BTCHW: Tensor, scale: int) -> Tensor:
+        """The folded residuals (B, T, 3·s², h, w) to videos (B, T, 3, h, w) in [−1, 1] that this upscaler has made, after
+        the last of its temporal layers, which has no weights: `compensation.averaged` if it is `compensated`. As they
+        are if it is not, and with temporal layers off."""
+        if not (self.state.on and self.sizes["compensated"]):
+            return residual_BTCHW
+        return averaged(residual_BTCHW, low_BTCHW, scale)
 
     def _heard(self, text_BLD: Tensor | None) -> Tensor | None:
         """What the temporal layers hear of the text; None if they hear nothing."""

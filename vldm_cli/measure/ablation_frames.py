@@ -6,6 +6,7 @@ from contextlib import nullcontext
 import torch
 from torch import Tensor
 
+from vldm_cli.align.space import video
 from vldm_cli.denoise.noise import frame_noise
 from vldm_cli.denoise.sampler import sample
 from vldm_cli.measure.ablation_rows import Amounts, Book, beside
@@ -85,5 +86,4 @@ def _upscaled(maker: Maker, low_BTCHW: Tensor, temporal: bool) -> Tensor:
             extra_BTCHW=low_BTCHW.to(models.dtype),
             class_labels=torch.zeros(B, dtype=torch.long, device=models.device),
         )
-    made_NCHW = space.frames(x_BTCHW.flatten(0, 1), low_BTCHW.flatten(0, 1)).clamp(-1, 1)
-    return rounded(made_NCHW.unflatten(0, (B, T)))
+        return rounded(video(model, space, x_BTCHW, low_BTCHW).clamp(-1, 1))

@@ -5,11 +5,10 @@ from collections.abc import Callable, Iterator, Sequence
 import torch
 from torch import Tensor
 
-from vldm_cli.align.pixels import from_residual
+from vldm_cli.align.space import video
 from vldm_cli.denoise.noise import frame_noise
 from vldm_cli.denoise.sampler import sample
 from vldm_cli.stages.models import Upscaler
-from vldm_cli.stages.plan import UPSCALE
 from vldm_cli.stages.progress import Meter
 from vldm_cli.stages.source import Reader, Source, faded
 from vldm_cli.stages.windows import Window
@@ -77,7 +76,7 @@ class Upscale:
             noise_TCHW = frame_noise(self.seed, f"{STAGE}-input", frames, (3, *size), SHARED_NOISE)
             noise_TCHW = noise_TCHW.to(lr_TCHW.device)
             seen_TCHW = (1 - self.noise**2) ** 0.5 * lr_TCHW + self.noise * noise_TCHW
-        x_TCHW = sample(
+        x_BTCHW = sample(
             model,
             self.scheduler(),
             frame_noise(self.seed, STAGE, frames, (space.channels, *size), SHARED_NOISE)[None].to(
@@ -86,5 +85,5 @@ class Upscale:
             steps=self.steps,
             extra_BTCHW=seen_TCHW[None].to(weight.device, weight.dtype),
             class_labels=torch.tensor([noise_label(self.noise)], device=weight.device),
-        )[0]
-        return from_residual(space.residual(x_TCHW), lr_TCHW.to(weight.device), UPSCALE)
+        )
+        return video(model, space, x_BTCHW, lr_TCHW[None].to(weight.device))[0].clamp(-1, 1)

@@ -147,7 +147,8 @@ class UpscaleClip:
                 w_HW = tiles.weight((y, x), sum_HW)
                 sum_TCHW[..., y, x] += space.residual(x_TCHW) * w_HW
                 sum_HW[y, x] += w_HW
-        return faithful(tiles.crop(sum_TCHW / sum_HW), UPSCALE)
+        residual_TCHW = faithful(tiles.crop(sum_TCHW / sum_HW), UPSCALE)
+        return model.steadied(residual_TCHW[None], lr_TCHW[None], UPSCALE)[0]
 
 
 def _integers(raw: Raw) -> torch.dtype:

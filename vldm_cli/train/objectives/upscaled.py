@@ -5,7 +5,7 @@ from PIL.Image import Image
 from torch import Tensor
 
 from vldm_cli.align.pixels import upsample
-from vldm_cli.align.space import Space
+from vldm_cli.align.space import Space, video
 from vldm_cli.align.unet import VideoUNet
 from vldm_cli.denoise.noise import frame_noise
 from vldm_cli.denoise.sampler import make_scheduler, sample
@@ -83,4 +83,4 @@ def _made(
         extra_BTCHW=augmented(low, labels, noise("sheet-upscale-input", 3)).to(dtype),
         class_labels=labels,
     )
-    return space.frames(x.flatten(0, 1), low.flatten(0, 1)).clamp(-1, 1).unflatten(0, (B, T))
+    return video(model, space, x, low).clamp(-1, 1)

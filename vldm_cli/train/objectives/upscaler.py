@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from vldm_cli.align.space import video
 from vldm_cli.denoise.noise import noise_like
 from vldm_cli.packs.load import load_space, load_upscaler, upscaler_scheduler_config
 from vldm_cli.stages.upscale import LEVELS, SHARED_NOISE
@@ -101,10 +102,9 @@ class UpscalerImage(Objective):
         with torch.compiler.set_stance(stance):
             v = self.model(noisy.to(self.dtype), t, extra_BTCHW=extra, class_labels=labels).float()
         guess = self.diffusion.clean(noisy[:one], v[:one], t[:one])
-        flat = low[:one].flatten(0, 1)
         out = one_step_losses(
             to_model(batch["high"][:one], torch.float32),
-            self.space.frames(guess.flatten(0, 1), flat).unflatten(0, guess.shape[:2]),
+            video(self.model, self.space, guess, low[:one]),
             labels[:one] / LEVELS,
             batch["motion"][:one] if "motion" in batch else None,
             rendered_B[:one],
