@@ -74,7 +74,9 @@ def test_detail_that_goes_along_with_the_motion_stays_and_other_detail_is_averag
         return (averaged(x, low_BTCHW, SCALE) - x)[inside].square().mean() / x[inside].square().mean()
 
     # of three frames' own inventions a third of the power is left
-    assert averaged(invented, low_BTCHW, SCALE)[inside].square().mean() < 0.45 * invented[inside].square().mean()
+    assert (
+        averaged(invented, low_BTCHW, SCALE)[inside].square().mean() < 0.45 * invented[inside].square().mean()
+    )
     assert error(true) < 0.1 < 0.4 < error(invented)
 
 

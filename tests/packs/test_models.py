@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from tests.tiny import WORDS, stock_pipeline
+from vldm_cli.align.temporal import CLOSING
 from vldm_cli.errors import RequestError
 from vldm_cli.packs import load
 from vldm_cli.packs.image_models import new_unet
@@ -15,6 +16,7 @@ from vldm_cli.packs.pack import PARTS, Pack
 from vldm_cli.packs.save import save_part
 from vldm_cli.packs.sizes import TINY, TOYLAND
 from vldm_cli.packs.words import Words
+from vldm_cli.stages.models import Models
 
 
 @pytest.fixture(scope="module")
@@ -98,6 +100,27 @@ def test_temporal_parts_load_and_matter(tiny_pack, part):
         with model.temporal_off():
             off = run()
     assert on.shape == off.shape and not torch.allclose(on, off)
+
+
+@torch.no_grad()
+def test_frames_that_the_pack_makes_have_layers_of_their_own_if_it_holds_some(tiny_pack, tmp_path):
+    pack = Pack.open(shutil.copytree(tiny_pack.folder, tmp_path / "tiny"))
+    before = Models(pack)
+    assert not pack.has("upscaler_pixel_own")
+    ours = before.upscaler.model
+    assert all(map(torch.equal, ours.parameters(), before.upscaler_in("pixel").model.parameters()))
+    for name, tensor in ours.temporal_state_dict().items():
+        tensor.add_(1.0 if name.endswith(CLOSING) else 2.0)
+    save_part(pack.folder, "upscaler_pixel_own", ours)
+    after = Models(Pack.open(pack.folder))
+    own, others = (
+        after.upscaler.model.temporal_state_dict(),
+        after.upscaler_in("pixel").model.temporal_state_dict(),
+    )
+    for name, tensor in load.load_upscaler(tiny_pack).temporal_state_dict().items():
+        assert torch.equal(others[name], tensor)
+        torch.testing.assert_close(own[name], tensor + name.endswith(CLOSING), rtol=0, atol=2e-3)
+    assert "upscaler_pixel/own.safetensors" in Pack.open(pack.folder).manifest.files
 
 
 def test_temporal_layers_attached_to_a_unet_stay_out_of_its_file(tiny_pack, tmp_path):

@@ -4,8 +4,14 @@ import pytest
 
 from vldm_cli.commands import app, failures
 
-PARTS = ["autoencoder", "image", "keyframes", "interpolation", "decoder", "upscaler-image", "upscaler"]
-PARTS += ["upscaler-latent-autoencoder", "upscaler-latent-image", "upscaler-latent"]
+PARTS = ["autoencoder", "image", "keyframes", "interpolation", "decoder", "upscaler-image"]
+PARTS += [
+    "upscaler",
+    "upscaler-own",
+    "upscaler-latent-autoencoder",
+    "upscaler-latent-image",
+    "upscaler-latent",
+]
 COMMON = ["--device", "cpu", "--bank-frames", "17", "--batch", "1"]
 
 

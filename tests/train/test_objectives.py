@@ -7,6 +7,7 @@ import torch
 from safetensors.torch import load_file
 
 from tests.train.common import setup
+from vldm_cli.align.temporal import CLOSING
 from vldm_cli.errors import RequestError
 from vldm_cli.packs.load import load_interpolation, load_space, load_upscaler, load_upscaler_vae
 from vldm_cli.packs.pack import PARTS, UPSCALERS, Pack
@@ -29,6 +30,7 @@ FALLS = {
     "decoder": (30, 1e-2, 0.8, 1),
     "upscaler-image": (60, 1e-2, 0.6, 2),
     "upscaler": (30, 2e-2, 0.85, 1),
+    "upscaler-own": (30, 2e-2, 0.9, 1),
     "upscaler-latent-autoencoder": (100, 5e-3, 0.8, 1),
     "upscaler-latent-image": (60, 1e-2, 0.7, 2),
     "upscaler-latent": (30, 2e-2, 0.9, 1),
@@ -41,6 +43,7 @@ EXPORTS = {
     "decoder": {"decoder"},
     "upscaler-image": {"upscaler_pixel"},
     "upscaler": {"upscaler_pixel_temporal"},
+    "upscaler-own": {"upscaler_pixel_own"},
     "upscaler-latent-autoencoder": {"upscaler_latent_vae"},
     "upscaler-latent-image": {"upscaler_latent"},
     "upscaler-latent": {"upscaler_latent_temporal"},
@@ -65,7 +68,7 @@ def not_bicubic(pack, part) -> None:
         vae = load_upscaler_vae(pack)
         torch.nn.init.normal_(vae.decoder.conv_out.weight, std=0.1)
         save_part(pack.folder, "upscaler_latent_vae", vae)
-    if part in ("upscaler", "upscaler-latent"):
+    if part in ("upscaler", "upscaler-own", "upscaler-latent"):
         space = OBJECTIVES[part].space_name
         unet = load_upscaler(pack, space).unet
         torch.nn.init.normal_(unet.conv_out.weight, std=0.1)
@@ -89,6 +92,7 @@ def test_overfits_one_clip(pack, tmp_path, part):
         now = load_file(pack.path(PARTS[name]))
         changed = any(not torch.equal(now[key], tensors[key]) for key in tensors)
         assert changed == (name in EXPORTS[part]), name
+    assert all(pack.has(name) for name in EXPORTS[part])
     assert type(pack).open(pack.folder).manifest.files  # sealed again: every checksum holds
 
 
@@ -99,6 +103,24 @@ def test_only_temporal_layers_are_trained(pack, part):
     temporal = {id(p) for p in model.temporal_parameters()}
     assert {id(p) for p in model.parameters() if p.requires_grad} == temporal
     assert len(temporal) < len(list(model.parameters()))
+
+
+def test_own_layers_are_the_second_half_of_the_temporal_ones_and_go_on_from_those_there_are(pack):
+    objective = OBJECTIVES["upscaler-own"](setup(pack, batch=2, bank_frames=32))
+    model = objective.trained["upscaler"]
+    trained = {name for name, p in model.named_parameters() if p.requires_grad}
+    assert trained == {name for name in model.temporal_state_dict() if name.endswith(CLOSING)}
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.requires_grad:
+                parameter.add_(0.5)
+    objective.export()
+    assert load_file(pack.path(PARTS["upscaler_pixel_own"])).keys() == trained
+    again = OBJECTIVES["upscaler-own"](setup(pack, batch=2, bank_frames=32)).trained["upscaler"]
+    others = OBJECTIVES["upscaler"](setup(pack, batch=2, bank_frames=32)).trained["upscaler"]
+    for name, tensor in again.temporal_state_dict().items():
+        assert torch.allclose(tensor, model.temporal_state_dict()[name], atol=2e-3)
+        assert torch.equal(tensor, others.temporal_state_dict()[name]) == (name not in trained)
 
 
 @pytest.mark.parametrize("part", ["upscaler-image", "upscaler-latent-image"])

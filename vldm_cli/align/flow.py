@@ -14,8 +14,9 @@ DAMPING = 1e-3
 SLACK, RELATIVE_SLACK = 0.5, 0.01
 
 
-def flow(a_NCHW: Tensor, b_NCHW: Tensor) -> Tensor:
-    """(N, 2, H, W): by how many pixels (x, y) each pixel of `a` has moved in `b`; frames in [−1, 1]."""
+def flow(a_NCHW: Tensor, b_NCHW: Tensor, iterations: int = ITERATIONS) -> Tensor:
+    """(N, 2, H, W): by how many pixels (x, y) each pixel of `a` has moved in `b`; frames in [−1, 1]. iterations: on
+    every level of the pyramid."""
     pyramid = [(a_NCHW.float().mean(1, keepdim=True), b_NCHW.float().mean(1, keepdim=True))]
     while len(pyramid) < LEVELS and min(pyramid[-1][0].shape[-2:]) >= 4 * WINDOW:
         pyramid.append(tuple(F.avg_pool2d(x, 2) for x in pyramid[-1]))
@@ -26,7 +27,7 @@ def flow(a_NCHW: Tensor, b_NCHW: Tensor) -> Tensor:
             flow_N2HW = a.new_zeros(len(a), 2, H, W)
         else:
             flow_N2HW = 2 * F.interpolate(flow_N2HW, size=(H, W), mode="bilinear", align_corners=False)
-        for _ in range(ITERATIONS):
+        for _ in range(iterations):
             flow_N2HW = _refined(a, b, flow_N2HW)
     return flow_N2HW
 
@@ -64,7 +65,9 @@ def _refined(a: Tensor, b: Tensor, flow_N2HW: Tensor) -> Tensor:
     moved = warp(b, flow_N2HW)
     dx, dy = ((_slope(a, axis) + _slope(moved, axis)) / 2 for axis in (-1, -2))
     dt = moved - a
-    xx, yy, xy, xt, yt = _mean(torch.cat([dx * dx, dy * dy, dx * dy, dx * dt, dy * dt], 1), WINDOW).split(1, 1)
+    xx, yy, xy, xt, yt = _mean(torch.cat([dx * dx, dy * dy, dx * dy, dx * dt, dy * dt], 1), WINDOW).split(
+        1, 1
+    )
     xx, yy = xx + DAMPING, yy + DAMPING
     determinant = (xx * yy - xy * xy).clamp_min(1e-9)
     step = torch.cat([xy * yt - yy * xt, xy * xt - xx * yt], 1) / determinant

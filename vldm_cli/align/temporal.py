@@ -17,6 +17,12 @@ from vldm_cli.align.layers import State, TemporalLayer
 from vldm_cli.errors import RequestError
 
 _CHILD = "temporal"
+CLOSING = tuple(
+    f".{_CHILD}.{name}"
+    for name in ("norm2.weight", "norm2.bias", "conv2.weight", "conv2.bias", "alpha_logit")
+)
+"""The second half of every temporal convolution, half of its weights: what it does with what it has seen. Endings of
+names; a second set of these alone makes other layers of the same ones."""
 Sizes = dict[str, int | str | bool | None]
 
 
@@ -58,9 +64,10 @@ class TemporalModel(nn.Module):
         """The temporal part alone; it fits any image model of the same shape."""
         return {name: t for name, t in self.state_dict().items() if self._is_temporal(name)}
 
-    def load_temporal_state_dict(self, state: dict[str, Tensor]) -> None:
-        """Raises RequestError if names or shapes are not those of this model."""
-        own = self.temporal_state_dict()
+    def load_temporal_state_dict(self, state: dict[str, Tensor], only: tuple[str, ...] = ("",)) -> None:
+        """The temporal tensors whose names end with one of `only`; the others stay. Raises RequestError if names or
+        shapes are not those of this model."""
+        own = {name: tensor for name, tensor in self.temporal_state_dict().items() if name.endswith(only)}
         wrong = own.keys() ^ state.keys() or {k for k in own if own[k].shape != state[k].shape}
         if wrong:
             raise RequestError(
@@ -71,14 +78,20 @@ class TemporalModel(nn.Module):
             for name, tensor in own.items():
                 tensor.copy_(state[name])
 
-    def save_temporal(self, path: str | os.PathLike, dtype: torch.dtype | None = None) -> None:
-        """One safetensors file, sizes in its metadata; `dtype` None keeps the present one."""
-        tensors = {k: t.detach().to("cpu", dtype).contiguous() for k, t in self.temporal_state_dict().items()}
+    def save_temporal(
+        self, path: str | os.PathLike, dtype: torch.dtype | None = None, only: tuple[str, ...] = ("",)
+    ) -> None:
+        """One safetensors file, sizes in its metadata; `dtype` None keeps the present one; only: as for loading."""
+        tensors = {
+            k: t.detach().to("cpu", dtype).contiguous()
+            for k, t in self.temporal_state_dict().items()
+            if k.endswith(only)
+        }
         save_file(tensors, os.fspath(path), metadata={"align": json.dumps(self.sizes)})
 
-    def load_temporal(self, path: str | os.PathLike) -> None:
+    def load_temporal(self, path: str | os.PathLike, only: tuple[str, ...] = ("",)) -> None:
         """Raises RequestError if the file cannot be read or does not fit."""
-        self.load_temporal_state_dict(read_temporal(path)[0])
+        self.load_temporal_state_dict(read_temporal(path)[0], only)
 
     @contextmanager
     def temporal_off(self) -> Iterator[None]:

@@ -162,9 +162,9 @@ class VideoUNet(TemporalModel):
         return prediction_NCHW.unflatten(0, (B, T))
 
     def steadied(self, residual_BTCHW: Tensor, low_BTCHW: Tensor, scale: int) -> Tensor:
-        """The folded residuals (B, T, 3·s², h, w) to videos (B, T, 3, h, w) in [−1, 1] that this upscaler has made, after
-        the last of its temporal layers, which has no weights: `compensation.averaged` if it is `compensated`. As they
-        are if it is not, and with temporal layers off."""
+        """The folded residuals (B, T, 3·s², h, w) that this upscaler has made to videos (B, T, 3, h, w) in [−1, 1],
+        after the last of its temporal layers, which has no weights: `compensation.averaged` if it is `compensated`.
+        As they are if it is not, and with temporal layers off."""
         if not (self.state.on and self.sizes["compensated"]):
             return residual_BTCHW
         return averaged(residual_BTCHW, low_BTCHW, scale)

@@ -17,6 +17,7 @@ PARTS = {
     "decoder": "Temporal layers of the decoder; needs the autoencoder, and learns more after interpolation.",
     "upscaler-image": "The pixel upscaler, on single patches.",
     "upscaler": "Temporal layers of the pixel upscaler; needs upscaler-image.",
+    "upscaler-own": "The same again for the frames that the pack itself makes, steadier; for `vldm generate`.",
     "upscaler-latent-autoencoder": "The latent upscaler's own autoencoder; adds that upscaler to a pack without one.",
     "upscaler-latent-image": "The latent upscaler, on single patches; needs upscaler-latent-autoencoder.",
     "upscaler-latent": "Temporal layers of the latent upscaler; needs upscaler-latent-image.",

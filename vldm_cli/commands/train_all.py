@@ -66,7 +66,8 @@ def train_all(
     chosen = {part: share for lane in own for part, share in lane.items()} or None
     chosen = parse_parts(parts) if parts else chosen
     if chosen is None and data != "toyland":
-        chosen = {part: None for part in PARTS if part != "probe"}  # the probe's answers are Toyland's
+        # the probe's answers are Toyland's; and an upscaler of one kind of clips needs no second set for them
+        chosen = {part: None for part in PARTS if part not in ("probe", "upscaler-own")}
     if keep_exporting <= 0 or sample_every <= 0:
         raise RequestError("--keep-exporting and --sample-every must be more than 0")
     further = further_options(options or [], PARTS)

@@ -73,7 +73,8 @@ def _upscaled(maker: Maker, low_BTCHW: Tensor, temporal: bool) -> Tensor:
     """Clips four times as large, each one window of the upscaler, frames rounded to bytes."""
     models, defaults = maker.models, maker.models.pack.manifest.defaults
     B, T, _, h, w = low_BTCHW.shape
-    model, space = models.upscaler_in(SPACE).model, models.upscaler_in(SPACE).space
+    upscaler = models.upscaler_in(SPACE, own=True)
+    model, space = upscaler.model, upscaler.space
     noise = torch.stack(
         [frame_noise(SEED + b, "upscale", range(T), (space.channels, h, w), SHARED_NOISE) for b in range(B)]
     )

@@ -83,11 +83,11 @@ def measure_decoder(maker: Maker, clips: int, frames: int) -> tuple[dict, list]:
 
 
 def measure_upscaler(maker: Maker, clips: int, frames: int, space: str | None = None) -> tuple[dict, list]:
-    """Rendered clips, and the same rendered at four times the size: upscaled by the pack's settings (in that space, if
-    given) with its temporal layers, frame by frame, and by bicubic interpolation."""
+    """Rendered clips, and the same rendered at four times the size: upscaled as `generate` does by the pack's settings
+    (in that space, if given) with its temporal layers, frame by frame, and by bicubic interpolation."""
     models, defaults = maker.models, maker.models.pack.manifest.defaults
     space = space or defaults.upscale_space
-    upscaler = models.upscaler_in(space)
+    upscaler = models.upscaler_in(space, own=True)
     scenes = sample_scenes(clips, np.random.default_rng(SEED + 1))
     times = _times(maker, frames)
     large = tuple(UPSCALE * side for side in maker.size)

@@ -17,9 +17,10 @@ from transformers import CLIPTextConfig, CLIPTextModel
 
 from vldm_cli.align.decoder import VideoDecoder
 from vldm_cli.align.space import LatentSpace, PixelSpace, Space
+from vldm_cli.align.temporal import CLOSING
 from vldm_cli.align.unet import VideoUNet
 from vldm_cli.errors import RequestError
-from vldm_cli.packs.pack import PARTS, UPSCALERS, Pack
+from vldm_cli.packs.pack import OWN, PARTS, UPSCALERS, Pack
 from vldm_cli.packs.words import Words
 
 # The image model under each part of temporal layers.
@@ -94,9 +95,17 @@ def load_decoder(pack: Pack, device="cpu", dtype=torch.float32) -> VideoDecoder:
     return _ready(decoder, device, dtype)
 
 
-def load_upscaler(pack: Pack, space: str = "pixel", device="cpu", dtype=torch.float32) -> VideoUNet:
-    """The video upscaler's denoiser in pixel or latent space (METHOD §6)."""
-    return _video_unet(pack, f"upscaler_{space}", f"upscaler_{space}_temporal", device, dtype)
+def load_upscaler(
+    pack: Pack, space: str = "pixel", device="cpu", dtype=torch.float32, own: bool = False
+) -> VideoUNet:
+    """The video upscaler's denoiser in pixel or latent space (METHOD §6). own: for frames that the pack itself makes,
+    if it has layers for these (`pack.OWN`)."""
+    temporal = f"upscaler_{space}_temporal"
+    model = _video_unet(pack, f"upscaler_{space}", temporal, device, dtype)
+    if own and temporal in OWN and pack.has(OWN[temporal]):
+        with _blame(pack, OWN[temporal]):
+            model.load_temporal(pack.path(PARTS[OWN[temporal]]), CLOSING)
+    return model
 
 
 def load_upscaler_vae(pack: Pack, space: str = "latent", device="cpu", dtype=torch.float32) -> AutoencoderKL:

@@ -27,6 +27,7 @@ PARTS = {
     "decoder": "temporal/decoder.safetensors",
     "upscaler_pixel": "upscaler_pixel/unet/diffusion_pytorch_model.safetensors",
     "upscaler_pixel_temporal": "upscaler_pixel/temporal.safetensors",
+    "upscaler_pixel_own": "upscaler_pixel/own.safetensors",  # for frames that the pack makes itself
     "upscaler_latent_vae": "upscaler_latent/vae/diffusion_pytorch_model.safetensors",
     "upscaler_latent": "upscaler_latent/unet/diffusion_pytorch_model.safetensors",
     "upscaler_latent_temporal": "upscaler_latent/temporal.safetensors",
@@ -39,8 +40,12 @@ TEMPORAL_PARTS = (
     "interpolation",
     "decoder",
     "upscaler_pixel_temporal",
+    "upscaler_pixel_own",
     "upscaler_latent_temporal",
 )
+# Of these, second sets of some of a part's layers, which a pack may have: its own frames are of one world, clips of
+# people's own of many, and what makes the former steady makes the latter soft.
+OWN = {"upscaler_pixel_temporal": "upscaler_pixel_own"}
 
 # What an upscaler of each space (`manifest.SPACES`) is made of, and what `vldm train` calls that, in its order.
 UPSCALERS = {

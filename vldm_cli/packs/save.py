@@ -7,7 +7,7 @@ import tomllib
 from pathlib import Path
 
 from vldm_cli.packs.manifest import MANIFEST
-from vldm_cli.packs.pack import PARTS, SOURCES, TEMPORAL_PARTS, file_sha256
+from vldm_cli.packs.pack import OWN, PARTS, SOURCES, TEMPORAL_PARTS, file_sha256
 
 # Only these belong to a pack; checkpoints or notes lying beside them are not listed in the manifest.
 CONTENT = (
@@ -28,20 +28,23 @@ CONTENT = (
 def save_part(pack_folder: str | Path, part: str, module, dtype=None) -> Path:
     """Put `module` into the pack as `part` and seal the manifest; returns the weights' file.
 
-    `part` is a key of `PARTS`. Parts of temporal layers take a VideoUNet or VideoDecoder, `text` the
-    CLIPTextModel, the others the diffusers model; temporal layers attached to a spatial model are left out
-    of its file. `dtype` of the stored weights: float16 unless told otherwise (the models are small enough in
-    value for it). A reader never sees half a file: everything is written to a temporary name and renamed.
+    `part` is a key of `PARTS`. Parts of temporal layers take a VideoUNet or VideoDecoder (those of `OWN` keep the
+    tensors of `CLOSING` alone), `text` the CLIPTextModel, the others the diffusers model; temporal layers attached
+    to a spatial model are left out of its file. `dtype` of the stored weights: float16 unless told otherwise (the
+    models are small enough in value for it). A reader never sees half a file: everything is written to a temporary
+    name and renamed.
     """
     import torch
     from safetensors.torch import save_file
+
+    from vldm_cli.align.temporal import CLOSING
 
     dtype = dtype or torch.float16
     path = Path(pack_folder) / PARTS[part]
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     if part in TEMPORAL_PARTS:
-        module.save_temporal(temporary, dtype)
+        module.save_temporal(temporary, dtype, CLOSING if part in OWN.values() else ("",))
     else:
         state = module.state_dict()
         tensors = {key: _stored(value, dtype) for key, value in state.items() if ".temporal." not in key}

@@ -31,7 +31,7 @@ class Models:
 
     def __init__(self, pack: Pack, device: str = "cpu", dtype: str = "float32") -> None:
         self.pack = pack
-        self._upscalers: dict[str, Upscaler] = {}
+        self._upscalers: dict[tuple[str, bool], Upscaler] = {}
         try:
             self.device = torch.device(device)
             torch.empty(1, device=self.device)
@@ -70,17 +70,17 @@ class Models:
 
     @property
     def upscaler(self) -> Upscaler:
-        """The upscaler of the space that the pack uses where nothing else is asked for."""
-        return self.upscaler_in(self.pack.manifest.defaults.upscale_space)
+        """The upscaler for frames that the pack has made, of the space that it uses where nothing else is asked for."""
+        return self.upscaler_in(self.pack.manifest.defaults.upscale_space, own=True)
 
-    def upscaler_in(self, space: str) -> Upscaler:
-        """The upscaler of that space, one of `manifest.SPACES`."""
-        if space not in self._upscalers:
-            model = load.load_upscaler(self.pack, space, self.device, self.dtype)
-            self._upscalers[space] = Upscaler(
+    def upscaler_in(self, space: str, own: bool = False) -> Upscaler:
+        """The upscaler of that space, one of `manifest.SPACES`, for clips of people's own, or for the pack's."""
+        if (space, own) not in self._upscalers:
+            model = load.load_upscaler(self.pack, space, self.device, self.dtype, own)
+            self._upscalers[space, own] = Upscaler(
                 self._quick(model), load.load_space(self.pack, space, self.device, self.dtype)
             )
-        return self._upscalers[space]
+        return self._upscalers[space, own]
 
     @cached_property
     def latent_channels(self) -> int:

@@ -21,6 +21,7 @@ PERCEPTUAL = (
     "decoder",
     "upscaler-image",
     "upscaler",
+    "upscaler-own",
     "upscaler-latent-autoencoder",
     "upscaler-latent-image",
     "upscaler-latent",

@@ -6,7 +6,13 @@ from vldm_cli.train.objectives.decoder import Decoder
 from vldm_cli.train.objectives.image import Image
 from vldm_cli.train.objectives.probe import ProbeObjective
 from vldm_cli.train.objectives.temporal import Interpolation, Keyframes
-from vldm_cli.train.objectives.upscaler import Upscaler, UpscalerImage, UpscalerLatent, UpscalerLatentImage
+from vldm_cli.train.objectives.upscaler import (
+    Upscaler,
+    UpscalerImage,
+    UpscalerLatent,
+    UpscalerLatentImage,
+    UpscalerOwn,
+)
 from vldm_cli.train.objectives.upscaler_autoencoder import UpscalerAutoencoder
 
 OBJECTIVES: dict[str, type[Objective]] = {
@@ -19,6 +25,7 @@ OBJECTIVES: dict[str, type[Objective]] = {
         Decoder,
         UpscalerImage,
         Upscaler,
+        UpscalerOwn,
         UpscalerAutoencoder,
         UpscalerLatentImage,
         UpscalerLatent,

@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from vldm_cli.align.space import video
+from vldm_cli.align.temporal import CLOSING
 from vldm_cli.denoise.noise import noise_like
 from vldm_cli.packs.load import load_space, load_upscaler, upscaler_scheduler_config
 from vldm_cli.stages.upscale import LEVELS, SHARED_NOISE
@@ -42,6 +43,8 @@ class UpscalerImage(Objective):
     looks, adversarial = (0.2, 0.4), (0.5, 0.7)
     # The discriminator learns alone first.
     discriminates = 0.45
+    # Whether it begins with the layers for the frames that the pack itself makes.
+    own = False
     # Share of steps on clips of fewer frames, for short videos.
     shorter = 0.25
 
@@ -49,7 +52,7 @@ class UpscalerImage(Objective):
         ensure_upscaler(setup, self.space_name, self.part)
         super().__init__(setup)
         self.patches = UpscalerPatches(setup)
-        self.model = self.load(load_upscaler(setup.pack, self.space_name), train=False)
+        self.model = self.load(load_upscaler(setup.pack, self.space_name, own=self.own), train=False)
         self.space = load_space(setup.pack, self.space_name, self.device, self.dtype)
         self._choose_trained()
         self.trained = {"upscaler": self.model}
@@ -171,6 +174,19 @@ class Upscaler(UpscalerImage):
 
     def export(self) -> None:
         export_part(self.setup.pack, self.exported, self.model)
+
+
+class UpscalerOwn(Upscaler):
+    """Trains the second half of the pixel upscaler's temporal convolutions anew, for the frames that the pack itself
+    makes: of one world they can be made steadier than footage without getting soft. `vldm generate` uses these."""
+
+    part = "upscaler-own"
+    exported = "upscaler_pixel_own"
+    own = True
+
+    def _choose_trained(self) -> None:
+        for name, parameter in self.model.named_parameters():
+            parameter.requires_grad_(name.endswith(CLOSING))
 
 
 class UpscalerLatentImage(UpscalerImage):
