@@ -111,6 +111,8 @@ def test_frames_that_the_pack_makes_have_layers_of_their_own_if_it_holds_some(ti
     assert all(map(torch.equal, ours.parameters(), before.upscaler_in("pixel").model.parameters()))
     for name, tensor in ours.temporal_state_dict().items():
         tensor.add_(1.0 if name.endswith(CLOSING) else 2.0)
+    others_compensated = ours.sizes["compensated"]
+    ours.sizes["compensated"] = not others_compensated
     save_part(pack.folder, "upscaler_pixel_own", ours)
     after = Models(Pack.open(pack.folder))
     own, others = (
@@ -120,6 +122,8 @@ def test_frames_that_the_pack_makes_have_layers_of_their_own_if_it_holds_some(ti
     for name, tensor in load.load_upscaler(tiny_pack).temporal_state_dict().items():
         assert torch.equal(others[name], tensor)
         torch.testing.assert_close(own[name], tensor + name.endswith(CLOSING), rtol=0, atol=2e-3)
+    assert after.upscaler.model.sizes["compensated"] != others_compensated
+    assert after.upscaler_in("pixel").model.sizes["compensated"] == others_compensated
     assert "upscaler_pixel/own.safetensors" in Pack.open(pack.folder).manifest.files
 
 

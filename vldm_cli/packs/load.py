@@ -17,7 +17,7 @@ from transformers import CLIPTextConfig, CLIPTextModel
 
 from vldm_cli.align.decoder import VideoDecoder
 from vldm_cli.align.space import LatentSpace, PixelSpace, Space
-from vldm_cli.align.temporal import CLOSING
+from vldm_cli.align.temporal import CLOSING, read_temporal
 from vldm_cli.align.unet import VideoUNet
 from vldm_cli.errors import RequestError
 from vldm_cli.packs.pack import OWN, PARTS, UPSCALERS, Pack
@@ -104,7 +104,10 @@ def load_upscaler(
     model = _video_unet(pack, f"upscaler_{space}", temporal, device, dtype)
     if own and temporal in OWN and pack.has(OWN[temporal]):
         with _blame(pack, OWN[temporal]):
-            model.load_temporal(pack.path(PARTS[OWN[temporal]]), CLOSING)
+            tensors, sizes = read_temporal(pack.path(PARTS[OWN[temporal]]))
+            model.load_temporal_state_dict(tensors, CLOSING)
+            # a layer without weights: each set says for itself whether it goes with it
+            model.sizes["compensated"] = sizes["compensated"]
     return model
 
 
