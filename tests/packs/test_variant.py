@@ -4,8 +4,9 @@ import torch
 from tests.tiny import tiny_pack
 from vldm_cli.align.temporal import read_temporal
 from vldm_cli.errors import RequestError
-from vldm_cli.packs.load import load_interpolation, load_keyframes
+from vldm_cli.packs.load import load_interpolation, load_keyframes, load_upscaler
 from vldm_cli.packs.pack import PARTS, Pack
+from vldm_cli.packs.save import save_part
 from vldm_cli.packs.variant import new_variant
 
 
@@ -31,6 +32,14 @@ def test_only_its_temporal_layers_are_new(pack, tmp_path):
         assert torch.allclose(made, model(z, 500, text), atol=1e-5)
     with pytest.raises(RequestError, match="already holds a pack"):
         new_variant(pack, tmp_path / "v", "keyframes")
+
+
+def test_a_second_set_of_the_layers_that_are_new_stays_behind(pack, tmp_path):
+    save_part(pack.folder, "upscaler_pixel_own", load_upscaler(pack))
+    pack = Pack.open(pack.folder)
+    assert not new_variant(pack, tmp_path / "v", "upscaler_pixel_temporal").has("upscaler_pixel_own")
+    assert new_variant(pack, tmp_path / "w", "decoder").has("upscaler_pixel_own")
+    assert all(Pack.open(tmp_path / name) for name in "vw")
 
 
 def test_sizes_are_the_packs_own_but_for_those_given(pack, tmp_path):

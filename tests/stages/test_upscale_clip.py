@@ -115,6 +115,13 @@ def test_stopped_with_threads_at_work_none_is_left(models, tmp_path, tiny_pack, 
     assert run(job, job.clip.fingerprint()).frames == 40
 
 
+def test_frames_of_a_single_row_have_their_motion_too(models, tmp_path):
+    """Detail is averaged along the motion, and a row of pixels has no slope from one to the next."""
+    codec = ("-c:v", "ffv1", "-pix_fmt", "bgr0")
+    clip = open_clip(clips.make(tmp_path, "a.mkv", frames=3, filters="format=rgb24,crop=40:1", codec=codec))
+    assert clip.height == 1 and len(list(upscaler(models, clip).frames(0, meter()))) == 3
+
+
 def test_twice_as_large_is_the_same_seen_from_further(models, tmp_path):
     """×2 is ×4, scaled down as its truth would be; values are rounded once."""
     clip = open_clip(clips.make(tmp_path, "a.mp4", frames=2, size="36x20"))

@@ -11,7 +11,7 @@ from vldm_cli.align.temporal import read_temporal
 from vldm_cli.errors import RequestError
 from vldm_cli.packs.load import load_bare
 from vldm_cli.packs.manifest import MANIFEST
-from vldm_cli.packs.pack import PARTS, Pack
+from vldm_cli.packs.pack import OWN, PARTS, Pack
 from vldm_cli.packs.save import save_part
 
 
@@ -22,7 +22,11 @@ def new_variant(pack: Pack, folder: Path, part: str, seed: int = 0, **sizes: int
     """
     if (folder / MANIFEST).exists():
         raise RequestError(f"{folder} already holds a pack; name another folder")
+    # a second set of layers that belongs to the ones replaced would not fit the new ones
+    stale = PARTS[OWN[part]] if part in OWN else None
     for name in pack.manifest.files:
+        if name == stale:
+            continue
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         _share(pack.folder / name, folder / name)
     own = read_temporal(pack.path(PARTS[part]))[1]

@@ -147,8 +147,9 @@ class UpscaleClip:
                 w_HW = tiles.weight((y, x), sum_HW)
                 sum_TCHW[..., y, x] += space.residual(x_TCHW) * w_HW
                 sum_HW[y, x] += w_HW
-        residual_TCHW = faithful(tiles.crop(sum_TCHW / sum_HW), UPSCALE)
-        return model.steadied(residual_TCHW[None], lr_TCHW[None], UPSCALE)[0]
+        # padded still: flow is not for frames of a pixel or two
+        residual_BTCHW = model.steadied((sum_TCHW / sum_HW)[None], small_TCHW[None], UPSCALE)
+        return faithful(tiles.crop(residual_BTCHW[0]), UPSCALE)
 
 
 def _integers(raw: Raw) -> torch.dtype:
