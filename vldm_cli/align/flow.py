@@ -34,19 +34,10 @@ def flow(a_NCHW: Tensor, b_NCHW: Tensor, iterations: int = ITERATIONS) -> Tensor
 
 def warp(x_NCHW: Tensor, flow_N2HW: Tensor) -> Tensor:
     """`x` fetched from where the flow points to: frame b on frame a's pixels. Beyond the border: the border."""
-    return fetch(x_NCHW, grid_of(flow_N2HW))
-
-
-def grid_of(flow_N2HW: Tensor) -> Tensor:
-    """(N, H, W, 2): the places that the flow points to, as `fetch` takes them."""
     H, W = flow_N2HW.shape[-2:]
     place = _pixels(flow_N2HW) + flow_N2HW
-    return torch.stack([2 * place[:, 0] / max(1, W - 1) - 1, 2 * place[:, 1] / max(1, H - 1) - 1], -1)
-
-
-def fetch(x_NCHW: Tensor, grid_NHW2: Tensor) -> Tensor:
-    """`x` at these places, between pixels bilinearly; beyond the border: the border."""
-    return F.grid_sample(x_NCHW, grid_NHW2, mode="bilinear", padding_mode="border", align_corners=True)
+    grid = torch.stack([2 * place[:, 0] / max(1, W - 1) - 1, 2 * place[:, 1] / max(1, H - 1) - 1], -1)
+    return F.grid_sample(x_NCHW, grid, mode="bilinear", padding_mode="border", align_corners=True)
 
 
 def visible(forward_N2HW: Tensor, backward_N2HW: Tensor) -> Tensor:

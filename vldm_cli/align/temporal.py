@@ -89,10 +89,6 @@ class TemporalModel(nn.Module):
         }
         save_file(tensors, os.fspath(path), metadata={"align": json.dumps(self.sizes)})
 
-    def load_temporal(self, path: str | os.PathLike) -> None:
-        """Raises RequestError if the file cannot be read or does not fit."""
-        self.load_temporal_state_dict(read_temporal(path)[0])
-
     @contextmanager
     def temporal_off(self) -> Iterator[None]:
         """Within this, every α is 1: the image model frame by frame, bit for bit."""

@@ -98,8 +98,7 @@ class VideoUNet(TemporalModel):
                 if layers == "attention":
                     continue
                 groups = block.norm2.num_groups
-                own = (channels, groups, embed_dim, context, self.state)
-                layer = TemporalConvolution(*own, repeated_ends)
+                layer = TemporalConvolution(channels, groups, embed_dim, context, self.state, repeated_ends)
             else:
                 # beside convolutions, it is these that tell it what is known
                 seen = context if layers == "attention" else 0
