@@ -18,7 +18,8 @@ from vldm_cli.train import export
 from vldm_cli.train.frames import edge_weights, encode
 from vldm_cli.train.loop import Trainer
 from vldm_cli.train.objectives import OBJECTIVES
-from vldm_cli.train.onestep import DETAIL
+from vldm_cli.train.objectives import upscaler as upscaler_objective
+from vldm_cli.train.onestep import DETAIL, one_step_losses
 from vldm_cli.train.pace import Schedule
 
 # part → (steps, learning rate, loss after as a share of the loss before, batch)
@@ -123,6 +124,29 @@ def test_own_layers_are_the_second_half_of_the_temporal_ones_and_go_on_from_thos
         assert torch.equal(tensor, others.temporal_state_dict()[name]) == (name not in trained)
 
 
+def test_own_layers_are_compensated_and_trained_for_steadiness_without_a_discriminator(pack, monkeypatch):
+    upscaler = load_upscaler(pack)
+    upscaler.sizes["compensated"] = False  # as those that the second set is trained beside
+    save_part(pack.folder, "upscaler_pixel_temporal", upscaler)
+    heard = []
+
+    def listening(*arguments):
+        heard.append(arguments)
+        return one_step_losses(*arguments)
+
+    monkeypatch.setattr(upscaler_objective, "one_step_losses", listening)
+    for part in ("upscaler", "upscaler-own"):
+        objective = OBJECTIVES[part](setup(pack, batch=2, bank_frames=32))
+        objective.bank.fill(None)
+        objective.choose(0.99)
+        objective.losses()
+        objective.export()
+    (*_, critic, _, _, steady, squared), (*_, own_critic, _, _, own_steady, own_squared) = heard
+    assert critic is not None and own_critic is None
+    assert own_steady > steady and own_squared > squared
+    assert not load_upscaler(pack).sizes["compensated"] and load_upscaler(pack, own=True).sizes["compensated"]
+
+
 @pytest.mark.parametrize("part", ["upscaler-image", "upscaler-latent-image"])
 def test_the_image_upscaler_leaves_its_temporal_layers_alone(pack, part):
     model = OBJECTIVES[part](setup(pack)).trained["upscaler"]
@@ -204,11 +228,12 @@ def test_captions_are_sometimes_dropped(pack):
     assert 0.05 < float(empty) < 0.16
 
 
-def test_upscaler_input_goes_through_the_autoencoder(pack):
-    plain = OBJECTIVES["upscaler-image"](setup(pack)).examples(0, 32)
-    tripped = OBJECTIVES["upscaler-image"](setup(pack, vae_roundtrip=True)).examples(0, 32)
+@pytest.mark.parametrize(("part", "least", "most"), [("upscaler-image", 0.3, 0.9), ("upscaler-own", 0.1, 0.5)])
+def test_upscaler_input_goes_through_the_autoencoder(pack, part, least, most):
+    plain = OBJECTIVES[part](setup(pack)).examples(0, 32)
+    tripped = OBJECTIVES[part](setup(pack, vae_roundtrip=True)).examples(0, 32)
     changed = (plain["low"] != tripped["low"]).flatten(1).any(1).float().mean()
-    assert 0.3 < float(changed) < 0.9
+    assert least < float(changed) < most
     assert torch.equal(plain["high"], tripped["high"])
 
 

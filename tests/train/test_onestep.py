@@ -58,7 +58,7 @@ class Looks(torch.nn.Module):
         return ((a - b) ** 2).mean((1, 2, 3))
 
 
-def losses(level, looks=1.0, adversarial=1.0, discriminator=None, made=None, rendered=True):
+def losses(level, looks=1.0, adversarial=1.0, discriminator=None, made=None, rendered=True, **weights):
     truth = pan()
     made = truth * 0.8 if made is None else made
     return one_step_losses(
@@ -71,6 +71,7 @@ def losses(level, looks=1.0, adversarial=1.0, discriminator=None, made=None, ren
         discriminator,
         torch.tensor(looks),
         torch.tensor(adversarial),
+        **weights,
     )
 
 
@@ -115,3 +116,15 @@ def test_clips_are_weighed():
         adversarial_losses(net, real, fake), adversarial_losses(net, real, fake, torch.ones(2)), strict=True
     ):
         torch.testing.assert_close(a, b)
+
+
+def test_steadiness_and_squares_count_as_much_as_they_are_said_to():
+    made = pan() * 0.8
+    squares = float((made - pan()).square().mean())
+    usual, more = losses(0.0, made=made), losses(0.0, made=made, steady_rendered=50.0, squared=17.0)
+    torch.testing.assert_close(
+        more["loss"] - usual["loss"],
+        (50.0 - STEADY_RENDERED) * usual["flicker"] + (17.0 - SQUARED_WEIGHT) * squares,
+    )
+    others = losses(0.0, made=made, steady_rendered=50.0, rendered=False)  # of footage they count as before
+    torch.testing.assert_close(others["loss"], losses(0.0, made=made, rendered=False)["loss"])

@@ -32,10 +32,10 @@ def ensure_upscaler(setup: Setup, space: str, part: str) -> None:
 
 class UpscalerPatches:
     """Patches of a run's source; with `vae_roundtrip`, some of what vldm itself renders has been through the pack's
-    autoencoder, as what it generates has."""
+    autoencoder, as what it generates has. roundtrip: which share of it."""
 
-    def __init__(self, setup: Setup):
-        self.setup = setup
+    def __init__(self, setup: Setup, roundtrip: float = ROUNDTRIP_SHARE):
+        self.setup, self.roundtrip = setup, roundtrip
         video = setup.pack.manifest.video
         # divisible by what the UNets' levels and an autoencoder need
         self.size = min(PATCH, video.height, video.width) // 8 * 8
@@ -58,7 +58,7 @@ class UpscalerPatches:
     def _some_through_the_autoencoder(self, low_BTCHW: Tensor, seed: int) -> Tensor:
         """Some of the clips as the pack's autoencoder gives them back, by its temporal decoder if they are longer."""
         frames = low_BTCHW.shape[1]
-        chosen = torch.rand(len(low_BTCHW), generator=torch.Generator().manual_seed(seed)) < ROUNDTRIP_SHARE
+        chosen = torch.rand(len(low_BTCHW), generator=torch.Generator().manual_seed(seed)) < self.roundtrip
         low_BTCHW = low_BTCHW.clone()
         self.decoder.state.on = frames > 1
         for some in chosen.nonzero()[:, 0].to(low_BTCHW.device).split(max(1, ENCODE_FRAMES // frames)):
