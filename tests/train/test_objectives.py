@@ -228,7 +228,9 @@ def test_captions_are_sometimes_dropped(pack):
     assert 0.05 < float(empty) < 0.16
 
 
-@pytest.mark.parametrize(("part", "least", "most"), [("upscaler-image", 0.3, 0.9), ("upscaler-own", 0.1, 0.5)])
+@pytest.mark.parametrize(
+    ("part", "least", "most"), [("upscaler-image", 0.3, 0.9), ("upscaler-own", 0.1, 0.5)]
+)
 def test_upscaler_input_goes_through_the_autoencoder(pack, part, least, most):
     plain = OBJECTIVES[part](setup(pack)).examples(0, 32)
     tripped = OBJECTIVES[part](setup(pack, vae_roundtrip=True)).examples(0, 32)
