@@ -125,6 +125,15 @@ def test_sections_alone_and_put_together(measure, pack, tmp_path, monkeypatch):
     assert code == 2 and "with dtype float32, not bfloat16" in err
 
 
+def test_decoder_and_upscaler_are_measured_without_a_probe(measure, pack, tmp_path):
+    bare = tiny_pack(tmp_path).folder
+    code, out, err = measure("--pack", bare, "--json", "--only", "decoder,upscaler")
+    assert code == 0, err
+    assert {"decoder", "upscaler"} <= set(json.loads(out))
+    code, out, err = measure("--pack", bare, "--only", "upscaler,clips")
+    assert (code, out) == (2, "") and "vldm train probe" in err and "upscaler alone" not in err
+
+
 def test_without_ffmpeg(measure, pack, monkeypatch):
     """Frames stay in memory: nothing of the ruler writes or reads a video file."""
     monkeypatch.setitem(sys.modules, "imageio_ffmpeg", None)

@@ -68,10 +68,12 @@ def measure_quality(
     """All measures of a pack, or those of some sections, and contact sheets by title. `note` is told what is being
     done. Sections that `store` has are not measured again, and are in the table even if `only` does not name them.
 
-    Raises RequestError where the pack has no probe.
+    Raises RequestError where the pack has no probe, if something is to be measured that needs it.
     """
-    probe = load_probe(pack, device)
     store = store or Store(None, {})
+    asked = [name for name in SECTIONS if only is None or name in only]
+    judged = any(name not in WITHOUT_PROBE and store.load(name) is None for name in asked)
+    probe = load_probe(pack, device) if judged else None
     maker = Maker(Models(pack, device, dtype), amounts.batch, amounts.steps)
     table: dict = {
         "pack": {
@@ -89,7 +91,7 @@ def measure_quality(
     with torch.inference_mode():
         for name, measure in SECTIONS.items():
             done = store.load(name)
-            if done is None and (only is None or name in only):
+            if done is None and name in asked:
                 part, rows = measure(maker, probe, amounts, note)
                 done = part, {title: contact_sheet(r) for title, r in rows.items() if r}
                 store.save(name, *done)
@@ -99,7 +101,7 @@ def measure_quality(
     return table, sheets
 
 
-Section = Callable[[Maker, Probe, Amounts, Note], tuple[dict, dict[str, Rows]]]
+Section = Callable[[Maker, Probe | None, Amounts, Note], tuple[dict, dict[str, Rows]]]
 
 
 def _probe(maker, probe, amounts, note):
@@ -161,3 +163,5 @@ SECTIONS: dict[str, Section] = {
     "decoder": _decoder,
     "upscaler": _upscaler,
 }
+# Measured against the truth alone.
+WITHOUT_PROBE = ("decoder", "upscaler")
