@@ -72,7 +72,7 @@ def measure_quality(
     """
     store = store or Store(None, {})
     asked = [name for name in SECTIONS if only is None or name in only]
-    judged = any(name not in WITHOUT_PROBE and store.load(name) is None for name in asked)
+    judged = any(name not in WITHOUT_PROBE and not store.has(name) for name in asked)
     probe = load_probe(pack, device) if judged else None
     maker = Maker(Models(pack, device, dtype), amounts.batch, amounts.steps)
     table: dict = {

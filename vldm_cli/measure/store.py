@@ -39,9 +39,13 @@ class Store:
                     "name another folder"
                 )
 
+    def has(self, name: str) -> bool:
+        """Whether the section is finished."""
+        return self.folder is not None and (self.folder / f"{name}.json").is_file()
+
     def load(self, name: str) -> tuple[dict, dict[str, Image.Image]] | None:
         """The section's table and its pictures by title, or None."""
-        if self.folder is None or not (self.folder / f"{name}.json").is_file():
+        if not self.has(name):
             return None
         stored = _read(self.folder / f"{name}.json")
         pictures = {}

@@ -32,9 +32,6 @@ DETAIL = 0.012
 # motion nor what it brings can be told as surely, they blurred it (LPIPS of a dev clip .185 in place of .125).
 STEADY_RENDERED, STEADY_OTHERS = 30.0, 3.0
 SQUARED_WEIGHT, PERCEPTUAL_WEIGHT = 10.0, 0.15
-# The first two for layers that only ever see rendered frames: against 30 and 10, after as many steps, these made them
-# steadier and .2 dB more exact.
-STEADY_OWN, SQUARED_OWN = 60.0, 40.0
 # (A small model trained without LPIPS and with a weight of 0.01 lost 1.4 dB, for less likeness.)
 ADVERSARIAL_WEIGHT = 0.003
 # Frame pairs whose flow is found at a time, and the scale at which.
