@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from vldm_cli.align import Context
-from vldm_cli.measure.ablation_rows import Amounts, Book, distance_row, floor_row
+from vldm_cli.measure.ablations.tables.rows import Amounts, Book, distance_row, floor_row
 from vldm_cli.measure.between import measure_between
 from vldm_cli.measure.clips import Maker
 from vldm_cli.measure.distances import SEED, Features, Reference, rendered_clips
