@@ -12,7 +12,7 @@ from vldm_cli.commands.failures import run
 from vldm_cli.measure import quality
 from vldm_cli.measure.clips import Maker
 from vldm_cli.measure.drift import VIDEOS, Ends, measure_ends, prompt_of
-from vldm_cli.measure.probe import Probe
+from vldm_cli.measure.probe.probe import Probe
 from vldm_cli.measure.quality import QUICK, Amounts
 from vldm_cli.packs.save import save_part
 from vldm_cli.stages.models import Models

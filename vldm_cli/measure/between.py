@@ -12,7 +12,7 @@ from vldm_cli.denoise.sampler import sample
 from vldm_cli.measure.clips import Maker
 from vldm_cli.measure.consistency import flicker, psnr, warping_error
 from vldm_cli.measure.distances import SEED, Features, rendered_clips
-from vldm_cli.measure.probe import Probe
+from vldm_cli.measure.probe.probe import Probe
 
 FACTOR = 4
 # Known frames of a clip, and frames from one to the next.

@@ -15,7 +15,7 @@ from vldm_cli.align import Context
 from vldm_cli.denoise.guidance import Guidance
 from vldm_cli.denoise.noise import frame_noise
 from vldm_cli.denoise.sampler import sample
-from vldm_cli.measure.probe import FRAMES
+from vldm_cli.measure.probe.probe import FRAMES
 from vldm_cli.stages.compose import Stages
 from vldm_cli.stages.journal import Journal
 from vldm_cli.stages.models import Models

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from vldm_cli.measure.clips import Maker
 from vldm_cli.measure.frechet import Gaussian, frechet_distance
-from vldm_cli.measure.probe import Answers, Probe
+from vldm_cli.measure.probe.probe import Answers, Probe
 from vldm_cli.toyland.dataset import ToylandClips
 
 SEED = 100_000

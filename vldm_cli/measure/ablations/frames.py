@@ -12,7 +12,7 @@ from vldm_cli.denoise.sampler import sample
 from vldm_cli.measure.ablations.tables.rows import Amounts, Book, beside
 from vldm_cli.measure.clips import Maker, rounded
 from vldm_cli.measure.distances import SEED, Features, rendered_clips
-from vldm_cli.measure.probe import Probe
+from vldm_cli.measure.probe.probe import Probe
 from vldm_cli.measure.reconstruction import measure_decoder, measure_upscaler
 from vldm_cli.stages.plan import UPSCALE
 from vldm_cli.stages.upscale import SHARED_NOISE

@@ -5,9 +5,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from vldm_cli.errors import RequestError
-from vldm_cli.measure.attributes import COLOUR_NAMES, OBJECT, SCENE
-from vldm_cli.measure.probe import FRAMES, Probe, load_probe
-from vldm_cli.measure.truth import mirrored, truth
+from vldm_cli.measure.probe.probe import FRAMES, Probe, load_probe
+from vldm_cli.measure.probe.probe.attributes import COLOUR_NAMES, OBJECT, SCENE
+from vldm_cli.measure.probe.truth import mirrored, truth
 from vldm_cli.toyland.dataset import ToylandClips
 from vldm_cli.train.clips import ToylandSource
 from vldm_cli.train.export import export_part

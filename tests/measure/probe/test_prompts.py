@@ -1,4 +1,12 @@
-from vldm_cli.measure.prompts import DRIVING, ONE, TWO, everything, fixed_prompts, withheld_prompts
+from vldm_cli.measure.probe.probe.prompts import (
+    DRIVING,
+    ONE,
+    TWO,
+    everything,
+    fixed_prompts,
+    withheld_prompts,
+)
+
 from vldm_cli.toyland import road_words as rw
 from vldm_cli.toyland import words as w
 from vldm_cli.toyland.captions import tokens, vocabulary

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from vldm_cli.measure.truth import CAMERA, truth
+from vldm_cli.measure.probe.truth import CAMERA, truth
 from vldm_cli.toyland import road_words as rw
 from vldm_cli.toyland import words as w
 from vldm_cli.toyland.batch import SceneBatch

@@ -18,8 +18,18 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from vldm_cli.errors import RequestError
-from vldm_cli.measure.attributes import COLOUR_NAMES, OBJECT, SCENE
-from vldm_cli.measure.probe_layers import Block, Crop, Look, Movement, Relate, down, head, highest, middles
+from vldm_cli.measure.probe.probe.attributes import COLOUR_NAMES, OBJECT, SCENE
+from vldm_cli.measure.probe.probe.layers import (
+    Block,
+    Crop,
+    Look,
+    Movement,
+    Relate,
+    down,
+    head,
+    highest,
+    middles,
+)
 from vldm_cli.packs.pack import PARTS, Pack
 from vldm_cli.toyland.world import RELATIONS
 
