@@ -93,10 +93,10 @@ def ablations(
     from dataclasses import asdict
 
     from vldm_cli.measure.ablations.tables.words import ablation_tables
-    from vldm_cli.measure.markdown import circumstances, machine
-    from vldm_cli.measure.markdown import write_ablations as write_note
-    from vldm_cli.measure.page import write_ablations as write_page
-    from vldm_cli.measure.store import Store
+    from vldm_cli.measure.report.page import write_ablations as write_page
+    from vldm_cli.measure.report.store import Store
+    from vldm_cli.measure.report.table.markdown import circumstances, machine
+    from vldm_cli.measure.report.table.markdown import write_ablations as write_note
     from vldm_cli.train.all import new_state, read_state
 
     identity = {"pack": base.manifest.hash, "minutes": minutes, "seed": seed}

@@ -148,7 +148,7 @@ def _make(console, request, pack, outs: list[Path], warning: str | None) -> None
     from vldm_cli.commands.failures import Interrupted
     from vldm_cli.commands.variations import first_seed, is_made
     from vldm_cli.errors import RunError
-    from vldm_cli.measure.report import as_table
+    from vldm_cli.measure.report.table import as_table
     from vldm_cli.stages.chain import generate as run
     from vldm_cli.stages.models import Models
 

@@ -11,7 +11,7 @@ from vldm_cli.measure.clips import Maker
 from vldm_cli.measure.faithfulness import Tally, Verdict, identity, judge, readings
 from vldm_cli.measure.probe.probe import Probe
 from vldm_cli.measure.probe.probe.prompts import Prompt, PromptSet, everything
-from vldm_cli.measure.sheets import Rows
+from vldm_cli.measure.report.sheets import Rows
 from vldm_cli.measure.steady import Steadiness, still_scenes
 
 SHOWN, SHOWN_WRONG = 10, 30  # clips on each contact sheet of prompts, and of those that are not read as asked

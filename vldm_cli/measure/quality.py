@@ -17,9 +17,9 @@ from vldm_cli.measure.judged import measure_faithfulness, measure_probe
 from vldm_cli.measure.probe.probe import Probe, load_probe
 from vldm_cli.measure.probe.probe.prompts import fixed_prompts, withheld_prompts
 from vldm_cli.measure.reconstruction import measure_decoder, measure_upscaler
-from vldm_cli.measure.sheets import Rows, contact_sheet
+from vldm_cli.measure.report.sheets import Rows, contact_sheet
+from vldm_cli.measure.report.store import Store
 from vldm_cli.measure.steady import measure_steadiness
-from vldm_cli.measure.store import Store
 from vldm_cli.packs.pack import PARTS, Pack
 from vldm_cli.stages.models import Models
 

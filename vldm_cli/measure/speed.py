@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from vldm_cli.errors import RunError
-from vldm_cli.measure.report import as_table
+from vldm_cli.measure.report.table import as_table
 from vldm_cli.packs.pack import Pack
 from vldm_cli.stages.request import GenerateRequest
 

@@ -12,7 +12,7 @@ from vldm_cli.measure.consistency import background_flicker, sharpness, warping_
 from vldm_cli.measure.faithfulness import identity, readings
 from vldm_cli.measure.probe.probe import FRAMES, Probe
 from vldm_cli.measure.probe.probe.prompts import Prompt, PromptSet
-from vldm_cli.measure.sheets import Rows
+from vldm_cli.measure.report.sheets import Rows
 from vldm_cli.toyland.batch import SceneBatch
 from vldm_cli.toyland.motion import M
 from vldm_cli.toyland.world import CAMERAS

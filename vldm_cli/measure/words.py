@@ -3,8 +3,8 @@
 from collections import Counter
 from dataclasses import dataclass
 
-from vldm_cli.measure.bars import bars
 from vldm_cli.measure.faithfulness import ORDER
+from vldm_cli.measure.report.bars import bars
 
 OFTEN = 12  # mistakes that are listed
 SIGNS = {True: "met", False: "missed", None: "not measured"}

@@ -15,7 +15,7 @@ from vldm_cli.measure.ablations.tables import rows as ablation_rows
 from vldm_cli.measure.between import in_one_step, in_two
 from vldm_cli.measure.clips import Maker
 from vldm_cli.measure.probe.probe import Probe
-from vldm_cli.measure.store import Store
+from vldm_cli.measure.report.store import Store
 from vldm_cli.packs.save import save_part
 from vldm_cli.stages.models import Models
 from vldm_cli.train import variants

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from vldm_cli.measure.distances import Features
-from vldm_cli.measure.store import Store
+from vldm_cli.measure.report.store import Store
 
 Note = Callable[[str], None]
 

@@ -15,7 +15,7 @@ from vldm_cli.measure.ablations.tables.latents import context_group, interpolati
 from vldm_cli.measure.ablations.tables.rows import Amounts, Book, Note
 from vldm_cli.measure.clips import Maker
 from vldm_cli.measure.probe.probe import Probe, load_probe
-from vldm_cli.measure.store import Store
+from vldm_cli.measure.report.store import Store
 from vldm_cli.packs.pack import Pack
 from vldm_cli.stages.models import Models
 

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from vldm_cli.measure.ablations.tables.words import ablation_tables
-from vldm_cli.measure.bars import bars
-from vldm_cli.measure.page import write_report
+from vldm_cli.measure.report.bars import bars
+from vldm_cli.measure.report.page import write_report
 from vldm_cli.measure.words import SIGNS, Table, number, tables
 
 # Bars that other commands measure.
