@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from vldm_cli.align.flow import flow, warp
+from vldm_cli.motion.flow import flow, warp
 
 # Low-resolution frames in [−1, 1] that differ by so much, once they are brought along the motion, count 1/e: about 6 of
 # 255. With half of it, and with twice as much, rendered clips came out less steady.

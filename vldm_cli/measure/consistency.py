@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from vldm_cli.align.flow import flow, visible, warp
+from vldm_cli.motion.flow import flow, visible, warp
 
 BLOCK = 8  # side of the blocks among which the calmest half is the background, in pixels
 PAIRS = 16  # neighbouring frames whose flow is estimated at a time

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vldm_cli.stages.between import Pair
+from vldm_cli.motion.between import Pair
 from vldm_cli.stages.compose import Stages
 from vldm_cli.stages.fit import Fit, rgb_frames
 from vldm_cli.stages.journal import Journal

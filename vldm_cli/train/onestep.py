@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from vldm_cli.align.flow import flow, visible, warp
+from vldm_cli.motion.flow import flow, visible, warp
 from vldm_cli.train.discriminator import Discriminator, adversarial_losses
 from vldm_cli.train.frames import charbonnier
 from vldm_cli.train.perceptual import Perceptual

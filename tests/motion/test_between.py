@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from vldm_cli.stages.between import Pair, _carried
-from vldm_cli.stages.motion import median, motion, pyramid, warp
+from vldm_cli.motion.between import Pair, _carried
+from vldm_cli.motion.matching import median, motion, pyramid, warp
 
 
 def texture(seed=0, size=(96, 128), margin=32):

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from vldm_cli.stages.motion import doubled, median, motion, pyramid, settled, warp
+from vldm_cli.motion.matching import doubled, median, motion, pyramid, settled, warp
 
 COARSE = 2  # level of the pyramid on which the two frames' own motions are found
 AGREE = 2.0  # pixels by which motions may disagree

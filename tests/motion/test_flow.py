@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from tests.align.pictures import moving, picture
-from vldm_cli.align.flow import flow, visible, warp
+from vldm_cli.motion.flow import flow, visible, warp
 
 assert picture  # a fixture
 
