@@ -13,10 +13,10 @@ import torch
 from tests.video import clips
 from vldm_cli.errors import RunError
 from vldm_cli.packs.pack import Pack
+from vldm_cli.pipelines.clip.fit import Fit
 from vldm_cli.stages.chain import generate
 from vldm_cli.stages.extend_job import Options, frame_ticks, longer, make_job
 from vldm_cli.stages.extend_run import run
-from vldm_cli.stages.fit import Fit
 from vldm_cli.stages.journal import run_folder
 from vldm_cli.stages.models import Models
 from vldm_cli.stages.progress import NullProgress

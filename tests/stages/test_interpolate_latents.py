@@ -16,9 +16,9 @@ from tests.video import clips
 from vldm_cli.errors import RequestError
 from vldm_cli.packs.pack import Pack
 from vldm_cli.packs.save import seal
+from vldm_cli.pipelines.clip.run import run
 from vldm_cli.stages import denoiser
 from vldm_cli.stages.chain import generate
-from vldm_cli.stages.clip_run import run
 from vldm_cli.stages.engine import pack_for, steps_between
 from vldm_cli.stages.extend_job import Options
 from vldm_cli.stages.extend_job import make_job as extend_job
@@ -36,7 +36,7 @@ from tests.stages.test_extend_clip import Stop
 from tests.stages.test_interpolate_latents import job_of
 from vldm_cli.packs.pack import Pack
 from vldm_cli.stages import interpolate_diffusion
-from vldm_cli.stages.clip_run import run
+from vldm_cli.pipelines.clip.run import run
 interpolate_diffusion.cuts_of = lambda clip, fit: []
 job = job_of(Path(sys.argv[1]), Path(sys.argv[2]), Pack.open(sys.argv[3]))
 stage, at = sys.argv[4].split(":")
@@ -191,7 +191,7 @@ def test_cuts_are_not_blended(tiny_pack, models, tmp_path, made, monkeypatch):
 
 
 def test_a_cut_is_found_and_seen_by_no_window_from_both_sides(tmp_path):
-    from vldm_cli.stages.fit import Fit
+    from vldm_cli.pipelines.clip.fit import Fit
     from vldm_cli.stages.interpolate_latents import cuts_of
     from vldm_cli.stages.windows import interval_windows
 

@@ -18,7 +18,7 @@ from tests.video import clips
 from vldm_cli.errors import RequestError, RunError
 from vldm_cli.packs.manifest import SPACES
 from vldm_cli.packs.pack import SOURCES
-from vldm_cli.stages.clip_run import run
+from vldm_cli.pipelines.clip.run import run
 from vldm_cli.stages.journal import run_folder
 from vldm_cli.stages.progress import NullProgress
 from vldm_cli.stages.upscale_clip import AHEAD, UpscaleClip, shrunk
@@ -31,7 +31,7 @@ import os, signal, sys
 from pathlib import Path
 from tests.stages.test_upscale_clip import Stop, job_of
 from vldm_cli.packs.pack import Pack
-from vldm_cli.stages.clip_run import run
+from vldm_cli.pipelines.clip.run import run
 job = job_of(Path(sys.argv[1]), Path(sys.argv[2]), Pack.open(sys.argv[3]))
 run(job, job.clip.fingerprint(), Stop(int(sys.argv[4]), lambda: os.kill(os.getpid(), signal.SIGKILL)))
 """
@@ -265,7 +265,7 @@ def test_an_existing_file_and_the_clip_itself_are_kept(models, tmp_path, tiny_pa
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
 def test_a_full_disk_says_what_is_saved(models, tmp_path, tiny_pack, monkeypatch):
     path, out = clips.make(tmp_path, "a.mp4", frames=30, size="36x20"), tmp_path / "out.mp4"
-    from vldm_cli.stages import clip_run
+    from vldm_cli.pipelines.clip import run as clip_run
 
     def full(*_):
         raise RunError("writing segment-000001.video failed: ffmpeg says: No space left on device")

@@ -57,7 +57,7 @@ def interpolate(
     number = devices.choose_dtype(dtype, chosen)
     opened, out = shared.prepare(clip, out, ending, crf, common)
 
-    from vldm_cli.stages.clip_run import run
+    from vldm_cli.pipelines.clip.run import run
     from vldm_cli.stages.engine import pack_for
     from vldm_cli.stages.interpolate_job import make_job
 

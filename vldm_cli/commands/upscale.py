@@ -54,7 +54,7 @@ def upscale(
     # Last, because every frame of the clip is decoded once.
     opened, out = shared.prepare(clip, out, f"x{scale}", crf, common)
 
-    from vldm_cli.stages.clip_run import run
+    from vldm_cli.pipelines.clip.run import run
     from vldm_cli.stages.upscale_job import Options, make_job
 
     asked = Options(

@@ -12,8 +12,8 @@ import numpy as np
 
 from vldm_cli.measure.speed import PeakMemory
 from vldm_cli.packs.pack import Pack
-from vldm_cli.stages.clip_job import ClipResult, Job
-from vldm_cli.stages.clip_run import run
+from vldm_cli.pipelines.clip.job import ClipResult, Job
+from vldm_cli.pipelines.clip.run import run
 from vldm_cli.stages.models import Models
 from vldm_cli.stages.plan import SEGMENT
 from vldm_cli.stages.upscale_job import Options, make_job

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
+from vldm_cli.pipelines.clip.fit import Fit, rgb_frames
 from vldm_cli.stages.compose import Stages
-from vldm_cli.stages.fit import Fit, rgb_frames
 from vldm_cli.stages.joined import Joined
 from vldm_cli.stages.journal import Journal
 from vldm_cli.stages.models import Models

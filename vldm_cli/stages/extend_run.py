@@ -10,8 +10,8 @@ from itertools import islice
 from pathlib import Path
 
 from vldm_cli import __version__
-from vldm_cli.stages.clip_job import ClipResult
-from vldm_cli.stages.clip_run import carry_out
+from vldm_cli.pipelines.clip.job import ClipResult
+from vldm_cli.pipelines.clip.run import carry_out
 from vldm_cli.stages.extend_job import ExtendJob, frame_ticks
 from vldm_cli.stages.journal import Journal
 from vldm_cli.stages.preview import ContactSheet

@@ -10,7 +10,7 @@ import torch
 
 from vldm_cli.errors import RequestError
 from vldm_cli.packs.pack import Pack
-from vldm_cli.stages.clip_job import Job
+from vldm_cli.pipelines.clip.job import Job
 from vldm_cli.stages.costs import BASE, RATES
 from vldm_cli.stages.engine import MOTION
 from vldm_cli.stages.interpolate_clip import AREA, HELD, SPEED, STAGE, InterpolateClip

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from vldm_cli.motion.between import Pair
+from vldm_cli.pipelines.clip.fit import Fit, rgb_frames
 from vldm_cli.stages.compose import Stages
-from vldm_cli.stages.fit import Fit, rgb_frames
 from vldm_cli.stages.journal import Journal
 from vldm_cli.stages.match import Match
 from vldm_cli.stages.models import Models

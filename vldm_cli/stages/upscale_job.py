@@ -6,8 +6,8 @@ from pathlib import Path
 
 from vldm_cli.errors import RequestError
 from vldm_cli.packs.pack import SOURCES, UPSCALERS, Pack
+from vldm_cli.pipelines.clip.job import Job, identity
 from vldm_cli.stages.attempt import seed_of
-from vldm_cli.stages.clip_job import Job, identity
 from vldm_cli.stages.costs import BASE, NATIVE, RATES, SPACE_COSTS, UPSCALE_BYTES
 from vldm_cli.stages.journal import Journal
 from vldm_cli.stages.models import Models

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from vldm_cli import __version__
 from vldm_cli.errors import RequestError
+from vldm_cli.pipelines.clip.job import ClipJob, ClipResult, Job, identity
 from vldm_cli.stages import attempt
-from vldm_cli.stages.clip_job import ClipJob, ClipResult, Job, identity
 from vldm_cli.stages.journal import Journal
 from vldm_cli.stages.memory import peak_bytes
 from vldm_cli.stages.plan import SEGMENT

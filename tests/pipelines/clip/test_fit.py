@@ -3,7 +3,7 @@ from fractions import Fraction
 import pytest
 import torch
 
-from vldm_cli.stages.fit import Fit
+from vldm_cli.pipelines.clip.fit import Fit
 
 
 def fit(height, width, turns=0, sar=Fraction(1), size=(160, 256)):
