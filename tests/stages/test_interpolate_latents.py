@@ -11,18 +11,18 @@ import numpy as np
 import pytest
 import torch
 
-from tests.stages.test_extend_clip import Stop, interrupt
+from tests.pipelines.extend.test_clip import Stop, interrupt
 from tests.video import clips
 from vldm_cli.errors import RequestError
 from vldm_cli.packs.pack import Pack
 from vldm_cli.packs.save import seal
 from vldm_cli.pipelines.clip.run import run
+from vldm_cli.pipelines.extend.job import Options
+from vldm_cli.pipelines.extend.job import make_job as extend_job
+from vldm_cli.pipelines.extend.run import run as run_extend
 from vldm_cli.stages import denoiser
 from vldm_cli.stages.chain import generate
 from vldm_cli.stages.engine import pack_for, steps_between
-from vldm_cli.stages.extend_job import Options
-from vldm_cli.stages.extend_job import make_job as extend_job
-from vldm_cli.stages.extend_run import run as run_extend
 from vldm_cli.stages.interpolate_job import make_job
 from vldm_cli.stages.interpolate_latents import InterpolateLatents
 from vldm_cli.stages.request import GenerateRequest
@@ -32,7 +32,7 @@ from vldm_cli.video.clip import open_clip
 KILL = """
 import os, signal, sys
 from pathlib import Path
-from tests.stages.test_extend_clip import Stop
+from tests.pipelines.extend.test_clip import Stop
 from tests.stages.test_interpolate_latents import job_of
 from vldm_cli.packs.pack import Pack
 from vldm_cli.stages import interpolate_diffusion

@@ -60,7 +60,7 @@ def extend(
     model = None if pack is None else Pack.open(pack)
     opened, out = shared.prepare(clip, out, "extended", 16 if crf is None else crf, common)
 
-    from vldm_cli.stages.extend_settings import Memory, Options
+    from vldm_cli.pipelines.extend.settings import Memory, Options
 
     memory = Memory.of(opened)
     model = model or Pack.open(memory.pack if memory.pack in embedded() else "toyland")
@@ -77,8 +77,8 @@ def extend(
 
     from dataclasses import replace
 
-    from vldm_cli.stages.extend_job import make_job
-    from vldm_cli.stages.extend_run import run
+    from vldm_cli.pipelines.extend.job import make_job
+    from vldm_cli.pipelines.extend.run import run
 
     asked = replace(
         asked,

@@ -15,8 +15,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from vldm_cli.packs.pack import Pack
-from vldm_cli.stages.extend_job import Options, make_job
-from vldm_cli.stages.extend_run import run
+from vldm_cli.pipelines.extend.job import Options, make_job
+from vldm_cli.pipelines.extend.run import run
 from vldm_cli.stages.models import Models
 from vldm_cli.toyland.batch import SceneBatch
 from vldm_cli.toyland.captions import captions

@@ -6,7 +6,7 @@ from fractions import Fraction
 from vldm_cli.errors import RequestError
 from vldm_cli.packs.manifest import Manifest
 from vldm_cli.packs.pack import Pack, embedded
-from vldm_cli.stages.extend_settings import Memory
+from vldm_cli.pipelines.extend.settings import Memory
 from vldm_cli.video.clip import Clip
 from vldm_cli.video.made import made_by
 

@@ -5,8 +5,8 @@ from fractions import Fraction
 
 from vldm_cli.pipelines.clip.fit import Fit
 from vldm_cli.pipelines.clip.job import Job
+from vldm_cli.pipelines.extend.settings import Memory, Options, settings_of
 from vldm_cli.stages.engine import DIFFUSION, steps_between
-from vldm_cli.stages.extend_settings import Memory, Options, settings_of
 from vldm_cli.stages.interpolate_latents import InterpolateLatents, cuts_of
 from vldm_cli.stages.levels import trained_step
 from vldm_cli.stages.models import Models

@@ -10,9 +10,9 @@ from torch import Tensor
 
 from vldm_cli.motion.between import Pair
 from vldm_cli.pipelines.clip.fit import Fit, rgb_frames
+from vldm_cli.pipelines.extend.match import Match
 from vldm_cli.stages.compose import Stages
 from vldm_cli.stages.journal import Journal
-from vldm_cli.stages.match import Match
 from vldm_cli.stages.models import Models
 from vldm_cli.stages.plan import Plan
 from vldm_cli.stages.progress import Clock, Meter

@@ -14,9 +14,9 @@ from tests.video import clips
 from vldm_cli.errors import RunError
 from vldm_cli.packs.pack import Pack
 from vldm_cli.pipelines.clip.fit import Fit
+from vldm_cli.pipelines.extend.job import Options, frame_ticks, longer, make_job
+from vldm_cli.pipelines.extend.run import run
 from vldm_cli.stages.chain import generate
-from vldm_cli.stages.extend_job import Options, frame_ticks, longer, make_job
-from vldm_cli.stages.extend_run import run
 from vldm_cli.stages.journal import run_folder
 from vldm_cli.stages.models import Models
 from vldm_cli.stages.progress import NullProgress
@@ -29,9 +29,9 @@ from vldm_cli.video.times import constant
 KILL = """
 import os, signal, sys
 from pathlib import Path
-from tests.stages.test_extend_clip import Stop, job_of
+from tests.pipelines.extend.test_clip import Stop, job_of
 from vldm_cli.packs.pack import Pack
-from vldm_cli.stages.extend_run import run
+from vldm_cli.pipelines.extend.run import run
 job = job_of(Path(sys.argv[1]), Path(sys.argv[2]), Pack.open(sys.argv[3]))
 stage, at = sys.argv[4].split(":")
 run(job, job.clip.fingerprint(), Stop(stage, int(at), lambda: os.kill(os.getpid(), signal.SIGKILL)))

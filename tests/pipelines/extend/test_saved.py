@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import torch
 
-from tests.stages.test_extend_clip import Stop, extended, interrupt, job_of, rgb
+from tests.pipelines.extend.test_clip import Stop, extended, interrupt, job_of, rgb
 from tests.video import clips
+from vldm_cli.pipelines.extend.run import run
 from vldm_cli.stages.chain import generate
-from vldm_cli.stages.extend_run import run
 from vldm_cli.stages.models import Models
 from vldm_cli.stages.request import GenerateRequest
 from vldm_cli.stages.tail import restored

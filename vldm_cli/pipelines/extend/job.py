@@ -10,9 +10,9 @@ from torch import Tensor
 from vldm_cli.packs.pack import Pack
 from vldm_cli.pipelines.clip.fit import Fit
 from vldm_cli.pipelines.clip.job import ClipJob, identity
+from vldm_cli.pipelines.extend.clip import ExtendClip
+from vldm_cli.pipelines.extend.settings import Memory, Options, settings_of, steps_of
 from vldm_cli.stages.attempt import seed_of
-from vldm_cli.stages.extend_clip import ExtendClip
-from vldm_cli.stages.extend_settings import Memory, Options, settings_of, steps_of
 from vldm_cli.stages.models import Models
 from vldm_cli.stages.plan import SEGMENT, Plan, make_plan
 from vldm_cli.stages.request import numbers_of

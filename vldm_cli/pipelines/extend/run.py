@@ -12,7 +12,7 @@ from pathlib import Path
 from vldm_cli import __version__
 from vldm_cli.pipelines.clip.job import ClipResult
 from vldm_cli.pipelines.clip.run import carry_out
-from vldm_cli.stages.extend_job import ExtendJob, frame_ticks
+from vldm_cli.pipelines.extend.job import ExtendJob, frame_ticks
 from vldm_cli.stages.journal import Journal
 from vldm_cli.stages.preview import ContactSheet
 from vldm_cli.stages.progress import Clock, Meter, Progress
