@@ -11,9 +11,9 @@ from pathlib import Path
 
 from vldm_cli.commands.device import choose_device, choose_dtype
 from vldm_cli.packs.pack import Pack
-from vldm_cli.stages.chain import generate
+from vldm_cli.pipelines.generate.request import GenerateRequest
+from vldm_cli.pipelines.generate.run import generate
 from vldm_cli.stages.models import Models
-from vldm_cli.stages.request import GenerateRequest
 
 PROMPTS = {
     "ball": "a red ball bounces on green grass by day",

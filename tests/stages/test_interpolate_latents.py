@@ -20,12 +20,12 @@ from vldm_cli.pipelines.clip.run import run
 from vldm_cli.pipelines.extend.job import Options
 from vldm_cli.pipelines.extend.job import make_job as extend_job
 from vldm_cli.pipelines.extend.run import run as run_extend
+from vldm_cli.pipelines.generate.request import GenerateRequest
+from vldm_cli.pipelines.generate.run import generate
 from vldm_cli.stages import denoiser
-from vldm_cli.stages.chain import generate
 from vldm_cli.stages.engine import pack_for, steps_between
 from vldm_cli.stages.interpolate_job import make_job
 from vldm_cli.stages.interpolate_latents import InterpolateLatents
-from vldm_cli.stages.request import GenerateRequest
 from vldm_cli.video import ffmpeg
 from vldm_cli.video.clip import open_clip
 

@@ -50,7 +50,7 @@ def extend(
     from vldm_cli.commands.remarks import check_material
     from vldm_cli.errors import RequestError
     from vldm_cli.packs.pack import Pack, embedded
-    from vldm_cli.stages.request import MAX_FRAMES
+    from vldm_cli.pipelines.generate.request import MAX_FRAMES
 
     console = Console(common.quiet, common.verbose, common.as_json)
     if not 1 <= frames <= MAX_FRAMES:

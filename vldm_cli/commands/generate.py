@@ -51,7 +51,7 @@ def generate(
     from vldm_cli.commands.remarks import check_prompt
     from vldm_cli.errors import RequestError
     from vldm_cli.packs.pack import Pack
-    from vldm_cli.stages.request import GenerateRequest, plan_of, resolve
+    from vldm_cli.pipelines.generate.request import GenerateRequest, plan_of, resolve
 
     console = Console(quiet, verbose, as_json)
     if not 1 <= variations <= 1000:
@@ -111,7 +111,7 @@ def _delivered(out: Path, one_of_many: bool) -> bool:
 
 def _show_plan(console, request, pack, variations: int) -> None:
     from vldm_cli.commands.console import clock, size
-    from vldm_cli.stages.request import plan_of, resolve
+    from vldm_cli.pipelines.generate.request import plan_of, resolve
 
     settings = resolve(request, pack.manifest)
     plan = plan_of(settings, pack.manifest, request.device)
@@ -149,7 +149,7 @@ def _make(console, request, pack, outs: list[Path], warning: str | None) -> None
     from vldm_cli.commands.variations import first_seed, is_made
     from vldm_cli.errors import RunError
     from vldm_cli.measure.report.table import as_table
-    from vldm_cli.stages.chain import generate as run
+    from vldm_cli.pipelines.generate.run import generate as run
     from vldm_cli.stages.models import Models
 
     again = shlex.join(["vldm", *sys.argv[1:]])

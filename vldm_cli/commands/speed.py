@@ -40,7 +40,7 @@ def speed(
     from vldm_cli.commands.remarks import check_prompt
     from vldm_cli.errors import RequestError
     from vldm_cli.packs.pack import Pack
-    from vldm_cli.stages.request import GenerateRequest, resolve
+    from vldm_cli.pipelines.generate.request import GenerateRequest, resolve
 
     console = Console(quiet, verbose, as_json)
     frame = checks.parse_size(clip, "--clip")

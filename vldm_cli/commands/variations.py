@@ -5,7 +5,7 @@ from pathlib import Path
 
 from vldm_cli.errors import RequestError
 from vldm_cli.packs.pack import Pack
-from vldm_cli.stages.request import GenerateRequest, resolve
+from vldm_cli.pipelines.generate.request import GenerateRequest, resolve
 from vldm_cli.video.read import video_info
 
 

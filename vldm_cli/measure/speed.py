@@ -13,7 +13,7 @@ from pathlib import Path
 from vldm_cli.errors import RunError
 from vldm_cli.measure.report.table import as_table
 from vldm_cli.packs.pack import Pack
-from vldm_cli.stages.request import GenerateRequest
+from vldm_cli.pipelines.generate.request import GenerateRequest
 
 
 def measure_command(request: GenerateRequest, pack: Pack, device: str, dtype: str) -> dict:
@@ -41,7 +41,7 @@ def measure_command(request: GenerateRequest, pack: Pack, device: str, dtype: st
 
 def measure_loaded(request: GenerateRequest, pack: Pack, device: str, dtype: str) -> dict:
     """The second of two videos in this process, with the models loaded and everything warm."""
-    from vldm_cli.stages.chain import generate
+    from vldm_cli.pipelines.generate.run import generate
     from vldm_cli.stages.models import Models
 
     models = Models(pack, device, dtype)

@@ -10,10 +10,10 @@ import torch
 from tests.pipelines.extend.test_clip import Stop, extended, interrupt, job_of, rgb
 from tests.video import clips
 from vldm_cli.pipelines.extend.run import run
-from vldm_cli.stages.chain import generate
+from vldm_cli.pipelines.generate.request import GenerateRequest
+from vldm_cli.pipelines.generate.run import generate
+from vldm_cli.pipelines.generate.tail import restored
 from vldm_cli.stages.models import Models
-from vldm_cli.stages.request import GenerateRequest
-from vldm_cli.stages.tail import restored
 from vldm_cli.video import ffmpeg
 from vldm_cli.video.clip import open_clip
 from vldm_cli.video.comment import commented

@@ -1,6 +1,6 @@
 """What came out of a run, as `--json` prints it."""
 
-from vldm_cli.stages.request import GenerateResult
+from vldm_cli.pipelines.generate.request import GenerateResult
 
 
 def as_table(result: GenerateResult) -> dict:

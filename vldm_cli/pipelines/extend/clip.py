@@ -7,15 +7,15 @@ import torch
 from torch import Tensor
 
 from vldm_cli.pipelines.clip.fit import Fit, rgb_frames
-from vldm_cli.stages.compose import Stages
-from vldm_cli.stages.joined import Joined
+from vldm_cli.pipelines.generate.compose import Stages
+from vldm_cli.pipelines.generate.joined import Joined
+from vldm_cli.pipelines.generate.request import Settings
+from vldm_cli.pipelines.generate.tail import pulled
 from vldm_cli.stages.journal import Journal
 from vldm_cli.stages.models import Models
 from vldm_cli.stages.plan import Plan
 from vldm_cli.stages.progress import Clock, Meter
-from vldm_cli.stages.request import Settings
 from vldm_cli.stages.source import Source
-from vldm_cli.stages.tail import pulled
 from vldm_cli.video.clip import Clip
 
 

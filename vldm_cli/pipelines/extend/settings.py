@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from vldm_cli.packs.manifest import Manifest
+from vldm_cli.pipelines.generate.request import Settings
 from vldm_cli.stages.plan import UPSCALE
-from vldm_cli.stages.request import Settings
 from vldm_cli.video.clip import Clip
 from vldm_cli.video.made import made_by
 

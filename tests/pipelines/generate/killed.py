@@ -6,9 +6,9 @@ import signal
 import sys
 from pathlib import Path
 
-from tests.stages.test_chain import ask
+from tests.pipelines.generate.test_run import ask
 from vldm_cli.packs.pack import Pack
-from vldm_cli.stages.chain import generate
+from vldm_cli.pipelines.generate.run import generate
 from vldm_cli.stages.progress import NullProgress
 
 

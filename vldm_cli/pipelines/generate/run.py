@@ -15,17 +15,24 @@ from torch import Tensor
 from vldm_cli import __version__
 from vldm_cli.errors import RequestError
 from vldm_cli.packs.pack import Pack
+from vldm_cli.pipelines.generate.compose import Stages
+from vldm_cli.pipelines.generate.request import (
+    GenerateRequest,
+    GenerateResult,
+    Settings,
+    identity,
+    plan_of,
+    resolve,
+)
+from vldm_cli.pipelines.generate.tail import KEY, pulled, stored, tail_frames
 from vldm_cli.stages.attempt import attempt, check_out, seed_of
-from vldm_cli.stages.compose import Stages
 from vldm_cli.stages.journal import Journal
 from vldm_cli.stages.memory import peak_bytes
 from vldm_cli.stages.models import Models
 from vldm_cli.stages.plan import Plan
 from vldm_cli.stages.preview import ContactSheet
 from vldm_cli.stages.progress import Clock, Meter, NullProgress, Progress
-from vldm_cli.stages.request import GenerateRequest, GenerateResult, Settings, identity, plan_of, resolve
 from vldm_cli.stages.source import Source
-from vldm_cli.stages.tail import KEY, pulled, stored, tail_frames
 from vldm_cli.video.kinds import KINDS, open_container
 from vldm_cli.video.write import encode_segment, join_segments
 

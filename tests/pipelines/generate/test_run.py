@@ -14,11 +14,11 @@ import torch
 from PIL import Image
 
 from vldm_cli.errors import RequestError, RunError
-from vldm_cli.stages import compose
-from vldm_cli.stages.chain import generate
+from vldm_cli.pipelines.generate import compose
+from vldm_cli.pipelines.generate.request import GenerateRequest
+from vldm_cli.pipelines.generate.run import generate
 from vldm_cli.stages.models import Models
 from vldm_cli.stages.progress import NullProgress
-from vldm_cli.stages.request import GenerateRequest
 from vldm_cli.video.ffmpeg import ffmpeg_exe
 
 # stage → units after which the process is killed; 49 frames are three segments
@@ -135,7 +135,7 @@ def killed(tiny_pack, tmp_path_factory):
     outs = {case: folder / f"{case}.mp4" for case in KILLS}
     stages = {case: "join" if case == "delivered" else case for case in KILLS}
     cases = [f"{stages[case]}:{at}:{outs[case]}" for case, at in KILLS.items()]
-    command = [sys.executable, "-m", "tests.stages.killed", str(tiny_pack.folder), *cases]
+    command = [sys.executable, "-m", "tests.pipelines.generate.killed", str(tiny_pack.folder), *cases]
     said = subprocess.run(command, capture_output=True, text=True, check=True, cwd=os.getcwd()).stdout
     assert said.split() == [str(-signal.SIGKILL)] * len(cases)
     return outs
