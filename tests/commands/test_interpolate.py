@@ -19,7 +19,7 @@ from tests.video import clips
 from vldm_cli.commands import clip as shared
 from vldm_cli.errors import RunError
 from vldm_cli.pipelines.clip import run as clip_run
-from vldm_cli.stages.interpolate_clip import InterpolateClip
+from vldm_cli.pipelines.interpolate.clip import InterpolateClip
 from vldm_cli.video import ffmpeg
 from vldm_cli.video.clip import open_clip
 from vldm_cli.video.probe import inspect

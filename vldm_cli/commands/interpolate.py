@@ -58,8 +58,8 @@ def interpolate(
     opened, out = shared.prepare(clip, out, ending, crf, common)
 
     from vldm_cli.pipelines.clip.run import run
-    from vldm_cli.stages.engine import pack_for
-    from vldm_cli.stages.interpolate_job import make_job
+    from vldm_cli.pipelines.interpolate.engine import pack_for
+    from vldm_cli.pipelines.interpolate.job import make_job
 
     model = pack_for(opened, engine, pack, factor)
     job = make_job(

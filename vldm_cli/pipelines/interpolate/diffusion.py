@@ -7,8 +7,8 @@ from vldm_cli.pipelines.clip.fit import Fit
 from vldm_cli.pipelines.clip.job import Job
 from vldm_cli.pipelines.extend.settings import Memory, Options, settings_of
 from vldm_cli.pipelines.generate.request import numbers_of
-from vldm_cli.stages.engine import DIFFUSION, steps_between
-from vldm_cli.stages.interpolate_latents import InterpolateLatents, cuts_of
+from vldm_cli.pipelines.interpolate.engine import DIFFUSION, steps_between
+from vldm_cli.pipelines.interpolate.latents import InterpolateLatents, cuts_of
 from vldm_cli.stages.levels import trained_step
 from vldm_cli.stages.models import Models
 from vldm_cli.stages.plan import make_plan

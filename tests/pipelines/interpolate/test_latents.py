@@ -22,10 +22,10 @@ from vldm_cli.pipelines.extend.job import make_job as extend_job
 from vldm_cli.pipelines.extend.run import run as run_extend
 from vldm_cli.pipelines.generate.request import GenerateRequest
 from vldm_cli.pipelines.generate.run import generate
+from vldm_cli.pipelines.interpolate.engine import pack_for, steps_between
+from vldm_cli.pipelines.interpolate.job import make_job
+from vldm_cli.pipelines.interpolate.latents import InterpolateLatents
 from vldm_cli.stages import denoiser
-from vldm_cli.stages.engine import pack_for, steps_between
-from vldm_cli.stages.interpolate_job import make_job
-from vldm_cli.stages.interpolate_latents import InterpolateLatents
 from vldm_cli.video import ffmpeg
 from vldm_cli.video.clip import open_clip
 
@@ -33,9 +33,9 @@ KILL = """
 import os, signal, sys
 from pathlib import Path
 from tests.pipelines.extend.test_clip import Stop
-from tests.stages.test_interpolate_latents import job_of
+from tests.pipelines.interpolate.test_latents import job_of
 from vldm_cli.packs.pack import Pack
-from vldm_cli.stages import interpolate_diffusion
+from vldm_cli.pipelines.interpolate import diffusion as interpolate_diffusion
 from vldm_cli.pipelines.clip.run import run
 interpolate_diffusion.cuts_of = lambda clip, fit: []
 job = job_of(Path(sys.argv[1]), Path(sys.argv[2]), Pack.open(sys.argv[3]))
@@ -60,7 +60,7 @@ def made(tiny_pack, tmp_path_factory):
 @pytest.fixture(autouse=True)
 def no_cuts(monkeypatch):
     """What the tiny pack makes of noise is another scene from frame to frame."""
-    monkeypatch.setattr("vldm_cli.stages.interpolate_diffusion.cuts_of", lambda clip, fit: [])
+    monkeypatch.setattr("vldm_cli.pipelines.interpolate.diffusion.cuts_of", lambda clip, fit: [])
 
 
 def job_of(path, out, pack, factor=4, slow=False, **options):
@@ -180,7 +180,7 @@ def cut_in_two(tmp_path, path):
 
 def test_cuts_are_not_blended(tiny_pack, models, tmp_path, made, monkeypatch):
     path, out = cut_in_two(tmp_path, made), tmp_path / "b.mp4"
-    monkeypatch.setattr("vldm_cli.stages.interpolate_diffusion.cuts_of", lambda clip, fit: [4])
+    monkeypatch.setattr("vldm_cli.pipelines.interpolate.diffusion.cuts_of", lambda clip, fit: [4])
     job = job_of(path, out, tiny_pack, models=models)
     assert job.plan["cuts"] == 1
     run(job, "x")
@@ -192,7 +192,7 @@ def test_cuts_are_not_blended(tiny_pack, models, tmp_path, made, monkeypatch):
 
 def test_a_cut_is_found_and_seen_by_no_window_from_both_sides(tmp_path):
     from vldm_cli.pipelines.clip.fit import Fit
-    from vldm_cli.stages.interpolate_latents import cuts_of
+    from vldm_cli.pipelines.interpolate.latents import cuts_of
     from vldm_cli.stages.windows import interval_windows
 
     one = clips.make(tmp_path, "a.mp4", frames=4, filters="gblur=1")

@@ -11,9 +11,9 @@ import torch
 from vldm_cli.errors import RequestError
 from vldm_cli.packs.pack import Pack
 from vldm_cli.pipelines.clip.job import Job
+from vldm_cli.pipelines.interpolate.clip import AREA, HELD, SPEED, STAGE, InterpolateClip
+from vldm_cli.pipelines.interpolate.engine import MOTION
 from vldm_cli.stages.costs import BASE, RATES
-from vldm_cli.stages.engine import MOTION
-from vldm_cli.stages.interpolate_clip import AREA, HELD, SPEED, STAGE, InterpolateClip
 from vldm_cli.stages.journal import Journal
 from vldm_cli.stages.progress import Clock, Meter
 from vldm_cli.video.carry import packed
@@ -94,7 +94,7 @@ def make_job(
     if pack is None:
         return job
     # diffusers takes five seconds to import on slow cores, and motion needs none of it
-    from vldm_cli.stages.interpolate_diffusion import by_diffusion
+    from vldm_cli.pipelines.interpolate.diffusion import by_diffusion
     from vldm_cli.stages.models import Models
 
     return by_diffusion(job, models or Models(pack, device, dtype), seed, factor)
