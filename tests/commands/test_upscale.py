@@ -147,6 +147,6 @@ def test_a_broken_run_names_the_command_that_goes_on(vldm, clip, options, monkey
     def starve(*_, **__):
         raise MemoryError
 
-    monkeypatch.setattr("vldm_cli.stages.upscale_clip.sample", starve)
+    monkeypatch.setattr("vldm_cli.pipelines.upscale.clip.sample", starve)
     code, _, err = vldm("upscale", "a.mp4", *options, "-o", "b.mp4")
     assert code == 1 and "go on with: vldm upscale a.mp4" in err and "Traceback" not in err

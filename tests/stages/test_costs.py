@@ -2,8 +2,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from vldm_cli.stages.upscale_clip import UpscaleClip
-from vldm_cli.stages.upscale_job import _plan
+from vldm_cli.pipelines.upscale.clip import UpscaleClip
+from vldm_cli.pipelines.upscale.job import _plan
 from vldm_cli.video.look import Raw
 
 

@@ -55,7 +55,7 @@ def upscale(
     opened, out = shared.prepare(clip, out, f"x{scale}", crf, common)
 
     from vldm_cli.pipelines.clip.run import run
-    from vldm_cli.stages.upscale_job import Options, make_job
+    from vldm_cli.pipelines.upscale.job import Options, make_job
 
     asked = Options(
         scale=scale,

@@ -14,9 +14,9 @@ from vldm_cli.measure.speed import PeakMemory
 from vldm_cli.packs.pack import Pack
 from vldm_cli.pipelines.clip.job import ClipResult, Job
 from vldm_cli.pipelines.clip.run import run
+from vldm_cli.pipelines.upscale.job import Options, make_job
 from vldm_cli.stages.models import Models
 from vldm_cli.stages.plan import SEGMENT
-from vldm_cli.stages.upscale_job import Options, make_job
 from vldm_cli.video import ffmpeg
 from vldm_cli.video.clip import open_clip
 from vldm_cli.video.kinds import open_container

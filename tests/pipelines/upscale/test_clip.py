@@ -19,17 +19,17 @@ from vldm_cli.errors import RequestError, RunError
 from vldm_cli.packs.manifest import SPACES
 from vldm_cli.packs.pack import SOURCES
 from vldm_cli.pipelines.clip.run import run
+from vldm_cli.pipelines.upscale.clip import AHEAD, UpscaleClip, shrunk
+from vldm_cli.pipelines.upscale.job import Options, make_job
 from vldm_cli.stages.journal import run_folder
 from vldm_cli.stages.progress import NullProgress
-from vldm_cli.stages.upscale_clip import AHEAD, UpscaleClip, shrunk
-from vldm_cli.stages.upscale_job import Options, make_job
 from vldm_cli.train.degrade import resizing
 from vldm_cli.video.clip import open_clip
 
 KILL = """
 import os, signal, sys
 from pathlib import Path
-from tests.stages.test_upscale_clip import Stop, job_of
+from tests.pipelines.upscale.test_clip import Stop, job_of
 from vldm_cli.packs.pack import Pack
 from vldm_cli.pipelines.clip.run import run
 job = job_of(Path(sys.argv[1]), Path(sys.argv[2]), Pack.open(sys.argv[3]))
@@ -304,7 +304,7 @@ def test_memory_running_out_names_the_remedy(models, tmp_path, tiny_pack, monkey
     def starve(*_, **__):
         raise torch.OutOfMemoryError("no more")
 
-    monkeypatch.setattr("vldm_cli.stages.upscale_clip.sample", starve)
+    monkeypatch.setattr("vldm_cli.pipelines.upscale.clip.sample", starve)
     with pytest.raises(RunError, match=r"memory ran out .*smaller --tile"):
         run(job, "x")
 
@@ -333,7 +333,7 @@ def test_what_stands_still_is_asked_for_alike_in_every_frame(models, tmp_path, m
         asked.append((noise_BTCHW, extra_BTCHW))
         return torch.zeros_like(noise_BTCHW)
 
-    monkeypatch.setattr("vldm_cli.stages.upscale_clip.sample", listening)
+    monkeypatch.setattr("vldm_cli.pipelines.upscale.clip.sample", listening)
     source = upscaler(models, open_clip(path), tile=64)
     assert source.noise and len(source.windows) > 1
     assert len(list(source.frames(0, meter()))) == 9
@@ -350,7 +350,7 @@ def test_tiles_that_disagree_leave_no_seams(models, tmp_path, monkeypatch):
         calls.append(1)
         return torch.full_like(noise_BTCHW, 0.5 if len(calls) % 2 else -0.5)
 
-    monkeypatch.setattr("vldm_cli.stages.upscale_clip.sample", disagreeing)
+    monkeypatch.setattr("vldm_cli.pipelines.upscale.clip.sample", disagreeing)
     source = upscaler(models, open_clip(path), tile=32)
     image = source.raw.planes(next(source.frames(0, meter())))[0].astype(int)
     assert len(calls) == len(source.tiles.places) >= 12
