@@ -211,7 +211,7 @@ def test_killed_outright_it_goes_on(vldm, tmp_path):
     script = (
         "import os, signal, sys\n"
         "from vldm_cli.stages import clip_run\n"
-        "from vldm_cli.stages.progress import Meter\n"
+        "from vldm_cli.runs.progress import Meter\n"
         "real = Meter.upto\n"
         "def upto(self, done):\n"
         "    real(self, done)\n"

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from vldm_cli.stages.journal import Journal
+from vldm_cli.runs.journal import Journal
 from vldm_cli.stages.models import Models
 
 

@@ -5,8 +5,8 @@ import weakref
 import torch
 
 from vldm_cli.denoise.guidance import Guidance
+from vldm_cli.runs.progress import Meter, NullProgress
 from vldm_cli.stages.denoiser import Denoiser
-from vldm_cli.stages.progress import Meter, NullProgress
 
 SHAPE = (4, 8, 12)  # the tiny pack's latents
 

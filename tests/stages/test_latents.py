@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from tests.stages.helpers import SHAPE, Watched, denoiser, meter, source_of
+from vldm_cli.runs.journal import Journal
 from vldm_cli.stages.extend import extend
 from vldm_cli.stages.interpolate import Interpolation
-from vldm_cli.stages.journal import Journal
 from vldm_cli.stages.keyframes import Keyframes, encode_image
 from vldm_cli.stages.levels import Level
 from vldm_cli.stages.windows import Window, continued_windows, interval_windows

@@ -42,7 +42,7 @@ def check_place(job) -> None:
     """That the output's name and place can be used. Raises RequestError."""
     from vldm_cli.commands import checks
     from vldm_cli.pipelines.clip.run import check_out
-    from vldm_cli.stages.journal import is_delivered, run_folder
+    from vldm_cli.runs.journal import is_delivered, run_folder
 
     checks.check_name(job.out, job.times.fps)
     check_out(job)

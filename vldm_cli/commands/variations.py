@@ -11,7 +11,7 @@ from vldm_cli.video.read import video_info
 
 def first_seed(request: GenerateRequest, pack: Pack, first_out: Path) -> int:
     """The seed of the first variation: the one asked for, the one of the interrupted command, or a drawn one."""
-    from vldm_cli.stages.journal import run_folder, stored_plan  # imports torch
+    from vldm_cli.runs.journal import run_folder, stored_plan  # imports torch
 
     if request.seed is not None:
         return request.seed

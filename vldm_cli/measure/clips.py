@@ -18,9 +18,9 @@ from vldm_cli.denoise.sampler import sample
 from vldm_cli.measure.probe.probe import FRAMES
 from vldm_cli.pipelines.generate.compose import Stages
 from vldm_cli.pipelines.generate.request import GenerateRequest, Settings, identity, plan_of, resolve
-from vldm_cli.stages.journal import Journal
+from vldm_cli.runs.journal import Journal
+from vldm_cli.runs.progress import Clock, Meter, NullProgress
 from vldm_cli.stages.models import Models
-from vldm_cli.stages.progress import Clock, Meter, NullProgress
 from vldm_cli.toyland.batch import SceneBatch
 from vldm_cli.toyland.render import render
 

@@ -16,9 +16,9 @@ from vldm_cli.align.pixels import upsample
 from vldm_cli.measure.between import APART, in_two
 from vldm_cli.measure.clips import Maker, rounded
 from vldm_cli.measure.consistency import flicker, psnr, ssim, warping_error
+from vldm_cli.runs.progress import Meter, NullProgress
 from vldm_cli.stages.decode import Decode
 from vldm_cli.stages.plan import UPSCALE
-from vldm_cli.stages.progress import Meter, NullProgress
 from vldm_cli.stages.upscale import Upscale
 from vldm_cli.stages.windows import fixed_windows
 from vldm_cli.toyland.captions import captions

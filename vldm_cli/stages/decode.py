@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from vldm_cli.align.decoder import VideoDecoder
-from vldm_cli.stages.progress import Meter
+from vldm_cli.runs.progress import Meter
 from vldm_cli.stages.source import Reader, Source, faded
 from vldm_cli.stages.windows import Window
 

@@ -5,11 +5,11 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
+from vldm_cli.runs.journal import Journal
+from vldm_cli.runs.memory import in_halves
+from vldm_cli.runs.progress import Meter
 from vldm_cli.stages.denoiser import Denoiser
-from vldm_cli.stages.journal import Journal
 from vldm_cli.stages.levels import Level
-from vldm_cli.stages.memory import in_halves
-from vldm_cli.stages.progress import Meter
 from vldm_cli.stages.source import Reader, Source
 from vldm_cli.stages.windows import Window
 

@@ -7,10 +7,10 @@ import torch
 from torch import Tensor
 
 from vldm_cli.align.decoder import VideoDecoder
+from vldm_cli.runs.journal import Journal
+from vldm_cli.runs.progress import Meter
 from vldm_cli.stages.denoiser import Denoiser
 from vldm_cli.stages.extend import extend
-from vldm_cli.stages.journal import Journal
-from vldm_cli.stages.progress import Meter
 from vldm_cli.stages.windows import Window
 
 

@@ -14,7 +14,7 @@ from vldm_cli.denoise.sampler import make_scheduler
 from vldm_cli.errors import RequestError
 from vldm_cli.packs import load
 from vldm_cli.packs.pack import Pack
-from vldm_cli.stages.memory import keep_freed_memory
+from vldm_cli.runs.memory import keep_freed_memory
 from vldm_cli.stages.upsampling import fold_upsampling
 
 

@@ -8,8 +8,8 @@ from torch import Tensor
 from vldm_cli.align.space import video
 from vldm_cli.denoise.noise import frame_noise
 from vldm_cli.denoise.sampler import sample
+from vldm_cli.runs.progress import Meter
 from vldm_cli.stages.models import Upscaler
-from vldm_cli.stages.progress import Meter
 from vldm_cli.stages.source import Reader, Source, faded
 from vldm_cli.stages.windows import Window
 

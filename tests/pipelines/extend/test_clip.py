@@ -19,9 +19,9 @@ from vldm_cli.pipelines.extend.run import run
 from vldm_cli.pipelines.generate.request import GenerateRequest
 from vldm_cli.pipelines.generate.run import generate
 from vldm_cli.pipelines.generate.tail import context_of
-from vldm_cli.stages.journal import run_folder
+from vldm_cli.runs.journal import run_folder
+from vldm_cli.runs.progress import NullProgress
 from vldm_cli.stages.models import Models
-from vldm_cli.stages.progress import NullProgress
 from vldm_cli.video.clip import open_clip
 from vldm_cli.video.probe import inspect
 from vldm_cli.video.times import constant

@@ -9,7 +9,7 @@ from pathlib import Path
 from tests.pipelines.generate.test_run import ask
 from vldm_cli.packs.pack import Pack
 from vldm_cli.pipelines.generate.run import generate
-from vldm_cli.stages.progress import NullProgress
+from vldm_cli.runs.progress import NullProgress
 
 
 class Killer(NullProgress):

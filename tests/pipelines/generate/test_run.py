@@ -17,8 +17,8 @@ from vldm_cli.errors import RequestError, RunError
 from vldm_cli.pipelines.generate import compose
 from vldm_cli.pipelines.generate.request import GenerateRequest
 from vldm_cli.pipelines.generate.run import generate
+from vldm_cli.runs.progress import NullProgress
 from vldm_cli.stages.models import Models
-from vldm_cli.stages.progress import NullProgress
 from vldm_cli.video.ffmpeg import ffmpeg_exe
 
 # stage → units after which the process is killed; 49 frames are three segments

@@ -118,7 +118,7 @@ def test_known_frames_go_through_as_bytes(tiny_pack, models, tmp_path, made, jou
     job = job_of(made, tmp_path / "b.mp4", tiny_pack, models=models)
     clip, meters = job.clip, {}
     from tests.stages.helpers import meter
-    from vldm_cli.stages.progress import Clock
+    from vldm_cli.runs.progress import Clock
 
     meters = {stage: meter() for stage in (*job.calls, *job.stages)}
     frames = list(job.make(0, Clock(), journal, meters))

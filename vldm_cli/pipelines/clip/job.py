@@ -8,8 +8,8 @@ from pathlib import Path
 import torch
 
 from vldm_cli import __version__
-from vldm_cli.stages.journal import Journal
-from vldm_cli.stages.progress import Clock, Meter
+from vldm_cli.runs.journal import Journal
+from vldm_cli.runs.progress import Clock, Meter
 from vldm_cli.video.carry import Baggage
 from vldm_cli.video.clip import Clip
 from vldm_cli.video.kinds import open_container

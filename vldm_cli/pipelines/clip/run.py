@@ -12,12 +12,12 @@ from pathlib import Path
 from vldm_cli import __version__
 from vldm_cli.errors import RequestError
 from vldm_cli.pipelines.clip.job import ClipJob, ClipResult, Job, identity
-from vldm_cli.stages import attempt
-from vldm_cli.stages.journal import Journal
-from vldm_cli.stages.memory import peak_bytes
+from vldm_cli.runs import attempt
+from vldm_cli.runs.journal import Journal
+from vldm_cli.runs.memory import peak_bytes
+from vldm_cli.runs.preview import ContactSheet
+from vldm_cli.runs.progress import Clock, Meter, NullProgress, Progress
 from vldm_cli.stages.plan import SEGMENT
-from vldm_cli.stages.preview import ContactSheet
-from vldm_cli.stages.progress import Clock, Meter, NullProgress, Progress
 from vldm_cli.video.assemble import assemble
 from vldm_cli.video.segments import encode_frames
 

@@ -14,7 +14,7 @@ from vldm_cli.pipelines.extend.clip import ExtendClip
 from vldm_cli.pipelines.extend.settings import Memory, Options, settings_of, steps_of
 from vldm_cli.pipelines.generate.request import numbers_of
 from vldm_cli.pipelines.generate.tail import context_of, restored, run_up_of, tail_frames
-from vldm_cli.stages.attempt import seed_of
+from vldm_cli.runs.attempt import seed_of
 from vldm_cli.stages.models import Models
 from vldm_cli.stages.plan import SEGMENT, Plan, make_plan
 from vldm_cli.video.carry import packed

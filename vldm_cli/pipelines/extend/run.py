@@ -14,9 +14,9 @@ from vldm_cli.pipelines.clip.job import ClipResult
 from vldm_cli.pipelines.clip.run import carry_out
 from vldm_cli.pipelines.extend.job import ExtendJob, frame_ticks
 from vldm_cli.pipelines.generate.tail import KEY, stored, tail_frames
-from vldm_cli.stages.journal import Journal
-from vldm_cli.stages.preview import ContactSheet
-from vldm_cli.stages.progress import Clock, Meter, Progress
+from vldm_cli.runs.journal import Journal
+from vldm_cli.runs.preview import ContactSheet
+from vldm_cli.runs.progress import Clock, Meter, Progress
 from vldm_cli.video.assemble import assemble
 from vldm_cli.video.copied import copy_packets, encode
 from vldm_cli.video.kinds import KINDS

@@ -12,17 +12,17 @@ from vldm_cli.align.unet import VideoUNet
 from vldm_cli.denoise.guidance import Guidance
 from vldm_cli.pipelines.generate.joined import Joined
 from vldm_cli.pipelines.generate.request import Settings
+from vldm_cli.runs.journal import Journal
+from vldm_cli.runs.memory import fetch_memory
+from vldm_cli.runs.progress import Clock, Meter
 from vldm_cli.stages.costs import BASE
 from vldm_cli.stages.decode import Decode
 from vldm_cli.stages.denoiser import Denoiser
 from vldm_cli.stages.interpolate import Interpolation
-from vldm_cli.stages.journal import Journal
 from vldm_cli.stages.keyframes import Keyframes, encode_image
 from vldm_cli.stages.levels import trained_step
-from vldm_cli.stages.memory import fetch_memory
 from vldm_cli.stages.models import Models
 from vldm_cli.stages.plan import Plan
-from vldm_cli.stages.progress import Clock, Meter
 from vldm_cli.stages.source import Source
 from vldm_cli.stages.upscale import Upscale
 

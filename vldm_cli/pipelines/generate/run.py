@@ -25,13 +25,13 @@ from vldm_cli.pipelines.generate.request import (
     resolve,
 )
 from vldm_cli.pipelines.generate.tail import KEY, pulled, stored, tail_frames
-from vldm_cli.stages.attempt import attempt, check_out, seed_of
-from vldm_cli.stages.journal import Journal
-from vldm_cli.stages.memory import peak_bytes
+from vldm_cli.runs.attempt import attempt, check_out, seed_of
+from vldm_cli.runs.journal import Journal
+from vldm_cli.runs.memory import peak_bytes
+from vldm_cli.runs.preview import ContactSheet
+from vldm_cli.runs.progress import Clock, Meter, NullProgress, Progress
 from vldm_cli.stages.models import Models
 from vldm_cli.stages.plan import Plan
-from vldm_cli.stages.preview import ContactSheet
-from vldm_cli.stages.progress import Clock, Meter, NullProgress, Progress
 from vldm_cli.stages.source import Source
 from vldm_cli.video.kinds import KINDS, open_container
 from vldm_cli.video.write import encode_segment, join_segments

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from vldm_cli.motion.between import Pair
-from vldm_cli.stages.progress import Meter
-from vldm_cli.stages.side_by_side import side_by_side
+from vldm_cli.runs.progress import Meter
+from vldm_cli.runs.side_by_side import side_by_side
 from vldm_cli.video.clip import Clip
 
 STAGE = "interpolate"

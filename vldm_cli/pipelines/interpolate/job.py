@@ -13,9 +13,9 @@ from vldm_cli.packs.pack import Pack
 from vldm_cli.pipelines.clip.job import Job
 from vldm_cli.pipelines.interpolate.clip import AREA, HELD, SPEED, STAGE, InterpolateClip
 from vldm_cli.pipelines.interpolate.engine import MOTION
+from vldm_cli.runs.journal import Journal
+from vldm_cli.runs.progress import Clock, Meter
 from vldm_cli.stages.costs import BASE, RATES
-from vldm_cli.stages.journal import Journal
-from vldm_cli.stages.progress import Clock, Meter
 from vldm_cli.video.carry import packed
 from vldm_cli.video.clip import Clip
 from vldm_cli.video.kinds import open_container

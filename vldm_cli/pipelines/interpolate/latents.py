@@ -13,10 +13,10 @@ from vldm_cli.pipelines.clip.fit import Fit, rgb_frames
 from vldm_cli.pipelines.extend.match import Match
 from vldm_cli.pipelines.generate.compose import Stages
 from vldm_cli.pipelines.generate.request import Settings
-from vldm_cli.stages.journal import Journal
+from vldm_cli.runs.journal import Journal
+from vldm_cli.runs.progress import Clock, Meter
 from vldm_cli.stages.models import Models
 from vldm_cli.stages.plan import Plan
-from vldm_cli.stages.progress import Clock, Meter
 from vldm_cli.stages.source import Source
 from vldm_cli.video.clip import Clip
 from vldm_cli.video.look import Raw

@@ -12,10 +12,10 @@ from torch.nn import functional as F
 from vldm_cli.align.pixels import faithful, from_residual
 from vldm_cli.denoise.noise import frame_noise
 from vldm_cli.denoise.sampler import sample
-from vldm_cli.stages.ahead import ahead
+from vldm_cli.runs.ahead import ahead
+from vldm_cli.runs.progress import Meter
 from vldm_cli.stages.models import Upscaler
 from vldm_cli.stages.plan import UPSCALE
-from vldm_cli.stages.progress import Meter
 from vldm_cli.stages.source import Reader, faded
 from vldm_cli.stages.tiles import Tiles
 from vldm_cli.stages.upscale import SHARED_NOISE, STAGE, noise_label

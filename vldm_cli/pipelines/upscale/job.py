@@ -8,12 +8,12 @@ from vldm_cli.errors import RequestError
 from vldm_cli.packs.pack import SOURCES, UPSCALERS, Pack
 from vldm_cli.pipelines.clip.job import Job, identity
 from vldm_cli.pipelines.upscale.clip import TILE, UpscaleClip
-from vldm_cli.stages.attempt import seed_of
+from vldm_cli.runs.attempt import seed_of
+from vldm_cli.runs.journal import Journal
+from vldm_cli.runs.progress import Clock, Meter
 from vldm_cli.stages.costs import BASE, NATIVE, RATES, SPACE_COSTS, UPSCALE_BYTES
-from vldm_cli.stages.journal import Journal
 from vldm_cli.stages.models import Models
 from vldm_cli.stages.plan import UPSCALE
-from vldm_cli.stages.progress import Clock, Meter
 from vldm_cli.stages.upscale import STAGE
 from vldm_cli.video.carry import packed
 from vldm_cli.video.clip import Clip

@@ -5,8 +5,8 @@ import sys
 import pytest
 import torch
 
-from vldm_cli.stages import memory
-from vldm_cli.stages.memory import fetch_memory, keep_freed_memory
+from vldm_cli.runs import memory
+from vldm_cli.runs.memory import fetch_memory, keep_freed_memory
 
 
 def test_freed_memory_is_kept_where_the_c_library_can(monkeypatch):
@@ -81,7 +81,7 @@ def test_the_peak_of_a_fresh_process_is_what_was_asked_for():
     """In a process of its own: in this one there may be as much that was freed before."""
     code = """
 import torch
-from vldm_cli.stages.memory import fetch_memory, peak_bytes
+from vldm_cli.runs.memory import fetch_memory, peak_bytes
 cpu = torch.device("cpu")
 most = peak_bytes(cpu) + 2**28
 fetch_memory(most)

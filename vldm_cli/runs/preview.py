@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from vldm_cli.errors import RunError
-from vldm_cli.stages.journal import Journal
+from vldm_cli.runs.journal import Journal
 
 THUMBNAILS = 12
 COLUMNS = 4

@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from vldm_cli.errors import RequestError, RunError
-from vldm_cli.stages.attempt import attempt, check_out, seed_of
-from vldm_cli.stages.journal import run_folder
-from vldm_cli.stages.preview import ContactSheet
-from vldm_cli.stages.progress import Clock
+from vldm_cli.runs.attempt import attempt, check_out, seed_of
+from vldm_cli.runs.journal import run_folder
+from vldm_cli.runs.preview import ContactSheet
+from vldm_cli.runs.progress import Clock
 
 
 def tried(out, work, resume=True):

@@ -17,7 +17,7 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from vldm_cli.errors import RunError
-from vldm_cli.stages.lock import LOCK, lock
+from vldm_cli.runs.lock import LOCK, lock
 
 PLAN = "plan.json"
 DELIVERED = "delivered.json"

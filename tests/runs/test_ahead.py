@@ -5,7 +5,7 @@ import threading
 import pytest
 import torch
 
-from vldm_cli.stages.ahead import ahead
+from vldm_cli.runs.ahead import ahead
 
 CPU = torch.device("cpu")
 

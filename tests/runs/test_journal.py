@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from vldm_cli.errors import RequestError, RunError
-from vldm_cli.stages.journal import PLAN, Journal, is_delivered, run_folder, stored_plan
+from vldm_cli.runs.journal import PLAN, Journal, is_delivered, run_folder, stored_plan
 
 THIS = {"seed": 1, "sizes": [1, 2]}
 
@@ -89,7 +89,7 @@ def test_an_unreadable_plan_starts_over(folder):
 
 def test_two_processes_do_not_work_in_one_folder(folder):
     code = (
-        "import sys; from pathlib import Path; from vldm_cli.stages.journal import Journal\n"
+        "import sys; from pathlib import Path; from vldm_cli.runs.journal import Journal\n"
         "from vldm_cli.errors import RequestError\n"
         "try: Journal(Path(sys.argv[1]), {'seed': 2})\n"
         "except RequestError as error: print(error)\n"
@@ -107,7 +107,7 @@ def test_two_processes_do_not_work_in_one_folder(folder):
 
 def test_the_lock_of_a_killed_process_is_free(folder):
     code = (
-        "import os, sys; from pathlib import Path; from vldm_cli.stages.journal import Journal\n"
+        "import os, sys; from pathlib import Path; from vldm_cli.runs.journal import Journal\n"
         "journal = Journal(Path(sys.argv[1]), {'seed': 1, 'sizes': [1, 2]}); os._exit(9)"
     )
     assert subprocess.run([sys.executable, "-c", code, folder], check=False).returncode == 9

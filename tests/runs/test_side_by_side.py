@@ -5,7 +5,7 @@ import threading
 import pytest
 import torch
 
-from vldm_cli.stages.side_by_side import side_by_side
+from vldm_cli.runs.side_by_side import side_by_side
 
 
 @pytest.mark.parametrize("workers", [1, 2, 5])

@@ -9,9 +9,9 @@ from typing import TypeVar
 import torch
 
 from vldm_cli.errors import RequestError, RunError
-from vldm_cli.stages.journal import Journal, is_delivered, run_folder, stored_plan
-from vldm_cli.stages.memory import is_out_of_memory, reset_peak
-from vldm_cli.stages.progress import Clock
+from vldm_cli.runs.journal import Journal, is_delivered, run_folder, stored_plan
+from vldm_cli.runs.memory import is_out_of_memory, reset_peak
+from vldm_cli.runs.progress import Clock
 from vldm_cli.video.kinds import open_container
 from vldm_cli.video.write import SETTINGS
 
