@@ -11,7 +11,7 @@ from vldm_cli.errors import RequestError
 from vldm_cli.measure.probe.probe import load_probe
 from vldm_cli.packs.pack import Pack
 from vldm_cli.toyland.world import RELATIONS
-from vldm_cli.train.clips import ToylandSource
+from vldm_cli.train.data.source import ToylandSource
 from vldm_cli.train.loop import Trainer
 from vldm_cli.train.objectives import probe
 from vldm_cli.train.objectives.probe import ProbeObjective, _mirrored_half, _worn

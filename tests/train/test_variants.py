@@ -9,7 +9,7 @@ from tests.train.common import setup
 from vldm_cli.align import Context
 from vldm_cli.errors import RequestError
 from vldm_cli.train.all import new_state
-from vldm_cli.train.clips import ToylandSource
+from vldm_cli.train.data.source import ToylandSource
 from vldm_cli.train.objectives.temporal import Interpolation, Keyframes
 from vldm_cli.train.variants import VARIANTS, make_jobs, make_packs, steps_of, train_variants
 

@@ -83,7 +83,7 @@ def train_all(
         return
     from vldm_cli.commands.failures import Interrupted
     from vldm_cli.train.all import Everything, new_state, read_state
-    from vldm_cli.train.mixture import shares as shares_of
+    from vldm_cli.train.data.mixture import shares as shares_of
 
     shares_of(data)  # what is wrong with it is said now
     shares = {job.part: (chosen or {}).get(job.part) for job in jobs}

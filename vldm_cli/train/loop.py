@@ -16,8 +16,8 @@ from torch import Tensor
 
 from vldm_cli.errors import RequestError, RunError
 from vldm_cli.train import checkpoint
-from vldm_cli.train.bank import FILL_SHARE, chunk_seed
 from vldm_cli.train.curve import Curve
+from vldm_cli.train.data.bank import FILL_SHARE, chunk_seed
 from vldm_cli.train.graphs import Graphs
 from vldm_cli.train.objectives.base import Objective
 from vldm_cli.train.pace import Schedule

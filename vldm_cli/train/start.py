@@ -7,7 +7,7 @@ from accelerate import PartialState
 
 from vldm_cli.errors import RequestError
 from vldm_cli.packs.pack import PARTS, Pack
-from vldm_cli.train.clips import open_source
+from vldm_cli.train.data.source import open_source
 from vldm_cli.train.loop import Trainer
 from vldm_cli.train.objectives import OBJECTIVES, Objective, Setup
 from vldm_cli.train.pace import Schedule

@@ -23,7 +23,7 @@ from vldm_cli.pipelines.upscale.clip import AHEAD, UpscaleClip, shrunk
 from vldm_cli.pipelines.upscale.job import Options, make_job
 from vldm_cli.runs.journal import run_folder
 from vldm_cli.runs.progress import NullProgress
-from vldm_cli.train.degrade import resizing
+from vldm_cli.train.data.degrade import resizing
 from vldm_cli.video.clip import open_clip
 
 KILL = """

@@ -13,8 +13,8 @@ from PIL.Image import Image
 from torch import Tensor, nn
 
 from vldm_cli.packs.pack import Pack
-from vldm_cli.train.bank import Bank, chunk_seed
-from vldm_cli.train.clips import Source
+from vldm_cli.train.data.bank import Bank, chunk_seed
+from vldm_cli.train.data.source import Source
 from vldm_cli.train.perceptual import Perceptual
 
 # Frames rendered, decoded and encoded at a time while a bank is filled: enough to keep a large GPU busy.

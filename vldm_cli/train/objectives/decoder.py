@@ -9,7 +9,7 @@ from vldm_cli.measure.between import APART, in_two
 from vldm_cli.measure.clips import Maker
 from vldm_cli.packs.load import load_decoder
 from vldm_cli.stages.models import Models
-from vldm_cli.train.bank import chunk_seed
+from vldm_cli.train.data.bank import chunk_seed
 from vldm_cli.train.discriminator import Discriminator, adversarial_losses, flicker
 from vldm_cli.train.export import export_part
 from vldm_cli.train.frames import charbonnier, encode, gradient_l1, psnr, to_model

@@ -8,7 +8,7 @@ from vldm_cli.errors import RequestError
 from vldm_cli.packs.load import load_decoder
 from vldm_cli.packs.pack import UPSCALERS
 from vldm_cli.stages.plan import UPSCALE
-from vldm_cli.train.bank import chunk_seed
+from vldm_cli.train.data.bank import chunk_seed
 from vldm_cli.train.export import add_missing_upscaler
 from vldm_cli.train.frames import ENCODE_FRAMES, encode, to_bytes
 from vldm_cli.train.objectives.base import Setup

@@ -9,7 +9,7 @@ from vldm_cli.measure.probe.probe import FRAMES, Probe, load_probe
 from vldm_cli.measure.probe.probe.attributes import COLOUR_NAMES, OBJECT, SCENE
 from vldm_cli.measure.probe.truth import mirrored, truth
 from vldm_cli.toyland.dataset import ToylandClips
-from vldm_cli.train.clips import ToylandSource
+from vldm_cli.train.data.source import ToylandSource
 from vldm_cli.train.export import export_part
 from vldm_cli.train.frames import to_model
 from vldm_cli.train.objectives.base import Objective, Setup

@@ -8,10 +8,10 @@ from torch.nn import functional as F
 
 from tests.train.common import setup
 from vldm_cli.errors import RequestError
-from vldm_cli.train import camera, files
-from vldm_cli.train.camera import moved
-from vldm_cli.train.degrade import Degrade
-from vldm_cli.train.footage import Footage, cleaned
+from vldm_cli.train.data import camera, files
+from vldm_cli.train.data.camera import moved
+from vldm_cli.train.data.degrade import Degrade
+from vldm_cli.train.data.footage import Footage, cleaned
 from vldm_cli.train.loop import FINISHED, Trainer
 from vldm_cli.train.objectives.upscaler import UpscalerImage
 from vldm_cli.train.pace import Schedule

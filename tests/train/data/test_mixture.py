@@ -5,8 +5,8 @@ import torch
 from PIL import Image
 
 from vldm_cli.errors import RequestError
-from vldm_cli.train.clips import open_source
-from vldm_cli.train.mixture import shares
+from vldm_cli.train.data.mixture import shares
+from vldm_cli.train.data.source import open_source
 
 CPU = torch.device("cpu")
 

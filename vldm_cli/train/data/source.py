@@ -76,19 +76,19 @@ def open_source(
     `patches`: it is wanted for an upscaler, so folders are footage, at their own sizes and rates. `compiled`: Toyland's
     renderer is compiled. `real_codec`: see `Degrade`. Raises RequestError if a folder holds nothing to train on.
     """
-    from vldm_cli.train.mixture import Mixture, shares
+    from vldm_cli.train.data.mixture import Mixture, shares
 
     size, sources = (video.height, video.width), {}
     for name, share in shares(data).items():
         if name == "toyland":
             source = ToylandSource(size, video.fps, device, compiled)
         elif patches:
-            from vldm_cli.train.degrade import Degrade
-            from vldm_cli.train.footage import Footage
+            from vldm_cli.train.data.degrade import Degrade
+            from vldm_cli.train.data.footage import Footage
 
             source = Footage(Path(name).expanduser(), device, Degrade(real_codec))
         else:
-            from vldm_cli.train.folder import FolderSource
+            from vldm_cli.train.data.folder import FolderSource
 
             source = FolderSource(Path(name).expanduser(), size, video.fps, device)
         sources[name] = (source, share)

@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 from vldm_cli.errors import RequestError
-from vldm_cli.train.clips import Patches, open_source
+from vldm_cli.train.data.source import Patches, open_source
 
 CPU = torch.device("cpu")
 
@@ -95,7 +95,7 @@ def test_requests_that_cannot_be_served(folder, tmp_path, tiny_pack, source):
 
 def test_fps_of_the_pack(folder, tiny_pack):
     """At 6 fps the three seconds are 18 frames."""
-    from vldm_cli.train.folder import FolderSource
+    from vldm_cli.train.data.folder import FolderSource
 
     assert FolderSource(folder, (32, 48), Fraction(6), CPU).folder.stretches[-1].frames == 18
 

@@ -2,7 +2,7 @@
 
 import torch
 
-from vldm_cli.train.bank import RENEW_STEPS, Bank, chunk_seed
+from vldm_cli.train.data.bank import RENEW_STEPS, Bank, chunk_seed
 
 
 def numbered(chunks=3, length=4):

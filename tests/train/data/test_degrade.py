@@ -5,8 +5,9 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from vldm_cli.train import blocks, codec
-from vldm_cli.train.degrade import FILTERS, Degrade, blurred, noisy, resizing
+from vldm_cli.train import blocks
+from vldm_cli.train.data import codec
+from vldm_cli.train.data.degrade import FILTERS, Degrade, blurred, noisy, resizing
 
 
 def picture(frames=4, size=64, seed=0):

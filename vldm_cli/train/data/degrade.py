@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from vldm_cli.train import blocks, codec
+from vldm_cli.train import blocks
+from vldm_cli.train.data import codec
 
 PLAIN = 0.5
 # Shares of the other half.
