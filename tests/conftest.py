@@ -6,12 +6,38 @@ if "PYTEST_XDIST_WORKER_COUNT" in os.environ:
     share = (os.cpu_count() or 1) // int(os.environ["PYTEST_XDIST_WORKER_COUNT"])
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, share)))
 
+from pathlib import Path
+
 import pytest
+import torch
 
 from tests.tiny import tiny_pack as make_tiny_pack
+from vldm_cli.runs.journal import Journal
+from vldm_cli.stages.models import Models
+
+TESTS = Path(__file__).parent
 
 
 @pytest.fixture(scope="session")
 def tiny_pack(tmp_path_factory):
     """One tiny pack for the whole run: read it, never write to it (copy its folder for that)."""
     return make_tiny_pack(tmp_path_factory.mktemp("packs"))
+
+
+@pytest.fixture(scope="session")
+def models(tiny_pack):
+    return Models(tiny_pack)
+
+
+@pytest.fixture
+def journal(tmp_path):
+    with Journal(tmp_path / ".run", {}) as journal:
+        yield journal
+
+
+@pytest.fixture(autouse=True)
+def inference(request):
+    """What makes videos runs as it does in a command: without gradients."""
+    folders = {"stages", "pipelines", "runs", "motion"}
+    with torch.inference_mode(request.path.relative_to(TESTS).parts[0] in folders):
+        yield

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.stages.helpers import SHAPE, Watched, denoiser, meter, source_of
+from tests.running import SHAPE, Watched, denoiser, meter, source_of
 from vldm_cli.runs.journal import Journal
 from vldm_cli.stages.extend import extend
 from vldm_cli.stages.interpolate import Interpolation

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from tests.stages.helpers import SHAPE, Watched, meter, source_of
+from tests.running import SHAPE, Watched, meter, source_of
 from vldm_cli.align.pixels import upsample
 from vldm_cli.stages.decode import Decode
 from vldm_cli.stages.upscale import Upscale, noise_label

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.stages.helpers import Watched, source_of
+from tests.running import Watched, source_of
 from vldm_cli.stages.source import Reader, faded
 from vldm_cli.stages.windows import fixed_windows
 

@@ -3,7 +3,7 @@
 import torch
 
 from vldm_cli.packs.pack import Pack
-from vldm_cli.train.data.source import Clips, Patches
+from vldm_cli.train.data.batches import Clips, Patches
 from vldm_cli.train.objectives import Setup
 
 

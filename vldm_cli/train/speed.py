@@ -14,7 +14,7 @@ from torch import Tensor
 from vldm_cli.align.temporal import TemporalModel
 from vldm_cli.errors import RequestError
 from vldm_cli.packs.pack import Pack
-from vldm_cli.train.data.source import Clips, Patches
+from vldm_cli.train.data.batches import Clips, Patches
 from vldm_cli.train.graphs import USUAL
 from vldm_cli.train.loop import Trainer
 from vldm_cli.train.objectives import OBJECTIVES, Setup

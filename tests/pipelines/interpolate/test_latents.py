@@ -117,7 +117,7 @@ def test_between_known_frames_that_stay(tiny_pack, models, tmp_path, monkeypatch
 def test_known_frames_go_through_as_bytes(tiny_pack, models, tmp_path, made, journal):
     job = job_of(made, tmp_path / "b.mp4", tiny_pack, models=models)
     clip, meters = job.clip, {}
-    from tests.stages.helpers import meter
+    from tests.running import meter
     from vldm_cli.runs.progress import Clock
 
     meters = {stage: meter() for stage in (*job.calls, *job.stages)}

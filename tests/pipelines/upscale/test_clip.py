@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.stages.helpers import meter
+from tests.running import meter
 from tests.video import clips
 from vldm_cli.errors import RequestError, RunError
 from vldm_cli.packs.manifest import SPACES

@@ -9,7 +9,8 @@ import torch
 from PIL import Image
 
 from vldm_cli.errors import RequestError
-from vldm_cli.train.data.source import Patches, open_source
+from vldm_cli.train.data.batches import Patches
+from vldm_cli.train.data.source import open_source
 
 CPU = torch.device("cpu")
 

@@ -10,8 +10,8 @@ import numpy as np
 import torch
 
 from vldm_cli.errors import RequestError
+from vldm_cli.train.data.batches import Clips
 from vldm_cli.train.data.files import Folder
-from vldm_cli.train.data.source import Clips
 
 # A batch decodes no more frames than this (and reads from a few stretches at least).
 FRAMES_A_BATCH, STRETCHES_A_BATCH = 2400, 8

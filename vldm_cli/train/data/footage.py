@@ -9,10 +9,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from vldm_cli.errors import RequestError
+from vldm_cli.train.data.batches import Clips, Patches
 from vldm_cli.train.data.camera import moved
 from vldm_cli.train.data.degrade import Degrade
 from vldm_cli.train.data.files import Folder, Stretch
-from vldm_cli.train.data.source import Clips, Patches
 
 # Low-resolution pixels around a patch, so that what is done to frames meets no border in it.
 MARGIN = 8

@@ -54,7 +54,7 @@ class Mixture:
         """n clips in random order."""
         import torch
 
-        from vldm_cli.train.data.source import Clips
+        from vldm_cli.train.data.batches import Clips
 
         parts, rng = [], np.random.default_rng(seed)
         for source, count in zip(self.sources, rng.multinomial(n, self.shares), strict=True):
