@@ -92,7 +92,7 @@ def ablations(
 
     from dataclasses import asdict
 
-    from vldm_cli.measure.ablations.words import ablation_tables
+    from vldm_cli.measure.report.ablations import ablation_tables
     from vldm_cli.measure.report.markdown import circumstances, machine
     from vldm_cli.measure.report.markdown import write_ablations as write_note
     from vldm_cli.measure.report.page import write_ablations as write_page

@@ -79,7 +79,7 @@ def quality(
     from vldm_cli.measure.report.markdown import circumstances, machine, write_markdown
     from vldm_cli.measure.report.page import write_page
     from vldm_cli.measure.report.store import Store
-    from vldm_cli.measure.words import screen
+    from vldm_cli.measure.report.words import screen
 
     sections = None if only is None else parse_names(only, tuple(SECTIONS), "--only")
     kind = devices.choose_dtype(dtype, chosen)

@@ -11,10 +11,10 @@ from vldm_cli.measure.ablations import rows as ablation_rows
 from vldm_cli.measure.ablations.latents import continued
 from vldm_cli.measure.ablations.rows import Amounts
 from vldm_cli.measure.ablations.tables import GROUPS, measure_ablations
-from vldm_cli.measure.ablations.words import PAPER, ablation_tables
 from vldm_cli.measure.between import in_one_step, in_two
 from vldm_cli.measure.clips import Maker
 from vldm_cli.measure.probe.probe import Probe
+from vldm_cli.measure.report.ablations import PAPER, ablation_tables
 from vldm_cli.measure.report.store import Store
 from vldm_cli.packs.save import save_part
 from vldm_cli.stages.models import Models

@@ -9,7 +9,7 @@ from vldm_cli.measure.report.bars import Bar, bars
 from vldm_cli.measure.report.markdown import circumstances, machine, write_markdown
 from vldm_cli.measure.report.page import write_page
 from vldm_cli.measure.report.sheets import contact_sheet
-from vldm_cli.measure.words import number, percent, screen, tables
+from vldm_cli.measure.report.words import number, percent, screen, tables
 
 
 def entries(share, *names):

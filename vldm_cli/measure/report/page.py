@@ -8,8 +8,8 @@ from pathlib import Path
 from PIL import Image
 
 from vldm_cli.errors import RunError
-from vldm_cli.measure.ablations.words import ablation_tables
-from vldm_cli.measure.words import Table, percent, tables
+from vldm_cli.measure.report.ablations import ablation_tables
+from vldm_cli.measure.report.words import Table, percent, tables
 
 STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 1100px; margin: 2em auto; padding: 0 1em; color: #222 }

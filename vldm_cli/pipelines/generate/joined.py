@@ -6,7 +6,7 @@ from itertools import chain
 
 from torch import Tensor
 
-from vldm_cli.pipelines.extend.match import Match, fading
+from vldm_cli.pipelines.generate.match import Match, fading
 from vldm_cli.runs.journal import Journal
 from vldm_cli.stages.source import Source
 

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from vldm_cli.motion.between import Pair
 from vldm_cli.pipelines.clip.fit import Fit, rgb_frames
-from vldm_cli.pipelines.extend.match import Match
 from vldm_cli.pipelines.generate.compose import Stages
+from vldm_cli.pipelines.generate.match import Match
 from vldm_cli.pipelines.generate.request import Settings
 from vldm_cli.runs.journal import Journal
 from vldm_cli.runs.progress import Clock, Meter

@@ -3,7 +3,7 @@ from itertools import pairwise
 import pytest
 import torch
 
-from vldm_cli.pipelines.extend.match import Match, fading
+from vldm_cli.pipelines.generate.match import Match, fading
 
 
 def picture(seed, mean, spread):

@@ -1,6 +1,6 @@
 """The ablations in words, and beside them what the paper reports: its numbers, on its data."""
 
-from vldm_cli.measure.words import Table, number, percent
+from vldm_cli.measure.report.words import Table, number, percent
 
 TITLES = {
     "layers": "Temporal layers: 8 keyframes from text",
