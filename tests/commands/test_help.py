@@ -65,6 +65,66 @@ def test_version(vldm):
     assert vldm("--version") == (0, f"vldm {__version__}\n", "")
 
 
+@pytest.mark.parametrize("order", [("--version", "-v"), ("-v", "--version")])
+def test_version_with_all_that_a_report_needs(vldm, order):
+    import torch
+
+    from vldm_cli import __version__
+    from vldm_cli.packs.pack import Pack
+
+    code, out, err = vldm(*order)
+    assert (code, err) == (0, "")
+    first, framework, device, pack = out.splitlines()
+    assert (first, framework) == (f"vldm {__version__}", f"torch {torch.__version__}")
+    assert device.startswith("device ")
+    assert pack.startswith("pack toyland, version ") and pack.endswith(Pack.open(check=False).manifest.hash)
+
+
+def test_verbose_before_a_command_is_refused(vldm):
+    code, out, err = vldm("-v", "packs", "list")
+    assert (code, out) == (2, "") and "put it after the command" in err
+
+
+def test_the_plain_version_and_completion_import_nothing_heavy():
+    script = (
+        "import sys\n"
+        "from vldm_cli.commands.app import app\n"
+        "from vldm_cli.commands.failures import run\n"
+        "code = run(app, sys.argv[1:])\n"
+        f"heavy = [name for name in {HEAVY!r} if name in sys.modules]\n"
+        "print(code, heavy, file=sys.stderr)\n"
+    )
+    bash = {"_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"}  # the tests' shell may be none
+    ask = {"_VLDM_COMPLETE": "complete_bash", "COMP_WORDS": "vldm pack", "COMP_CWORD": "1"}
+    for arguments, variables, words in (
+        (["--version"], {}, "vldm "),
+        (["--show-completion", "bash"], bash, "_VLDM_COMPLETE=complete_bash"),
+        ([], ask, "packs"),
+    ):
+        done = subprocess.run(
+            [sys.executable, "-c", script, *arguments],
+            capture_output=True,
+            text=True,
+            check=True,
+            env={**os.environ, **variables},
+        )
+        assert words in done.stdout and done.stderr == "0 []\n", arguments
+
+
+def test_completion_is_installed_for_the_shell(tmp_path):
+    script = "from vldm_cli.commands.app import main; main()"
+    home = {"HOME": str(tmp_path), "_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"}
+    done = subprocess.run(
+        [sys.executable, "-c", script, "--install-completion", "bash"],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, **home},
+    )
+    assert "bash completion installed" in done.stdout
+    assert "_VLDM_COMPLETE" in "".join(path.read_text() for path in tmp_path.rglob("*.sh"))
+
+
 @pytest.mark.parametrize(
     "arguments",
     [

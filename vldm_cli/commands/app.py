@@ -5,7 +5,6 @@ from typing import Annotated
 
 import typer
 
-from vldm_cli import __version__
 from vldm_cli.commands import (
     doctor,
     environment,
@@ -18,13 +17,14 @@ from vldm_cli.commands import (
     packs,
     train,
     upscale,
+    version,
 )
+from vldm_cli.errors import RequestError
 
 app = typer.Typer(
     name="vldm",
     help="Long, high-resolution video from text, with a Video LDM.",
     no_args_is_help=True,
-    add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command()(generate.generate)
@@ -38,20 +38,23 @@ app.command()(info.info)
 app.command()(doctor.doctor)
 
 
-def _version(wanted: bool) -> None:
-    if wanted:
-        print(f"vldm {__version__}")
-        raise typer.Exit
-
-
-@app.callback()
+@app.callback(invoke_without_command=True)
 def options(
-    version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    context: typer.Context,
+    wanted: Annotated[
+        bool, typer.Option("--version", help="Show the version; with -v torch, device and packs.")
     ] = False,
+    verbose: Annotated[bool, typer.Option("-v", "--verbose", help="With --version: more of it.")] = False,
 ) -> None:
     """Long, high-resolution video from text, with a Video LDM."""
     environment.prepare()
+    if wanted:
+        print(version.long() if verbose else version.short())
+        raise typer.Exit
+    if verbose:
+        raise RequestError("-v before a command goes with --version alone; put it after the command")
+    if context.invoked_subcommand is None:
+        context.fail("Missing command")
 
 
 def main() -> None:

@@ -22,6 +22,8 @@ def run(app: typer.Typer, arguments: list[str]) -> int:
     try:
         code = get_command(app).main(arguments or ["--help"], prog_name="vldm", standalone_mode=False) or 0
         return _fail(code, "interrupted", arguments) if code == 130 else code
+    except SystemExit as done:  # shell completion says what there is and leaves
+        return done.code if isinstance(done.code, int) else 0
     except typer.TyperException as error:  # an option or argument that is not one
         context = getattr(error, "ctx", None)
         path = context.command_path if context else "vldm"
