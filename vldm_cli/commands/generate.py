@@ -89,8 +89,8 @@ def generate(
     if image is not None:
         from vldm_cli.video.read import read_image
 
-        size = plan_of(settings, opened.manifest).out_size
-        request = replace(request, image=read_image(image, size))
+        out_size = plan_of(settings, opened.manifest).out_size
+        request = replace(request, image=read_image(image, out_size))
     request = replace(request, device=devices.choose_device(device))
     request = replace(request, dtype=devices.choose_dtype(dtype, request.device))
     if warning:

@@ -22,7 +22,8 @@ def info(
     made = found["metadata"]
     command, remark = None, "vldm did not make this file, or its metadata are lost"
     if made:
-        pack, remark = None, ""
+        pack: Pack | None = None
+        remark = ""
         try:
             pack = made["pack"] and Pack.open(made["pack"]["name"], check=False)
         except RequestError:
@@ -31,10 +32,8 @@ def info(
                 f"pack {made['pack']['name']} is not here; it is needed to make the video again",
             )
         if pack and pack.manifest.hash != made["pack"]["hash"]:
-            pack, remark = (
-                None,
-                f"pack {pack.name} has changed since: the same command makes another video now",
-            )
+            remark = f"pack {pack.name} has changed since: the same command makes another video now"
+            pack = None
         command = recipe(made, found["file"], pack.manifest.defaults if pack else None)
     latents = made.pop("latents", None) if made else None
     kept = latents.get("of") if isinstance(latents, dict) else None
@@ -64,7 +63,7 @@ def info(
         )
         if table["latents_of"]:
             lines.append(
-                f"keeps the latents of frames {', '.join(map(str, kept))}, from which extend goes on"
+                f"keeps the latents of frames {', '.join(map(str, table['latents_of']))}, from which extend goes on"
             )
         lines.append(f"make it again: {command}")
     lines += [remark] if remark else []

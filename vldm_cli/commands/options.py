@@ -77,5 +77,5 @@ def on_clip(command: Callable[..., None]) -> Callable[..., None]:
         command(*arguments, **options, common=told)
 
     mine = [parameter for parameter in own.parameters.values() if parameter.name != "common"]
-    whole.__signature__ = own.replace(parameters=[*mine, *common])
+    setattr(whole, "__signature__", own.replace(parameters=[*mine, *common]))  # noqa: B010 (no attribute of functions)
     return whole

@@ -140,7 +140,7 @@ def train(
 
     try:
         start(
-            context.info_name,
+            context.info_name or "",
             pack,
             data,
             minutes=minutes,

@@ -1,6 +1,6 @@
 """Interpolation: three frames between each two known ones, T → 4T, and again (METHOD.md §5)."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor
@@ -63,7 +63,7 @@ class Interpolation:
         done = group[0] * self.level.steps
         self.meter.upto(done)
 
-        def run(indices: range) -> list[Tensor]:
+        def run(indices: Sequence[int]) -> list[Tensor]:
             starts = [FACTOR * windows[i].start for i in indices]
             T = FACTOR * (first.length - 1) + 1
             z_BTCHW = torch.zeros(len(indices), T, *self.denoiser.shape)

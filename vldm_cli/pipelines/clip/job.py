@@ -1,6 +1,6 @@
 """What a command makes of a clip, as plain data: the job, what it is known by, and what came out."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -16,7 +16,8 @@ from vldm_cli.video.kinds import open_container
 from vldm_cli.video.look import Look, Raw
 from vldm_cli.video.times import Times
 
-Make = Callable[[int, Clock, Journal, dict[str, Meter]], Iterator[bytes]]
+Frames = Generator[bytes, None, None]
+Make = Callable[[int, Clock, Journal, dict[str, Meter]], Frames]
 """make(start, clock, journal, meters): a generator of finished frames start, start + 1, … as `ClipJob.raw` describes
 them."""
 

@@ -42,6 +42,7 @@ class _Run:
         self.job, self.journal, self.progress, self.clock = job, journal, progress, clock
         totals = {**job.source.plan.totals, "write": job.encoded}
         self.meters = {stage: Meter(progress, stage, total) for stage, total in totals.items()}
+        assert job.seed is not None  # drawn when the job was made
         self.stages = job.source.stages(job.seed, clock, journal, self.meters)
         # Of the new frames alone: the others are known.
         self.sheet = ContactSheet(job.preview, job.added, journal) if job.preview else None

@@ -151,11 +151,11 @@ def resolve(request: GenerateRequest, manifest: Manifest) -> Settings:
         if request.context_guidance is None
         else request.context_guidance,
         keyframe_steps=request.steps or defaults.keyframe_steps,
-        interpolation_steps=tuple(steps(n) for n in defaults.interpolation_steps),
+        interpolation_steps=(steps(defaults.interpolation_steps[0]), steps(defaults.interpolation_steps[1])),
         upscale_steps=steps(defaults.upscale_steps),
         crf=request.crf,
         dtype=request.dtype,
-        image_sha256=None if image is None else hashlib.sha256(np.ascontiguousarray(image)).hexdigest(),
+        image_sha256=None if image is None else hashlib.sha256(np.ascontiguousarray(image).data).hexdigest(),
     )
 
 

@@ -159,10 +159,10 @@ class _Run:
         """Frames as a file takes them, uint8 (H, W, 3): rounded once, here."""
         for frame, x_CHW in enumerate(frames, start):
             image = ((x_CHW + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
-            image = image.permute(1, 2, 0).contiguous().cpu().numpy()
+            image_HWC = image.permute(1, 2, 0).contiguous().cpu().numpy()
             if sheet:
-                sheet.see(frame, image)
-            yield image
+                sheet.see(frame, image_HWC)
+            yield image_HWC
             meter.upto(frame + 1)
 
     def metadata(self, latents: Source) -> dict:
