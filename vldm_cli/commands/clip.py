@@ -10,7 +10,7 @@ from vldm_cli.commands.options import OnClip
 
 def prepare(file: Path, out: Path | None, ending: str, crf: int, common: OnClip):
     """(the opened clip, the output's name): what can be refused without a model is refused here."""
-    from vldm_cli.commands import checks
+    from vldm_cli.api import checks
     from vldm_cli.errors import RequestError
     from vldm_cli.video.clip import open_clip
     from vldm_cli.video.kinds import KINDS, open_container
@@ -40,7 +40,7 @@ def default_out(file: Path, ending: str) -> Path:
 
 def check_place(job) -> None:
     """That the output's name and place can be used. Raises RequestError."""
-    from vldm_cli.commands import checks
+    from vldm_cli.api import checks
     from vldm_cli.pipelines.clip.run import check_out
     from vldm_cli.runs.journal import is_delivered, run_folder
 

@@ -44,10 +44,10 @@ def extend(
     common: options.OnClip,
 ) -> None:
     """Continue a clip from its last frames, which stay as they are. Interrupted, the same command goes on."""
-    from vldm_cli.commands import checks
-    from vldm_cli.commands import device as devices
+    from vldm_cli.api import checks
+    from vldm_cli.api import device as devices
+    from vldm_cli.api.remarks import check_material
     from vldm_cli.commands.console import Console
-    from vldm_cli.commands.remarks import check_material
     from vldm_cli.errors import RequestError
     from vldm_cli.packs.pack import Pack, embedded
     from vldm_cli.pipelines.generate.request import MAX_FRAMES

@@ -45,10 +45,10 @@ def generate(
     verbose: options.Verbose = False,
 ) -> None:
     """Make a video from text, or from text and a first frame. Interrupted, the same command goes on."""
-    from vldm_cli.commands import checks
-    from vldm_cli.commands import device as devices
+    from vldm_cli.api import checks
+    from vldm_cli.api import device as devices
+    from vldm_cli.api.remarks import check_prompt
     from vldm_cli.commands.console import Console
-    from vldm_cli.commands.remarks import check_prompt
     from vldm_cli.errors import RequestError
     from vldm_cli.packs.pack import Pack
     from vldm_cli.pipelines.generate.request import GenerateRequest, plan_of, resolve
@@ -145,10 +145,9 @@ def _show_plan(console, request, pack, variations: int) -> None:
 
 def _make(console, request, pack, outs: list[Path], warning: str | None) -> None:
     """One video, or several variations with the same models."""
+    from vldm_cli.api.variations import first_seed, is_made
     from vldm_cli.commands.failures import Interrupted
-    from vldm_cli.commands.variations import first_seed, is_made
     from vldm_cli.errors import RunError
-    from vldm_cli.measure.report.table import as_table
     from vldm_cli.pipelines.generate.run import generate as run
     from vldm_cli.stages.models import Models
 
@@ -181,7 +180,7 @@ def _make(console, request, pack, outs: list[Path], warning: str | None) -> None
         for text in result.warnings:
             if not (warning or "").startswith(text):
                 console.warn(text)
-        results.append(as_table(result))
+        results.append(result.as_table())
         if not console.as_json:
             console.result({}, _in_words(result))
     if console.as_json:

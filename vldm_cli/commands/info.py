@@ -12,8 +12,8 @@ def info(
     verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Tracebacks.")] = False,
 ) -> None:
     """What made a video (prompt, seed, pack, settings), and its streams."""
+    from vldm_cli.api.recipe import recipe
     from vldm_cli.commands.console import Console
-    from vldm_cli.commands.recipe import recipe
     from vldm_cli.errors import RequestError
     from vldm_cli.packs.pack import Pack
     from vldm_cli.video.read import video_info

@@ -41,8 +41,8 @@ def interpolate(
 ) -> None:
     """More frames between a clip's own, which stay as they are; it lasts as long as before. Interrupted, the same
     command goes on."""
-    from vldm_cli.commands import checks
-    from vldm_cli.commands import device as devices
+    from vldm_cli.api import checks
+    from vldm_cli.api import device as devices
     from vldm_cli.commands.console import Console
     from vldm_cli.errors import RequestError
 

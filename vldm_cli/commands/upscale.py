@@ -32,8 +32,8 @@ def upscale(
     common: options.OnClip,
 ) -> None:
     """Upscale a clip; its times, sound, subtitles and tags are kept. Interrupted, the same command goes on."""
-    from vldm_cli.commands import checks
-    from vldm_cli.commands import device as devices
+    from vldm_cli.api import checks
+    from vldm_cli.api import device as devices
     from vldm_cli.commands.console import Console
     from vldm_cli.errors import RequestError
     from vldm_cli.packs.manifest import SPACES

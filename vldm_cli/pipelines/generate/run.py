@@ -18,7 +18,6 @@ from vldm_cli.packs.pack import Pack
 from vldm_cli.pipelines.generate.compose import Stages
 from vldm_cli.pipelines.generate.request import (
     GenerateRequest,
-    GenerateResult,
     Settings,
     identity,
     plan_of,
@@ -30,6 +29,7 @@ from vldm_cli.runs.journal import Journal
 from vldm_cli.runs.memory import peak_bytes
 from vldm_cli.runs.preview import ContactSheet
 from vldm_cli.runs.progress import Clock, Meter, NullProgress, Progress
+from vldm_cli.runs.result import Video
 from vldm_cli.stages.models import Models
 from vldm_cli.stages.plan import Plan
 from vldm_cli.stages.source import Source
@@ -39,7 +39,7 @@ from vldm_cli.video.write import encode_segment, join_segments
 
 def generate(
     request: GenerateRequest, pack: Pack, progress: Progress | None = None, models: Models | None = None
-) -> GenerateResult:
+) -> Video:
     """Makes the video that is asked for, or goes on with the run that was interrupted (METHOD.md §1 to §6).
 
     models: loaded ones to use again; by default the pack's are loaded as each stage begins. Raises RequestError,
@@ -71,7 +71,7 @@ def generate(
         remedy="a smaller --size or --no-upscale needs less",
     )
     height, width = plan.out_size
-    return GenerateResult(
+    return Video(
         out=request.out,
         frames=plan.frames,
         fps=settings.fps,
