@@ -9,13 +9,12 @@ from itertools import islice
 from pathlib import Path
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from vldm_cli import __version__
 from vldm_cli.errors import RequestError
 from vldm_cli.packs.pack import Pack
-from vldm_cli.pipelines.generate.compose import Stages
+from vldm_cli.pipelines.generate.compose import Stages, as_image
 from vldm_cli.pipelines.generate.request import (
     GenerateRequest,
     Settings,
@@ -156,10 +155,9 @@ class _Run:
     def written(
         self, frames: Iterator[Tensor], start: int, meter: Meter, sheet: ContactSheet | None
     ) -> Iterator[np.ndarray]:
-        """Frames as a file takes them, uint8 (H, W, 3): rounded once, here."""
+        """Frames as a file takes them, uint8 (H, W, 3)."""
         for frame, x_CHW in enumerate(frames, start):
-            image = ((x_CHW + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
-            image = image.permute(1, 2, 0).contiguous().cpu().numpy()
+            image = as_image(x_CHW)
             if sheet:
                 sheet.see(frame, image)
             yield image
