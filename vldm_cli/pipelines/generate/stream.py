@@ -1,6 +1,6 @@
 """`generate` without a file: the same chain, its finished frames handed out as they come."""
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import closing
 from itertools import islice
 
@@ -26,7 +26,7 @@ def stream(
     seed: int,
     image: np.ndarray | None = None,
     progress: Progress | None = None,
-) -> Iterator[np.ndarray]:
+) -> Generator[np.ndarray, None, None]:
     """Batches of finished frames, uint8 (N, H, W, 3) RGB: the ones that `generate` encodes, in its segments (6 frames,
     then 24 each). A batch is made when it is asked for, so memory depends on the windows and not on the length.
 
