@@ -60,7 +60,8 @@ class OnClip:
 
     def for_job(self) -> dict:
         """What goes on to the job."""
-        return {"preview": self.preview, "resume": self.resume, "force": self.force}
+        told = ("fps", "device", "preview", "resume", "force")
+        return {name: getattr(self, name) for name in told}
 
 
 def on_clip(command: Callable[..., None]) -> Callable[..., None]:

@@ -27,7 +27,7 @@ def speed(
     layout would not help, and compiling may. "first s" is the wait that a run with these options begins with; most of
     it is saved when the same machine has compiled the same once before. The last lines are options for
     `vldm train all --with`."""
-    from vldm_cli.commands.device import choose_device
+    from vldm_cli.api.device import choose_device
 
     device = choose_device(device)
     import signal

@@ -5,9 +5,9 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor
 
-from vldm_cli.runs.journal import Journal
 from vldm_cli.runs.memory import in_halves
 from vldm_cli.runs.progress import Meter
+from vldm_cli.runs.units import Units
 from vldm_cli.stages.denoiser import Denoiser
 from vldm_cli.stages.levels import Level
 from vldm_cli.stages.source import Reader, Source
@@ -25,7 +25,7 @@ class Interpolation:
     """
 
     def __init__(
-        self, level: Level, known: Source, denoiser: Denoiser, journal: Journal, meter: Meter, batch: int = 1
+        self, level: Level, known: Source, denoiser: Denoiser, journal: Units, meter: Meter, batch: int = 1
     ) -> None:
         self.level, self.known, self.denoiser = level, known, denoiser
         self.journal, self.meter = journal, meter

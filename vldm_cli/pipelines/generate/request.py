@@ -1,7 +1,7 @@
-"""What is asked of `generate`, what comes back, and the settings that a pack's defaults make of it. No torch."""
+"""What is asked of `generate`, and the settings that a pack's defaults make of it. No torch."""
 
 import hashlib
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from fractions import Fraction
 from pathlib import Path
 
@@ -42,28 +42,6 @@ class GenerateRequest:
     preview: Path | None = None
     resume: bool = True
     force: bool = False
-
-
-@dataclass(frozen=True)
-class GenerateResult:
-    """What was made. `seconds` by stage, each without the stages that it waited for; `first_segment_seconds` until
-    the first finished frames were on disk (None if they were there before); `peak_memory_bytes` None if unknown."""
-
-    out: Path
-    frames: int
-    fps: Fraction
-    width: int
-    height: int
-    seconds: dict[str, float]
-    total_seconds: float
-    first_segment_seconds: float | None
-    seed: int
-    prompt: str
-    pack: dict[str, str]
-    settings: dict
-    device: str
-    peak_memory_bytes: int | None
-    warnings: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
