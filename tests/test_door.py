@@ -19,7 +19,7 @@ PAGES = [
 ]
 # What an index takes without being asked for more (100 MB)
 WHEEL_BYTES = 100 * 10**6
-TOOLS = ("pytest", "ruff", "import-linter", "pre-commit")
+TOOLS = ("pytest", "ruff", "mypy", "import-linter", "pre-commit")
 
 
 def test_one_version_everywhere():

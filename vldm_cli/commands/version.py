@@ -12,7 +12,7 @@ def long() -> str:
     """That line, and what a report of a fault should name: torch, the device that is chosen, and the packs here."""
     import torch
 
-    from vldm_cli.commands.device import choose_device, explain_dtype
+    from vldm_cli.api.device import choose_device, explain_dtype
     from vldm_cli.packs.pack import Pack, embedded
 
     device = choose_device()
