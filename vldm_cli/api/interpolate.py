@@ -99,8 +99,7 @@ def prepare(
     from vldm_cli.pipelines.interpolate.engine import pack_for
     from vldm_cli.pipelines.interpolate.job import make_job
 
-    kept = pack if isinstance(pack, LoadedPack) else None
-    model = pack_for(opened, engine, kept.pack if kept else pack, factor)
+    model = pack_for(opened, engine, pack.pack if isinstance(pack, LoadedPack) else pack, factor)
     job = make_job(
         opened,
         out,
@@ -111,7 +110,7 @@ def prepare(
         pack=model,
         seed=seed,
         dtype=number,
-        models=kept.models if kept and model else None,
+        models=pack.models if isinstance(pack, LoadedPack) and model else None,
         preview=preview,
         resume=resume,
         force=force,

@@ -39,12 +39,12 @@ def stream(
     meters = {stage: Meter(progress, stage, total) for stage, total in totals.items()}
     speed = float(models.pack.manifest.video.fps / settings.fps)
     stages = Stages(settings, plan, models, seed, clock, NoUnits(), meters, speed=speed)
-    with closing(stages.frames(image)(0)) as frames:
+    with closing(as_image(x_CHW) for x_CHW in stages.frames(image)(0)) as frames:
         for start, stop in plan.segments:
             try:
                 # Not around the yield: whoever asks has gradients of their own.
                 with torch.inference_mode():
-                    batch = np.stack([as_image(x_CHW) for x_CHW in islice(frames, stop - start)])
+                    batch = np.stack(list(islice(frames, stop - start)))
             except (RuntimeError, MemoryError) as error:
                 if not is_out_of_memory(error):
                     raise
