@@ -1,5 +1,5 @@
-"""`vldm train`: a part of a pack, trained on Toyland or on a folder of clips; `new` makes the pack to start with, `all`
-trains every part of it, `speed` tells how fast they train here."""
+"""`vldm train`: a part of a pack, trained on Toyland or on a folder of clips; `new` makes the pack to start with, `grow`
+a larger one of it, `all` trains every part of it, `speed` tells how fast they train here."""
 
 from enum import StrEnum
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from vldm_cli.commands import train_all, train_speed
+from vldm_cli.commands import train_all, train_grow, train_speed
 
 PARTS = {
     "autoencoder": "The autoencoder of single frames.",
@@ -48,6 +48,7 @@ def new(
     print(f"made the pack {made.name} in {made.folder}; train its autoencoder first")
 
 
+app.command("grow", short_help="Make a pack's image LDM larger, to train on from.")(train_grow.grow)
 app.command("all", short_help="Train every part of a pack within a time.")(train_all.train_all)
 app.command("speed", short_help="Which layout, and whether compiling, is faster here.")(train_speed.speed)
 
