@@ -189,8 +189,10 @@ def _told(attributes, rng) -> str:
 
 
 def _opening(several: bool, rng) -> str:
-    wrong = p.ONE if several else p.SEVERAL
-    return _any(rng, [o for o in p.OPENINGS if o != wrong], w.OPENINGS[:-1])
+    if rng.random() < 0.25:
+        return p.SEVERAL if several else p.ONE
+    openings = [o for o in (*p.OPENINGS, *w.OPENINGS) if o not in (p.ONE, p.SEVERAL)]
+    return openings[int(rng.integers(len(openings)))]
 
 
 def _ground(attributes, rng) -> str:
