@@ -1,5 +1,5 @@
-"""`vldm train`: a part of a pack, trained on Toyland or on a folder of clips; `new` makes the pack to start with, `grow`
-a larger one of it, `all` trains every part of it, `speed` tells how fast they train here."""
+"""`vldm train`: a part of a pack, trained on Toyland or on a folder of clips; `new` makes the pack to start with,
+`grow` a larger one of it, `all` trains every part of it, `speed` tells how fast they train here."""
 
 from enum import StrEnum
 from pathlib import Path

@@ -138,9 +138,9 @@ def _counted(things, rng) -> str:
 def _group(attributes, rng) -> tuple[str, bool]:
     """All things of the scene as one phrase, and whether it is a plural that says their relations already."""
     things = attributes["objects"]
-    if len(things) > 1 and _uniform(things, "shape") and (alike(attributes) or rng.random() < 0.7):
-        if _uniform(things, "material", "size", "motion"):
-            return _counted(things, rng), True
+    kind = len(things) > 1 and _uniform(things, "shape", "material", "size", "motion")
+    if kind and (alike(attributes) or rng.random() < 0.7):
+        return _counted(things, rng), True
     order = rng.permutation(len(things))
     names = [_a(_phrase(things[i], rng)) for i in order]
     if len(things) == 2 and rng.random() < 0.3:

@@ -1,9 +1,20 @@
 """The English that `plain` has beyond that of `words`: data only, under the same names."""
 
 OPENINGS = (
-    "there is", "there are", "show me", "i want to see", "make a video of", "please show", "here is", "a picture of", "give me",
-    "imagine", "a movie of", "you can see", "a short video with",
-)  # fmt: skip
+    "there is",
+    "there are",
+    "show me",
+    "i want to see",
+    "make a video of",
+    "please show",
+    "here is",
+    "a picture of",
+    "give me",
+    "imagine",
+    "a movie of",
+    "you can see",
+    "a short video with",
+)
 # "there is" goes with one thing, "there are" with several.
 ONE, SEVERAL = "there is", "there are"
 COLOURS = {"red": ("ruby",), "green": ("lime",), "purple": ("lilac",), "white": ("pale",)}
@@ -35,13 +46,34 @@ GROUNDS = {
 }
 SKIES = {
     "day": (
-        "at noon", "on a bright day", "in the sun", "under a clear sky", "at midday", "in bright sunlight", "on a sunny afternoon",
-        "in summer sunshine", "by daylight",
+        "at noon",
+        "on a bright day",
+        "in the sun",
+        "under a clear sky",
+        "at midday",
+        "in bright sunlight",
+        "on a sunny afternoon",
+        "in summer sunshine",
+        "by daylight",
     ),
-    "sunset": ("at twilight", "as the sun sets", "when the sun goes down", "in the sunset", "at dawn", "at sunrise"),
-    "night": ("at midnight", "in darkness", "under the moon", "in the night", "when it is dark", "under the stars"),
+    "sunset": (
+        "at twilight",
+        "as the sun sets",
+        "when the sun goes down",
+        "in the sunset",
+        "at dawn",
+        "at sunrise",
+    ),
+    "night": (
+        "at midnight",
+        "in darkness",
+        "under the moon",
+        "in the night",
+        "when it is dark",
+        "under the stars",
+    ),
     "overcast": ("under clouds", "on a grey day", "on a gloomy day", "under a cloudy sky", "in dull weather"),
-}  # fmt: skip
+}
 # A sentence of their own: "it is dark".
 LIGHTS = {
     "day": ("sunny", "a sunny day", "bright", "noon", "daytime", "day"),
@@ -50,29 +82,57 @@ LIGHTS = {
     "overcast": ("cloudy", "overcast", "a grey day", "gloomy"),
 }
 # Before a noun: "a sunny beach", and in a list of words: "red ball, grass, dark".
-SCENES = {"day": ("sunny", "bright"), "sunset": ("evening",), "night": ("dark", "night", "moonlit"), "overcast": ("cloudy", "grey")}  # fmt: skip
+SCENES = {
+    "day": ("sunny", "bright"),
+    "sunset": ("evening",),
+    "night": ("dark", "night", "moonlit"),
+    "overcast": ("cloudy", "grey"),
+}
 # (third person, -ing form, plural)
 MOTIONS = {
-    "stands still": (("sits there", "sitting there", "sit there"), ("stays still", "staying still", "stay still")),
+    "stands still": (
+        ("sits there", "sitting there", "sit there"),
+        ("stays still", "staying still", "stay still"),
+    ),
     "bounces": (("keeps bouncing", "bouncing", "keep bouncing"), ("is bouncing", "bouncing", "are bouncing")),
-    "rolls left": (("is rolling left", "rolling left", "are rolling left"), ("tumbles left", "tumbling left", "tumble left")),
+    "rolls left": (
+        ("is rolling left", "rolling left", "are rolling left"),
+        ("tumbles left", "tumbling left", "tumble left"),
+    ),
     "rolls right": (
         ("is rolling right", "rolling right", "are rolling right"),
         ("tumbles right", "tumbling right", "tumble right"),
     ),
-    "slides left": (("is sliding left", "sliding left", "are sliding left"), ("drifts left", "drifting left", "drift left")),
+    "slides left": (
+        ("is sliding left", "sliding left", "are sliding left"),
+        ("drifts left", "drifting left", "drift left"),
+    ),
     "slides right": (
         ("is sliding right", "sliding right", "are sliding right"),
         ("drifts right", "drifting right", "drift right"),
     ),
-    "spins": (("is spinning", "spinning", "are spinning"), ("twirls", "twirling", "twirl"), ("is turning", "turning", "are turning")),
+    "spins": (
+        ("is spinning", "spinning", "are spinning"),
+        ("twirls", "twirling", "twirl"),
+        ("is turning", "turning", "are turning"),
+    ),
     "falls": (("is falling", "falling", "are falling"), ("comes down", "coming down", "come down")),
-    "rises": (("is rising", "rising", "are rising"), ("goes up", "going up", "go up"), ("flies up", "flying up", "fly up")),
+    "rises": (
+        ("is rising", "rising", "are rising"),
+        ("goes up", "going up", "go up"),
+        ("flies up", "flying up", "fly up"),
+    ),
     "jumps": (("is jumping", "jumping", "are jumping"), ("is hopping", "hopping", "are hopping")),
-    "orbits": (("is orbiting {b}", "orbiting {b}", "are orbiting {b}"), ("goes around {b}", "going around {b}", "go around {b}")),
+    "orbits": (
+        ("is orbiting {b}", "orbiting {b}", "are orbiting {b}"),
+        ("goes around {b}", "going around {b}", "go around {b}"),
+    ),
     "grows": (("is growing", "growing", "are growing"), ("expands", "expanding", "expand")),
-    "shrinks": (("is shrinking", "shrinking", "are shrinking"), ("is getting smaller", "getting smaller", "are getting smaller")),
-}  # fmt: skip
+    "shrinks": (
+        ("is shrinking", "shrinking", "are shrinking"),
+        ("is getting smaller", "getting smaller", "are getting smaller"),
+    ),
+}
 CAMERAS = {
     "still": ("the camera stays still", "no camera movement"),
     "orbiting": ("the camera goes around", "the view circles around"),

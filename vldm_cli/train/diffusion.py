@@ -27,8 +27,8 @@ class Diffusion:
         self, n: int, shift: float = 1.0, last: float = 0.0, first: float = 0.0, below: float = 1.0
     ) -> Tensor:
         """n random timesteps, (n,) int64: uniform, or by `shift` moved `towards_noise`. last: the share of them at the
-        very last one, which sampling always begins with. first: the share that is drawn evenly from the first `below` of
-        them."""
+        very last one, which sampling always begins with. first: the share that is drawn evenly from the first `below`
+        of them."""
         u = torch.rand(n, device=self.signal.device)
         u = towards_noise(u, shift)
         if last:

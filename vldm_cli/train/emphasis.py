@@ -1,5 +1,6 @@
-"""What training looks at more than chance would have it: outlines, low noise, solids that roll, plain English. Light: no
-torch."""
+"""What training looks at more than chance would have it: outlines, low noise, solids that roll, plain English.
+
+Light: no torch."""
 
 from dataclasses import dataclass, fields
 

@@ -29,7 +29,8 @@ class Setup:
 
     batch: examples a step and process; bank_frames: frames held ready. rank: which process this is. channels_last:
     memory layout of image models; None is the one that was the faster on the device. record: CUDA graphs, for the
-    parts that can be recorded. vae_roundtrip, keep_latents, teacher: see `upscaler`, `autoencoder` and `temporal`; outlines, fine: `image`.
+    parts that can be recorded. vae_roundtrip, keep_latents, teacher: see `upscaler`, `autoencoder` and `temporal`;
+    outlines, fine: `image`.
     perceptual: LPIPS, for the parts of `PERCEPTUAL`; None to train without.
     """
 
