@@ -1,9 +1,9 @@
-"""A pack's tokenizer: prompt to token ids, which words it has never seen, and what it takes misspelt ones for. Light: no
-torch, no transformers."""
+"""A pack's tokenizer: prompt to token ids, which words it has never seen, and what it takes misspelt ones for.
+
+Light: no torch, no transformers."""
 
 import json
 from pathlib import Path
-
 
 # A word this short is as likely another word as a misspelt one; with another letter in it, a word this short.
 SHORTEST, SHORTEST_CHANGED = 4, 5

@@ -8,8 +8,8 @@ import re
 import numpy as np
 
 from vldm_cli.toyland import plain_words as p
-from vldm_cli.toyland import road_words as rw
 from vldm_cli.toyland import words as w
+from vldm_cli.toyland.plain_road import any_of, road
 
 # Shares of sentences in which articles are left out, and in which things are listed rather than told.
 BARE, LISTED = 0.15, 0.15
@@ -25,7 +25,7 @@ def alike(attributes: dict) -> bool:
 def sentence(attributes: dict, rng: np.random.Generator) -> str:
     """A description of `SceneBatch.describe`'s attributes."""
     if attributes["family"] == "driving":
-        text = _road(attributes, rng)
+        text = road(attributes, rng)
     elif rng.random() < LISTED:
         text = _list(attributes, rng)
     else:
@@ -58,12 +58,6 @@ def vocabulary() -> set[str]:
     return found | {_plural(shape) for group in p.SHAPES.values() for shape in group}
 
 
-def _any(rng, *groups):
-    """One of the first group half of the time, else one of the others; the first of a group as often as all others."""
-    items = groups[0] if len(groups) == 1 or not groups[1] or rng.random() < 0.6 else groups[1]
-    return items[0] if rng.random() < 0.4 else items[int(rng.integers(len(items)))]
-
-
 def _plural(noun: str) -> str:
     return p.PLURALS.get(noun, f"{noun}s")
 
@@ -73,20 +67,20 @@ def _a(phrase: str) -> str:
 
 
 def _colour(thing, rng) -> str:
-    return _any(rng, w.COLOUR_WORDS[thing["colour"]], p.COLOURS.get(thing["colour"]))
+    return any_of(rng, w.COLOUR_WORDS[thing["colour"]], p.COLOURS.get(thing["colour"]))
 
 
 def _noun(thing, rng) -> str:
-    return _any(rng, w.SHAPE_WORDS[thing["shape"]], p.SHAPES.get(thing["shape"]))
+    return any_of(rng, w.SHAPE_WORDS[thing["shape"]], p.SHAPES.get(thing["shape"]))
 
 
 def _manner(thing, rng) -> list[str]:
     """Size and material as adjectives, sometimes."""
     found = []
     if thing["motion"] not in ("grows", "shrinks") and rng.random() < 0.35:
-        found.append(_any(rng, w.SIZE_WORDS[thing["size"]], p.SIZES[thing["size"]]))
+        found.append(any_of(rng, w.SIZE_WORDS[thing["size"]], p.SIZES[thing["size"]]))
     if rng.random() < (0.1 if thing["material"] == "matte" else 0.8):
-        found.append(_any(rng, w.MATERIAL_WORDS[thing["material"]], p.MATERIALS[thing["material"]]))
+        found.append(any_of(rng, w.MATERIAL_WORDS[thing["material"]], p.MATERIALS[thing["material"]]))
     return found
 
 
@@ -95,7 +89,7 @@ def _phrase(thing, rng) -> str:
     manner = _manner(thing, rng)
     words = [*manner, _colour(thing, rng), _noun(thing, rng)]
     if thing["material"] in p.PATTERNS and rng.random() < 0.2:
-        words = [_colour(thing, rng), _noun(thing, rng), _any(rng, p.PATTERNS[thing["material"]])]
+        words = [_colour(thing, rng), _noun(thing, rng), any_of(rng, p.PATTERNS[thing["material"]])]
     elif manner and rng.random() < 0.2:
         words = [words[-2], *manner, words[-1]]
     return " ".join(words)
@@ -106,7 +100,7 @@ def _short(thing) -> str:
 
 
 def _verb(thing, rng, form: int) -> str:
-    return _any(rng, w.MOTION_WORDS[thing["motion"]], p.MOTIONS[thing["motion"]])[form]
+    return any_of(rng, w.MOTION_WORDS[thing["motion"]], p.MOTIONS[thing["motion"]])[form]
 
 
 def _and(items: list[str]) -> str:
@@ -119,7 +113,7 @@ def _uniform(things, *keys) -> bool:
 
 def _counted(things, rng) -> str:
     """ "two red cubes", "three balls: red, green and blue"."""
-    first, number = things[0], _any(rng, p.NUMBERS[len(things)])
+    first, number = things[0], any_of(rng, p.NUMBERS[len(things)])
     manner, noun = _manner(first, rng), _plural(_noun(first, rng))
     if _uniform(things, "colour"):
         colour = _colour(first, rng)
@@ -145,7 +139,7 @@ def _group(attributes, rng) -> tuple[str, bool]:
     names = [_a(_phrase(things[i], rng)) for i in order]
     if len(things) == 2 and rng.random() < 0.3:
         beside = any(r in ("left of", "right of") for _, r, _ in attributes["relations"])
-        return f"{names[0]} {_any(rng, p.BESIDE if beside else p.TOGETHER)} {names[1]}", True
+        return f"{names[0]} {any_of(rng, p.BESIDE if beside else p.TOGETHER)} {names[1]}", True
     return _and(names), len(things) > 1
 
 
@@ -178,13 +172,13 @@ def _told(attributes, rng) -> str:
     if apart and rng.random() < 0.45:
         a, relation, b = apart[int(rng.integers(len(apart)))]
         sentences.append(
-            f"the {_short(things[a])} is {_any(rng, w.RELATION_WORDS[relation])} the {_short(things[b])}"
+            f"the {_short(things[a])} is {any_of(rng, w.RELATION_WORDS[relation])} the {_short(things[b])}"
         )
     text = _placed(start, place, light, rng, sentences)
     camera = attributes["camera"]
     if rng.random() < (0.05 if camera == "still" else 0.85):
         clause = w.CAMERA_WORDS[camera][int(rng.integers(len(w.CAMERA_WORDS[camera])))][0]
-        sentences.append(clause if rng.random() < 0.5 else _any(rng, p.CAMERAS[camera]))
+        sentences.append(clause if rng.random() < 0.5 else any_of(rng, p.CAMERAS[camera]))
     return (". " if rng.random() < 0.7 else ", ").join([text, *sentences])
 
 
@@ -201,15 +195,15 @@ def _ground(attributes, rng) -> str:
     if rng.random() < 0.15:
         return ""
     if rng.random() < 0.5:
-        return _any(rng, w.GROUND_PLACES[ground])
-    return f"on {_any(rng, p.GROUNDS[ground])}"
+        return any_of(rng, w.GROUND_PLACES[ground])
+    return f"on {any_of(rng, p.GROUNDS[ground])}"
 
 
 def _light(attributes, rng) -> str:
     sky = attributes["sky"]
     if rng.random() < 0.3:
         return ""
-    return _any(rng, w.SKY_PLACES[sky], p.SKIES[sky])
+    return any_of(rng, w.SKY_PLACES[sky], p.SKIES[sky])
 
 
 def _placed(start: str, place: str, light: str, rng, sentences: list[str]) -> str:
@@ -245,36 +239,13 @@ def _list(attributes, rng) -> str:
             elif thing["motion"] != "stands still":
                 name += (", " if len(things) == 1 and rng.random() < 0.4 else " ") + _verb(thing, rng, 1)
             items.append(name)
-    around = [_any(rng, p.GROUNDS[attributes["ground"]])]
+    around = [any_of(rng, p.GROUNDS[attributes["ground"]])]
     sky = attributes["sky"]
-    around.append(_any(rng, p.LIGHTS[sky], p.SCENES[sky]))
+    around.append(any_of(rng, p.LIGHTS[sky], p.SCENES[sky]))
     rng.shuffle(around)
     around = around[: 1 + (rng.random() < 0.7)]
     items = [*around, *items] if rng.random() < 0.25 else [*items, *around]
     if attributes["camera"] != "still" and rng.random() < 0.85:
         camera = attributes["camera"]
-        items.append(_any(rng, [noun for _, noun in w.CAMERA_WORDS[camera]], p.CAMERAS[camera]))
+        items.append(any_of(rng, [noun for _, noun in w.CAMERA_WORDS[camera]], p.CAMERAS[camera]))
     return ", ".join(items)
-
-
-def _road(attributes, rng) -> str:
-    """The same for a road: a phrase, then what else there is, in any order."""
-    road = _any(rng, rw.TRAFFIC_ROADS[attributes["traffic"]])
-    head = road if rng.random() < 0.4 else f"{_any(rng, rw.DRIVE_VERBS)} {road}"
-    if head is road and rng.random() < 0.6:
-        head = f"{_any(rng, [o for o in p.OPENINGS if o != p.SEVERAL])} {road}"
-    parts = []
-    if rng.random() < 0.85:
-        parts.append(_any(rng, rw.TIME_WORDS[attributes["time"]], p.SKIES[attributes["time"]][:6]))
-    if rng.random() < 0.85:
-        parts.append(_any(rng, rw.ROADSIDE_WORDS[attributes["roadside"]]))
-    if rng.random() < (0.15 if attributes["weather"] == "clear" else 0.9):
-        parts.append(_any(rng, rw.WEATHER_WORDS[attributes["weather"]]))
-    rng.shuffle(parts)
-    join = ", " if rng.random() < 0.3 else " "
-    text = join.join([head, *parts])
-    if parts and rng.random() < 0.2:
-        text = f"{parts[0]}, " + join.join([head, *parts[1:]])
-    if rng.random() < (0.2 if attributes["course"] == "straight" else 0.9):
-        text += (". " if rng.random() < 0.5 else ", ") + _any(rng, rw.COURSE_WORDS[attributes["course"]])
-    return text

@@ -58,9 +58,9 @@ def sample_scenes(
 
     `family`: only "objects" or only "driving" (default: the training mix). `objects`: 1, 2 or 3 in every object
     scene. `withheld=True`: the first object of every object scene is a withheld (colour, shape, motion) triple;
-    otherwise no object of any scene is one. `camera_shares`: how often each camera is drawn. `rolling`: how many
-    times as often as usual a first object rolls. `repeated`: the share of scenes of several objects in which these are alike but
-    for their colour, or in it too ("two red cubes").
+    otherwise no object of any scene is one. `camera_shares`: how often each camera is drawn. `rolling`: how many times
+    as often as usual a first object rolls. `repeated`: the share of scenes of several objects in which these are alike
+    but for their colour, or in it too ("two red cubes").
     """
     if family not in (None, *FAMILIES):
         raise RequestError(f"there is no Toyland family {family!r}: {' or '.join(FAMILIES)}")
