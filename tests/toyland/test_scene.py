@@ -211,3 +211,13 @@ def test_relations_hold_on_the_ground():
         for _, relation, _ in scenes.describe(i)["relations"]:
             value = {"left of": -dx, "right of": dx, "behind": dy, "in front of": -dy}[relation][i]
             assert value > 1.0
+
+
+def test_solids_roll_more_often_if_wanted():
+    def rolls(**kw):
+        scenes = sample_scenes(2000, np.random.default_rng(0), family="objects", objects=1, **kw)
+        return np.isin(
+            scenes.motion_BK[:, 0], [world.MOTIONS.index(m) for m in ("rolls left", "rolls right")]
+        ).mean()
+
+    assert 1.6 * rolls() < rolls(rolling=2.5) < 2.5 * rolls()

@@ -47,7 +47,7 @@ def _unknown(pack: Pack, prompt: str, negative: str) -> list[str]:
             raise RequestError(
                 f"the {name} has {count} words, and pack {pack.name} reads at most {words.max_words}; say it shorter"
             )
-    return words.unknown(prompt)
+    return words.strange(prompt)
 
 
 def _knows(pack: Pack) -> str:

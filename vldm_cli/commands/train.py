@@ -1,5 +1,5 @@
-"""`vldm train`: a part of a pack, trained on Toyland or on a folder of clips; `new` makes the pack to start with, `all`
-trains every part of it, `speed` tells how fast they train here."""
+"""`vldm train`: a part of a pack, trained on Toyland or on a folder of clips; `new` makes the pack to start with,
+`grow` a larger one of it, `all` trains every part of it, `speed` tells how fast they train here."""
 
 from enum import StrEnum
 from pathlib import Path
@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from vldm_cli.commands import train_all, train_speed
+from vldm_cli.commands import train_all, train_grow, train_speed
+from vldm_cli.train.emphasis import FINE, OUTLINES, PLAIN, ROLLING
 
 PARTS = {
     "autoencoder": "The autoencoder of single frames.",
@@ -48,6 +49,7 @@ def new(
     print(f"made the pack {made.name} in {made.folder}; train its autoencoder first")
 
 
+app.command("grow", short_help="Make a pack's image LDM larger, to train on from.")(train_grow.grow)
 app.command("all", short_help="Train every part of a pack within a time.")(train_all.train_all)
 app.command("speed", short_help="Which layout, and whether compiling, is faster here.")(train_speed.speed)
 
@@ -125,6 +127,29 @@ def train(
             help="Upscalers, on folders: half of its input has been through ffmpeg's H.264 (or else an imitation)."
         ),
     ] = True,
+    outlines: Annotated[
+        float | None,
+        typer.Option(
+            help="Image: how much more the latent cells count that an outline of a Toyland solid runs through "
+            f"({OUTLINES:g} by default)."
+        ),
+    ] = None,
+    fine: Annotated[
+        float | None,
+        typer.Option(
+            help=f"Image: this share of the examples is drawn at low noise, where outlines are decided ({FINE:g})."
+        ),
+    ] = None,
+    rolling: Annotated[
+        float | None,
+        typer.Option(help=f"Image: so many times as often as elsewhere Toyland's solids roll ({ROLLING:g})."),
+    ] = None,
+    plain: Annotated[
+        float | None,
+        typer.Option(
+            help=f"Image, keyframes, interpolation: share of Toyland's captions in plain English ({PLAIN:g})."
+        ),
+    ] = None,
     bank_frames: Annotated[int | None, typer.Option(help="Frames held ready on the device.")] = None,
     sample_every: Annotated[float, typer.Option(help="Minutes between two sample sheets.")] = 2.0,
     save_every: Annotated[float, typer.Option(help="Minutes between two checkpoints and exports.")] = 2.0,
@@ -161,6 +186,10 @@ def train(
             perceptual=perceptual,
             real_codec=real_codec,
             bank_frames=bank_frames,
+            outlines=outlines,
+            fine=fine,
+            rolling=rolling,
+            plain=plain,
             sample_minutes=sample_every,
             save_minutes=save_every,
         )

@@ -51,8 +51,8 @@ class TextEncoder:
         return torch.cat([states.last_hidden_state, F.layer_norm(words_BLD, words_BLD.shape[-1:])], -1)
 
     def unknown_words(self, prompt: str) -> list[str]:
-        """The words of the prompt that the pack has never seen."""
-        return self.words.unknown(prompt)
+        """The words of the prompt that the pack has never seen, with what each is taken for."""
+        return self.words.strange(prompt)
 
 
 def load_unet(pack: Pack, device="cpu", dtype=torch.float32) -> UNet2DConditionModel:

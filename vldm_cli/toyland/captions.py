@@ -12,6 +12,8 @@ import numpy as np
 
 from vldm_cli.toyland import road_words as rw
 from vldm_cli.toyland import words as w
+from vldm_cli.toyland.plain import alike, sentence
+from vldm_cli.toyland.plain import vocabulary as plain_vocabulary
 
 MAX_WORDS = 44
 SYNONYMS = {
@@ -30,6 +32,10 @@ def tokens(text: str) -> list[str]:
 def caption(attributes: dict, rng: np.random.Generator) -> str:
     """One caption of at most 44 words for `SceneBatch.describe`'s attributes."""
     make = _driving if attributes["family"] == "driving" else _objects
+    return _short_enough(make, attributes, rng)
+
+
+def _short_enough(make, attributes: dict, rng: np.random.Generator) -> str:
     for _ in range(50):
         text = make(attributes, rng)
         if len(tokens(text)) <= MAX_WORDS:
@@ -37,15 +43,24 @@ def caption(attributes: dict, rng: np.random.Generator) -> str:
     raise AssertionError("50 captions in a row were too long")
 
 
-def captions(scenes, rng: np.random.Generator) -> list[str]:
-    """A caption for each scene of the batch."""
-    return [caption(scenes.describe(i), rng) for i in range(len(scenes))]
+def captions(scenes, rng: np.random.Generator, plain: float = 0.0) -> list[str]:
+    """A caption for each scene of the batch; `plain`: that share of them, and those of scenes whose objects cannot be
+    told apart, in plain English (`plain.sentence`)."""
+    texts = []
+    for i in range(len(scenes)):
+        attributes = scenes.describe(i)
+        # no number is drawn where nothing is plain: the captions of a seed stay what they were
+        if plain and (rng.random() < plain or alike(attributes)):
+            texts.append(_short_enough(sentence, attributes, rng))
+        else:
+            texts.append(caption(attributes, rng))
+    return texts
 
 
 @cache
 def vocabulary() -> list[str]:
     """Every word and punctuation mark a caption can hold, and common words that people type; sorted."""
-    phrases = [*w.OPENINGS, *rw.ROADS, *rw.DRIVE_VERBS, w.EXTRA_WORDS, *CONNECTIVES]
+    phrases = [*w.OPENINGS, *rw.ROADS, *rw.DRIVE_VERBS, w.EXTRA_WORDS, *CONNECTIVES, *plain_vocabulary()]
     for table in (
         w.COLOUR_WORDS, w.SHAPE_WORDS, w.MATERIAL_WORDS, w.SIZE_WORDS, w.RELATION_WORDS, w.GROUND_PLACES, w.SKY_PLACES,
         rw.TIME_WORDS, rw.TRAFFIC_ROADS, rw.ROADSIDE_WORDS, rw.WEATHER_WORDS, rw.COURSE_WORDS,

@@ -13,8 +13,21 @@ from vldm_cli.errors import RequestError
 from vldm_cli.toyland.batch import SceneBatch
 from vldm_cli.toyland.captions import captions
 from vldm_cli.toyland.motion import settles
+from vldm_cli.toyland.outlines import outlines
 from vldm_cli.toyland.render import EAGER, Core, render
 from vldm_cli.toyland.scene import TRAINED_CAMERA_SHARES, sample_scenes
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """How training draws Toyland, where it is not as it comes. `rolling`, `repeated`: see `sample_scenes`. `plain`: the
+    share of captions in plain English (`plain`). `cell`: pixels along a cell of the grid that outlines are marked in; 0
+    for none."""
+
+    rolling: float = 1.0
+    repeated: float = 0.0
+    plain: float = 0.0
+    cell: int = 0
 
 
 @dataclass
@@ -23,7 +36,7 @@ class ClipBatch:
 
     `late_B`: the clip begins when a settling motion is already well under way or over, so its caption describes it
     only together with what came before: good for clips with context frames. `scenes`, `times_BT` (seconds): what was
-    rendered.
+    rendered. `outlines_BTHW`: see `outlines.outlines`, if asked for.
     """
 
     video_BTCHW: Tensor
@@ -34,6 +47,7 @@ class ClipBatch:
     late_B: Tensor
     scenes: SceneBatch
     times_BT: np.ndarray
+    outlines_BTHW: Tensor | None = None
 
 
 class ToylandClips:
@@ -42,7 +56,7 @@ class ToylandClips:
     `frames`: frames a clip. `frame_steps`: distance between its frames (in frames at `fps`) → probability; frame k of
     a clip is at t0 + k · step / fps seconds. `chunk`: clips rendered at once. `driving`: share of the road family.
     `late`: share of clips of settling scenes that begin after the motion has begun. `core`: the ray caster
-    (`render.compiled_core()` is worth its wait for thousands of frames).
+    (`render.compiled_core()` is worth its wait for thousands of frames). `drawing`: what is drawn more often, and how.
     """
 
     def __init__(
@@ -58,6 +72,7 @@ class ToylandClips:
         late: float = 0.2,
         withheld: bool = False,
         core: Core = EAGER,
+        drawing: Drawing = Drawing(),
     ):
         if frames < 1 or not frame_steps or min(frame_steps) < 1:
             raise RequestError("clips need at least one frame and frame steps of at least 1")
@@ -67,6 +82,7 @@ class ToylandClips:
         self.shares = np.array(list(frame_steps.values()), float)
         self.shares /= self.shares.sum()
         self.driving, self.late, self.withheld, self.core = driving, late, withheld, core
+        self.drawing = drawing
 
     def scenes(self, n: int) -> SceneBatch:
         """The next n scenes."""
@@ -76,6 +92,8 @@ class ToylandClips:
             driving=self.driving,
             withheld=self.withheld,
             camera_shares=TRAINED_CAMERA_SHARES,
+            rolling=self.drawing.rolling,
+            repeated=self.drawing.repeated,
         )
 
     def _windows(self, scenes: SceneBatch) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -94,7 +112,7 @@ class ToylandClips:
 
     def batch(self, n: int) -> ClipBatch:
         """The next n clips, on `device`."""
-        scenes = self.scenes(n)
+        scenes, cell = self.scenes(n), self.drawing.cell
         step, start, late = self._windows(scenes)
         times = start[:, None] + np.arange(self.frames) * step[:, None] / self.fps
         video = torch.empty(n, self.frames, 3, *self.size, dtype=torch.uint8, device=self.device)
@@ -105,13 +123,14 @@ class ToylandClips:
             )
         return ClipBatch(
             video,
-            captions(scenes, self.rng),
+            captions(scenes, self.rng, self.drawing.plain),
             torch.as_tensor(step, device=self.device),
             [scenes.describe(i) for i in range(n)],
             torch.as_tensor(start, dtype=torch.float32, device=self.device),
             torch.as_tensor(late, device=self.device),
             scenes,
             times,
+            outlines(scenes, times, self.size, cell, self.device) if cell else None,
         )
 
     def patch_pairs(self, n: int, patch_lr: tuple[int, int] = (64, 64), scale: int = 4):

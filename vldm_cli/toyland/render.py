@@ -73,14 +73,14 @@ def render(
     for count in range(4):
         index = np.flatnonzero(kind == count)
         if len(index):
-            frames = (_object_frames if count else _road_frames)(scenes[index], times[index], device)
+            frames = (object_frames if count else _road_frames)(scenes[index], times[index], device)
             corner = torch.as_tensor(np.repeat(corner_B2[index], T, 0), device=device, dtype=torch.float32)
             rgb = _chunks(core, frames, corner, size, (h, w), supersample, count)
             out[torch.as_tensor(index, device=device)] = rgb.view(len(index), T, 3, h, w)
     return out
 
 
-def _object_frames(scenes, times, device) -> dict[str, Tensor]:
+def object_frames(scenes, times, device) -> dict[str, Tensor]:
     """Per-frame tensors (N = B·T rows) for `cast`."""
     B, T = times.shape
     pose = poses(scenes, times)

@@ -51,12 +51,16 @@ def sample_scenes(
     objects: int | None = None,
     driving: float = DRIVING_SHARE,
     camera_shares: np.ndarray = CAMERA_SHARES,
+    rolling: float = 1.0,
+    repeated: float = 0.0,
 ) -> SceneBatch:
     """Draw n scenes; `driving` is the share of the road family among them.
 
     `family`: only "objects" or only "driving" (default: the training mix). `objects`: 1, 2 or 3 in every object
     scene. `withheld=True`: the first object of every object scene is a withheld (colour, shape, motion) triple;
-    otherwise no object of any scene is one. `camera_shares`: how often each camera is drawn.
+    otherwise no object of any scene is one. `camera_shares`: how often each camera is drawn. `rolling`: how many times
+    as often as usual a first object rolls. `repeated`: the share of scenes of several objects in which these are alike
+    but for their colour, or in it too ("two red cubes").
     """
     if family not in (None, *FAMILIES):
         raise RequestError(f"there is no Toyland family {family!r}: {' or '.join(FAMILIES)}")
@@ -68,6 +72,7 @@ def sample_scenes(
         return rng.choice(k, size=size, p=p)
 
     K = MAX_OBJECTS
+    motion_shares = MOTION_SHARES * np.where([m.startswith("rolls") for m in MOTIONS], rolling, 1.0)
     scenes = SceneBatch(
         family_B=(rng.random(n) < driving).astype(int)
         if family is None
@@ -78,7 +83,7 @@ def sample_scenes(
         material_BK=pick(len(MATERIALS), (1.6, 1, 1, 1), size=(n, K)),
         size_BK=pick(2, (0.4, 0.6), size=(n, K)),
         motion_BK=np.concatenate(
-            [pick(len(MOTIONS), MOTION_SHARES, (n, 1)), pick(len(MOTIONS), BYSTANDER_SHARES, (n, K - 1))], 1
+            [pick(len(MOTIONS), motion_shares, (n, 1)), pick(len(MOTIONS), BYSTANDER_SHARES, (n, K - 1))], 1
         ),
         relation_BR=np.full((n, 2), -1),
         ground_B=pick(len(GROUNDS)),
@@ -97,8 +102,28 @@ def sample_scenes(
     scenes.motion_BK[orbit, 0] = layout.ORBITS
     layout.make_consistent(scenes, rng)
     _settle_triples(scenes, rng, withheld)
+    if repeated:
+        _repeat(scenes, rng, repeated)
     layout.choose_relations(scenes, rng)
     return scenes
+
+
+def _repeat(scenes: SceneBatch, rng, share: float) -> None:
+    """Make the objects of that share of the scenes of several alike, in place: like the second one, for the first may
+    move as only one can; half of these in colour too. Where that would make a withheld triple, nothing is changed."""
+    wanted = (scenes.count_B > 1) & (scenes.family_B == 0) & (rng.random(len(scenes)) < share)
+    wanted &= scenes.motion_BK[:, 0] != layout.ORBITS
+    alike_in_colour = wanted & (rng.random(len(scenes)) < 0.5)
+    colour_BK = np.where(alike_in_colour[:, None], scenes.colour_BK[:, 1:2], scenes.colour_BK)
+    shape_BK, motion_BK = (
+        np.broadcast_to(codes[:, 1:2], codes.shape) for codes in (scenes.shape_BK, scenes.motion_BK)
+    )
+    present = np.arange(MAX_OBJECTS) < scenes.count_B[:, None]
+    wanted &= ~(WITHHELD[colour_BK, shape_BK, motion_BK] & present).any(1)
+    for name in ("shape", "material", "size", "motion"):
+        codes = getattr(scenes, f"{name}_BK")
+        codes[wanted] = codes[wanted][:, 1:2]
+    scenes.colour_BK[wanted] = colour_BK[wanted]
 
 
 def _settle_triples(scenes: SceneBatch, rng, withheld: bool) -> None:

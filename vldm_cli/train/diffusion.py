@@ -23,13 +23,18 @@ class Diffusion:
         self.noise = (1 - signal).sqrt().float().to(device)
         self.steps = len(signal)
 
-    def times(self, n: int, shift: float = 1.0, last: float = 0.0) -> Tensor:
+    def times(
+        self, n: int, shift: float = 1.0, last: float = 0.0, first: float = 0.0, below: float = 1.0
+    ) -> Tensor:
         """n random timesteps, (n,) int64: uniform, or by `shift` moved `towards_noise`. last: the share of them at the
-        very last one, which sampling always begins with."""
+        very last one, which sampling always begins with. first: the share that is drawn evenly from the first `below`
+        of them."""
         u = torch.rand(n, device=self.signal.device)
         u = towards_noise(u, shift)
         if last:
             u = torch.where(torch.rand(n, device=u.device) < last, 1.0, u)
+        if first:
+            u = torch.where(torch.rand(n, device=u.device) < first, u * below, u)
         return (self.steps * u).long().clamp_max(self.steps - 1)
 
     def add(self, z: Tensor, noise: Tensor, t_B: Tensor) -> Tensor:

@@ -7,7 +7,9 @@ from accelerate import PartialState
 
 from vldm_cli.errors import RequestError
 from vldm_cli.packs.pack import PARTS, Pack
+from vldm_cli.toyland.dataset import Drawing
 from vldm_cli.train.data.source import open_source
+from vldm_cli.train.emphasis import emphasis
 from vldm_cli.train.loop import Trainer
 from vldm_cli.train.objectives import OBJECTIVES, Objective, Setup
 from vldm_cli.train.pace import Schedule
@@ -61,6 +63,10 @@ def start(
     perceptual: Path | None = None,
     real_codec: bool = True,
     bank_frames: int | None = None,
+    outlines: float | None = None,
+    fine: float | None = None,
+    rolling: float | None = None,
+    plain: float | None = None,
     sample_minutes: float = 2.0,
     save_minutes: float = 2.0,
 ) -> Path:
@@ -85,6 +91,7 @@ def start(
         raise RequestError(f"--keep-latents is for the autoencoder, not for {part}; leave it out")
     if teacher is not None and part != "keyframes":
         raise RequestError(f"--teacher is for keyframes, not for {part}; leave it out")
+    more = emphasis(part, outlines, fine, rolling, plain)
     # No checksums: another process may be training another part of the same pack at this moment.
     pack = Pack.open(pack_name, check=False)
     taught_by = None if teacher is None else _open_teacher(teacher, pack)
@@ -111,6 +118,12 @@ def start(
             patches=part.startswith("upscaler"),
             compiled=renders_compiled(kind, where, minutes) if compile_render is None else compile_render,
             real_codec=real_codec,
+            drawing=Drawing(
+                rolling=more.rolling,
+                repeated=more.repeated,
+                plain=more.plain,
+                cell=pack.manifest.video.latent_factor if more.outlines else 0,
+            ),
         ),
         device=where,
         dtype=chosen,
@@ -125,6 +138,8 @@ def start(
         keep_latents=keep_latents,
         teacher=taught_by,
         perceptual=None if perceptual is None else Perceptual.load(perceptual, where),
+        outlines=more.outlines,
+        fine=more.fine,
     )
     schedule = Schedule(
         lr=lr or kind.lr,
@@ -142,7 +157,7 @@ def start(
         "seed": seed,
         "lr": schedule.lr,
     }
-    identity |= {"dtype": str(chosen), "processes": many}
+    identity |= {"dtype": str(chosen), "processes": many, **more.identity}
     if keep_latents:
         identity["keep_latents"] = True
     if taught_by is not None:

@@ -10,12 +10,14 @@ from torch import Tensor
 class Clips:
     """Clips at the pack's size. video_BTCHW: uint8; captions: B strings; frame_step_B: int64, the distance between
     neighbouring frames, in frames at the pack's rate; late_B: bool, the caption is true of the clip only together
-    with what came before it (a ball that "falls" may lie still by now)."""
+    with what came before it (a ball that "falls" may lie still by now). outlines_BTHW: bool, the cells that an outline
+    of something runs through, of a world that knows them and was asked for them."""
 
     video_BTCHW: Tensor
     captions: list[str]
     frame_step_B: Tensor
     late_B: Tensor
+    outlines_BTHW: Tensor | None = None
 
 
 @dataclass(frozen=True)

@@ -65,7 +65,9 @@ class Mixture:
         step_B, late_B = (torch.cat([getattr(p, name) for p in parts]) for name in ("frame_step_B", "late_B"))
         index = torch.from_numpy(order).to(step_B.device)
         video_BTCHW = torch.cat([part.video_BTCHW for part in parts])[index]
-        return Clips(video_BTCHW, [captions[i] for i in order], step_B[index], late_B[index])
+        return Clips(
+            video_BTCHW, [captions[i] for i in order], step_B[index], late_B[index], _outlines(parts, index)
+        )
 
     def patches(self, seed: int, n: int, frames: int, patch: int, scale: int) -> list:
         """n patches, source by source."""
@@ -74,6 +76,22 @@ class Mixture:
             if count:
                 found += source.patches(_seed(rng), int(count), frames, patch, scale)
         return found
+
+
+def _outlines(parts: list, index):
+    """Those of the sources that know theirs; elsewhere there are none."""
+    import torch
+
+    known = next((part.outlines_BTHW for part in parts if part.outlines_BTHW is not None), None)
+    if known is None:
+        return None
+    found = [
+        known.new_zeros(len(part.captions), *known.shape[1:])
+        if part.outlines_BTHW is None
+        else part.outlines_BTHW
+        for part in parts
+    ]
+    return torch.cat(found)[index]
 
 
 def _seed(rng: np.random.Generator) -> int:

@@ -10,6 +10,7 @@ from typing import Protocol
 import torch
 
 from vldm_cli.packs.manifest import VideoNumbers
+from vldm_cli.toyland.dataset import Drawing
 from vldm_cli.train.data.batches import Clips, Patches
 
 # Toyland clips rendered at a time are bounded by this many frames.
@@ -36,11 +37,13 @@ def open_source(
     patches: bool,
     compiled: bool,
     real_codec: bool = True,
+    drawing: Drawing | None = None,
 ) -> Source:
     """The source that `--data` names: "toyland", a folder, or several of them with shares (`mixture.shares`).
 
     `patches`: it is wanted for an upscaler, so folders are footage, at their own sizes and rates. `compiled`: Toyland's
-    renderer is compiled. `real_codec`: see `Degrade`. Raises RequestError if a folder holds nothing to train on.
+    renderer is compiled. `real_codec`: see `Degrade`. `drawing`: how Toyland is drawn (as it comes by default).
+    Raises RequestError if a folder holds nothing to train on.
     """
     from vldm_cli.train.data.mixture import Mixture, shares
 
@@ -49,7 +52,7 @@ def open_source(
     source: Source
     for name, share in shares(data).items():
         if name == "toyland":
-            source = ToylandSource(size, video.fps, device, compiled)
+            source = ToylandSource(size, video.fps, device, compiled, drawing)
         elif patches:
             from vldm_cli.train.data.degrade import Degrade
             from vldm_cli.train.data.footage import Footage
@@ -66,10 +69,18 @@ def open_source(
 class ToylandSource:
     """Clips of the world that vldm renders itself; no two are the same. compiled: render by torch.compile."""
 
-    def __init__(self, size: tuple[int, int], fps: Fraction, device: torch.device, compiled: bool = False):
+    def __init__(
+        self,
+        size: tuple[int, int],
+        fps: Fraction,
+        device: torch.device,
+        compiled: bool = False,
+        drawing: Drawing | None = None,
+    ):
         from vldm_cli.toyland.render import EAGER, compiled_core
 
         self.size, self.fps, self.device = size, fps, device
+        self.drawing = drawing or Drawing()
         self.core = compiled_core() if compiled else EAGER
 
     def check(self, frames: int, frame_steps: dict[int, float]) -> None:
@@ -77,7 +88,7 @@ class ToylandSource:
 
     def clips(self, seed: int, n: int, frames: int, frame_steps: dict[int, float]) -> Clips:
         batch = self._toyland(seed, frames, frame_steps).batch(n)
-        return Clips(batch.video_BTCHW, batch.captions, batch.frame_step_B, batch.late_B)
+        return Clips(batch.video_BTCHW, batch.captions, batch.frame_step_B, batch.late_B, batch.outlines_BTHW)
 
     def patches(self, seed: int, n: int, frames: int, patch: int, scale: int) -> list[Patches]:
         return [Patches(*self._toyland(seed, frames, {1: 1.0}).patch_pairs(n, (patch, patch), scale))]
@@ -94,4 +105,5 @@ class ToylandSource:
             fps=float(self.fps),
             chunk=max(1, RENDER_FRAMES // frames),
             core=self.core,
+            drawing=self.drawing,
         )

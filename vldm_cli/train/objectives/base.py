@@ -32,7 +32,8 @@ class Setup:
 
     batch: examples a step and process; bank_frames: frames held ready. rank: which process this is. channels_last:
     memory layout of image models; None is the one that was the faster on the device. record: CUDA graphs, for the
-    parts that can be recorded. vae_roundtrip, keep_latents, teacher: see `upscaler`, `autoencoder` and `temporal`.
+    parts that can be recorded. vae_roundtrip, keep_latents, teacher: see `upscaler`, `autoencoder` and `temporal`;
+    outlines, fine: `image`.
     perceptual: LPIPS, for the parts of `PERCEPTUAL`; None to train without.
     """
 
@@ -51,6 +52,8 @@ class Setup:
     keep_latents: bool = False
     teacher: Pack | None = None
     perceptual: Perceptual | None = None
+    outlines: float = 0.0
+    fine: float = 0.0
 
 
 class Objective(ABC):

@@ -1,0 +1,63 @@
+"""What training looks at more than chance would have it: outlines, low noise, solids that roll, plain English.
+
+Light: no torch."""
+
+from dataclasses import dataclass, fields
+
+from vldm_cli.errors import RequestError
+
+# Of the image LDM: how much more cells on outlines count, the share of examples at low noise, how many times as often
+# solids roll; and of all parts that hear words, the share of captions in plain English.
+OUTLINES, FINE, ROLLING, PLAIN = 3.0, 0.25, 2.5, 0.5
+# The share of scenes of several objects in which these are alike, where captions are plain: only those can count them.
+REPEATED = 0.2
+READERS = ("image", "keyframes", "interpolation")
+
+
+@dataclass(frozen=True)
+class Emphasis:
+    """See `emphasis`; as nothing at all by default."""
+
+    outlines: float = 0.0
+    fine: float = 0.0
+    rolling: float = 1.0
+    plain: float = 0.0
+
+    @property
+    def repeated(self) -> float:
+        """See REPEATED."""
+        return REPEATED if self.plain else 0.0
+
+    @property
+    def identity(self) -> dict[str, float]:
+        """What must be the same when the run goes on; nothing where nothing is emphasised."""
+        return {f.name: getattr(self, f.name) for f in fields(self) if getattr(self, f.name) != f.default}
+
+
+def emphasis(
+    part: str, outlines: float | None, fine: float | None, rolling: float | None, plain: float | None
+) -> Emphasis:
+    """The options of `vldm train` with the part's defaults. Raises RequestError for one that the part has no use for,
+    and for numbers that make no sense."""
+    given = {"--outlines": outlines, "--fine": fine, "--rolling": rolling}
+    for name, number in given.items():
+        if number is not None and part != "image":
+            raise RequestError(f"{name} is for image, not for {part}; leave it out")
+    if plain is not None and part not in READERS:
+        raise RequestError(f"--plain is for {', '.join(READERS)}, not for {part}; leave it out")
+    for name, number, most in (("--fine", fine, 1), ("--plain", plain, 1), ("--outlines", outlines, None)):
+        if number is not None and not 0 <= number <= (most or number):
+            raise RequestError(f"{name} must be 0 or more{' and at most 1' if most else ''}, not {number}")
+    if rolling is not None and rolling <= 0:
+        raise RequestError(f"--rolling must be more than 0, not {rolling}")
+    if part not in READERS:
+        return Emphasis()
+    said = PLAIN if plain is None else plain
+    if part != "image":
+        return Emphasis(plain=said)
+    return Emphasis(
+        OUTLINES if outlines is None else outlines,
+        FINE if fine is None else fine,
+        ROLLING if rolling is None else rolling,
+        said,
+    )
