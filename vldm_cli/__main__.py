@@ -1,5 +1,15 @@
-"""`python -m vldm_cli` is `vldm`."""
+"""The program: `vldm`, and `python -m vldm_cli`. Signals count from before anything that takes time is imported."""
 
-from vldm_cli.commands.app import main
+from vldm_cli.runs import interrupt
 
-main()
+
+def main() -> None:
+    """Runs the command line and ends the process with its exit code."""
+    interrupt.listen()
+    from vldm_cli.commands import app
+
+    app.main()
+
+
+if __name__ == "__main__":
+    main()
