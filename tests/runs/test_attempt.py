@@ -8,7 +8,7 @@ import torch
 
 from vldm_cli.errors import RequestError, RunError
 from vldm_cli.runs.attempt import attempt, check_out, seed_of
-from vldm_cli.runs.journal import run_folder
+from vldm_cli.runs.folder import run_folder
 from vldm_cli.runs.preview import ContactSheet
 from vldm_cli.runs.progress import Clock
 
@@ -64,6 +64,7 @@ def test_a_seed_is_drawn_once_for_a_run(tmp_path):
     out = tmp_path / "a.mp4"
 
     def breaks(journal):
+        journal.save("stage", 0, {"x": torch.ones(1)})
         raise RunError("stopped")
 
     with pytest.raises(RunError):

@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from vldm_cli.errors import RequestError, RunError
-from vldm_cli.runs.journal import PLAN, Journal, is_delivered, run_folder, stored_plan
+from vldm_cli.runs.folder import PLAN, is_delivered, run_folder, stored_plan
+from vldm_cli.runs.journal import Journal
 
 THIS = {"seed": 1, "sizes": [1, 2]}
 
@@ -39,12 +40,12 @@ def test_the_folder_is_hidden_beside_the_output(tmp_path):
     assert run_folder(tmp_path / "a b.mp4") == tmp_path / ".a b.mp4.vldm"
 
 
-@pytest.mark.parametrize(("identity", "resume"), [({"seed": 2}, True), (THIS, False)])
-def test_another_run_or_a_fresh_one_starts_over(folder, identity, resume):
+@pytest.mark.parametrize("identity", [{"seed": 2}, THIS])
+def test_a_fresh_run_starts_over(folder, identity):
     with Journal(folder, THIS) as journal:
         journal.save("keyframes", 0, unit())
         journal.make_segment(0, lambda path: path.write_bytes(b"video"))
-    with Journal(folder, identity, resume) as journal:
+    with Journal(folder, identity, resume=False) as journal:
         assert not journal.resumed
         assert journal.load("keyframes", 0) is None and not journal.has_segment(0)
     assert stored_plan(folder) == identity
@@ -145,7 +146,7 @@ def test_delivery(folder, tmp_path, kind):
             out.mkdir()
             (out / "old.png").write_bytes(b"old")
         assert not is_delivered(folder, out)
-        journal.deliver(joined, out)
+        journal.deliver(joined, out, force=kind == "folder")
         assert is_delivered(folder, out)
         assert out.is_file() if kind == "file" else [p.name for p in out.iterdir()] == ["0.png"]
         journal.remove()

@@ -1,7 +1,5 @@
 """What commands on a clip share: what is refused before a model is loaded, their plan and their run."""
 
-import shlex
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -31,23 +29,20 @@ def prepare(file: Path, out: Path | None, ending: str, crf: int, common: OnClip)
 
 def default_out(file: Path, ending: str) -> Path:
     """A name in this folder made from the clip's, with a number where that is taken."""
+    from vldm_cli.runs.naming import free_name
+
     stem = file.absolute().stem[:60] or "clip"
-    out, number = Path(f"{stem}-{ending}.mp4"), 2
-    while out.exists() and not out.with_name(f".{out.name}.vldm").exists():
-        out, number = Path(f"{stem}-{ending}-{number}.mp4"), number + 1
-    return out
+    return free_name(f"{stem}-{ending}")
 
 
 def check_place(job) -> None:
     """That the output's name and place can be used. Raises RequestError."""
     from vldm_cli.commands import checks
     from vldm_cli.pipelines.clip.run import check_out
-    from vldm_cli.runs.journal import is_delivered, run_folder
 
     checks.check_name(job.out, job.times.fps)
     check_out(job)
-    done = job.resume and is_delivered(run_folder(job.out), job.out)
-    checks.check_out(job.out, job.force or done)
+    checks.check_out(job.out, True)
 
 
 def show_plan(console, job, lines: list[str]) -> None:
@@ -92,21 +87,13 @@ def run_job(console, job, run: Callable):
 
     Raises Interrupted and RunError that say what is saved and how to go on.
     """
-    from vldm_cli.commands.failures import Interrupted
-    from vldm_cli.errors import RunError
+    from vldm_cli.commands.failures import going_on
 
-    again = shlex.join(["vldm", *sys.argv[1:]])
     for words in job.warnings:
         console.warn(words)
     progress = console.progress()
-    try:
-        with progress:
-            result = run(job, job.clip.fingerprint(), progress)
-    except KeyboardInterrupt as error:
-        saved = f"{progress.frames} of {job.encoded} frames of {job.out} are saved"
-        raise Interrupted(f"interrupted; {saved}; go on with: {again}") from error
-    except RunError as error:
-        raise RunError(f"{error}; go on with: {again}") from error
+    with going_on(lambda: f"{progress.frames} of {job.encoded} frames of {job.out} are saved"), progress:
+        result = run(job, job.clip.fingerprint(), progress)
     for words in result.warnings[len(job.warnings) :]:
         console.warn(words)
     return result

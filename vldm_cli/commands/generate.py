@@ -1,8 +1,7 @@
 """`vldm generate`: text (or text and a first frame) → video."""
 
-import shlex
-import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -49,18 +48,18 @@ def generate(
     from vldm_cli.commands import device as devices
     from vldm_cli.commands.console import Console
     from vldm_cli.commands.remarks import check_prompt
-    from vldm_cli.errors import RequestError
+    from vldm_cli.commands.variations import are_ours
     from vldm_cli.packs.pack import Pack
     from vldm_cli.pipelines.generate.request import GenerateRequest, plan_of, resolve
+    from vldm_cli.runs.naming import numbered
 
     console = Console(quiet, verbose, as_json)
-    if not 1 <= variations <= 1000:
-        raise RequestError(f"--variations {variations} is not between 1 and 1000")
+    checks.check_variations(variations, seed)
     checks.check_weights(guidance=guidance, context_guidance=context_guidance)
     opened = Pack.open(pack)
     request = GenerateRequest(
         prompt=prompt,
-        out=out or checks.default_out(prompt, variations),
+        out=out or Path("video.mp4"),
         frames=frames,
         negative=negative,
         seed=seed,
@@ -79,7 +78,10 @@ def generate(
     # Everything that can be refused is refused here, the light checks first, with nothing written.
     warning = check_prompt(opened, prompt, negative)
     settings = resolve(request, opened.manifest)
-    outs = checks.numbered(request.out, variations)
+    if out is None:
+        ours = partial(are_ours, request, opened)
+        request = replace(request, out=checks.default_out(prompt, variations, ours))
+    outs = numbered(request.out, variations)
     for path in outs:
         checks.check_name(path, settings.fps)
     done = {path for path in outs if resume and _delivered(path, variations > 1)}
@@ -105,8 +107,10 @@ def generate(
 def _delivered(out: Path, one_of_many: bool) -> bool:
     """Whether an existing file may be the work of this very command, which then has nothing to do for it: its run
     was interrupted while tidying up, or while making the variations after it. The run itself looks closer."""
-    run = out.with_name(f".{out.name}.vldm")
-    return out.exists() and ((run / "delivered.json").exists() or one_of_many)
+    from vldm_cli.runs.folder import DELIVERED, is_bare, run_folder
+
+    run = run_folder(out)
+    return out.exists() and (one_of_many or (run / DELIVERED).exists() or is_bare(run))
 
 
 def _show_plan(console, request, pack, variations: int) -> None:
@@ -145,14 +149,12 @@ def _show_plan(console, request, pack, variations: int) -> None:
 
 def _make(console, request, pack, outs: list[Path], warning: str | None) -> None:
     """One video, or several variations with the same models."""
-    from vldm_cli.commands.failures import Interrupted
+    from vldm_cli.commands.failures import going_on
     from vldm_cli.commands.variations import first_seed, is_made
-    from vldm_cli.errors import RunError
     from vldm_cli.measure.report.table import as_table
     from vldm_cli.pipelines.generate.run import generate as run
     from vldm_cli.stages.models import Models
 
-    again = shlex.join(["vldm", *sys.argv[1:]])
     models = Models(pack, request.device, request.dtype)
     base_seed = request.seed if len(outs) == 1 else first_seed(request, pack, outs[0])
     requests = [
@@ -170,14 +172,9 @@ def _make(console, request, pack, outs: list[Path], warning: str | None) -> None
         if len(outs) > 1:
             console.note(f"{out}: variation {number + 1} of {len(outs)}, seed {one.seed}")
         progress = console.progress()
-        try:
-            with progress:
-                result = run(one, pack, progress, models)
-        except KeyboardInterrupt as error:
-            saved = f"{progress.frames} of {one.frames} frames of {out} are saved"
-            raise Interrupted(f"interrupted; {saved}; go on with: {again}") from error
-        except RunError as error:
-            raise RunError(f"{error}; go on with: {again}") from error
+        saved = partial("{0.frames} of {1.frames} frames of {1.out} are saved".format, progress, one)
+        with going_on(saved), progress:
+            result = run(one, pack, progress, models)
         for text in result.warnings:
             if not (warning or "").startswith(text):
                 console.warn(text)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from torch import Tensor
 
+from vldm_cli import __version__
 from vldm_cli.packs.pack import Pack
 from vldm_cli.pipelines.clip.fit import Fit
 from vldm_cli.pipelines.clip.job import ClipJob, identity
@@ -34,6 +35,18 @@ class ExtendJob(ClipJob):
     kept: int
     copied: bool
     style: str
+
+    @property
+    def metadata(self) -> dict:
+        return {
+            "vldm": __version__,
+            "command": "extend",
+            "clip": self.clip.path.name,
+            "prompt": self.settings["prompt"],
+            "seed": self.seed,
+            "pack": self.pack,
+            "settings": self.settings,
+        }
 
     @property
     def added(self) -> int:
