@@ -16,6 +16,7 @@ from vldm_cli.pipelines.extend.settings import Memory, Options, settings_of, ste
 from vldm_cli.pipelines.generate.request import numbers_of
 from vldm_cli.pipelines.generate.tail import context_of, restored, run_up_of, tail_frames
 from vldm_cli.runs.attempt import seed_of
+from vldm_cli.runs.folder import run_folder
 from vldm_cli.stages.models import Models
 from vldm_cli.stages.plan import SEGMENT, Plan, make_plan
 from vldm_cli.video.carry import packed
@@ -102,7 +103,7 @@ def make_job(
     source = ExtendClip(clip, models, settings, plan, fit, speed, max(2, round(rate)), saved)
     context_from = "latents" if saved else "frames"
     kind = open_container(out)
-    style = None if options.only_new else style_to_copy(clip, kind, settings.crf)
+    style = None if options.only_new else style_to_copy(clip, kind, settings.crf, run_folder(out))
     look, said = (clip.look, []) if style else stored_look(clip.look, kind, clip.height, clip.width)
     baggage, again = packed(clip.report, kind), []
     if options.only_new:
