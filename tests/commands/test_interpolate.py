@@ -16,7 +16,7 @@ import pytest
 import torch
 
 from tests.video import clips
-from vldm_cli.commands import clip as shared
+from vldm_cli.api import clip as shared
 from vldm_cli.errors import RunError
 from vldm_cli.pipelines.clip import run as clip_run
 from vldm_cli.pipelines.interpolate.clip import InterpolateClip

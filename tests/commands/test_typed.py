@@ -9,8 +9,8 @@ import subprocess
 
 import pytest
 
-from vldm_cli.commands.recipe import recipe
-from vldm_cli.commands.typed import typed
+from vldm_cli.api.recipe import recipe
+from vldm_cli.runs.command_line import typed
 
 LETTERS = "ab é映😀'\"\\$`!#&|;<>*?[]{}()~=%-\n\r\t\x0b\x1b\x7f\u2028 \udce9\udcff"
 

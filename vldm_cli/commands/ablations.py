@@ -54,8 +54,8 @@ def ablations(
     import time
     from datetime import UTC, datetime
 
-    from vldm_cli.commands import checks
-    from vldm_cli.commands import device as devices
+    from vldm_cli.api import checks
+    from vldm_cli.api import device as devices
     from vldm_cli.commands.console import Console
     from vldm_cli.commands.failures import Interrupted
     from vldm_cli.commands.train_all import count_gpus, further_options

@@ -47,7 +47,7 @@ def _versions() -> list[dict]:
 def _devices() -> list[dict]:
     import torch
 
-    from vldm_cli.commands.device import choose_device, cpu_words, explain_dtype
+    from vldm_cli.api.device import choose_device, cpu_words, explain_dtype
 
     rows = [_row("cpu", cpu_words())]
     for index in range(torch.cuda.device_count() if torch.cuda.is_available() else 0):

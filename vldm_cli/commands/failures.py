@@ -12,9 +12,9 @@ from contextlib import contextmanager
 import typer
 from typer.main import get_command
 
-from vldm_cli.commands.typed import typed
 from vldm_cli.errors import RequestError, RunError, ran_out
 from vldm_cli.runs import command_line, interrupt
+from vldm_cli.runs.command_line import typed
 
 _LACKING = {
     "memory": "memory ran out",

@@ -56,8 +56,8 @@ def quality(
     Example, on two GPUs and then together: vldm measure quality --save q --only frechet,faithfulness --device cuda:0 &
     vldm measure quality --save q --only probe,clips,long,decoder,upscaler --device cuda:1 & wait; vldm measure quality
     --save q --report REPORT.md --report quality.html"""
-    from vldm_cli.commands import checks
-    from vldm_cli.commands import device as devices
+    from vldm_cli.api import checks
+    from vldm_cli.api import device as devices
     from vldm_cli.commands.console import Console
     from vldm_cli.packs.pack import Pack
 

@@ -94,8 +94,8 @@ def _shares(made: Tally, truth: Tally) -> dict[str, dict[str, float | None]]:
     """Right answers on made clips as a share of those on renders of the same scenes."""
     return {
         group: {
-            name: _rounded(made.share(group, name) / truth.share(group, name))
-            if truth.share(group, name)
+            name: _rounded(own / best)
+            if (best := truth.share(group, name)) and (own := made.share(group, name)) is not None
             else None
             for name in attributes
         }

@@ -3,6 +3,7 @@ transformers."""
 
 import json
 from pathlib import Path
+from typing import cast
 
 
 class Words:
@@ -16,8 +17,8 @@ class Words:
         self._tokenizer.no_padding()
         self._tokenizer.no_truncation()
         self._length = int(config["model_max_length"])
-        self._pad = self._id(config["pad_token"])
-        self._eos = self._id(config["eos_token"])
+        self._pad = cast(int, self._id(config["pad_token"]))  # every tokenizer has both
+        self._eos = cast(int, self._id(config["eos_token"]))
         self._unknown = self._id(config["unk_token"])
         # tokens that every prompt costs (beginning and end)
         self.max_words = self._length - len(self._tokenizer.encode("").ids)
@@ -42,5 +43,5 @@ class Words:
         ]
         return list(dict.fromkeys(prompt[start:end].lower() for start, end in spans))
 
-    def _id(self, token: str) -> int:
+    def _id(self, token: str) -> int | None:
         return self._tokenizer.token_to_id(token)

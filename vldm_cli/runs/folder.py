@@ -115,7 +115,8 @@ def checksums(path: Path) -> dict[str, int] | None:
         found = {name: _crc32(file) for name, file in files.items()}
     except OSError:
         return None
-    return None if None in found.values() else found
+    whole = {name: crc for name, crc in found.items() if crc is not None}
+    return whole if len(whole) == len(found) else None
 
 
 def _crc32(path: Path) -> int | None:

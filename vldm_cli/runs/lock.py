@@ -3,6 +3,7 @@
 import errno
 import os
 import stat
+import sys
 from pathlib import Path
 from typing import BinaryIO
 
@@ -93,7 +94,7 @@ def _is_at(file: BinaryIO, path: Path) -> bool:
 def _locked(file: BinaryIO) -> bool:
     """Whether it is ours now, or another's. OSError where there are no locks."""
     try:
-        if os.name == "nt":
+        if sys.platform == "win32":
             import msvcrt
 
             file.seek(0)

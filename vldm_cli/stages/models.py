@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import torch
-from torch import nn
 
 from vldm_cli.align.decoder import VideoDecoder
 from vldm_cli.align.space import Space
@@ -15,7 +14,7 @@ from vldm_cli.errors import RequestError
 from vldm_cli.packs import load
 from vldm_cli.packs.pack import Pack
 from vldm_cli.runs.memory import keep_freed_memory
-from vldm_cli.stages.upsampling import fold_upsampling
+from vldm_cli.stages.upsampling import Model, fold_upsampling
 
 
 @dataclass(frozen=True)
@@ -43,9 +42,10 @@ class Models:
             raise RequestError(f"vldm does not run on {device}; use --device cuda, mps or cpu")
         if self.device.type == "cpu":
             keep_freed_memory()
-        self.dtype = getattr(torch, dtype, None)
-        if self.dtype not in (torch.float32, torch.bfloat16, torch.float16):
+        found = getattr(torch, dtype, None)
+        if found is None or found not in (torch.float32, torch.bfloat16, torch.float16):
             raise RequestError(f"--dtype {dtype} is none of float32, bfloat16, float16")
+        self.dtype: torch.dtype = found
 
     @cached_property
     def text(self) -> load.TextEncoder:
@@ -63,7 +63,7 @@ class Models:
     def decoder(self) -> VideoDecoder:
         return self._quick(load.load_decoder(self.pack, self.device, self.dtype))
 
-    def _quick(self, model: nn.Module) -> nn.Module:
+    def _quick(self, model: Model) -> Model:
         """The same model, made ready to run fast on this device."""
         # on a GPU it has not been timed
         return fold_upsampling(model) if self.device.type == "cpu" else model

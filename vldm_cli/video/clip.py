@@ -1,6 +1,6 @@
 """A clip that a person gives: a video file or a folder of pictures, read frame by frame from any frame on."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
@@ -45,7 +45,7 @@ class Clip:
     def stores_rgb(self) -> bool:
         return self.report is None or self.report.rgb
 
-    def read(self, start: int, raw: Raw) -> Iterator[bytes]:
+    def read(self, start: int, raw: Raw) -> Generator[bytes, None, None]:
         """Frames start, start + 1, … to the last, one at a time. Raises RunError when the file is no more what it was
         when it was opened (it vanished or changed)."""
         if self.pictures:
@@ -54,6 +54,7 @@ class Clip:
                     self.check()
                 yield frame
             return
+        assert self.report is not None  # only pictures have none
         filters = [f"select='gte(n,{start})'"] if start and self.steady else []
         arguments = [*TOLERANT, *([] if self.upright else ["-noautorotate"]), *source(self.path)]
         arguments += ["-map", f"0:{self.report.video.index}", *EACH]
@@ -112,18 +113,18 @@ def open_clip(
             "(ffmpeg -vf zscale=t=linear,tonemap=hable,zscale=t=bt709:m=bt709:p=bt709) or add --force to go on"
         )
     upright = bool(report.rotation) and not (keep_rotation and is_quarter_turn(report))
-    found = scan(report)
-    warnings += found.remarks
+    scanned = scan(report)
+    warnings += scanned.remarks
     clip = Clip(
         path,
-        found.times,
+        scanned.times,
         look,
-        found.height,
-        found.width,
+        scanned.height,
+        scanned.width,
         files,
         report,
         upright=upright,
-        steady=found.steady,
+        steady=scanned.steady,
     )
     if upright:
         height, width = upright_size(report)

@@ -1,12 +1,13 @@
 """Running the ffmpeg that imageio-ffmpeg ships: one place for its flags, its errors and its end."""
 
+import os
 import subprocess
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from threading import Thread
-from typing import BinaryIO
+from typing import IO
 
 from vldm_cli.errors import RunError
 
@@ -50,6 +51,7 @@ def run(arguments: list[str], what: str, stdin: Iterable[bytes] = (), folder: Pa
     """
     command = [ffmpeg_exe(), "-hide_banner", "-nostats", "-loglevel", "error", "-y", *arguments]
     with _started(command, subprocess.PIPE, folder) as process:
+        assert process.stdin is not None  # a pipe
         words, output = _Drain(process.stderr), _Drain(process.stdout, whole=True)
         try:
             for chunk in stdin:
@@ -75,11 +77,12 @@ def probe(arguments: list[str]) -> tuple[bytes, str]:
 
 
 @contextmanager
-def output(arguments: list[str], said: list[str] | None = None) -> Iterator[BinaryIO]:
+def output(arguments: list[str], said: list[str] | None = None) -> Iterator[IO[bytes]]:
     """ffmpeg's stdout as a stream, with memory for a pipe's worth of it. ffmpeg is ended when the block is left,
     finished or not; `said` gets the lines of errors that it has printed by then."""
     command = [ffmpeg_exe(), "-hide_banner", "-nostats", "-nostdin", "-loglevel", "error", *arguments]
     with _started(command) as process:
+        assert process.stdout is not None  # a pipe
         words = _Drain(process.stderr)
         try:
             with process.stdout as stream:
@@ -139,7 +142,7 @@ def _started(
 class _Drain:
     """Reads a pipe to its end in a thread of its own, so that who writes never waits, and no file is needed for it."""
 
-    def __init__(self, pipe: BinaryIO, whole: bool = False) -> None:
+    def __init__(self, pipe: IO[bytes] | None, whole: bool = False) -> None:
         self._pipe, self._most, self._data = pipe, None if whole else _LAST, bytearray()
         self._thread = Thread(target=self._drain, name="ffmpeg's words", daemon=True)
         self._thread.start()
@@ -150,7 +153,8 @@ class _Drain:
         return bytes(self._data)
 
     def _drain(self) -> None:
-        while block := self._pipe.read1(1 << 16):
+        assert self._pipe is not None  # a pipe
+        while block := os.read(self._pipe.fileno(), 1 << 16):
             self._data += block
             if self._most is not None and len(self._data) > 2 * self._most:
                 del self._data[: -self._most]

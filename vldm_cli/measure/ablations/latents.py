@@ -108,12 +108,14 @@ def continued(
     for window in continued_windows(count, video.window, video.context, lead):
         S, context = window.new - window.start, None
         if S:
+            assert z_BTCHW is not None  # only what is known leads a window
             given_BTCHW = z_BTCHW[:, window.start : window.new]
             rest = given_BTCHW.new_zeros(len(prompts), window.length - S, *given_BTCHW.shape[2:])
             context = Context.leading(torch.cat([given_BTCHW, rest], 1), S)
         made_BTCHW = maker.latents(prompts, range(window.start, window.stop), seed, context, s)
         new_BTCHW = made_BTCHW[:, S:]
         z_BTCHW = new_BTCHW if z_BTCHW is None else torch.cat([z_BTCHW, new_BTCHW], 1)
+    assert z_BTCHW is not None  # there is a window at least
     return z_BTCHW
 
 

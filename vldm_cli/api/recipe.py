@@ -2,8 +2,8 @@
 
 import sys
 
-from vldm_cli.commands.typed import typed
 from vldm_cli.packs.manifest import Defaults
+from vldm_cli.runs.command_line import typed
 
 
 def recipe(metadata: dict, out: str, defaults: Defaults | None = None) -> str:
