@@ -8,7 +8,7 @@ import torch
 
 from vldm_cli.errors import RequestError, RunError
 from vldm_cli.runs.attempt import attempt, check_out, seed_of
-from vldm_cli.runs.journal import run_folder
+from vldm_cli.runs.folder import run_folder
 from vldm_cli.runs.preview import ContactSheet
 from vldm_cli.runs.progress import Clock
 
@@ -64,6 +64,7 @@ def test_a_seed_is_drawn_once_for_a_run(tmp_path):
     out = tmp_path / "a.mp4"
 
     def breaks(journal):
+        journal.save("stage", 0, {"x": torch.ones(1)})
         raise RunError("stopped")
 
     with pytest.raises(RunError):
@@ -110,3 +111,73 @@ def test_a_preview_that_cannot_be_written_says_so(tmp_path, journal):
     (tmp_path / "gone").rmdir()
     with pytest.raises(RunError, match=r"cannot write --preview .*No such file"):
         sheet.write()
+
+
+@pytest.mark.parametrize(
+    "error", [RequestError("no such layer"), RunError("no"), ValueError("wrong"), OSError(28, "full")]
+)
+def test_a_run_in_which_nothing_was_finished_leaves_nothing(tmp_path, error):
+    def breaks(journal):
+        raise error
+
+    with pytest.raises(Exception) as told:
+        tried(tmp_path / "a.mp4", breaks)
+    assert list(tmp_path.iterdir()) == []
+    if isinstance(error, RequestError | ValueError):
+        assert told.value is error
+    else:
+        assert "nothing was finished" in str(told.value)
+
+
+def test_what_cannot_be_served_any_more_is_a_run_error_that_says_what_is_kept(tmp_path):
+    def breaks(journal):
+        journal.save("stage", 0, {"x": torch.ones(1)})
+        raise RequestError("pack p: unet is missing")
+
+    with pytest.raises(RunError, match=r"unet is missing; what is finished is kept in .*goes on"):
+        tried(tmp_path / "a.mp4", breaks)
+
+
+def pack_error(cause):
+    try:
+        raise RequestError("pack p: unet cannot be loaded") from cause
+    except RequestError as error:
+        return error
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (RuntimeError("could not create a primitive"), "memory ran out on cpu"),
+        (RuntimeError("can't start new thread"), "memory ran out"),
+        (RuntimeError("std::bad_alloc"), "memory ran out"),
+        (ImportError("libx.so: failed to map segment from shared object"), "memory ran out"),
+        (OSError(errno.ENOMEM, "Cannot allocate memory"), "memory ran out"),
+        (pack_error(RuntimeError("[enforce fail] can't allocate memory: you tried")), "memory ran out"),
+        (OSError(errno.EMFILE, "Too many open files"), "ulimit -n"),
+        (pack_error(OSError(errno.ENFILE, "Too many open files in system")), "ulimit -n"),
+    ],
+)
+def test_what_ran_out_is_said_as_that_whoever_met_it(tmp_path, error, words):
+    def breaks(journal):
+        raise error
+
+    with pytest.raises(RunError, match=words):
+        tried(tmp_path / "a.mp4", breaks)
+
+
+def test_a_preview_that_was_half_written_goes(tmp_path, journal):
+    (tmp_path / ".p.png.part").write_text("half")
+    ContactSheet(tmp_path / "p.png", 1, journal)
+    assert not (tmp_path / ".p.png.part").exists()
+
+
+def test_what_cannot_fit_is_refused(monkeypatch):
+    from vldm_cli.runs import memory
+
+    monkeypatch.setattr(memory, "host_bytes", lambda: 2**30)
+    memory.check_fits(2**30, torch.device("cpu"), "less")
+    with pytest.raises(RequestError, match=r"about 1,024 GiB of memory and cpu has 1.0; less"):
+        memory.check_fits(2**40, torch.device("cpu"), "less")
+    monkeypatch.setattr(memory, "host_bytes", lambda: None)
+    memory.check_fits(2**40, torch.device("cpu"), "less")

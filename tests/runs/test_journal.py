@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 
@@ -5,7 +6,9 @@ import pytest
 import torch
 
 from vldm_cli.errors import RequestError, RunError
-from vldm_cli.runs.journal import PLAN, Journal, is_delivered, run_folder, stored_plan
+from vldm_cli.runs import command_line
+from vldm_cli.runs.folder import PLAN, is_delivered, remove, run_folder, stored_plan
+from vldm_cli.runs.journal import Journal
 
 THIS = {"seed": 1, "sizes": [1, 2]}
 
@@ -39,12 +42,12 @@ def test_the_folder_is_hidden_beside_the_output(tmp_path):
     assert run_folder(tmp_path / "a b.mp4") == tmp_path / ".a b.mp4.vldm"
 
 
-@pytest.mark.parametrize(("identity", "resume"), [({"seed": 2}, True), (THIS, False)])
-def test_another_run_or_a_fresh_one_starts_over(folder, identity, resume):
+@pytest.mark.parametrize("identity", [{"seed": 2}, THIS])
+def test_a_fresh_run_starts_over(folder, identity):
     with Journal(folder, THIS) as journal:
         journal.save("keyframes", 0, unit())
         journal.make_segment(0, lambda path: path.write_bytes(b"video"))
-    with Journal(folder, identity, resume) as journal:
+    with Journal(folder, identity, resume=False) as journal:
         assert not journal.resumed
         assert journal.load("keyframes", 0) is None and not journal.has_segment(0)
     assert stored_plan(folder) == identity
@@ -145,8 +148,64 @@ def test_delivery(folder, tmp_path, kind):
             out.mkdir()
             (out / "old.png").write_bytes(b"old")
         assert not is_delivered(folder, out)
-        journal.deliver(joined, out)
+        journal.deliver(joined, out, force=kind == "folder")
         assert is_delivered(folder, out)
         assert out.is_file() if kind == "file" else [p.name for p in out.iterdir()] == ["0.png"]
         journal.remove()
     assert list(tmp_path.iterdir()) == [out]
+
+
+def saved(folder, identity=THIS, words=("vldm", "generate", "a  ball")):
+    with command_line.told(words[1:]), Journal(folder, identity) as journal:
+        journal.save("keyframes", 0, unit())
+
+
+def test_saved_work_of_another_command_is_refused_and_kept(folder):
+    saved(folder)
+    with pytest.raises(RequestError, match=r"keeps what another command has finished.*--fresh") as refused:
+        Journal(folder, {"seed": 2})
+    assert refused.value.again == ("vldm", "generate", "a  ball")
+    with Journal(folder, THIS) as journal:
+        assert journal.resumed and journal.load("keyframes", 0) is not None
+    with Journal(folder, {"seed": 2}, resume=False) as journal:
+        assert not journal.resumed and journal.load("keyframes", 0) is None
+
+
+def test_what_has_finished_nothing_makes_room(folder):
+    Journal(folder, THIS).close()
+    with Journal(folder, {"seed": 2}) as journal:
+        assert not journal.resumed
+    assert stored_plan(folder) == {"seed": 2}
+
+
+@pytest.mark.parametrize("thing", ["folder", "pipe", "deep", "link", "long"])
+def test_odd_things_are_as_good_as_nothing(folder, thing, tmp_path):
+    """In the place of a plan, a unit, a segment and its seal."""
+    (tmp_path / "mine").write_text("precious")
+
+    def plant(path):
+        remove(path)
+        if thing == "folder":
+            path.mkdir()
+            (path / "x").touch()
+        elif thing == "pipe":
+            os.mkfifo(path)
+        elif thing == "link":
+            path.symlink_to(tmp_path / "mine")
+        else:
+            path.write_text("[" * 100_000 if thing == "deep" else "9" * 10_000)
+
+    with Journal(folder, THIS) as journal:
+        journal.save("keyframes", 0, unit())
+        journal.make_segment(0, lambda path: path.write_bytes(b"video"))
+        for path in (journal.segment(0), folder / "segment-000000.video.json", next(folder.glob("keyf*"))):
+            plant(path)
+        assert journal.load("keyframes", 0) is None and not journal.has_segment(0)
+        journal.unit("keyframes", 0, unit)
+        journal.make_segment(0, lambda path: path.write_bytes(b"video"))
+        assert journal.load("keyframes", 0) is not None and journal.has_segment(0)
+    plant(folder / PLAN)
+    assert stored_plan(folder) is None
+    with Journal(folder, THIS) as journal:
+        assert not journal.resumed
+    assert stored_plan(folder) == THIS and (tmp_path / "mine").read_text() == "precious"

@@ -26,15 +26,18 @@ def generated(folder, fps=Fraction(24), crf=16, frames=30):
 def test_what_generate_made(tmp_path, fps):
     path = generated(tmp_path, fps)
     clip = open_clip(path)
-    assert style_to_copy(clip, "mp4", 16) == GENERATED
-    assert style_to_copy(clip, "mp4", 23) is None and style_to_copy(clip, "webm", 16) is None
+    assert style_to_copy(clip, "mp4", 16, tmp_path / ".run") == GENERATED
+    assert (
+        style_to_copy(clip, "mp4", 23, tmp_path / ".run") is None
+        and style_to_copy(clip, "webm", 16, tmp_path / ".run") is None
+    )
     copy_packets(clip, tmp_path / "copy.mp4")
     assert clips.packets(tmp_path / "copy.mp4") == clips.packets(path)
 
 
 def test_what_a_command_on_a_clip_made(tmp_path):
     clips.copy(clips.make(tmp_path, "a.mp4", frames=20), tmp_path / "b.mp4", crf=16)
-    assert style_to_copy(open_clip(tmp_path / "b.mp4"), "mp4", 16) == CLIP
+    assert style_to_copy(open_clip(tmp_path / "b.mp4"), "mp4", 16, tmp_path / ".run") == CLIP
 
 
 @pytest.mark.parametrize(
@@ -42,7 +45,7 @@ def test_what_a_command_on_a_clip_made(tmp_path):
     ["plain mp4", "b-frames", "23.976", "variable times", "mirrored", "10 bit hevc", "mp3 in avi", "gif"],
 )
 def test_everybody_elses_is_not(tmp_path, kind):
-    assert style_to_copy(open_clip(clips.KINDS[kind](tmp_path)), "mp4", 16) is None
+    assert style_to_copy(open_clip(clips.KINDS[kind](tmp_path)), "mp4", 16, tmp_path / ".run") is None
 
 
 def test_a_damaged_one_is_not(tmp_path):
@@ -50,12 +53,12 @@ def test_a_damaged_one_is_not(tmp_path):
     data = bytearray(path.read_bytes())
     data[len(data) // 2 : len(data) // 2 + 3000] = bytes(3000)
     path.write_bytes(data)
-    assert style_to_copy(open_clip(path), "mp4", 16) is None
+    assert style_to_copy(open_clip(path), "mp4", 16, tmp_path / ".run") is None
 
 
 def test_of_webm_every_vp9_is_to_the_tick(tmp_path):
     clip = open_clip(clips.KINDS["23.976 in webm"](tmp_path))
-    assert style_to_copy(clip, "webm", 40) == CLIP
+    assert style_to_copy(clip, "webm", 40, tmp_path / ".run") == CLIP
     copy_packets(clip, tmp_path / "copy.mp4")
     assert open_clip(tmp_path / "copy.mp4").times == clip.times
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a.webm", "copy.mp4"]

@@ -7,10 +7,12 @@ import math
 import os
 import re
 import tempfile
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 
 from vldm_cli.errors import RequestError
+from vldm_cli.runs.naming import free_name
 from vldm_cli.video.kinds import open_container
 
 # A run's files are named after the output, with a little before and after it; file systems stop at 255 bytes.
@@ -56,6 +58,16 @@ def check_sampling(steps: int | None, seed: int | None) -> None:
         raise RequestError(f"--seed {seed} is not between 0 and 2^63 − 1")
 
 
+def check_variations(variations: int, seed: int | None) -> None:
+    """That there can be so many videos of neighbouring seeds."""
+    if not 1 <= variations <= 1000:
+        raise RequestError(f"--variations {variations} is not between 1 and 1000")
+    if seed is not None and seed < 2**63 < seed + variations:
+        raise RequestError(
+            f"--variations {variations} goes beyond the last seed, 2^63 − 1, from --seed {seed} on; give a lower one"
+        )
+
+
 def check_weights(**weights: float | None) -> None:
     """That guidance weights, given by their option's name, are numbers that can be computed with."""
     for name, value in weights.items():
@@ -64,21 +76,13 @@ def check_weights(**weights: float | None) -> None:
             raise RequestError(f"--{option} {value} is no weight; give a number such as 3, at most 1000")
 
 
-def default_out(prompt: str, variations: int = 1) -> Path:
-    """A name in this folder made from the prompt, with a number where that is taken."""
+def default_out(
+    prompt: str, variations: int = 1, ours: Callable[[list[Path]], bool] = lambda outs: False
+) -> Path:
+    """A name in this folder made from the prompt, with a number where that is taken; `ours` as for `free_name`."""
     words = re.findall(r"[^\W_]+", prompt.lower())
     stem = "-".join(words[:10])[:60].rstrip("-") or "video"
-    out, number = Path(f"{stem}.mp4"), 2
-    while any(path.exists() for path in numbered(out, variations)):
-        out, number = Path(f"{stem}-{number}.mp4"), number + 1
-    return out
-
-
-def numbered(out: Path, variations: int) -> list[Path]:
-    """The files of so many variations: the name itself, or name-1, name-2, …"""
-    if variations == 1:
-        return [out]
-    return [out.with_name(f"{out.stem}-{number}{out.suffix}") for number in range(1, variations + 1)]
+    return free_name(stem, variations, ours)
 
 
 def check_name(out: Path, fps: Fraction) -> None:
@@ -99,7 +103,7 @@ def check_name(out: Path, fps: Fraction) -> None:
 def check_out(out: Path, force: bool) -> None:
     """That the file (or folder of frames) can be written and nothing is lost by it."""
     check_folder(out, "--out")
-    if out.exists() and not force:
+    if os.path.lexists(out) and not force:
         raise RequestError(f"{out} exists; name another --out or add --force to replace it")
     is_folder = open_container(out) == "png"
     if not is_folder and out.is_dir():

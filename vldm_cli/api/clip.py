@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from vldm_cli.api import checks
 from vldm_cli.errors import RequestError
+from vldm_cli.runs.naming import free_name
 
 if TYPE_CHECKING:
     from vldm_cli.pipelines.clip.job import ClipJob
@@ -45,18 +46,13 @@ def prepare(
 def default_out(file: Path, ending: str) -> Path:
     """A name in this folder made from the clip's, with a number where that is taken."""
     stem = file.absolute().stem[:60] or "clip"
-    out, number = Path(f"{stem}-{ending}.mp4"), 2
-    while out.exists() and not out.with_name(f".{out.name}.vldm").exists():
-        out, number = Path(f"{stem}-{ending}-{number}.mp4"), number + 1
-    return out
+    return free_name(f"{stem}-{ending}")
 
 
 def check_place(job: ClipJob) -> None:
     """That the output's name and place can be used. Raises RequestError."""
     from vldm_cli.pipelines.clip.run import check_out
-    from vldm_cli.runs.journal import is_delivered, run_folder
 
     checks.check_name(job.out, job.times.fps)
     check_out(job)
-    done = job.resume and is_delivered(run_folder(job.out), job.out)
-    checks.check_out(job.out, job.force or done)
+    checks.check_out(job.out, True)

@@ -75,17 +75,6 @@ def cpu_bf16(cpuinfo: Path = Path("/proc/cpuinfo")) -> list[str]:
     return sorted(flags & {"avx512_bf16", "amx_bf16", "bf16", "svebf16"})
 
 
-def memory() -> int | None:
-    """Bytes of memory that this process may have: the machine's, or less in a container; None if unknown."""
-    try:
-        total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, ValueError, OSError):  # Windows
-        return None
-    limit = Path("/sys/fs/cgroup/memory.max")
-    text = limit.read_text().strip() if limit.exists() else "max"
-    return min(total, int(text)) if text.isdigit() else total
-
-
 def cpu_words() -> str:
     """The CPU in words, for the doctor."""
     count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

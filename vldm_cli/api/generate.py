@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vldm_cli.api import checks
 from vldm_cli.api.packs import LoadedPack, loaded
 from vldm_cli.api.remarks import check_prompt
-from vldm_cli.errors import RequestError
 from vldm_cli.runs.events import ProgressEvent, reporter
+from vldm_cli.runs.folder import DELIVERED, is_bare, run_folder
+from vldm_cli.runs.naming import numbered
 from vldm_cli.runs.progress import Progress
 from vldm_cli.runs.result import Video
 
@@ -159,15 +161,15 @@ def prepare(
 ) -> GenerateJob:
     """The job of `generate`: everything that can be refused is refused here, the light checks first, with nothing
     written. Raises RequestError."""
+    from vldm_cli.api.variations import are_ours
     from vldm_cli.pipelines.generate.request import GenerateRequest, resolve
 
-    if not 1 <= variations <= 1000:
-        raise RequestError(f"--variations {variations} is not between 1 and 1000")
+    checks.check_variations(variations, seed)
     checks.check_weights(guidance=guidance, context_guidance=context_guidance)
     opened = loaded(pack, device, dtype)
     request = GenerateRequest(
         prompt=prompt,
-        out=checks.default_out(prompt, variations) if out is None else Path(out),
+        out=Path("video.mp4" if out is None else out),
         frames=frames,
         negative=negative,
         seed=seed,
@@ -185,7 +187,10 @@ def prepare(
     )
     warning = check_prompt(opened.pack, prompt, negative)
     settings = resolve(request, opened.pack.manifest)
-    outs = checks.numbered(request.out, variations)
+    if out is None:
+        ours = partial(are_ours, request, opened.pack)
+        request = replace(request, out=checks.default_out(prompt, variations, ours))
+    outs = numbered(request.out, variations)
     for path in outs:
         checks.check_name(path, settings.fps)
     done = {path for path in outs if resume and _delivered(path, variations > 1)}
@@ -215,5 +220,5 @@ def complete(
 def _delivered(out: Path, one_of_many: bool) -> bool:
     """Whether an existing file may be the work of this very command, which then has nothing to do for it: its run
     was interrupted while tidying up, or while making the variations after it. The run itself looks closer."""
-    run = out.with_name(f".{out.name}.vldm")
-    return out.exists() and ((run / "delivered.json").exists() or one_of_many)
+    run = run_folder(out)
+    return out.exists() and (one_of_many or (run / DELIVERED).exists() or is_bare(run))

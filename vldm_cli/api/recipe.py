@@ -1,8 +1,9 @@
 """The command that makes a video again, from what is stored in it."""
 
-import shlex
+import sys
 
 from vldm_cli.packs.manifest import Defaults
+from vldm_cli.runs.command_line import typed
 
 
 def recipe(metadata: dict, out: str, defaults: Defaults | None = None) -> str:
@@ -31,7 +32,15 @@ def recipe(metadata: dict, out: str, defaults: Defaults | None = None) -> str:
             words += [option, settings[key]]
     if settings["image_sha256"]:
         words += ["--image", "FIRST-FRAME"]
-    return shlex.join([*map(str, words), "-o", out])
+    return _line(words, out)
+
+
+def _line(words: list, out: str) -> str:
+    """The command of these words, the third of which is a prompt or a clip, as a shell takes it."""
+    line = [*map(str, words), "-o", out]
+    if line[2].startswith("-"):  # no option all the same
+        line = [*line[:2], *line[3:], "--", line[2]]
+    return typed(line, getattr(sys.stdout, "encoding", None) or "utf-8")
 
 
 def _of_a_clip(metadata: dict, out: str) -> str:
@@ -46,7 +55,7 @@ def _of_a_clip(metadata: dict, out: str) -> str:
     words += ["--slow"] if settings.get("slow") else []
     words += ["--seed", metadata["seed"]] if metadata["seed"] is not None else []
     words += ["--pack", metadata["pack"]["name"]] if metadata["pack"] else []
-    return shlex.join([*map(str, words), "-o", out])
+    return _line(words, out)
 
 
 def _of_an_extension(settings: dict) -> list:

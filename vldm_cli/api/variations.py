@@ -6,13 +6,12 @@ from pathlib import Path
 from vldm_cli.errors import RequestError
 from vldm_cli.packs.pack import Pack
 from vldm_cli.pipelines.generate.request import GenerateRequest, resolve
+from vldm_cli.runs.folder import run_folder, stored_plan
 from vldm_cli.video.read import video_info
 
 
 def first_seed(request: GenerateRequest, pack: Pack, first_out: Path) -> int:
     """The seed of the first variation: the one asked for, the one of the interrupted command, or a drawn one."""
-    from vldm_cli.runs.journal import run_folder, stored_plan  # imports torch
-
     if request.seed is not None:
         return request.seed
     if request.resume:
@@ -22,12 +21,20 @@ def first_seed(request: GenerateRequest, pack: Pack, first_out: Path) -> int:
     return secrets.randbelow(2**31)
 
 
+def are_ours(request: GenerateRequest, pack: Pack, outs: list[Path]) -> bool:
+    """Whether those files are variations of this request, made by the same command before it was stopped."""
+    return request.resume and all(_same(_metadata(out) or {}, request, pack) for out in outs)
+
+
 def is_made(request: GenerateRequest, pack: Pack) -> bool:
     """Whether the variation's file is there, made by the same request. Raises RequestError for anybody else's."""
     if not request.out.exists():
         return False
+    from vldm_cli.runs.attempt import tidy  # imports torch
+
     before = _metadata(request.out) if request.resume else None
     if before and before.get("seed") == request.seed and _same(before, request, pack):
+        tidy(request.out)  # in case its run was stopped in its last moment
         return True
     if request.force:
         return False
@@ -43,4 +50,4 @@ def _metadata(out: Path) -> dict | None:
 
 def _same(before: dict, request: GenerateRequest, pack: Pack) -> bool:
     settings = resolve(request, pack.manifest).as_dict()
-    return before.get("settings") == settings and before.get("pack", {}).get("hash") == pack.manifest.hash
+    return before.get("settings") == settings and (before.get("pack") or {}).get("hash") == pack.manifest.hash

@@ -8,6 +8,7 @@ import typer
 
 from vldm_cli.commands.quality import NOTES, PAGES, parse_names
 from vldm_cli.errors import RequestError
+from vldm_cli.runs import interrupt
 
 
 def ablations(
@@ -124,12 +125,14 @@ def ablations(
     packs = {name: Pack.open(opened.folder, check=False) for name, opened in packs.items()}
     sizes = {"dtype": kind, "amounts": asdict(amounts), **identity}
     store = Store(run / "measured", sizes, machine(chosen))
+    with interrupt.raising():  # for what lies in folders for temporary files
+        measured = measure_ablations(packs, chosen, kind, amounts, groups, console.note, store)
     table = {
         "of": base.manifest.name,
         "pack": {"name": base.manifest.name, "hash": base.manifest.hash},
         "dtype": kind,
         "training": {"minutes": minutes, "steps": steps, "seed": seed},
-        **measure_ablations(packs, chosen, kind, amounts, groups, console.note, store),
+        **measured,
     }
     words = ["vldm", "measure", "ablations", "--pack", pack, "--run", str(run), "--minutes", f"{minutes:g}"]
     words += ["--gpus", str(gpus), *(["--only", only] if only else []), *["--quick"] * quick]

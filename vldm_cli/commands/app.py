@@ -1,5 +1,6 @@
 """`vldm`: the commands that there are. Each lives in a module of its own and imports what is heavy when it runs."""
 
+import os
 import sys
 from typing import Annotated
 
@@ -15,11 +16,14 @@ from vldm_cli.commands import (
     interpolate,
     measure,
     packs,
+    streams,
     train,
     upscale,
     version,
 )
 from vldm_cli.errors import RequestError
+from vldm_cli.runs import interrupt
+from vldm_cli.video import ffmpeg
 
 app = typer.Typer(
     name="vldm",
@@ -59,4 +63,8 @@ def options(
 
 def main() -> None:
     """The program: runs the command line and ends the process with its exit code."""
-    sys.exit(failures.run(app, sys.argv[1:]))
+    interrupt.listen(ffmpeg.end_all)
+    streams.prepare()
+    code = failures.run(app, sys.argv[1:])
+    # Not by way of Python's own end: what libraries do there takes a second, in which a signal would still count.
+    os._exit(streams.flush(code))

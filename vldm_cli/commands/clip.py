@@ -1,7 +1,5 @@
 """What commands on a clip share: their plan and their run."""
 
-import shlex
-import sys
 from collections.abc import Callable
 
 
@@ -47,21 +45,13 @@ def run_job(console, job, run: Callable):
 
     Raises Interrupted and RunError that say what is saved and how to go on.
     """
-    from vldm_cli.commands.failures import Interrupted
-    from vldm_cli.errors import RunError
+    from vldm_cli.commands.failures import going_on
 
-    again = shlex.join(["vldm", *sys.argv[1:]])
     for words in job.warnings:
         console.warn(words)
     progress = console.progress()
-    try:
-        with progress:
-            result = run(job, job.clip.fingerprint(), progress)
-    except KeyboardInterrupt as error:
-        saved = f"{progress.frames} of {job.encoded} frames of {job.out} are saved"
-        raise Interrupted(f"interrupted; {saved}; go on with: {again}") from error
-    except RunError as error:
-        raise RunError(f"{error}; go on with: {again}") from error
+    with going_on(lambda: f"{progress.frames} of {job.encoded} frames of {job.out} are saved"), progress:
+        result = run(job, job.clip.fingerprint(), progress)
     for words in result.warnings[len(job.warnings) :]:
         console.warn(words)
     return result

@@ -4,6 +4,8 @@ import json
 import sys
 import time
 
+from vldm_cli.errors import RunError
+
 NAMES = {
     "keyframes": "keyframes",
     "interpolate4": "interpolate ×4",
@@ -37,9 +39,9 @@ class Console:
     def result(self, table: dict, text: str) -> None:
         """What came out, on stdout: the JSON object if that was asked for, otherwise the text (unless quiet)."""
         if self.as_json:
-            print(json.dumps(table, ensure_ascii=False))
+            _print(_json(table))
         elif not self.quiet:
-            print(text)
+            _print(text)
 
     def progress(self):
         """A context manager that is the progress of one video: drawn on a terminal, a few lines elsewhere."""
@@ -137,6 +139,26 @@ class PrintedProgress(SilentProgress):
                 f"({self.frames / max(spent, 1e-3):.3g} frames/s), about {clock(left)} left",
                 file=sys.stderr,
             )
+
+
+def _json(table: dict) -> str:
+    """JSON in letters that stdout has; its own escapes stand for all others."""
+    text = json.dumps(table, ensure_ascii=False)
+    try:
+        text.encode(getattr(sys.stdout, "encoding", None) or "utf-8")
+    except UnicodeEncodeError:
+        return json.dumps(table)
+    return text
+
+
+def _print(text: str) -> None:
+    """Onto stdout, at once: the process may be ended. RunError where that is full."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:  # whoever read it has gone
+        raise
+    except OSError as error:
+        raise RunError(f"cannot write to stdout ({error.strerror}); the work itself is done") from error
 
 
 def clock(seconds: float) -> str:

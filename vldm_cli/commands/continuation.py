@@ -31,8 +31,10 @@ def extend(
     kind = devices.choose_dtype(dtype, chosen)
 
     from vldm_cli.measure.continuation import measure_continuation
+    from vldm_cli.runs import interrupt
 
-    table = measure_continuation(opened, chosen, kind, clips, frames, steps)
+    with interrupt.raising():  # for what lies in folders for temporary files
+        table = measure_continuation(opened, chosen, kind, clips, frames, steps)
     lines = [f"{table['clips']} clips of one object, {frames} frames added, pack {opened.name}"]
     for heading, rows in ((None, table), (f"the {table['moving']['clips']} that move", table["moving"])):
         lines += [f"{heading}:"] if heading else []

@@ -70,8 +70,8 @@ def _devices() -> list[dict]:
 def _memory() -> list[dict]:
     import shutil
 
-    from vldm_cli.api.device import memory
     from vldm_cli.commands.console import size
+    from vldm_cli.runs.room import memory
 
     total, needed = memory(), 4 * 2**30
     enough = total is None or total >= needed

@@ -6,19 +6,57 @@ traceback unless the command was given -v.
 
 import sys
 import traceback
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 import typer
 from typer.main import get_command
 
-from vldm_cli.errors import RequestError, RunError
+from vldm_cli.errors import RequestError, RunError, ran_out
+from vldm_cli.runs import command_line, interrupt
+from vldm_cli.runs.command_line import typed
+
+_LACKING = {
+    "memory": "memory ran out",
+    "file handles": "this shell allows too few open files (`ulimit -n 256` gives more)",
+}
 
 
 class Interrupted(Exception):
-    """Ctrl-C. The message is one sentence: what is saved and the command that goes on."""
+    """Ctrl-C. The message is one sentence: what is saved; `again` the words of the command that goes on."""
+
+    def __init__(self, message: str, again: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.again = tuple(again)
 
 
 def run(app: typer.Typer, arguments: list[str]) -> int:
     """Run the command line and return its exit code; whatever went wrong has been said on stderr."""
+    with command_line.told(arguments):
+        try:
+            return _run(app, arguments)
+        except BrokenPipeError:  # whoever read our output has gone; there is nobody to tell
+            sys.stdout = None
+            return 1
+        except Exception as error:
+            return _broke(error, arguments)
+
+
+@contextmanager
+def going_on(saved: Callable[[], str]) -> Iterator[None]:
+    """Within this, a command that is stopped says what saved() tells, and one that is stopped or breaks ends with the
+    command that goes on, which is the same one."""
+    again = command_line.words()
+    with interrupt.saying(lambda: _sentence(f"interrupted; {saved()}", again)):
+        try:
+            yield
+        except KeyboardInterrupt as error:
+            raise Interrupted(f"interrupted; {saved()}", again) from error
+        except RunError as error:
+            raise RunError(str(error), again) from error
+
+
+def _run(app: typer.Typer, arguments: list[str]) -> int:
     try:
         code = get_command(app).main(arguments or ["--help"], prog_name="vldm", standalone_mode=False) or 0
         return _fail(code, "interrupted", arguments) if code == 130 else code
@@ -30,21 +68,33 @@ def run(app: typer.Typer, arguments: list[str]) -> int:
         message = f"{error.format_message().rstrip('.')} (see `{path} --help`)"
         return _fail(error.exit_code, message, arguments)
     except RequestError as error:
-        return _fail(2, str(error), arguments)
+        if ran_out(error):
+            return _broke(error, arguments)
+        return _fail(2, str(error), arguments, error.again)
     except RunError as error:
-        return _fail(1, str(error), arguments)
+        return _fail(1, str(error), arguments, error.again)
     except Interrupted as error:
-        return _fail(130, str(error), arguments)
-    except BrokenPipeError:  # whoever read our output has gone; there is nobody to tell
-        sys.stdout = None
-        return 1
-    except Exception as error:
-        words = f"{type(error).__name__}: {error}".splitlines()[0]
-        return _fail(1, f"unexpected error, please report it ({words:.300}); -v shows where", arguments)
+        return _fail(130, str(error), arguments, error.again)
 
 
-def _fail(code: int, message: str, arguments: list[str]) -> int:
+def _broke(error: Exception, arguments: list[str]) -> int:
+    """What no place had a better word for."""
+    words = f"{type(error).__name__}: {error}".splitlines()[0]
+    lacking = ran_out(error)
+    if lacking:
+        return _fail(1, f"{_LACKING[lacking]} before the work began ({words:.200})", arguments)
+    return _fail(1, f"unexpected error, please report it ({words:.300}); -v shows where", arguments)
+
+
+def _fail(code: int, message: str, arguments: list[str], again: Sequence[str] = ()) -> int:
     if "-v" in arguments or "--verbose" in arguments:
         traceback.print_exc()
-    print(f"vldm: {' '.join(message.split())}", file=sys.stderr)
+    print(_sentence(message, again), file=sys.stderr, flush=True)
     return code
+
+
+def _sentence(message: str, again: Sequence[str] = ()) -> str:
+    """One line, but for line ends in the command's own words, which stay what they are."""
+    line = f"vldm: {' '.join(part.strip() for part in message.splitlines())}"
+    encoding = getattr(sys.stderr, "encoding", None) or "utf-8"
+    return f"{line}; go on with: {typed(again, encoding)}" if again else line

@@ -1,7 +1,6 @@
 """`vldm generate`: text (or text and a first frame) → video."""
 
-import shlex
-import sys
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -115,10 +114,8 @@ def _show_plan(console, job) -> None:
 
 def _make(console, job) -> None:
     """One video, or several variations with the same models."""
-    from vldm_cli.commands.failures import Interrupted
-    from vldm_cli.errors import RunError
+    from vldm_cli.commands.failures import going_on
 
-    again = shlex.join(["vldm", *sys.argv[1:]])
     outs, results = job.outs, []
     for number, (one, made_before) in enumerate(job.variations()):
         out = one.out
@@ -129,14 +126,9 @@ def _make(console, job) -> None:
         if len(outs) > 1:
             console.note(f"{out}: variation {number + 1} of {len(outs)}, seed {one.seed}")
         progress = console.progress()
-        try:
-            with progress:
-                result = job.make(one, progress)
-        except KeyboardInterrupt as error:
-            saved = f"{progress.frames} of {one.frames} frames of {out} are saved"
-            raise Interrupted(f"interrupted; {saved}; go on with: {again}") from error
-        except RunError as error:
-            raise RunError(f"{error}; go on with: {again}") from error
+        saved = partial("{0.frames} of {1.frames} frames of {1.out} are saved".format, progress, one)
+        with going_on(saved), progress:
+            result = job.make(one, progress)
         for text in result.warnings:
             if not (job.warning or "").startswith(text):
                 console.warn(text)

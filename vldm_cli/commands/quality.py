@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from vldm_cli.errors import RequestError
+from vldm_cli.runs import interrupt
 
 PAGES, NOTES = (".html", ".htm"), (".md", ".markdown")
 
@@ -87,7 +88,8 @@ def quality(
     identity = {"pack": opened.manifest.hash, "dtype": kind, "amounts": asdict(amounts)}
     store = Store(save, identity, machine(chosen))
     started, clock = datetime.now(UTC), time.monotonic()
-    table, sheets = measure_quality(opened, chosen, kind, amounts, console.note, sections, store)
+    with interrupt.raising():  # for what lies in folders for temporary files
+        table, sheets = measure_quality(opened, chosen, kind, amounts, console.note, sections, store)
     words = ["vldm", "measure", "quality", "--pack", pack]
     words += (
         ["--quick"] * quick + (["--only", only] if only else []) + (["--save", str(save)] if save else [])

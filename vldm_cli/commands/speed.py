@@ -41,6 +41,7 @@ def speed(
     from vldm_cli.errors import RequestError
     from vldm_cli.packs.pack import Pack
     from vldm_cli.pipelines.generate.request import GenerateRequest, resolve
+    from vldm_cli.runs import interrupt
 
     console = Console(quiet, verbose, as_json)
     frame = checks.parse_size(clip, "--clip")
@@ -57,7 +58,8 @@ def speed(
     if frame:
         from vldm_cli.measure.upscaled import measure_upscale
 
-        table = measure_upscale(frame, frames, opened, chosen, number, tile)
+        with interrupt.raising():  # for what lies in folders for temporary files
+            table = measure_upscale(frame, frames, opened, chosen, number, tile)
     else:
         from vldm_cli.measure.speed import measure_command, measure_loaded
 
@@ -71,7 +73,8 @@ def speed(
             upscale=upscale,
         )
         resolve(request, opened.manifest)
-        table = (measure_loaded if loaded else measure_command)(request, opened, chosen, number)
+        with interrupt.raising():
+            table = (measure_loaded if loaded else measure_command)(request, opened, chosen, number)
     console.result(table, "\n".join(_lines(table)))
 
 

@@ -30,7 +30,6 @@ def speed(
     from vldm_cli.api.device import choose_device
 
     device = choose_device(device)
-    import signal
     import tempfile
 
     import torch
@@ -38,21 +37,20 @@ def speed(
     from vldm_cli.packs.new import new_pack
     from vldm_cli.packs.pack import Pack
     from vldm_cli.packs.sizes import TOYLAND
+    from vldm_cli.runs import interrupt
     from vldm_cli.train.speed import HEADER, Speed, fastest, speeds
 
     gpu = device.startswith("cuda")
     torch.set_float32_matmul_precision("high")
     names = [name.strip() for name in parts.split(",")]
-    with tempfile.TemporaryDirectory() as folder:
+    with interrupt.raising(), tempfile.TemporaryDirectory() as folder:
         timed = Pack.open(pack, check=False) if pack else new_pack(f"{folder}/speed", TOYLAND, words=["a"])
         dtype = torch.bfloat16 if gpu else torch.float32
         found: list[Speed] = []
         rows = speeds(
             timed, names, seconds, torch.device(device), dtype, batch or (None if gpu else 2), compile
         )
-        # a time limit (`timeout 110 vldm train speed`) ends it as Ctrl-C does
-        before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-        try:
+        try:  # a time limit (`timeout 110 vldm train speed`) ends it as Ctrl-C does
             for row in rows:
                 if not found:
                     print(HEADER)
@@ -60,8 +58,6 @@ def speed(
                 print(row, flush=True)
         except KeyboardInterrupt:  # what is known by then is the answer
             print("interrupted")
-        finally:
-            signal.signal(signal.SIGTERM, before)
     for row in fastest(found):
         if row.options:
             print(f"--with '{row.part} {row.options}'")

@@ -5,65 +5,100 @@ of latents, and the encoded segments. Every file is written under a temporary na
 either whole or not there; a file that was damaged later is noticed by its checksum and made again.
 """
 
+import errno
 import json
 import os
-import shutil
 import zlib
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
-from vldm_cli.errors import RunError
-from vldm_cli.runs.lock import LOCK, lock
-
-PLAN = "plan.json"
-DELIVERED = "delivered.json"
+from vldm_cli.errors import RequestError, RunError
+from vldm_cli.runs import command_line, interrupt
+from vldm_cli.runs.deliver import put, recover
+from vldm_cli.runs.folder import (
+    COMMAND,
+    DELIVERED,
+    LOCK,
+    OWNER,
+    PLAN,
+    checksums,
+    has_work,
+    is_bare,
+    is_delivered,
+    read_json,
+    read_plain,
+    remove,
+    stored_command,
+    stored_plan,
+)
+from vldm_cli.runs.lock import Lock
 
 Tensors = dict[str, Tensor]
-
-
-def run_folder(out: Path) -> Path:
-    """Where the run that makes `out` keeps what is finished."""
-    return out.parent / f".{out.name}.vldm"
-
-
-def stored_plan(folder: Path) -> dict | None:
-    """What the run in that folder makes; None when there is no such run or its plan is unreadable."""
-    try:
-        table = json.loads((folder / PLAN).read_text())
-    except (OSError, ValueError):
-        return None
-    return table if isinstance(table, dict) else None
-
-
-def is_delivered(folder: Path, out: Path) -> bool:
-    """Whether `out` is what the run in that folder made, so that only its tidying up was interrupted."""
-    return _sealed(folder / DELIVERED, out)
 
 
 class Journal:
     """An opened run folder, locked against other processes. A context manager: leaving it frees the lock.
 
-    identity: JSON-able, decides what is made. A folder with the same identity is resumed, one with another (or with
-    `resume=False`) is emptied first. Raises RequestError when another process is working in the folder or when it
-    cannot be made.
+    identity: JSON-able, decides what is made. A folder with the same identity is resumed; one with another, in which
+    nothing is finished, or any with `resume=False`, is emptied first. out: the file that is made. made: whether that
+    file is what this run would make, asked where nothing else can tell. `delivered`: it is; only tidying up is left.
+    Raises RequestError when another process is working in the folder, when it cannot be made, and when there is
+    finished work of another identity in it.
     """
 
-    def __init__(self, folder: Path, identity: dict, resume: bool = True) -> None:
-        self.folder = folder
-        identity = json.loads(json.dumps(identity))
-        self._lock = lock(folder)
+    def __init__(
+        self,
+        folder: Path,
+        identity: dict,
+        resume: bool = True,
+        out: Path | None = None,
+        made: Callable[[], bool] | None = None,
+    ) -> None:
+        self.folder, self.identity = folder, json.loads(json.dumps(identity))
+        self._lock = Lock(folder)
         try:
-            self.resumed = resume and stored_plan(folder) == identity
-            if not self.resumed:
-                self._empty()
-                self._write(folder / PLAN, json.dumps(identity, indent=1).encode())
+            if out is not None:
+                recover(out, folder)
+            plan = stored_plan(folder)
+            self.resumed = resume and plan == self.identity
+            finished = out is not None and is_delivered(folder, out)
+            self.delivered = self.resumed and finished
+            # of work whose plan is gone nobody knows what it is of
+            if resume and plan not in (None, self.identity) and has_work(folder) and not finished:
+                raise _occupied(folder)
+            if resume and made is not None and is_bare(folder):
+                self.delivered = made()
+            if not self.delivered:
+                self._begin()
+        except OSError as error:
+            self.close()
+            raise RequestError(
+                f"cannot work in {folder} ({error.strerror}); take it away or name another --out"
+            ) from error
         except BaseException:
             self.close()
             raise
+
+    def _begin(self) -> None:
+        """In the folder is what is finished of this run, and of no other."""
+        if not self.resumed:
+            empty(self.folder)
+        for path in self.folder.glob("joined*"):
+            remove(path)
+        if read_json(self.folder / PLAN) is None:
+            words = {"words": command_line.words(), "folder": command_line.place()}
+            self._write(self.folder / COMMAND, json.dumps(words, indent=1).encode())
+            self._write(self.folder / PLAN, json.dumps(self.identity, indent=1).encode())
+
+    @property
+    def keeps(self) -> bool:
+        """Whether anything is finished in it."""
+        return has_work(self.folder)
 
     def __enter__(self) -> "Journal":
         return self
@@ -82,10 +117,10 @@ class Journal:
     def load(self, stage: str, index: int) -> Tensors | None:
         """A unit's tensors (on the CPU), bit for bit as they were saved; None if it is missing or damaged."""
         try:
-            data = self._unit_path(stage, index).read_bytes()
-        except FileNotFoundError:
+            data = read_plain(self._unit_path(stage, index))
+        except OSError:  # what cannot be read is damaged
             return None
-        if len(data) < 4 or zlib.crc32(data[4:]) != int.from_bytes(data[:4], "little"):
+        if data is None or len(data) < 4 or zlib.crc32(data[4:]) != int.from_bytes(data[:4], "little"):
             return None
         try:
             return load(data[4:])
@@ -108,34 +143,29 @@ class Journal:
     def make_segment(self, index: int, write: Callable[[Path], object]) -> None:
         """Lets `write` make the segment's file; it counts as finished once it is sealed with its checksum."""
         path = self.segment(index)
-        _seal_of(path).unlink(missing_ok=True)
+        for old in (_seal_of(path), path):
+            remove(old)
         write(path)
-        self._write(_seal_of(path), json.dumps(_checksums(path)).encode())
+        self._write(_seal_of(path), json.dumps(checksums(path)).encode())
 
     def joined(self, suffix: str) -> Path:
-        """Where the whole video (a file, or a folder of frames) is put together; empty."""
-        path = self.folder / f"joined{suffix}"
-        _remove(path)
+        """Where the whole video (a file, or a folder of frames) is put together: a new name, for an ffmpeg whose
+        process was killed may still write under the old one."""
+        path = self.folder / f"joined-{os.getpid()}{suffix}"
+        remove(path)
         return path
 
-    def deliver(self, joined: Path, out: Path) -> None:
-        """Puts the whole video under its final name, in one step. Raises RunError when that fails."""
-        self._write(self.folder / DELIVERED, json.dumps(_checksums(joined)).encode())
-        try:
-            if out.is_dir():  # one name cannot be given to a second folder; the old frames have to go first
-                shutil.rmtree(out)
-            os.replace(joined, out)
-        except OSError as error:
-            raise RunError(f"cannot put the finished video at {out} ({error.strerror})") from error
+    def deliver(self, joined: Path, out: Path, force: bool = False) -> None:
+        """Puts the whole video under its final name, in one step. RunError when that fails, and when something stands
+        there that is not to be replaced (`force`)."""
+        seal = {"plan": self.identity, "files": checksums(joined)}
+        self._write(self.folder / DELIVERED, json.dumps(seal).encode())
+        interrupt.hold()
+        put(joined, out, self.folder, force)
 
     def remove(self) -> None:
-        """The video is delivered: the folder goes, the lock with it."""
-        # What tells that only this was left to do goes last, in case it is interrupted.
-        self._empty(keep=(DELIVERED, PLAN))
-        _remove(self.folder / DELIVERED)
-        self._empty()
-        self.close()
-        shutil.rmtree(self.folder)
+        """The video is delivered, or nothing is worth keeping: the folder goes, the lock with it."""
+        dissolve(self.folder, self._lock)
 
     def close(self) -> None:
         """Frees the lock; what is finished stays."""
@@ -144,14 +174,12 @@ class Journal:
     def _unit_path(self, stage: str, index: int) -> Path:
         return self.folder / f"{stage}-{index:06d}.safetensors"
 
-    def _empty(self, keep: tuple[str, ...] = ()) -> None:
-        for path in self.folder.iterdir():
-            if path.name not in (LOCK, *keep):
-                _remove(path)
-
     def _write(self, path: Path, data: bytes) -> None:
         part = path.with_name(f"part-{path.name}")
         try:
+            for other in (part, path):
+                if other.is_dir():
+                    remove(other)
             with part.open("wb") as file:
                 file.write(data)
                 file.flush()
@@ -161,36 +189,47 @@ class Journal:
             raise RunError(f"cannot write to {self.folder} ({error.strerror})") from error
 
 
-def _remove(path: Path) -> None:
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
+def dissolve(folder: Path, lock: Lock) -> None:
+    """The folder goes, and the lock that is held on it. What tells that only this was left to do goes last, in case it
+    is interrupted."""
+    with suppress(FileNotFoundError):  # somebody has removed it all
+        empty(folder, keep=(DELIVERED,))
+    if os.name == "nt":  # where an open file cannot be removed
+        lock.close()
+    (folder / LOCK).unlink(missing_ok=True)
+    lock.close()
+    (folder / DELIVERED).unlink(missing_ok=True)
+    try:
+        folder.rmdir()
+    except OSError as error:
+        # another process may have begun there since
+        if error.errno not in (errno.ENOENT, errno.ENOTEMPTY, errno.EEXIST):
+            raise
+
+
+def empty(folder: Path, keep: tuple[str, ...] = ()) -> None:
+    """Removes all in it but what makes the folder a process's own, and `keep`."""
+    for path in folder.iterdir():
+        if path.name not in (LOCK, OWNER, *keep):
+            remove(path)
+
+
+def _occupied(folder: Path) -> RequestError:
+    """What is there, and what can be done about it."""
+    stored = stored_command(folder)
+    text = f"{folder} keeps what another command has finished before it was stopped: start over with --fresh"
+    if stored is None:
+        return RequestError(f"{text}, name another --out, or give that command again")
+    words, place = stored
+    where = "" if place == command_line.place() else f" in {place}"
+    return RequestError(f"{text}, name another --out, or let that command go on{where}", words)
 
 
 def _seal_of(segment: Path) -> Path:
     return segment.with_name(f"{segment.name}.json")
 
 
-def _checksums(path: Path) -> dict[str, int]:
-    """crc32 of a file, or of each file of a folder, by name."""
-    if path.is_dir():
-        return {file.name: _crc32(file) for file in sorted(path.iterdir())}
-    return {"": _crc32(path)}
-
-
-def _crc32(path: Path) -> int:
-    """Of a file of any length, a block at a time."""
-    crc = 0
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            crc = zlib.crc32(block, crc)
-    return crc
-
-
 def _sealed(seal: Path, path: Path) -> bool:
     """Whether the checksums in `seal` are those of `path`."""
-    try:
-        return json.loads(seal.read_text()) == _checksums(path)
-    except (OSError, ValueError):
-        return False
+    table = read_json(seal)
+    return table is not None and table == checksums(path)

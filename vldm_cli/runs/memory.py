@@ -8,17 +8,16 @@ from typing import TypeVar
 
 import torch
 
+from vldm_cli.errors import RequestError, ran_out
+from vldm_cli.runs.room import host_bytes
+
 Item = TypeVar("Item")
 Made = TypeVar("Made")
-
-_CPU_WORDS = ("not enough memory", "can't allocate memory", "cannot allocate memory")
 
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether an exception says that device or host memory ran out."""
-    if isinstance(error, MemoryError | torch.OutOfMemoryError):
-        return True
-    return isinstance(error, RuntimeError) and any(words in str(error).lower() for words in _CPU_WORDS)
+    return ran_out(error) == "memory"
 
 
 def in_halves(run: Callable[[Sequence[Item]], list[Made]], items: Sequence[Item]) -> list[Made]:
@@ -67,6 +66,18 @@ def fetch_memory(most: int) -> None:
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):
             raise
+
+
+def check_fits(needed: int, device: torch.device, remedy: str) -> None:
+    """Raises RequestError where a run that needs so many bytes, by its plan, is beyond all bounds of the device."""
+    there = host_bytes()
+    if device.type == "cuda":
+        there = torch.cuda.get_device_properties(device).total_memory
+    # An estimate is one, and where memory is short work is cut smaller: only what is out of the question is refused.
+    if there is not None and needed > 2 * there:
+        raise RequestError(
+            f"this needs about {needed / 2**30:,.0f} GiB of memory and {device} has {there / 2**30:.1f}; {remedy}"
+        )
 
 
 def reset_peak(device: torch.device) -> None:

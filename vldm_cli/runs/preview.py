@@ -24,6 +24,8 @@ class ContactSheet:
 
     def __init__(self, path: Path, frames: int, journal: Journal) -> None:
         self.path, self.journal = path, journal
+        self.part = path.with_name(f".{path.name}.part")
+        self.part.unlink(missing_ok=True)  # of a run that was killed while it wrote
         count = min(THUMBNAILS, frames)
         self.shown = [i * (frames - 1) // max(1, count - 1) for i in range(count)]
 
@@ -49,10 +51,9 @@ class ContactSheet:
         for i, frame in enumerate(self.shown):
             if frame in images:
                 sheet.paste(Image.fromarray(images[frame]), (i % columns * WIDTH, i // columns * height))
-        part = self.path.with_name(f".{self.path.name}.part")
         try:
-            sheet.save(part, format="PNG")
-            os.replace(part, self.path)
+            sheet.save(self.part, format="PNG")
+            os.replace(self.part, self.path)
         except OSError as error:
-            part.unlink(missing_ok=True)
+            self.part.unlink(missing_ok=True)
             raise RunError(f"cannot write --preview {self.path} ({error.strerror or error})") from error

@@ -1,7 +1,6 @@
 """The last step of a command on a clip: segments joined, every frame at its time, with all that the clip carries."""
 
 import json
-import os
 from fractions import Fraction
 from pathlib import Path
 
@@ -9,12 +8,13 @@ from vldm_cli.errors import RunError
 from vldm_cli.video import ffmpeg
 from vldm_cli.video.carry import Baggage, comment_tag, stretch
 from vldm_cli.video.clip import Clip
-from vldm_cli.video.comment import commented
+from vldm_cli.video.comment import as_json, commented
 from vldm_cli.video.kinds import KINDS, MOV_LANGUAGES
+from vldm_cli.video.listing import listed
 from vldm_cli.video.probe import Report, source
 from vldm_cli.video.tags import tag_gif, tag_webp
 from vldm_cli.video.times import Times
-from vldm_cli.video.write import SETTINGS, join_gif, join_webp, movflags
+from vldm_cli.video.write import join_frames, join_gif, join_webp, movflags
 
 _MICRO = 1_000_000
 
@@ -31,39 +31,32 @@ def assemble(
     """Joins segments, each with its first frame's number, into `out_tmp` (a folder for png). Returns sentences on
     what of the clip's sound or subtitles could not be read. RunError when it fails or frames are missing."""
     out_tmp = Path(out_tmp)
-    listing = segments[0][0].with_name(f".segments.{os.getpid()}.txt")
     what = f"joining {len(segments)} segments"
     try:
-        listing.write_text(_listing(segments, times))
-        joined = ["-f", "concat", "-safe", "0", "-i", ffmpeg.local(listing)]
-        if KINDS[kind].codec:
-            words = _with_baggage(clip, joined, out_tmp, kind, times, baggage, metadata, what)
-            _check(out_tmp, len(times))
-            return words
-        _pictures(joined, out_tmp, kind, metadata, what)
-        return []
+        with listed([path for path, _ in segments], _lengths(segments, times)) as (joined, folder):
+            if KINDS[kind].codec:
+                words = _with_baggage(clip, joined, folder, out_tmp, kind, times, baggage, metadata, what)
+                _check(out_tmp, len(times))
+                return words
+            _pictures(joined, folder, out_tmp, kind, metadata, what)
+            return []
     except OSError as error:
         raise RunError(f"{what} failed: {error}") from error
-    finally:
-        listing.unlink(missing_ok=True)
 
 
-def _listing(segments: list[tuple[Path, int]], times: Times) -> str:
+def _lengths(segments: list[tuple[Path, int]], times: Times) -> list[str]:
     """For ffmpeg's concat demuxer, which counts in microseconds: each segment's length is chosen so that the sum
     never strays from the true time by more than half of one, which is less than a tick."""
-    lines = []
     firsts = [first for _, first in segments]
     starts = [round(Fraction(times.ticks[first] * _MICRO, times.clock)) for first in firsts]
     ends = [*starts[1:], round(times.seconds * _MICRO)]
-    for (path, _), start, end in zip(segments, starts, ends, strict=True):
-        quoted = str(path.absolute()).replace("'", r"'\''")
-        lines.append(f"file '{quoted}'\nduration {(end - start) / _MICRO:.6f}\n")
-    return "".join(lines)
+    return [f"duration {(end - start) / _MICRO:.6f}\n" for start, end in zip(starts, ends, strict=True)]
 
 
 def _with_baggage(
     clip: Clip,
     joined: list[str],
+    folder: Path,
     out_tmp: Path,
     kind: str,
     times: Times,
@@ -95,12 +88,12 @@ def _with_baggage(
         if held.iso:
             flags = movflags(kind, baggage.all_tags)
             tail += ["-video_track_timescale", str(times.clock), "-movflags", flags]
-        text = json.dumps(metadata, ensure_ascii=False, sort_keys=True)
+        text = as_json(metadata, sort_keys=True)
         with commented(out_tmp, comment_tag(report), text) as comment:
             # Of two tags of one name the first that is mapped is taken: ours.
             maps = ["-map_metadata", str(inputs.count("-i")), *(["-map_metadata", "1"] if report else [])]
             whole = [*inputs, *comment, *maps, *tail, *ffmpeg.BITEXACT, "-f", held.muxer]
-            said = ffmpeg.tolerant([*whole, ffmpeg.local(out_tmp)], what)
+            said = ffmpeg.tolerant([*whole, ffmpeg.local(out_tmp)], what, folder)
     finally:
         for path in beside:
             path.unlink(missing_ok=True)
@@ -152,23 +145,21 @@ def _slow_chapters(path: Path, slow: Fraction, out_tmp: Path) -> Path:
             line = f"{name}={round(int(value) * slow)}"
         lines.append(line)
     chapters = out_tmp.with_name(f".{out_tmp.name}.chapters.txt")
-    chapters.write_text("\n".join(lines) + "\n")
+    chapters.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return chapters
 
 
-def _pictures(joined: list[str], out_tmp: Path, kind: str, metadata: dict, what: str) -> None:
+def _pictures(joined: list[str], folder: Path, out_tmp: Path, kind: str, metadata: dict, what: str) -> None:
     """GIF, WebP and folders: the frames and what vldm stores."""
     if kind == "gif":
-        join_gif(joined, out_tmp, "null", what)
-        tag_gif(out_tmp, json.dumps(metadata, ensure_ascii=False, sort_keys=True))
+        join_gif(joined, out_tmp, "null", what, folder)
+        tag_gif(out_tmp, as_json(metadata, sort_keys=True))
     elif kind == "webp":
-        join_webp(joined, out_tmp, "null", what)
+        join_webp(joined, out_tmp, "null", what, folder)
         tag_webp(out_tmp, json.dumps(metadata, sort_keys=True))
     else:
-        out_tmp.mkdir(parents=True, exist_ok=True)
         frames = ["-map", "0:v:0", "-c", "copy", *ffmpeg.BITEXACT, "-start_number", "0", "-f", "image2"]
-        ffmpeg.run([*joined, *frames, ffmpeg.numbered(out_tmp)], what)
-        (out_tmp / SETTINGS).write_text(json.dumps(metadata, ensure_ascii=False, indent=2) + "\n")
+        join_frames([*joined, *frames], out_tmp, metadata, what, folder)
 
 
 def _check(path: Path, frames: int) -> None:

@@ -1,6 +1,5 @@
 """A clip that a person gives: a video file or a folder of pictures, read frame by frame from any frame on."""
 
-import hashlib
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
@@ -8,6 +7,7 @@ from pathlib import Path
 
 from vldm_cli.errors import RequestError, RunError
 from vldm_cli.video import ffmpeg, pictures
+from vldm_cli.video.files import Files
 from vldm_cli.video.look import Look, Raw
 from vldm_cli.video.probe import HDR, Report, inspect, source
 from vldm_cli.video.scan import EACH, TOLERANT, is_quarter_turn, is_transparent, scan, upright_size
@@ -18,13 +18,15 @@ from vldm_cli.video.times import Times
 class Clip:
     """`times` of all frames that can be decoded; `height` and `width` as read, upright if `upright`; `report` is None
     for pictures, whose files are `pictures`; `steady`: frames are of one size and colour all along, or else ffmpeg's
-    filters begin to count anew where they change; `warnings` are sentences for the person."""
+    filters begin to count anew where they change; `warnings` are sentences for the person; `files` tell whether
+    they have changed since before they were looked at."""
 
     path: Path
     times: Times
     look: Look
     height: int
     width: int
+    files: Files = field(compare=False)
     report: Report | None = None
     pictures: tuple[Path, ...] = ()
     upright: bool = False
@@ -44,10 +46,13 @@ class Clip:
         return self.report is None or self.report.rgb
 
     def read(self, start: int, raw: Raw) -> Generator[bytes, None, None]:
-        """Frames start, start + 1, … to the last, one at a time. Raises RunError when the file gives fewer than it
-        did when it was opened (it vanished or changed)."""
+        """Frames start, start + 1, … to the last, one at a time. Raises RunError when the file is no more what it was
+        when it was opened (it vanished or changed)."""
         if self.pictures:
-            yield from pictures.read(self.pictures[start:], raw)
+            for number, frame in enumerate(pictures.read(self.pictures[start:], raw), start):
+                if not self.files.is_still(number):
+                    self.check()
+                yield frame
             return
         assert self.report is not None  # only pictures have none
         filters = [f"select='gte(n,{start})'"] if start and self.steady else []
@@ -59,6 +64,8 @@ class Clip:
             for _ in range(0 if self.steady else start):
                 stream.read(raw.bytes)
             while left and len(frame := stream.read(raw.bytes)) == raw.bytes:
+                if not self.files.is_still(0):  # after reading it: so it is of the file as it was
+                    self.check()
                 yield frame
                 left -= 1
         if left:
@@ -68,17 +75,17 @@ class Clip:
             )
 
     def fingerprint(self) -> str:
-        """A hash of what is read: the same one, the same frames. RunError when it vanished."""
-        digest = hashlib.blake2b(digest_size=16)
-        for path in self.pictures or (self.path,):
-            try:
-                with path.open("rb") as file:
-                    while block := file.read(1 << 22):
-                        digest.update(block)
-            except OSError as error:
-                raise RunError(f"{path} vanished ({error.strerror}); put it back") from error
-            digest.update(b"/")
-        return digest.hexdigest()
+        """A hash of what is read: the same one, the same frames. RunError when it vanished, or has changed since it was
+        opened."""
+        self.check()
+        self.files.digest = self.files.read()
+        self.check()
+        return self.files.digest
+
+    def check(self) -> None:
+        """Raises RunError when the files are no more what they were: nothing of two clips is to be mixed."""
+        if not self.files.are_still():
+            raise RunError(f"{self.path} changed while it was read; put it back as it was")
 
 
 def open_clip(
@@ -92,10 +99,11 @@ def open_clip(
     """
     path = Path(path)
     found = pictures.find(path)
+    files = Files(found or (path,))
     if found:
         times, height, width, bits, said = pictures.measure(found, fps)
         look = Look(bits=10 if bits > 8 else 8, depth=bits)
-        return Clip(path, times, look, height, width, None, found, warnings=tuple(said))
+        return Clip(path, times, look, height, width, files, None, found, warnings=tuple(said))
     report = inspect(path)
     look = Look.of(report)
     warnings = list(_remarks(report))
@@ -113,6 +121,7 @@ def open_clip(
         look,
         scanned.height,
         scanned.width,
+        files,
         report,
         upright=upright,
         steady=scanned.steady,

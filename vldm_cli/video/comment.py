@@ -1,11 +1,19 @@
 """What vldm stores in a file, given to ffmpeg in a file of its own: longer than any command line may be."""
 
+import json
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from vldm_cli.video import ffmpeg
+
+
+def as_json(metadata: dict, **layout) -> str:
+    """What is stored, as text of letters that UTF-8 has: in names there may be bytes that are no text, for which
+    JSON's own escapes stand."""
+    text = json.dumps(metadata, ensure_ascii=False, **layout)
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 @contextmanager

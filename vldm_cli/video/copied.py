@@ -7,13 +7,15 @@ with the same quality. VP9 says everything in every keyframe.
 
 import os
 import re
-import tempfile
-from collections.abc import Iterable
+import shutil
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 
+from vldm_cli.errors import RequestError
 from vldm_cli.video import ffmpeg
 from vldm_cli.video.clip import Clip
 from vldm_cli.video.kinds import KINDS
@@ -45,8 +47,10 @@ def encode(
         encode_segment(path, (raw.planes(frame)[0] for frame in frames), _fps(times), kind, crf)
 
 
-def style_to_copy(clip: Clip, kind: str, crf: int) -> str | None:
-    """In which style new frames can follow the clip's own packets; None where these cannot be copied."""
+def style_to_copy(clip: Clip, kind: str, crf: int, beside: Path) -> str | None:
+    """In which style new frames can follow the clip's own packets; None where these cannot be copied. It is tried out
+    in a folder in `beside`, which goes again (`beside` too if there was none). RequestError where nothing can be
+    written there."""
     report, times = clip.report, clip.times
     if report is None or clip.upright or not times.constant or any("damaged" in w for w in clip.warnings):
         return None
@@ -64,15 +68,35 @@ def style_to_copy(clip: Clip, kind: str, crf: int) -> str | None:
     wanted = _parameter_sets(report.path, report.video.index)
     raw = clip.raw(rgb=True)
     black = np.zeros(raw.bytes, np.uint8).tobytes()
-    with tempfile.TemporaryDirectory() as folder:
+    with _trial(beside) as folder:
         for style in (GENERATED, CLIP):
-            path = Path(folder) / f"{style}.mp4"
+            path = folder / f"{style}.mp4"
             if style == GENERATED and raw.peak > 255:
                 continue
             encode(style, path, [black], raw, clip.look, times, 0, (kind, crf))
             if _parameter_sets(path, 0) == wanted:
                 return style
     return None
+
+
+@contextmanager
+def _trial(beside: Path) -> Iterator[Path]:
+    """A folder for a moment. Not one of the system's for temporary files, which may not be there, and where it would
+    stay if the process were killed: what is in the folder of a run goes with that."""
+    folder = beside / f"trial-{os.getpid()}"
+    try:
+        try:
+            for made in (beside, folder):
+                made.mkdir(exist_ok=True)
+        except OSError as error:
+            raise RequestError(
+                f"cannot write to {beside.parent} ({error.strerror}); name another place with --out"
+            ) from error
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        with suppress(OSError):  # there is a run in it
+            beside.rmdir()
 
 
 def copy_packets(clip: Clip, path: Path) -> None:

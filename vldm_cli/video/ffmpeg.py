@@ -1,17 +1,21 @@
 """Running the ffmpeg that imageio-ffmpeg ships: one place for its flags, its errors and its end."""
 
+import os
 import subprocess
-import tempfile
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
+from threading import Thread
 from typing import IO
 
 from vldm_cli.errors import RunError
 
 # Bit-exact: no dates, versions or random identifiers in the file, so the same frames are the same bytes.
 BITEXACT = ("-fflags", "+bitexact", "-flags:v", "+bitexact")
+_LAST = 100_000  # of what it says, so many bytes are kept
+
+_running: set[subprocess.Popen] = set()
 
 
 def local(path: Path) -> str:
@@ -32,46 +36,44 @@ def ffmpeg_exe() -> str:
     return imageio_ffmpeg.get_ffmpeg_exe()
 
 
-def run(arguments: list[str], what: str, stdin: Iterable[bytes] = ()) -> bytes:
-    """Run ffmpeg with `arguments`, streaming `stdin` into it; returns what it wrote to its stdout.
+def end_all() -> None:
+    """Ends every ffmpeg that is at work, because this process is about to end itself."""
+    for process in list(_running):
+        process.kill()
+
+
+def run(arguments: list[str], what: str, stdin: Iterable[bytes] = (), folder: Path | None = None) -> bytes:
+    """Run ffmpeg with `arguments`, in `folder` if that is given, streaming `stdin` into it; returns what it wrote to
+    its stdout.
 
     Raises RunError with ffmpeg's last words when it fails; `what` says what it was doing ("writing ball.mp4").
     If `stdin` raises, ffmpeg is ended and the exception goes on.
     """
     command = [ffmpeg_exe(), "-hide_banner", "-nostats", "-loglevel", "error", "-y", *arguments]
-    with tempfile.TemporaryFile() as words, tempfile.TemporaryFile() as output:
-        # In a session of its own: Ctrl-C in the terminal is ours to handle, not ffmpeg's.
-        process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=output, stderr=words, start_new_session=True
-        )
+    with _started(command, subprocess.PIPE, folder) as process:
         assert process.stdin is not None  # a pipe
+        words, output = _Drain(process.stderr), _Drain(process.stdout, whole=True)
         try:
             for chunk in stdin:
                 process.stdin.write(chunk)
             process.stdin.close()
         except BrokenPipeError:
-            pass  # it gave up reading; its own words below say why
-        except BaseException:
-            process.kill()
-            process.wait()
-            raise
+            with suppress(BrokenPipeError):  # it gave up reading; its own words below say why
+                process.stdin.close()
         code = process.wait()
-        words.seek(0)
         said = words.read().decode(errors="replace").strip()
         # ffmpeg ends with 0 after some errors (a damaged input among several), but it never keeps quiet about one
         if code or said:
             lines = said.splitlines() or [f"it ended with status {code}"]
             raise RunError(f"{what} failed: ffmpeg says: {lines[-1].strip():.300}")
-        output.seek(0)
         return output.read()
 
 
 def probe(arguments: list[str]) -> tuple[bytes, str]:
     """What ffmpeg writes to its stdout and says on its stderr; it is the caller who judges what it means."""
-    done = subprocess.run(
-        [ffmpeg_exe(), "-hide_banner", "-nostdin", *arguments], capture_output=True, check=False
-    )
-    return done.stdout, done.stderr.decode(errors="replace")
+    with _started([ffmpeg_exe(), "-hide_banner", "-nostdin", *arguments]) as process:
+        out, said = process.communicate()
+    return out, said.decode(errors="replace")
 
 
 @contextmanager
@@ -79,11 +81,9 @@ def output(arguments: list[str], said: list[str] | None = None) -> Iterator[IO[b
     """ffmpeg's stdout as a stream, with memory for a pipe's worth of it. ffmpeg is ended when the block is left,
     finished or not; `said` gets the lines of errors that it has printed by then."""
     command = [ffmpeg_exe(), "-hide_banner", "-nostats", "-nostdin", "-loglevel", "error", *arguments]
-    with tempfile.TemporaryFile() as words:
-        process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=words, start_new_session=True
-        )
+    with _started(command) as process:
         assert process.stdout is not None  # a pipe
+        words = _Drain(process.stderr)
         try:
             with process.stdout as stream:
                 yield stream
@@ -92,29 +92,74 @@ def output(arguments: list[str], said: list[str] | None = None) -> Iterator[IO[b
                 process.kill()
             process.wait()
         if said is not None:
-            words.seek(max(0, words.tell() - 100_000))
-            said += [
-                line.strip() for line in words.read().decode(errors="replace").splitlines() if line.strip()
-            ]
+            said += _lines(words.read())
 
 
-def tolerant(arguments: list[str], what: str) -> list[str]:
-    """Run ffmpeg over an input that may be damaged: the errors it has printed and got over. RunError if it failed."""
+def tolerant(arguments: list[str], what: str, folder: Path | None = None) -> list[str]:
+    """Run ffmpeg, in `folder` if that is given, over an input that may be damaged: the errors it has printed and got
+    over. RunError if it failed."""
     command = [ffmpeg_exe(), "-hide_banner", "-nostats", "-nostdin", "-loglevel", "error", "-y", *arguments]
-    with tempfile.TemporaryFile() as words:
-        # Waited for and not signalled: it ends by itself, and a half-written file is never taken for a whole one.
-        process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=words, stderr=words, start_new_session=True
-        )
-        try:
-            code = process.wait()
-        except BaseException:
-            process.kill()
-            process.wait()
-            raise
-        words.seek(max(0, words.tell() - 100_000))
-        lines = [line.strip() for line in words.read().decode(errors="replace").splitlines() if line.strip()]
+    with _started(command, folder=folder) as process:
+        words, printed = _Drain(process.stderr), _Drain(process.stdout)
+        code = process.wait()
+        printed.read()
+        lines = _lines(words.read())
     if code:
         said = lines[-1] if lines else f"it ended with status {code}"
         raise RunError(f"{what} failed: ffmpeg says: {said:.300}")
     return lines
+
+
+@contextmanager
+def _started(
+    command: list[str], stdin: int = subprocess.DEVNULL, folder: Path | None = None
+) -> Iterator[subprocess.Popen]:
+    """ffmpeg at work, in a session of its own: Ctrl-C in the terminal is ours to handle, not ffmpeg's. When an
+    exception leaves the block it is ended, so a half-written file is never taken for a whole one."""
+    process = subprocess.Popen(
+        command,
+        stdin=stdin,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        cwd=folder,
+        start_new_session=True,
+    )
+    _running.add(process)
+    try:
+        yield process
+    except BaseException:
+        process.kill()
+        raise
+    finally:
+        process.wait()
+        _running.discard(process)
+        for pipe in (process.stdin, process.stdout, process.stderr):
+            if pipe is not None:
+                with suppress(BrokenPipeError):
+                    pipe.close()
+
+
+class _Drain:
+    """Reads a pipe to its end in a thread of its own, so that who writes never waits, and no file is needed for it."""
+
+    def __init__(self, pipe: IO[bytes] | None, whole: bool = False) -> None:
+        self._pipe, self._most, self._data = pipe, None if whole else _LAST, bytearray()
+        self._thread = Thread(target=self._drain, name="ffmpeg's words", daemon=True)
+        self._thread.start()
+
+    def read(self) -> bytes:
+        """What has come, once that is all: the whole of it, or its end."""
+        self._thread.join()
+        return bytes(self._data)
+
+    def _drain(self) -> None:
+        assert self._pipe is not None  # a pipe
+        while block := os.read(self._pipe.fileno(), 1 << 16):
+            self._data += block
+            if self._most is not None and len(self._data) > 2 * self._most:
+                del self._data[: -self._most]
+
+
+def _lines(said: bytes) -> list[str]:
+    lines = said[-_LAST:].decode(errors="replace").splitlines()
+    return [line.strip() for line in lines if line.strip()]

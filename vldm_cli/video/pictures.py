@@ -119,6 +119,6 @@ def _counted(path: Path) -> list:
 def _stored(settings: Path) -> Fraction | None:
     """The rate that vldm stored beside frames of its own."""
     try:
-        return Fraction(json.loads(settings.read_text())["settings"]["fps"])
+        return Fraction(json.loads(settings.read_text(encoding="utf-8"))["settings"]["fps"])
     except (OSError, ValueError, KeyError, TypeError):
         return None

@@ -126,7 +126,9 @@ def _folder_info(folder: Path) -> dict:
     with Image.open(pictures[0]) as picture:
         width, height = picture.size
     settings = folder / SETTINGS
-    metadata = _settings(settings.read_text()) if settings.is_file() else None
+    metadata = (
+        _settings(settings.read_text(encoding="utf-8", errors="replace")) if settings.is_file() else None
+    )
     fps = _stored_fps(metadata) or Fraction(0)
     return {
         "file": str(folder),

@@ -16,8 +16,9 @@ import numpy as np
 
 from vldm_cli.errors import RunError
 from vldm_cli.video import ffmpeg
-from vldm_cli.video.comment import commented
+from vldm_cli.video.comment import as_json, commented
 from vldm_cli.video.kinds import KINDS
+from vldm_cli.video.listing import listed
 from vldm_cli.video.tags import tag_gif, tag_webp
 
 SETTINGS = "settings.json"  # beside the frames of a PNG folder
@@ -93,11 +94,7 @@ def join_segments(segments: list[Path], out_tmp: Path, kind: str, fps: Fraction,
     The caller renames it when this returns. Raises RunError with ffmpeg's words when it fails.
     """
     out_tmp = Path(out_tmp)
-    listing = Path(segments[0]).with_name(f".segments.{os.getpid()}.txt")
-    quoted = (str(Path(segment).absolute()).replace("'", r"'\''") for segment in segments)
-    listing.write_text("".join(f"file '{name}'\n" for name in quoted))
-    source = ["-f", "concat", "-safe", "0", "-i", ffmpeg.local(listing)]
-    text = json.dumps(metadata, ensure_ascii=False, sort_keys=True)
+    text = as_json(metadata, sort_keys=True)
     what = f"joining {len(segments)} segments"
     # Every packet is one frame: its time is counted, not added up from rounded durations of the segments.
     per_frame, per_second = _ticks(fps)
@@ -106,29 +103,25 @@ def join_segments(segments: list[Path], out_tmp: Path, kind: str, fps: Fraction,
         exact = f"setts=ts=round(N*1000*{fps.denominator}/{fps.numerator})"
     copied = ["-map", "0:v:0", "-c", "copy", "-bsf:v", exact, *ffmpeg.BITEXACT]
     try:
-        if KINDS[kind].codec:
-            tags = ["-map_metadata", "1"]
-            if KINDS[kind].iso:
-                tags += ["-video_track_timescale", str(per_second), "-movflags", movflags(kind)]
-            with commented(out_tmp, "comment", text) as comment:
-                whole = [*source, *comment, *copied, *tags, "-f", KINDS[kind].muxer]
-                ffmpeg.run([*whole, ffmpeg.local(out_tmp)], what)
-        elif kind == "gif":
-            join_gif(source, out_tmp, _retimed(fps), what)
-            tag_gif(out_tmp, text)
-        elif kind == "webp":
-            join_webp(source, out_tmp, _retimed(fps), what)
-            tag_webp(out_tmp, json.dumps(metadata, sort_keys=True))
-        else:
-            out_tmp.mkdir(parents=True, exist_ok=True)
-            ffmpeg.run(
-                [*source, *copied, "-start_number", "0", "-f", "image2", ffmpeg.numbered(out_tmp)], what
-            )
-            (out_tmp / SETTINGS).write_text(json.dumps(metadata, ensure_ascii=False, indent=2) + "\n")
+        with listed(segments) as (source, folder):
+            if KINDS[kind].codec:
+                tags = ["-map_metadata", "1"]
+                if KINDS[kind].iso:
+                    tags += ["-video_track_timescale", str(per_second), "-movflags", movflags(kind)]
+                with commented(out_tmp, "comment", text) as comment:
+                    whole = [*source, *comment, *copied, *tags, "-f", KINDS[kind].muxer]
+                    ffmpeg.run([*whole, ffmpeg.local(out_tmp)], what, folder=folder)
+            elif kind == "gif":
+                join_gif(source, out_tmp, _retimed(fps), what, folder)
+                tag_gif(out_tmp, text)
+            elif kind == "webp":
+                join_webp(source, out_tmp, _retimed(fps), what, folder)
+                tag_webp(out_tmp, json.dumps(metadata, sort_keys=True))
+            else:
+                frames = [*copied, "-start_number", "0", "-f", "image2"]
+                join_frames([*source, *frames], out_tmp, metadata, what, folder)
     except OSError as error:
         raise RunError(f"{what} failed: {error}") from error
-    finally:
-        listing.unlink(missing_ok=True)
 
 
 def codec(kind: str, crf: int, height: int, width: int) -> list[str]:
@@ -173,12 +166,19 @@ def _retimed(fps: Fraction) -> str:
     return f"settb={fps.denominator}/{fps.numerator},setpts=N"
 
 
-def join_gif(source: list[str], out_tmp: Path, retimed: str, what: str) -> None:
+def join_frames(arguments: list[str], out_tmp: Path, metadata: dict, what: str, folder: Path) -> None:
+    """A folder of frames, and beside them what vldm stores."""
+    out_tmp.mkdir(parents=True, exist_ok=True)
+    ffmpeg.run([*arguments, ffmpeg.numbered(out_tmp)], what, folder=folder)
+    (out_tmp / SETTINGS).write_text(as_json(metadata, indent=2) + "\n", encoding="utf-8")
+
+
+def join_gif(source: list[str], out_tmp: Path, retimed: str, what: str, folder: Path) -> None:
     """One palette for the whole video, found in a first pass, so that memory does not grow with the length."""
     palette = out_tmp.with_name(f".{out_tmp.name}.palette.png")
     try:
         find = ["-vf", "palettegen=stats_mode=full", "-update", "1", "-frames:v", "1", "-f", "image2"]
-        ffmpeg.run([*source, *find, ffmpeg.local(palette)], what)
+        ffmpeg.run([*source, *find, ffmpeg.local(palette)], what, folder=folder)
         use = [
             "-lavfi",
             f"[0:v]{retimed}[v];[v][1:v]paletteuse=dither=sierra2_4a",
@@ -188,15 +188,16 @@ def join_gif(source: list[str], out_tmp: Path, retimed: str, what: str) -> None:
             "0",
         ]
         arguments = [*source, "-i", ffmpeg.local(palette), *use, *ffmpeg.BITEXACT]
-        ffmpeg.run([*arguments, "-f", "gif", ffmpeg.local(out_tmp)], what)
+        ffmpeg.run([*arguments, "-f", "gif", ffmpeg.local(out_tmp)], what, folder=folder)
     finally:
         palette.unlink(missing_ok=True)
 
 
-def join_webp(source: list[str], out_tmp: Path, retimed: str, what: str) -> None:
+def join_webp(source: list[str], out_tmp: Path, retimed: str, what: str, folder: Path) -> None:
     """Every frame a picture of its own: ffmpeg's encoder of animations makes one of frames that look alike."""
     coded = ["-c:v", "libwebp", "-quality", "90", "-loop", "0", "-fps_mode", "passthrough"]
-    ffmpeg.run([*source, "-vf", retimed, *coded, *ffmpeg.BITEXACT, "-f", "webp", ffmpeg.local(out_tmp)], what)
+    whole = [*source, "-vf", retimed, *coded, *ffmpeg.BITEXACT, "-f", "webp", ffmpeg.local(out_tmp)]
+    ffmpeg.run(whole, what, folder=folder)
 
 
 def _chain(first: np.ndarray, rest: Iterator[np.ndarray]) -> Iterator[np.ndarray]:

@@ -19,7 +19,7 @@ from vldm_cli.pipelines.extend.run import run
 from vldm_cli.pipelines.generate.request import GenerateRequest
 from vldm_cli.pipelines.generate.run import generate
 from vldm_cli.pipelines.generate.tail import context_of
-from vldm_cli.runs.journal import run_folder
+from vldm_cli.runs.folder import run_folder
 from vldm_cli.runs.progress import NullProgress
 from vldm_cli.stages.models import Models
 from vldm_cli.video.clip import open_clip
@@ -329,7 +329,7 @@ def test_a_clip_that_vanishes_on_the_way_says_what_is_saved(models, tmp_path, ti
     job = job_of(path, out, tiny_pack, models=models)
     kept, fingerprint = path.read_bytes(), job.clip.fingerprint()
     os.remove(path)
-    with pytest.raises(RunError, match=r"vanished or changed.*is kept in .*goes on"):
+    with pytest.raises(RunError, match=r"vanished or changed.*nothing was finished"):
         run(job, fingerprint)
     path.write_bytes(kept)
     assert extended(path, out, tiny_pack, models=models).frames == 60

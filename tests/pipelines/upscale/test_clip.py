@@ -21,7 +21,7 @@ from vldm_cli.packs.pack import SOURCES
 from vldm_cli.pipelines.clip.run import run
 from vldm_cli.pipelines.upscale.clip import AHEAD, UpscaleClip, shrunk
 from vldm_cli.pipelines.upscale.job import Options, make_job
-from vldm_cli.runs.journal import run_folder
+from vldm_cli.runs.folder import run_folder
 from vldm_cli.runs.progress import NullProgress
 from vldm_cli.train.data.degrade import resizing
 from vldm_cli.video.clip import open_clip
@@ -243,7 +243,7 @@ def test_a_clip_that_vanishes_on_the_way_says_what_is_saved(models, tmp_path, ti
     job = job_of(path, out, tiny_pack, models=models)
     kept, fingerprint = path.read_bytes(), job.clip.fingerprint()
     os.remove(path)
-    with pytest.raises(RunError, match=r"vanished or changed.*is kept in .*goes on"):
+    with pytest.raises(RunError, match=r"vanished or changed.*nothing was finished"):
         run(job, fingerprint)
     path.write_bytes(kept)
     job = job_of(path, out, tiny_pack, models=models)

@@ -1,5 +1,6 @@
 """What a command makes of a clip, as plain data: the job, and what it is known by."""
 
+import hashlib
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -52,6 +53,18 @@ class ClipJob:
         return open_container(self.out)
 
     @property
+    def metadata(self) -> dict:
+        """What `vldm info` shows: nothing in it changes from run to run."""
+        return {
+            "vldm": __version__,
+            "command": self.command,
+            "clip": self.clip.path.name,
+            "seed": self.seed,
+            "pack": self.pack,
+            "settings": {**self.settings, "crf": self.crf, "fps": str(self.times.fps)},
+        }
+
+    @property
     def encoded(self) -> int:
         """Frames that are encoded here: those that a person waits for."""
         return len(self.times)
@@ -68,14 +81,21 @@ class Job(ClipJob):
 
 
 def identity(job: ClipJob, fingerprint: str) -> dict:
-    """What the job's journal is known by."""
+    """What the job's journal is known by: all that decides the file, but the clip's name."""
     return {
         "command": job.command,
         "clip": fingerprint,
         "frames": len(job.times),
+        "times": _hash(job.times.clock, job.times.end, job.times.start, job.times.ticks.tolist()),
         "out": job.kind,
+        "coded": _hash(job.raw, job.look, job.baggage),
         "pack": job.pack,
         "seed": job.seed,
         "settings": {**job.settings, "crf": job.crf},
         "vldm": __version__,
     }
+
+
+def _hash(*things: object) -> str:
+    """Of plain data, by how Python writes it."""
+    return hashlib.blake2b(repr(things).encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()

@@ -9,12 +9,11 @@ from contextlib import ExitStack, closing
 from itertools import islice
 from pathlib import Path
 
-from vldm_cli import __version__
 from vldm_cli.errors import RequestError
 from vldm_cli.pipelines.clip.job import ClipJob, Job, identity
 from vldm_cli.runs import attempt
 from vldm_cli.runs.journal import Journal
-from vldm_cli.runs.memory import peak_bytes
+from vldm_cli.runs.memory import check_fits, peak_bytes
 from vldm_cli.runs.preview import ContactSheet
 from vldm_cli.runs.progress import Clock, Meter, NullProgress, Progress
 from vldm_cli.runs.result import Video
@@ -37,6 +36,7 @@ def carry_out(job: ClipJob, fingerprint: str, progress: Progress | None, work: W
     """`run` of any job, whose work that is."""
     clock = Clock()
     check_out(job)
+    check_fits(job.plan.get("estimated_peak_bytes", 0), job.device, job.remedy)
     made = attempt.attempt(
         job.out,
         identity(job, fingerprint),
@@ -45,6 +45,8 @@ def carry_out(job: ClipJob, fingerprint: str, progress: Progress | None, work: W
         device=job.device,
         clock=clock,
         remedy=job.remedy,
+        force=job.force,
+        metadata=job.metadata,
     )
     first, said = made or (None, [])
     return Video(
@@ -70,7 +72,7 @@ def check_out(job: ClipJob) -> None:
     """Raises RequestError when the file cannot or must not be written."""
     if job.out.exists() and job.out.samefile(job.clip.path):
         raise RequestError(f"{job.out} is the clip itself; name another --out")
-    attempt.check_out(job.out, job.resume, job.force)
+    attempt.check_out(job.out, job.resume, job.force, job.metadata)
 
 
 def _make(job: Job, journal: Journal, progress: Progress, clock: Clock) -> tuple[float | None, list[str]]:
@@ -102,12 +104,15 @@ def _make(job: Job, journal: Journal, progress: Progress, clock: Clock) -> tuple
             progress.finished(stop - start)
     for stage, calls in job.calls.items():
         meters[stage].upto(calls)
+    if sheet:  # a run that was stopped before it wrote it may have had its last segment
+        sheet.write()
     with clock.stage("join"):
         joined = journal.joined(job.out.suffix)
         segments = [(journal.segment(index), start) for index, start in enumerate(firsts)]
-        said = assemble(job.clip, segments, joined, job.kind, job.times, job.baggage, _metadata(job))
+        said = assemble(job.clip, segments, joined, job.kind, job.times, job.baggage, job.metadata)
         meters["join"].upto(1)
-        journal.deliver(joined, job.out)
+        job.clip.check()
+        journal.deliver(joined, job.out, job.force)
         meters["join"].upto(2)
     return first_seconds, said
 
@@ -127,15 +132,3 @@ def _seen(
             sheet.see(number, job.look.to_rgb(job.raw, frame))
         yield frame
         meter.upto(number + 1)
-
-
-def _metadata(job: Job) -> dict:
-    """What `vldm info` shows: nothing in it changes from run to run."""
-    return {
-        "vldm": __version__,
-        "command": job.command,
-        "clip": job.clip.path.name,
-        "seed": job.seed,
-        "pack": job.pack,
-        "settings": {**job.settings, "crf": job.crf, "fps": str(job.times.fps)},
-    }

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from torch import Tensor
 
+from vldm_cli import __version__
 from vldm_cli.packs.pack import Pack
 from vldm_cli.pipelines.clip.fit import Fit
 from vldm_cli.pipelines.clip.job import ClipJob, identity
@@ -15,6 +16,7 @@ from vldm_cli.pipelines.extend.settings import Memory, Options, settings_of, ste
 from vldm_cli.pipelines.generate.request import numbers_of
 from vldm_cli.pipelines.generate.tail import context_of, restored, run_up_of, tail_frames
 from vldm_cli.runs.attempt import seed_of
+from vldm_cli.runs.folder import run_folder
 from vldm_cli.stages.models import Models
 from vldm_cli.stages.plan import SEGMENT, Plan, make_plan
 from vldm_cli.video.carry import packed
@@ -34,6 +36,18 @@ class ExtendJob(ClipJob):
     kept: int
     copied: bool
     style: str
+
+    @property
+    def metadata(self) -> dict:
+        return {
+            "vldm": __version__,
+            "command": "extend",
+            "clip": self.clip.path.name,
+            "prompt": self.settings["prompt"],
+            "seed": self.seed,
+            "pack": self.pack,
+            "settings": self.settings,
+        }
 
     @property
     def added(self) -> int:
@@ -89,7 +103,7 @@ def make_job(
     source = ExtendClip(clip, models, settings, plan, fit, speed, max(2, round(rate)), saved)
     context_from = "latents" if saved else "frames"
     kind = open_container(out)
-    style = None if options.only_new else style_to_copy(clip, kind, settings.crf)
+    style = None if options.only_new else style_to_copy(clip, kind, settings.crf, run_folder(out))
     look, said = (clip.look, []) if style else stored_look(clip.look, kind, clip.height, clip.width)
     baggage, again = packed(clip.report, kind), []
     if options.only_new:

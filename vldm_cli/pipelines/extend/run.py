@@ -9,7 +9,6 @@ from fractions import Fraction
 from itertools import islice
 from pathlib import Path
 
-from vldm_cli import __version__
 from vldm_cli.pipelines.clip.run import carry_out
 from vldm_cli.pipelines.extend.job import ExtendJob, frame_ticks
 from vldm_cli.pipelines.generate.tail import KEY, stored, tail_frames
@@ -72,6 +71,8 @@ class _Run:
                 self.progress.finished(stop - start)
         for stage, calls in job.source.plan.calls.items():
             self.meters[stage].upto(calls)
+        if self.sheet:  # a run that was stopped before it wrote it may have had its last segment
+            self.sheet.write()
         return first_seconds
 
     def frames(self, start: int) -> Iterator[bytes]:
@@ -95,6 +96,7 @@ class _Run:
                 encode(job.style, path, frames, job.raw, job.look, job.times, start, (self.job.kind, job.crf))
             elif job.copied:
                 copy_packets(job.clip, path)
+                job.clip.check()
             else:
                 encode_frames(path, frames, self._old, job.look, job.times, start, self.job.kind, job.crf)
 
@@ -106,13 +108,14 @@ class _Run:
         with self.clock.stage("join"):
             joined = journal.joined(job.out.suffix)
             parts = [(journal.segment(index), start) for index, (start, _) in enumerate(job.segments)]
-            words = {**metadata(job), **self.kept()}
+            words = {**job.metadata, **self.kept()}
             said = assemble(job.clip, parts, joined, self.job.kind, job.times, job.baggage, words)
             self.meters["join"].upto(1)
             if any(track.stream.kind == "audio" for track in job.baggage.tracks):
                 tags = job.baggage.all_tags
                 said += pad_sound(joined, self.job.kind, job.times.seconds, job.times.clock, tags)
-            journal.deliver(joined, job.out)
+            job.clip.check()
+            journal.deliver(joined, job.out, job.force)
             self.meters["join"].upto(2)
         return said
 
@@ -132,16 +135,3 @@ class _Run:
     def _old(self):
         """How the clip's own frames are read: as they are coded, where the file codes them so as well."""
         return self.job.clip.raw(rgb=self.job.kind in ("gif", "webp", "png"))
-
-
-def metadata(job: ExtendJob) -> dict:
-    """What `vldm info` shows: nothing in it changes from run to run."""
-    return {
-        "vldm": __version__,
-        "command": "extend",
-        "clip": job.clip.path.name,
-        "prompt": job.settings["prompt"],
-        "seed": job.seed,
-        "pack": job.pack,
-        "settings": job.settings,
-    }

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from vldm_cli import __version__
 from vldm_cli.errors import RequestError
 from vldm_cli.packs.manifest import Manifest
 from vldm_cli.stages.levels import LEVELS, Numbers
@@ -175,6 +176,8 @@ def plan_of(settings: Settings, manifest: Manifest, device: str = "cpu") -> Plan
 def identity(settings: Settings, plan: Plan, manifest: Manifest, seed: int) -> dict:
     """What a run's journal is known by: the same identity, the same video."""
     return {
+        "command": "generate",
+        "vldm": __version__,
         "plan": plan.hash,
         "pack": {"name": manifest.name, "hash": manifest.hash},
         "settings": settings.as_dict(),

@@ -25,7 +25,7 @@ from vldm_cli.pipelines.generate.request import (
 from vldm_cli.pipelines.generate.tail import KEY, pulled, stored, tail_frames
 from vldm_cli.runs.attempt import attempt, check_out, seed_of
 from vldm_cli.runs.journal import Journal
-from vldm_cli.runs.memory import peak_bytes
+from vldm_cli.runs.memory import check_fits, peak_bytes
 from vldm_cli.runs.preview import ContactSheet
 from vldm_cli.runs.progress import Clock, Meter, NullProgress, Progress
 from vldm_cli.runs.result import Video
@@ -34,6 +34,8 @@ from vldm_cli.stages.plan import Plan
 from vldm_cli.stages.source import Source
 from vldm_cli.video.kinds import KINDS, open_container
 from vldm_cli.video.write import encode_segment, join_segments
+
+REMEDY = "a smaller --size or --no-upscale needs less"
 
 
 def generate(
@@ -48,7 +50,9 @@ def generate(
     settings = resolve(request, pack.manifest)
     models = models or Models(pack, request.device, request.dtype)
     plan = plan_of(settings, pack.manifest, request.device)
-    check_out(request.out, request.resume, request.force)
+    metadata = _metadata(settings, pack, request.seed)
+    check_out(request.out, request.resume, request.force, metadata)
+    check_fits(plan.estimated_peak_bytes, models.device, REMEDY)
     with clock.stage("load"):
         warnings = _read_prompt(models, settings)
         models.scheduler(
@@ -67,7 +71,9 @@ def generate(
         resume=request.resume,
         device=models.device,
         clock=clock,
-        remedy="a smaller --size or --no-upscale needs less",
+        remedy=REMEDY,
+        force=request.force,
+        metadata=metadata,
     )
     height, width = plan.out_size
     return Video(
@@ -132,6 +138,8 @@ class _Run:
                 if stage in meters:
                     meters[stage].upto(stop)
             progress.finished(stop - start)
+        if sheet:  # a run that was stopped before it wrote it may have had its last segment
+            sheet.write()
         for stage in ("keyframes", *(level.stage for level in plan.levels)):
             meters[stage].upto(plan.calls[stage])
         with self.clock.stage("join"):
@@ -139,7 +147,7 @@ class _Run:
             segments = [journal.segment(i) for i in range(len(plan.segments))]
             join_segments(segments, joined, self.kind, self.settings.fps, self.metadata(latents))
             meters["join"].upto(1)
-            journal.deliver(joined, out)
+            journal.deliver(joined, out, self.request.force)
             meters["join"].upto(2)
         return first_seconds
 
@@ -171,15 +179,19 @@ class _Run:
         if KINDS[self.kind].codec:
             numbers = tail_frames(plan.frames, self.settings.fps, manifest)
             kept[KEY] = stored(pulled(latents, numbers), numbers, plan.frames, plan.out_size)
-        return {
-            "vldm": __version__,
-            "command": "generate",
-            "prompt": self.settings.prompt,
-            "seed": self.seed,
-            "pack": {"name": manifest.name, "hash": manifest.hash},
-            "settings": self.settings.as_dict(),
-            **kept,
-        }
+        return {**_metadata(self.settings, self.pack, self.seed), **kept}
+
+
+def _metadata(settings: Settings, pack: Pack, seed: int | None) -> dict:
+    """What `vldm info` shows and can make a command of; without the seed where it is None."""
+    return {
+        "vldm": __version__,
+        "command": "generate",
+        "prompt": settings.prompt,
+        **({} if seed is None else {"seed": seed}),
+        "pack": {"name": pack.manifest.name, "hash": pack.manifest.hash},
+        "settings": settings.as_dict(),
+    }
 
 
 def _read_prompt(models: Models, settings: Settings) -> list[str]:

@@ -1,0 +1,165 @@
+"""What an interrupted command has saved is nobody else's, and names and places that are not usual."""
+
+import json
+import os
+import shlex
+import tempfile
+
+import pytest
+
+from tests.video import clips
+from vldm_cli.video.clip import open_clip
+from vldm_cli.video.read import video_info
+
+CPU = ("--device", "cpu")
+PROMPT = "a red  ball"
+
+
+@pytest.fixture
+def stopped(vldm, base, monkeypatch):
+    """stopped(*words): the command, interrupted when its first segment is saved."""
+
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    def call(*words):
+        with monkeypatch.context() as patched:
+            patched.setattr("vldm_cli.commands.console.SilentProgress.finished", stop)
+            assert vldm(*words, "-q")[0] == 130
+
+    return call
+
+
+def contents(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_saved_work_of_another_request_is_refused_and_kept(vldm, base, stopped, tmp_path):
+    first = ("generate", PROMPT, *base, "--frames", 30, "--seed", 7, "-o", "a.mp4")
+    stopped(*first)
+    folder = tmp_path / ".a.mp4.vldm"
+    kept = contents(folder)
+    others = (
+        [*first[:1], "a blue cube", *first[2:]],
+        [*first[:-3], 8, *first[-2:]],
+        [*first, "--fps", 12, "--force"],
+    )
+    for other in others:
+        code, out, err = vldm(*other)
+        assert (code, out) == (2, "") and "--fresh" in err and ".a.mp4.vldm" in err
+        again = shlex.split(err.partition("go on with: ")[2])
+        assert again == ["vldm", *map(str, first), "-q"] and contents(folder) == kept
+    assert vldm(*others[0], "--fresh")[0] == 0 and not folder.exists()
+    assert video_info("a.mp4")["metadata"]["prompt"] == "a blue cube"
+
+
+@pytest.mark.parametrize("change", ["clip", "command", "factor"])
+def test_of_another_clip_too(vldm, stopped, tmp_path, change):
+    clips.make(tmp_path, "a.mp4", frames=40, size="16x16")
+    first = ("interpolate", "a.mp4", "-o", "o.mp4", *CPU)
+    stopped(*first)
+    kept = contents(tmp_path / ".o.mp4.vldm")
+    other = {"command": ["upscale", *first[1:]], "factor": [*first, "--factor", 4]}.get(change, first)
+    if change == "clip":
+        clips.make(tmp_path, "a.mp4", frames=40, size="16x16", rate="12")
+    code, _, err = vldm(*other)
+    assert code == 2 and "--fresh" in err and contents(tmp_path / ".o.mp4.vldm") == kept
+
+
+def test_without_a_name_the_same_command_goes_on_and_another_gets_another_name(vldm, base, stopped, here):
+    words = ("generate", PROMPT, *base, "--frames", 30)
+    stopped(*words, "--seed", 7)
+    assert vldm(*words, "--seed", 8)[0] == 0
+    assert here()[:1] == [".a-red-ball.mp4.vldm"] and here()[-1] == "a-red-ball-2.mp4"
+    assert vldm(*words, "--seed", 7, "-v")[0] == 0
+    assert here() == ["a-red-ball-2.mp4", "a-red-ball.mp4"]
+    assert video_info("a-red-ball.mp4")["metadata"]["seed"] == 7
+
+
+def test_variations_beyond_the_last_seed_are_refused_before_the_first(vldm, base, here):
+    last = 2**63 - 1
+    code, _, err = vldm("generate", PROMPT, *base, "--frames", 1, "--seed", last, "--variations", 2)
+    assert code == 2 and "--variations 2" in err and f"--seed {last}" in err and here() == []
+    assert vldm("generate", PROMPT, *base, "--frames", 1, "--seed", last - 1, "--variations", 2)[0] == 0
+
+
+def test_a_size_beyond_all_bounds_is_refused(vldm, base, here):
+    code, _, err = vldm("generate", PROMPT, *base, "--frames", 5, "--size", "99968x99968", "-o", "a.mp4")
+    assert code == 2 and err.count("\n") == 1 and "GiB of memory" in err and "--size" in err and here() == []
+
+
+@pytest.mark.parametrize("out", ["{}.mp4", "{}/o.mp4", "{}/o.gif", "{}/o.webp", "{}/o", "{}.mkv"])
+@pytest.mark.parametrize("name", ["caf\udce9", "two\nlines", "a\rb", "a?b#c"])
+def test_names_that_can_stand_in_no_text_file(vldm, tmp_path, name, out):
+    try:
+        (tmp_path / name).mkdir()
+    except OSError:
+        pytest.skip("the file system takes no such names")
+    clips.make(tmp_path, "a.mp4", frames=2, size="16x16")
+    os.rename(tmp_path / "a.mp4", tmp_path / f"{name} in.mp4")
+    path = out.format(name)
+    code, _, err = vldm("interpolate", f"{name} in.mp4", "-o", path, *CPU)
+    assert code == 0, err
+    made = json.loads(vldm("info", path, "--json")[1])
+    assert (made["frames"], made["metadata"]["clip"]) == (4, f"{name} in.mp4")
+
+
+def test_no_folder_for_temporary_files(vldm, base, tmp_path, monkeypatch):
+    def none(*_):
+        raise FileNotFoundError("No usable temporary directory found")
+
+    words = ("--frames", 1, "--dtype", "float32", "--pack", base[1], "-o", "c.mp4", *CPU)
+    with monkeypatch.context() as patched:
+        patched.setattr(tempfile, "gettempdir", none)
+        patched.setattr(tempfile, "tempdir", None)
+        assert vldm("generate", PROMPT, *base, "--frames", 2, "-o", "a.mp4")[0] == 0
+        assert vldm("interpolate", "a.mp4", "--engine", "motion", "-o", "b.gif", *CPU)[0] == 0
+        assert vldm("extend", "a.mp4", *words)[0] == 0
+    assert sorted(os.listdir(tmp_path)) == ["a.mp4", "b.gif", "c.mp4"]
+
+
+@pytest.mark.parametrize("folder", [[], ["lock"]])
+@pytest.mark.parametrize("words", [["-o", "o.mp4"], []])
+def test_what_is_left_of_a_finished_run_is_tidied_up(vldm, here, tmp_path, words, folder):
+    clips.make(tmp_path, "a.mp4", frames=2, size="16x16")
+    assert vldm("interpolate", "a.mp4", *words, *CPU)[0] == 0
+    before = here()
+    run = tmp_path / f".{before[-1] if words else before[0]}.vldm"
+    run.mkdir()
+    for name in folder:
+        (run / name).touch()
+    assert vldm("interpolate", "a.mp4", *words, *CPU)[0] == 0 and here() == before
+    run.mkdir()
+    code, _, err = vldm("interpolate", "a.mp4", "-o", run.name[1:-5], "--factor", 4, *CPU)
+    assert code == 2 and "exists" in err
+
+
+def test_a_file_that_came_meanwhile_is_somebody_elses(vldm, tmp_path, monkeypatch):
+    from vldm_cli.pipelines.clip import run
+
+    clips.make(tmp_path, "a.mp4", frames=2, size="16x16")
+    real = run.assemble
+
+    def meanwhile(*words):
+        (tmp_path / "o.mp4").write_text("theirs")
+        return real(*words)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(run, "assemble", meanwhile)
+        code, _, err = vldm("interpolate", "a.mp4", "-o", "o.mp4", *CPU)
+    assert code == 1 and "somebody else" in err and "is kept in" in err
+    assert (tmp_path / "o.mp4").read_text() == "theirs"
+    assert vldm("interpolate", "a.mp4", "-o", "o.mp4", *CPU)[0] == 2
+    assert vldm("interpolate", "a.mp4", "-o", "o.mp4", "--force", *CPU)[0] == 0
+    assert open_clip(tmp_path / "o.mp4").frames == 4 and not (tmp_path / ".o.mp4.vldm").exists()
+
+
+def test_a_pack_that_breaks_while_it_loads_leaves_nothing(vldm, base, here, monkeypatch):
+    from vldm_cli.errors import RequestError
+
+    def broken(*_):
+        raise RequestError("pack tiny: unet/config.json is damaged")
+
+    monkeypatch.setattr("vldm_cli.packs.load.load_keyframes", broken)
+    code, _, err = vldm("generate", PROMPT, *base, "--frames", 2, "-o", "a.mp4")
+    assert code == 2 and "unet/config.json" in err and here() == []
