@@ -12,9 +12,9 @@ from fractions import Fraction
 from pathlib import Path
 
 from vldm_cli.errors import RequestError
-from vldm_cli.numbers import rate_of
 from vldm_cli.runs.naming import free_name
 from vldm_cli.video.kinds import open_container
+from vldm_cli.video.numbers import rate_of
 
 # A run's files are named after the output, with a little before and after it; file systems stop at 255 bytes.
 _LONGEST_NAME = 220

@@ -17,9 +17,10 @@ def info(
     from vldm_cli.errors import RequestError
     from vldm_cli.packs.pack import Pack
     from vldm_cli.video.read import video_info
+    from vldm_cli.video.stored import whole
 
     found = video_info(file)
-    made = found["metadata"]
+    made = found["metadata"] = whole(found["metadata"])
     command, remark = None, "vldm did not make this file, or its metadata are lost"
     if made:
         pack, remark = None, ""

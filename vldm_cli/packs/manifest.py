@@ -7,7 +7,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from vldm_cli.errors import RequestError
-from vldm_cli.numbers import rate_of
+from vldm_cli.video.numbers import rate_of
 
 MANIFEST = "pack.toml"
 # Where upscalers work: on folded pixels, or on the latents of an autoencoder.

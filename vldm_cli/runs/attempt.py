@@ -20,7 +20,7 @@ from vldm_cli.runs.memory import reset_peak
 from vldm_cli.runs.progress import Clock
 from vldm_cli.video.kinds import open_container
 from vldm_cli.video.read import video_info
-from vldm_cli.video.write import SETTINGS
+from vldm_cli.video.stored import SETTINGS
 
 Made = TypeVar("Made")
 

@@ -34,7 +34,8 @@ class Stream:
 @dataclass(frozen=True)
 class Report:
     """A file and its first video stream. Colours are None where the file does not say; `rotation` is what is stored
-    beside the frames, in degrees counter-clockwise; `start` seconds; `sar` the shape of a pixel, None if not said."""
+    beside the frames, in degrees counter-clockwise; `start` and `seconds` (how long
+    the file says that it lasts) in seconds; `sar` the shape of a pixel, None if not said."""
 
     path: Path
     container: str
@@ -53,6 +54,7 @@ class Report:
     rotation: Fraction
     rate: str | None
     chapters: int
+    seconds: Fraction | None = None
     metadata: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -74,7 +76,22 @@ class Report:
 
 def source(path: Path) -> list[str]:
     """The input of ffmpeg that is this file and nothing else, whatever its name looks like."""
-    return ["-protocol_whitelist", "file", "-i", ffmpeg.local(path)]
+    return [*_animation(Path(path)), "-protocol_whitelist", "file", "-i", ffmpeg.local(path)]
+
+
+def _animation(path: Path) -> list[str]:
+    """Animated pictures in whose names %d stands are said to be such: ffmpeg would look for a series of pictures."""
+    if "%" not in str(path.absolute()):
+        return []
+    try:
+        with path.open("rb") as file:
+            head = file.read(21)
+    except (OSError, ValueError):
+        return []  # what reads it says so
+    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
+        moves = head[12:16] == b"VP8X" and bool(head[20] & 0x02)  # of the extended format's flags
+        return ["-f", "webp_anim" if moves else "webp_pipe"]
+    return ["-f", "apng"] if head[:8] == b"\x89PNG\r\n\x1a\n" else []
 
 
 def inspect(path: Path) -> Report:
@@ -106,6 +123,7 @@ def _parsed(path: Path, said: str) -> Report | None:
     if head is None or set(head.group(1).split(",")) & _NO_VIDEO:
         return None
     begun = re.search(r"^  Duration: .*?start: (-?[\d.]+)", said, re.MULTILINE)
+    lasts = re.search(r"^  Duration: (\d+):(\d\d):(\d\d\.\d+),", said, re.MULTILINE)
     streams: list[Stream] = []
     rotations: dict[int, Fraction] = {}
     for line in lines:
@@ -136,11 +154,16 @@ def _parsed(path: Path, said: str) -> Report | None:
                 streams=tuple(streams),
                 video=stream,
                 rotation=rotations.get(stream.index, Fraction(0)),
+                seconds=_seconds(*lasts.groups()) if lasts else None,
                 chapters=len(re.findall(r"^    Chapter #0:\d+: ", said, re.MULTILINE)),
                 metadata={**_created(said), **_metadata(path)},
                 **look,
             )
     return None
+
+
+def _seconds(hours: str, minutes: str, seconds: str) -> Fraction:
+    return 3600 * int(hours) + 60 * int(minutes) + Fraction(seconds)
 
 
 def _look(stream: Stream) -> dict | None:

@@ -4,6 +4,8 @@ import os
 import shutil
 from pathlib import Path
 
+from vldm_cli.video.picture import opened
+
 _EXIF_FLAG = 0x08
 _IMAGE_DESCRIPTION = 0x010E
 
@@ -57,9 +59,20 @@ def tag_webp(path: Path, text: str) -> None:
 
 
 def picture_text(path: Path) -> str | None:
-    """The text that one of the above stored in a file; None where there is none."""
-    from PIL import Image
-
-    with Image.open(path) as picture:
+    """The text that one of the above stored in a file; None where there is none. Raises as `picture.look`."""
+    with opened(path) as picture:
         text = picture.info.get("comment") or picture.getexif().get(_IMAGE_DESCRIPTION)
-    return text.decode(errors="replace") if isinstance(text, bytes) else text
+    text = text.decode(errors="replace") if isinstance(text, bytes) else text
+    return text if isinstance(text, str) else None
+
+
+def durations(path: Path) -> list[int]:
+    """For how many milliseconds each picture of an animation is shown; every one of them is read. Raises as
+    `picture.look`."""
+    shown = []
+    with opened(path) as picture:
+        for index in range(getattr(picture, "n_frames", 1)):
+            picture.seek(index)
+            picture.load()
+            shown.append(max(0, round(picture.info.get("duration", 0))))
+    return shown

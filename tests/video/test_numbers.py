@@ -4,7 +4,7 @@ from fractions import Fraction
 
 import pytest
 
-from vldm_cli.numbers import rate_of, whole_of
+from vldm_cli.video.numbers import rate_of, whole_of
 
 
 @pytest.mark.parametrize(
