@@ -8,10 +8,13 @@ from pathlib import Path
 from threading import Thread
 from typing import BinaryIO
 
-from vldm_cli.errors import RunError
+from vldm_cli.errors import RequestError, RunError, ran_out
 
 # Bit-exact: no dates, versions or random identifiers in the file, so the same frames are the same bytes.
 BITEXACT = ("-fflags", "+bitexact", "-flags:v", "+bitexact")
+REMEDY = (
+    "install imageio-ffmpeg again, or set IMAGEIO_FFMPEG_EXE to an ffmpeg with the encoders that are needed"
+)
 _LAST = 100_000  # of what it says, so many bytes are kept
 
 _running: set[subprocess.Popen] = set()
@@ -29,10 +32,24 @@ def numbered(folder: Path) -> str:
 
 @cache
 def ffmpeg_exe() -> str:
-    """Path of the ffmpeg program."""
+    """Path of the ffmpeg program. Raises RequestError when there is none that runs: asked for before anything is
+    made, it is known then."""
     import imageio_ffmpeg
 
-    return imageio_ffmpeg.get_ffmpeg_exe()
+    try:
+        program = imageio_ffmpeg.get_ffmpeg_exe()
+        told = subprocess.run(
+            [program, "-version"], stdin=subprocess.DEVNULL, capture_output=True, timeout=60
+        )
+        is_ffmpeg = told.returncode == 0 and told.stdout.startswith(b"ffmpeg version")
+        why = "" if is_ffmpeg else f"{program} is no ffmpeg"
+    except (OSError, RuntimeError, ValueError, subprocess.TimeoutExpired) as error:
+        if ran_out(error):
+            raise
+        why = " ".join(str(error).split())[:200]
+    if why:
+        raise RequestError(f"ffmpeg cannot be run ({why}); {REMEDY}")
+    return program
 
 
 def end_all() -> None:

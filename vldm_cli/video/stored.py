@@ -39,10 +39,14 @@ def _table(text: str | None) -> dict | None:
 
 def whole(table: dict | None) -> dict | None:
     """The table if it has all that vldm writes, each entry as it writes it; None where it is another's or damaged."""
-    if table is None or not _text(table.get("vldm")) or not _is_pack(table.get("pack")):
+    if table is None or not {"vldm", "pack", "seed", "settings"} <= table.keys():
+        return None
+    if not _text(table["vldm"]) or not _is_pack(table["pack"]):
         return None
     seed, settings = table.get("seed"), table.get("settings")
     if not isinstance(settings, dict) or not all(_is_plain(value) for value in settings.values()):
+        return None
+    if "fps" in settings and rate_in(table) is None:
         return None
     if not (seed is None or _number(seed)) or not isinstance(table.get("prompt", ""), str):
         return None
