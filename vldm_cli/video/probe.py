@@ -1,7 +1,7 @@
 """What a video file holds, from ffmpeg's own report of it (`ffmpeg -i`): imageio-ffmpeg ships no ffprobe."""
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -18,10 +18,17 @@ _STREAM = re.compile(
     r"^ +Stream #0:(\d+)(?:\[0x[0-9a-fA-F]+\])?(?:\(([^)]*)\))?: (Video|Audio|Subtitle|Data|Attachment): (.*)$"
 )
 
+# Names that ffmpeg gives to what stands beside a stream in the file and is no tag.
+_SIDE = re.compile(
+    r"(?i)(spherical|stereo 3d|stereo3d|3d reference|mastering display|content light|dovi|dolby vision|icc profile"
+    r"|ambient|audio service|skip samples|replaygain|cpb|encryption|frame cropping|lcevc|rtcp|producer)"
+)
+
 
 @dataclass(frozen=True)
 class Stream:
-    """One stream: its index in the file, kind ("video", "audio", …), codec, language and ffmpeg's line on it."""
+    """One stream: its index in the file, kind ("video", "audio", …), codec, language and ffmpeg's line on it; `tags` by
+    their names as they are written, and the names of what else stands beside it ("Spherical Mapping")."""
 
     index: int
     kind: str
@@ -29,6 +36,12 @@ class Stream:
     language: str
     words: str
     attached: bool = False
+    tags: tuple[tuple[str, str], ...] = ()
+    beside: tuple[str, ...] = ()
+
+    def tag(self, name: str) -> str | None:
+        """The tag's text, whatever the case of its name."""
+        return next((text for key, text in self.tags if key.lower() == name), None)
 
 
 @dataclass(frozen=True)
@@ -129,21 +142,12 @@ def _parsed(path: Path, said: str) -> Report | None:
     for line in lines:
         found = _STREAM.match(line)  # further in where streams are grouped, as one with its timecode
         if found and int(found.group(1)) not in (stream.index for stream in streams):
-            index, language, kind, words = found.groups()
-            codec = re.match(r"\w+", words)
-            streams.append(
-                Stream(
-                    int(index),
-                    kind.lower(),
-                    codec.group(0) if codec else "unknown",
-                    language or "",
-                    words,
-                    "(attached pic)" in words,
-                )
-            )
-        turned = re.match(r"\s+(?:Display Matrix|displaymatrix): rotation of (-?[\d.]+) degrees", line)
-        if turned and streams:
-            rotations[streams[-1].index] = Fraction(turned.group(1))
+            streams.append(_stream(*found.groups()))
+        elif streams and not re.match(r" {0,4}\S", line):
+            turned = re.match(r"\s+(?:Display Matrix|displaymatrix): rotation of (-?[\d.]+) degrees", line)
+            if turned:
+                rotations[streams[-1].index] = Fraction(turned.group(1))
+            streams[-1] = _more(streams[-1], line)
     for stream in streams:
         look = _look(stream) if stream.kind == "video" and not stream.attached else None
         if look:
@@ -162,6 +166,22 @@ def _parsed(path: Path, said: str) -> Report | None:
     return None
 
 
+def _stream(index: str, language: str | None, kind: str, words: str) -> Stream:
+    codec = re.match(r"\w+", words)
+    name = codec.group(0) if codec else "unknown"
+    return Stream(int(index), kind.lower(), name, language or "", words, "(attached pic)" in words)
+
+
+def _more(stream: Stream, line: str) -> Stream:
+    """The stream with what a line below its own says of it."""
+    tag = re.match(r" {6,}([^\s:][^:]*?) *: ?(.*)$", line)
+    if tag is None or tag.group(1) in ("Metadata", "Side data", "Display Matrix", "displaymatrix"):
+        return stream
+    if _SIDE.match(tag.group(1)):
+        return replace(stream, beside=(*stream.beside, tag.group(1)))
+    return replace(stream, tags=(*stream.tags, (tag.group(1), tag.group(2))))
+
+
 def _seconds(hours: str, minutes: str, seconds: str) -> Fraction:
     return 3600 * int(hours) + 60 * int(minutes) + Fraction(seconds)
 
@@ -177,8 +197,9 @@ def _look(stream: Stream) -> dict | None:
     colours = next((word for word in said if word not in _RANGES and not _is_layout(word)), None)
     names = (colours or "unknown").split("/")
     matrix, primaries, transfer = names if len(names) == 3 else names[:1] * 3
-    sar = re.search(r"SAR (\d+):(\d+)", stream.words)
-    shape = Fraction(int(sar.group(1)), int(sar.group(2))) if sar and int(sar.group(2)) else None
+    # The container's, where it is another, comes last: that is the one which players obey.
+    shapes = [(int(a), int(b)) for a, b in re.findall(r"SAR (\d+):(\d+)", stream.words)]
+    shape = Fraction(*shapes[-1]) if shapes and shapes[-1][1] else None
     rate = re.search(r"([\d.]+k?) fps", stream.words)
     jpeg = pixels.group(1).startswith("yuvj")
     return {

@@ -31,7 +31,9 @@ class Scan:
 def is_transparent(report: Report) -> bool:
     """Whether the clip has transparency. In GIF and WebP it is how frames are stored, so there every pixel is asked."""
     if not report.container.startswith(("gif", "webp")):
-        return report.alpha
+        return (
+            report.alpha or report.video.tag("alpha_mode") == "1"
+        )  # VP8 and VP9 keep it in a stream of their own
     if not report.alpha:
         return False
     arguments = [*source(report.path), "-map", f"0:{report.video.index}", *EACH, "-vf", "alphaextract"]
