@@ -108,8 +108,9 @@ def packed(report: Report | None, kind: str, slow: Fraction = Fraction(1)) -> Ba
         tracks += [Track(stream, ("copy",)) for stream in report.of("attachment")]
     elif report.of("attachment"):
         remarks.append(f"{name} cannot hold the clip's attached files: left out")
-    # MP4 shows chapters once more as a track of text
-    if any("bin_data (text" not in stream.words for stream in report.of("data")):
+    # MP4 shows chapters once more as a track of text; of a timecode ffmpeg makes a track again, or a tag.
+    again = ("bin_data (text", *([] if kind == "webm" else ["(tmcd"]))
+    if any(not any(words in stream.words for words in again) for stream in report.of("data")):
         remarks.append(f"{name} cannot hold the clip's data: left out")
     if report.rotation and not KINDS[kind].turns:
         remarks.append(f"{name} stores no rotation: the frames themselves are turned")

@@ -75,6 +75,11 @@ class Report:
         return has_alpha(self.pixels)
 
     @property
+    def coarse(self) -> bool:
+        """Whether the file counts whole milliseconds, so that the times of an exact rate are rounded."""
+        return bool({"matroska", "webm", "flv", "live_flv", "asf"} & set(self.container.split(",")))
+
+    @property
     def rgb(self) -> bool:
         return is_rgb(self.pixels)
 

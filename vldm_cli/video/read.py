@@ -12,8 +12,10 @@ from vldm_cli.video.carry import OWN_TAGS
 from vldm_cli.video.picture import UnreadableError, fitted, look
 from vldm_cli.video.pictures import pictures_in
 from vldm_cli.video.probe import inspect, source
+from vldm_cli.video.scan import shown_size
 from vldm_cli.video.stored import beside_frames, own, parsed, rate_in
-from vldm_cli.video.tags import durations, picture_text
+from vldm_cli.video.structure import structure
+from vldm_cli.video.tags import picture_text
 from vldm_cli.video.times import exact
 
 
@@ -72,12 +74,15 @@ def _file_info(path: Path) -> dict:
         raise RequestError(f"{path} holds no frame that ffmpeg can read; give another copy of it")
     base = Fraction(re.search(r"^#tb 0: (\S+)", packets, re.MULTILINE).group(1))
     ticks, last = zip(*sorted((int(row[2]), int(row[3])) for row in rows), strict=True)
-    times = exact(ticks, last[-1], base, report.start, report.rate, "matroska" in report.container)
+    times = exact(ticks, last[-1], base, report.start, report.rate, report.coarse)
+    height, width = report.height, report.width
+    if any(name.lower() == "frame cropping" for name in report.video.beside):
+        height, width = shown_size(report)
     return {
         "file": str(path),
         "streams": [line.strip() for line in said.splitlines() if re.match(r"\s*Stream #0", line)],
-        "width": report.width,
-        "height": report.height,
+        "width": width,
+        "height": height,
         "frames": len(times),
         "fps": times.fps,
         "duration": times.seconds,
@@ -88,11 +93,11 @@ def _file_info(path: Path) -> dict:
 def _picture_info(path: Path) -> dict:
     try:
         picture = look(path)
-        milliseconds = durations(path)
+        told = structure(path)
         stored = parsed(picture_text(path))
     except (OSError, UnreadableError) as error:
         raise RequestError(f"{path} is a damaged picture ({error}); give another copy of it") from error
-    frames, duration = picture.frames, Fraction(sum(milliseconds), 1000)
+    frames, duration = max(1, told.frames), Fraction(sum(told.milliseconds), 1000)
     fps = rate_in(stored) or (frames / duration if duration else Fraction(0))
     if not duration and fps:  # a WebP of one frame says nothing of time
         duration = frames / fps

@@ -64,15 +64,3 @@ def picture_text(path: Path) -> str | None:
         text = picture.info.get("comment") or picture.getexif().get(_IMAGE_DESCRIPTION)
     text = text.decode(errors="replace") if isinstance(text, bytes) else text
     return text if isinstance(text, str) else None
-
-
-def durations(path: Path) -> list[int]:
-    """For how many milliseconds each picture of an animation is shown; every one of them is read. Raises as
-    `picture.look`."""
-    shown = []
-    with opened(path) as picture:
-        for index in range(getattr(picture, "n_frames", 1)):
-            picture.seek(index)
-            picture.load()
-            shown.append(max(0, round(picture.info.get("duration", 0))))
-    return shown
