@@ -1,6 +1,7 @@
 """Small clips of every kind, made with ffmpeg, and a copy of a clip through our own reading and writing."""
 
 import re
+from array import array
 from fractions import Fraction
 from itertools import islice
 from pathlib import Path
@@ -12,6 +13,7 @@ from vldm_cli.video.clip import open_clip
 from vldm_cli.video.kinds import KINDS as WRITTEN
 from vldm_cli.video.kinds import open_container
 from vldm_cli.video.segments import encode_frames, stored_look
+from vldm_cli.video.times import Times
 
 H264 = ["-c:v", "libx264", "-preset", "ultrafast", "-crf", "18", "-threads", "1"]
 TONE = ["-f", "lavfi", "-i", "sine=frequency=440:duration={}"]
@@ -172,18 +174,22 @@ KINDS = {
 }
 
 
-def copy(path, out, crf=12, rgb=False, force=False, segment=8, times=lambda t: t, **options):
-    """The clip read and written again by us: (the clip, everything that there is to say)."""
+def copy(path, out, crf=12, rgb=False, force=False, segment=8, times=lambda t: t, slow=1, **options):
+    """The clip read and written again by us, `slow` times as slow: (the clip, everything that there is to say)."""
     kind = open_container(out)
     clip = open_clip(path, force, keep_rotation=WRITTEN[kind].turns, **options)
     raw = clip.raw(rgb or kind in ("gif", "webp", "png"))
     look, said = stored_look(clip.look, kind, raw.height, raw.width)
-    frames, segments = clip.read(0, raw), []
+    frames, segments, own = clip.read(0, raw), [], clip.times
+    if slow != 1:
+        own = Times(
+            own.clock, array("q", (tick * slow for tick in own.ticks)), own.end * slow, own.start * slow
+        )
     for first in range(0, clip.frames, segment):
         segments.append((out.parent / f"segment-{first}.part", first))
-        encode_frames(segments[-1][0], islice(frames, segment), raw, look, clip.times, first, kind, crf)
-    baggage = packed(clip.report, kind)
-    said += assemble(clip, segments, out, kind, times(clip.times), baggage, {"vldm": "0"})
+        encode_frames(segments[-1][0], islice(frames, segment), raw, look, own, first, kind, crf)
+    baggage = packed(clip.report, kind, Fraction(slow))
+    said += assemble(clip, segments, out, kind, times(own), baggage, {"vldm": "0"})
     for part, _ in segments:
         part.unlink()
     return clip, [*clip.warnings, *baggage.remarks, *said]

@@ -51,7 +51,7 @@ def test_a_missing_or_truncated_image_is_refused(tmp_path):
 
 def test_what_is_no_video_is_refused(tmp_path):
     (tmp_path / "a.mp4").write_bytes(b"not a video")
-    for path, words in (("a.mp4", "holds no video"), ("gone.mp4", "cannot read"), (".", "no PNG frames")):
+    for path, words in (("a.mp4", "holds no video"), ("gone.mp4", "cannot read"), (".", "no pictures")):
         with pytest.raises(RequestError, match=words):
             video_info(tmp_path / path)
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from vldm_cli.errors import RequestError
 from vldm_cli.runs.naming import free_name
 from vldm_cli.video.kinds import open_container
+from vldm_cli.video.numbers import rate_of
 
 # A run's files are named after the output, with a little before and after it; file systems stop at 255 bytes.
 _LONGEST_NAME = 220
@@ -26,12 +27,10 @@ def parse_fps(text: str | None) -> Fraction | None:
     if text is None:
         return None
     try:
-        fps = Fraction(text)
-    except (ValueError, ZeroDivisionError) as error:
-        raise RequestError(f"--fps {text:.40} is no frame rate; give one such as 24 or 24000/1001") from error
-    if not 0 < fps <= 1000 or max(fps.numerator, fps.denominator) > 1_000_000:
-        raise RequestError(f"--fps {text:.40} is no frame rate that a file can hold; give one from 1 to 1000")
-    return fps
+        return rate_of(text)
+    except ValueError as error:
+        remedy = "give one such as 24 or 24000/1001, at most 1000"
+        raise RequestError(f"--fps {text:.40} {error}; {remedy}") from error
 
 
 def parse_size(text: str | None, option: str = "--size") -> tuple[int, int] | None:

@@ -8,6 +8,7 @@ from vldm_cli.api.recipe import recipe
 from vldm_cli.errors import RequestError
 from vldm_cli.packs.pack import Pack
 from vldm_cli.video.read import video_info
+from vldm_cli.video.stored import whole
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +38,7 @@ class Info:
 def info(path: str | Path) -> Info:
     """What is in a file and what made it. Raises RequestError when it is no video that can be read."""
     found = video_info(path)
-    made = found["metadata"]
+    made = found["metadata"] = whole(found["metadata"])
     command, remark = None, "vldm did not make this file, or its metadata are lost"
     if made:
         pack, remark = _pack_of(made)

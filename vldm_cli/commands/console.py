@@ -4,6 +4,7 @@ import json
 import sys
 import time
 
+from vldm_cli.commands.streams import visible
 from vldm_cli.errors import RunError
 
 NAMES = {
@@ -26,12 +27,12 @@ class Console:
     def note(self, text: str) -> None:
         """A remark on stderr."""
         if not self.quiet:
-            print(text, file=sys.stderr)
+            print(visible(text), file=sys.stderr)
 
     def detail(self, text: str) -> None:
         """A remark for those who asked for many."""
         if self.verbose:
-            print(text, file=sys.stderr)
+            print(visible(text), file=sys.stderr)
 
     def warn(self, text: str) -> None:
         self.note(f"warning: {text}")
@@ -41,7 +42,7 @@ class Console:
         if self.as_json:
             _print(_json(table))
         elif not self.quiet:
-            _print(text)
+            _print(visible(text))
 
     def progress(self):
         """A context manager that is the progress of one video: drawn on a terminal, a few lines elsewhere."""

@@ -90,14 +90,16 @@ def _memory() -> list[dict]:
 
 
 def _ffmpeg() -> list[dict]:
+    from vldm_cli.errors import RequestError
     from vldm_cli.video import ffmpeg
 
-    remedy = "install imageio-ffmpeg again, or set IMAGEIO_FFMPEG_EXE to an ffmpeg with these encoders"
+    remedy = ffmpeg.REMEDY
     try:
         version = ffmpeg.probe(["-version"])[0].decode().splitlines()[0]
         encoders = ffmpeg.probe(["-encoders"])[0].decode().split()
-    except (OSError, RuntimeError, IndexError) as error:
-        return [_row("ffmpeg", f"cannot be run ({error})", False, remedy)]
+    except (RequestError, OSError, IndexError) as error:
+        why = str(error).removeprefix("ffmpeg ").removesuffix(f"; {remedy}")
+        return [_row("ffmpeg", why, False, remedy)]
     needed = {"libx264": "mp4, mov, mkv", "libvpx-vp9": "webm", "gif": "gif", "libwebp": "webp", "png": "png"}
     missing = [f"{encoder} (for {kind})" for encoder, kind in needed.items() if encoder not in encoders]
     state = " ".join(version.split()[:3])

@@ -4,6 +4,7 @@
 traceback unless the command was given -v.
 """
 
+import os
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
@@ -12,6 +13,7 @@ from contextlib import contextmanager
 import typer
 from typer.main import get_command
 
+from vldm_cli.commands.streams import visible
 from vldm_cli.errors import RequestError, RunError, ran_out
 from vldm_cli.runs import command_line, interrupt
 from vldm_cli.runs.command_line import typed
@@ -33,6 +35,13 @@ class Interrupted(Exception):
 def run(app: typer.Typer, arguments: list[str]) -> int:
     """Run the command line and return its exit code; whatever went wrong has been said on stderr."""
     with command_line.told(arguments):
+        try:
+            os.getcwd()
+        except OSError:
+            gone = (
+                "the folder in which it was started is gone; change to another one and give the command again"
+            )
+            return _fail(2, gone, arguments)
         try:
             return _run(app, arguments)
         except BrokenPipeError:  # whoever read our output has gone; there is nobody to tell
@@ -95,6 +104,6 @@ def _fail(code: int, message: str, arguments: list[str], again: Sequence[str] = 
 
 def _sentence(message: str, again: Sequence[str] = ()) -> str:
     """One line, but for line ends in the command's own words, which stay what they are."""
-    line = f"vldm: {' '.join(part.strip() for part in message.splitlines())}"
+    line = visible(f"vldm: {' '.join(part.strip() for part in message.splitlines())}")
     encoding = getattr(sys.stderr, "encoding", None) or "utf-8"
     return f"{line}; go on with: {typed(again, encoding)}" if again else line

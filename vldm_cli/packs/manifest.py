@@ -7,6 +7,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from vldm_cli.errors import RequestError
+from vldm_cli.video.numbers import rate_of
 
 MANIFEST = "pack.toml"
 # Where upscalers work: on folded pixels, or on the latents of an autoencoder.
@@ -86,7 +87,7 @@ def read_manifest(folder: Path) -> Manifest:
     try:
         raw = path.read_bytes()
         table = tomllib.loads(raw.decode())
-        video = {**table["video"], "fps": Fraction(str(table["video"]["fps"]))}
+        video = {**table["video"], "fps": rate_of(table["video"]["fps"])}
         defaults = {
             **table["defaults"],
             "interpolation_steps": tuple(table["defaults"]["interpolation_steps"]),

@@ -18,9 +18,10 @@ from vldm_cli.runs.journal import Journal, dissolve
 from vldm_cli.runs.lock import Lock
 from vldm_cli.runs.memory import reset_peak
 from vldm_cli.runs.progress import Clock
+from vldm_cli.video.ffmpeg import ffmpeg_exe
 from vldm_cli.video.kinds import open_container
 from vldm_cli.video.read import video_info
-from vldm_cli.video.write import SETTINGS
+from vldm_cli.video.stored import SETTINGS
 
 Made = TypeVar("Made")
 
@@ -29,6 +30,7 @@ def check_out(out: Path, resume: bool, force: bool, metadata: dict | None = None
     """Raises RequestError when the file cannot or must not be written; an unknown suffix included. metadata: what is
     stored in the file that is to be made, by which a finished one is known where its run has left nothing else."""
     open_container(out)
+    ffmpeg_exe()  # that it can be run is known before anything is made
     if not out.parent.is_dir():
         raise RequestError(f"there is no folder {out.parent}; make it or name another place with --out")
     folder = run_folder(out)

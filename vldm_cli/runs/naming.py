@@ -1,12 +1,15 @@
 """Names for videos that were given none: never one that is taken, but the one of the same command when it was stopped.
 No torch."""
 
+import os
 from collections.abc import Callable
 from itertools import count
 from pathlib import Path
 
 from vldm_cli.runs import command_line
 from vldm_cli.runs.folder import is_of, run_folder
+
+_STEM = 180  # bytes; file systems stop at 255, and a number, an ending and a run's own files come behind
 
 
 def free_name(
@@ -15,6 +18,7 @@ def free_name(
     """The name for a video, `stem`.mp4 or one with a number behind it, of which there may be so many variations. Their
     files are all new, or some of them the work of this very command, which was stopped. ours(files): whether files are
     that."""
+    stem = _short(stem)
     for number in count(1):
         name = Path(f"{stem}.mp4" if number == 1 else f"{stem}-{number}.mp4")
         outs = numbered(name, variations)
@@ -33,3 +37,10 @@ def numbered(out: Path, variations: int) -> list[Path]:
     if variations == 1:
         return [out]
     return [out.with_name(f"{out.stem}-{number}{out.suffix}") for number in range(1, variations + 1)]
+
+
+def _short(stem: str) -> str:
+    """The beginning of it that leaves room in a file's name, which is counted in bytes."""
+    while len(os.fsencode(stem)) > _STEM:
+        stem = stem[:-1]
+    return stem

@@ -1,12 +1,15 @@
 """The last step of a command on a clip: segments joined, every frame at its time, with all that the clip carries."""
 
 import json
+import os
+from dataclasses import replace
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 
 from vldm_cli.errors import RunError
 from vldm_cli.video import ffmpeg
-from vldm_cli.video.carry import Baggage, comment_tag, stretch
+from vldm_cli.video.carry import Baggage, comment_tag, fresh
 from vldm_cli.video.clip import Clip
 from vldm_cli.video.comment import as_json, commented
 from vldm_cli.video.kinds import KINDS, MOV_LANGUAGES
@@ -35,7 +38,15 @@ def assemble(
     try:
         with listed([path for path, _ in segments], _lengths(segments, times)) as (joined, folder):
             if KINDS[kind].codec:
-                words = _with_baggage(clip, joined, folder, out_tmp, kind, times, baggage, metadata, what)
+                join = partial(_with_baggage, clip, joined, folder, out_tmp, kind, times, metadata, what)
+                try:
+                    words = join(baggage)
+                except RunError:
+                    # The clip is damaged there, and would be so at every further try.
+                    sound, lost = _joinable(clip, kind, baggage)
+                    if not lost:
+                        raise
+                    words = [*lost, *join(sound)]
                 _check(out_tmp, len(times))
                 return words
             _pictures(joined, folder, out_tmp, kind, metadata, what)
@@ -60,9 +71,9 @@ def _with_baggage(
     out_tmp: Path,
     kind: str,
     times: Times,
-    baggage: Baggage,
     metadata: dict,
     what: str,
+    baggage: Baggage,
 ) -> list[str]:
     report, held = clip.report, KINDS[kind]
     head = ["-itsoffset", f"{float(times.start):.6f}"] if times.start else []
@@ -74,6 +85,7 @@ def _with_baggage(
         if report is not None:
             inputs += ["-fflags", "+discardcorrupt", *source(report.path)]
             tail += ["-map_metadata:s:0", f"1:s:{report.video.index}", "-disposition:v:0", "default"]
+            tail += fresh(report.video, 0)
             tail += [*_tracks(baggage, kind), *_covers(report, baggage, out_tmp, beside)]
             chapters = 1 if baggage.chapters else -1
             if chapters == 1 and baggage.slow != 1:
@@ -100,11 +112,30 @@ def _with_baggage(
     return [f"some of what {clip.path} carries is damaged ({said[-1]:.200})"] if said else []
 
 
-def _tracks(baggage: Baggage, kind: str) -> list[str]:
-    """Options for every track of the clip, its second input, that goes along."""
+def _joinable(clip: Clip, kind: str, baggage: Baggage) -> tuple[Baggage, list[str]]:
+    """The baggage without the tracks that cannot be written into such a file, each tried alone and into nothing, and
+    sentences on those."""
+    kept, lost = [], []
+    for track in baggage.tracks:
+        alone = _tracks(replace(baggage, tracks=(track,)), kind, video=0)
+        options = [*alone, "-map_metadata", "-1", "-map_chapters", "-1", "-f", KINDS[kind].format]
+        # Where it is the second input.
+        blank = ["-f", "lavfi", "-i", "color=s=16x16:d=0.1"]
+        inputs = [*blank, "-fflags", "+discardcorrupt", *source(clip.report.path)]
+        try:
+            ffmpeg.tolerant([*inputs, *options, ffmpeg.local(Path(os.devnull))], "trying")
+            kept.append(track)
+        except RunError:
+            what = "sound" if track.stream.kind == "audio" else track.stream.kind
+            lost.append(f"track {track.stream.index} of {clip.path} ({what}) is damaged: left out")
+    return replace(baggage, tracks=tuple(kept)), lost
+
+
+def _tracks(baggage: Baggage, kind: str, video: int = 1) -> list[str]:
+    """Options for every track of the clip, its second input, that goes along after so many of video."""
     options: list[str] = []
-    counts = {"video": 1, "audio": 0, "subtitle": 0, "attachment": 0}
-    for number, track in enumerate(baggage.tracks, 1):
+    counts = {"video": video, "audio": 0, "subtitle": 0, "attachment": 0}
+    for number, track in enumerate(baggage.tracks, video):
         stream = track.stream
         letter = "t" if stream.kind == "attachment" else stream.kind[0]
         at = counts[stream.kind]
@@ -117,8 +148,9 @@ def _tracks(baggage: Baggage, kind: str) -> list[str]:
             options += [f"-bsf:s:{at}", f"setts=ts=TS*{track.slow}:duration=DURATION*{track.slow}"]
         if stream.kind == "audio" and track.codec[0] != "copy":
             options += [f"-b:a:{at}", track.codec[1]]
-            if track.slow:
-                options += [f"-filter:a:{at}", stretch(track.slow)]
+            options += [f"-filter:a:{at}", track.filters] if track.filters else []
+        if track.codec[0] != "copy":
+            options += fresh(stream, number)
     return options
 
 

@@ -1,8 +1,10 @@
 """What of a clip goes along into the new file beside the frames: sound, subtitles, pictures, chapters, tags."""
 
+import re
 from dataclasses import dataclass
 from fractions import Fraction
 
+from vldm_cli.video import beside, sound
 from vldm_cli.video.kinds import KINDS
 from vldm_cli.video.probe import Report, Stream
 
@@ -49,11 +51,13 @@ _PLAIN = {
 
 @dataclass(frozen=True)
 class Track:
-    """One stream of the source in the new file: `codec` as ffmpeg's options, without the output's number."""
+    """One stream of the source in the new file: `codec` as ffmpeg's options, without the output's number; `filters`
+    before it where it is sound that is encoded."""
 
     stream: Stream
     codec: tuple[str, ...]
     slow: Fraction | None = None
+    filters: str | None = None
 
 
 @dataclass(frozen=True)
@@ -83,11 +87,13 @@ def packed(report: Report | None, kind: str, slow: Fraction = Fraction(1)) -> Ba
     if report is None:
         return Baggage((), False, False, ())
     name = KINDS[kind].name
+    besides = list(beside.remarks(report, kind))
     if not KINDS[kind].codec:
         there = {"sound": report.of("audio"), "subtitles": report.of("subtitle"), "chapters": report.chapters}
         lost = " or ".join(word for word, found in there.items() if found)
-        return Baggage((), False, False, (f"{name} holds no {lost}: left out",) if lost else ())
-    remarks: list[str] = []
+        left = [f"{name} holds no {lost}: left out"] if lost else []
+        return Baggage((), False, False, (*left, *besides))
+    remarks: list[str] = besides
     tracks = [*_sounds(report, kind, slow, remarks), *_texts(report, kind, slow, remarks)]
     covers: list[Cover] = []
     for stream in (stream for stream in report.of("video") if stream.attached):
@@ -102,8 +108,9 @@ def packed(report: Report | None, kind: str, slow: Fraction = Fraction(1)) -> Ba
         tracks += [Track(stream, ("copy",)) for stream in report.of("attachment")]
     elif report.of("attachment"):
         remarks.append(f"{name} cannot hold the clip's attached files: left out")
-    # MP4 shows chapters once more as a track of text
-    if any("bin_data (text" not in stream.words for stream in report.of("data")):
+    # MP4 shows chapters once more as a track of text; of a timecode ffmpeg makes a track again, or a tag.
+    again = ("bin_data (text", *([] if kind == "webm" else ["(tmcd"]))
+    if any(not any(words in stream.words for words in again) for stream in report.of("data")):
         remarks.append(f"{name} cannot hold the clip's data: left out")
     if report.rotation and not KINDS[kind].turns:
         remarks.append(f"{name} stores no rotation: the frames themselves are turned")
@@ -118,13 +125,21 @@ def _sounds(report: Report, kind: str, slow: Fraction, remarks: list[str]) -> li
     held, tracks = KINDS[kind], []
     encoder, called, rate = held.encoder
     for stream in report.of("audio"):
-        if slow != 1:
-            tracks.append(Track(stream, (encoder, rate), slow))
-        elif stream.codec in held.sound:
+        copied = slow == 1 and stream.codec in held.sound
+        if not sound.is_readable(stream):
+            remarks.append(f"a track of sound of {report.path} is damaged: left out")
+        elif copied:
             tracks.append(Track(stream, ("copy",)))
         else:
-            tracks.append(Track(stream, (encoder, rate)))
-            remarks.append(f"{held.name} cannot hold {stream.codec} sound: it is converted to {called}")
+            stretched = None if slow == 1 else slow
+            tracks.append(
+                Track(stream, (encoder, rate), stretched, sound.filters(stream, encoder, stretched))
+            )
+            if slow == 1:
+                remarks.append(f"{held.name} cannot hold {stream.codec} sound: it is converted to {called}")
+            wanted = sound.layout_for(stream, encoder)
+            if wanted and wanted != sound.layout(stream).replace("(side)", ""):
+                remarks.append(f"{called} has no sound of {sound.layout(stream)}: it becomes {wanted}")
     if tracks and slow != 1:
         remarks.append(f"the sound is stretched with the frames and stored as {called}")
     return tracks
@@ -155,10 +170,14 @@ def comment_tag(report: Report | None) -> str:
     return next((tag for tag in OWN_TAGS if tag in own or (not own and tag not in tags)), "comment")
 
 
-def stretch(slow: Fraction) -> str:
-    """The filters that make sound last `slow` times as long at the same pitch (each of them at most twice)."""
-    steps = []
-    while slow > 2:
-        steps.append("atempo=0.5")
-        slow /= 2
-    return ",".join([*steps, f"atempo={float(1 / slow):.9f}"])
+# Tags that tell how the old stream was coded: mkvmerge's statistics, which may have a language behind their names, its
+# encoder and its transparency.
+_CODING = re.compile(
+    r"(?i)(_STATISTICS_\w+|BPS|DURATION|NUMBER_OF_(FRAMES|BYTES)|SOURCE_ID|ENCODER(_\w+)?|ENCODED_BY|alpha_mode)(-\w+)*"
+)
+
+
+def fresh(stream: Stream, number: int) -> list[str]:
+    """Options that keep what describes the coding of a stream from its new encoding, stream `number` of the output."""
+    names = dict.fromkeys(name for name, _ in stream.tags if _CODING.fullmatch(name))
+    return [word for name in names for word in (f"-metadata:s:{number}", f"{name}=")]

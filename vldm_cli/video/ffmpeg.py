@@ -1,6 +1,7 @@
 """Running the ffmpeg that imageio-ffmpeg ships: one place for its flags, its errors and its end."""
 
 import os
+import re
 import subprocess
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -9,11 +10,19 @@ from pathlib import Path
 from threading import Thread
 from typing import IO
 
-from vldm_cli.errors import RunError
+from vldm_cli.errors import RequestError, RunError, ran_out
 
 # Bit-exact: no dates, versions or random identifiers in the file, so the same frames are the same bytes.
 BITEXACT = ("-fflags", "+bitexact", "-flags:v", "+bitexact")
+REMEDY = (
+    "install imageio-ffmpeg again, or set IMAGEIO_FFMPEG_EXE to an ffmpeg with the encoders that are needed"
+)
 _LAST = 100_000  # of what it says, so many bytes are kept
+
+# What ffmpeg says last, whatever the reason was.
+_GENERAL = re.compile(
+    r"Nothing was written into output|Terminating thread|Conversion failed|Task finished with error"
+)
 
 _running: set[subprocess.Popen] = set()
 
@@ -30,10 +39,24 @@ def numbered(folder: Path) -> str:
 
 @cache
 def ffmpeg_exe() -> str:
-    """Path of the ffmpeg program."""
+    """Path of the ffmpeg program. Raises RequestError when there is none that runs: asked for before anything is
+    made, it is known then."""
     import imageio_ffmpeg
 
-    return imageio_ffmpeg.get_ffmpeg_exe()
+    try:
+        program = imageio_ffmpeg.get_ffmpeg_exe()
+        told = subprocess.run(
+            [program, "-version"], stdin=subprocess.DEVNULL, capture_output=True, timeout=60
+        )
+        is_ffmpeg = told.returncode == 0 and told.stdout.startswith(b"ffmpeg version")
+        why = "" if is_ffmpeg else f"{program} is no ffmpeg"
+    except (OSError, RuntimeError, ValueError, subprocess.TimeoutExpired) as error:
+        if ran_out(error):
+            raise
+        why = " ".join(str(error).split())[:200]
+    if why:
+        raise RequestError(f"ffmpeg cannot be run ({why}); {REMEDY}")
+    return program
 
 
 def end_all() -> None:
@@ -65,7 +88,7 @@ def run(arguments: list[str], what: str, stdin: Iterable[bytes] = (), folder: Pa
         # ffmpeg ends with 0 after some errors (a damaged input among several), but it never keeps quiet about one
         if code or said:
             lines = said.splitlines() or [f"it ended with status {code}"]
-            raise RunError(f"{what} failed: ffmpeg says: {lines[-1].strip():.300}")
+            raise RunError(f"{what} failed: ffmpeg says: {_reason(lines):.300}")
         return output.read()
 
 
@@ -105,7 +128,7 @@ def tolerant(arguments: list[str], what: str, folder: Path | None = None) -> lis
         printed.read()
         lines = _lines(words.read())
     if code:
-        said = lines[-1] if lines else f"it ended with status {code}"
+        said = _reason(lines or [f"it ended with status {code}"])
         raise RunError(f"{what} failed: ffmpeg says: {said:.300}")
     return lines
 
@@ -158,6 +181,12 @@ class _Drain:
             self._data += block
             if self._most is not None and len(self._data) > 2 * self._most:
                 del self._data[: -self._most]
+
+
+def _reason(lines: list[str]) -> str:
+    """The last line that says more than that it failed, without addresses of memory."""
+    found = next((line for line in reversed(lines) if not _GENERAL.search(line)), lines[-1])
+    return re.sub(r" @ 0x[0-9a-f]+", "", found).strip()
 
 
 def _lines(said: bytes) -> list[str]:

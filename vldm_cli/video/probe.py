@@ -1,7 +1,7 @@
 """What a video file holds, from ffmpeg's own report of it (`ffmpeg -i`): imageio-ffmpeg ships no ffprobe."""
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -18,10 +18,17 @@ _STREAM = re.compile(
     r"^ +Stream #0:(\d+)(?:\[0x[0-9a-fA-F]+\])?(?:\(([^)]*)\))?: (Video|Audio|Subtitle|Data|Attachment): (.*)$"
 )
 
+# Names that ffmpeg gives to what stands beside a stream in the file and is no tag.
+_SIDE = re.compile(
+    r"(?i)(spherical|stereo 3d|stereo3d|3d reference|mastering display|content light|dovi|dolby vision|icc profile"
+    r"|ambient|audio service|skip samples|replaygain|cpb|encryption|frame cropping|lcevc|rtcp|producer)"
+)
+
 
 @dataclass(frozen=True)
 class Stream:
-    """One stream: its index in the file, kind ("video", "audio", …), codec, language and ffmpeg's line on it."""
+    """One stream: its index in the file, kind ("video", "audio", …), codec, language and ffmpeg's line on it; `tags` by
+    their names as they are written, and the names of what else stands beside it ("Spherical Mapping")."""
 
     index: int
     kind: str
@@ -29,12 +36,19 @@ class Stream:
     language: str
     words: str
     attached: bool = False
+    tags: tuple[tuple[str, str], ...] = ()
+    beside: tuple[str, ...] = ()
+
+    def tag(self, name: str) -> str | None:
+        """The tag's text, whatever the case of its name."""
+        return next((text for key, text in self.tags if key.lower() == name), None)
 
 
 @dataclass(frozen=True)
 class Report:
     """A file and its first video stream. Colours are None where the file does not say; `rotation` is what is stored
-    beside the frames, in degrees counter-clockwise; `start` seconds; `sar` the shape of a pixel, None if not said."""
+    beside the frames, in degrees counter-clockwise; `start` and `seconds` (how long
+    the file says that it lasts) in seconds; `sar` the shape of a pixel, None if not said."""
 
     path: Path
     container: str
@@ -53,11 +67,17 @@ class Report:
     rotation: Fraction
     rate: str | None
     chapters: int
+    seconds: Fraction | None = None
     metadata: dict[str, str] = field(default_factory=dict)
 
     @property
     def alpha(self) -> bool:
         return has_alpha(self.pixels)
+
+    @property
+    def coarse(self) -> bool:
+        """Whether the file counts whole milliseconds, so that the times of an exact rate are rounded."""
+        return bool({"matroska", "webm", "flv", "live_flv", "asf"} & set(self.container.split(",")))
 
     @property
     def rgb(self) -> bool:
@@ -74,7 +94,22 @@ class Report:
 
 def source(path: Path) -> list[str]:
     """The input of ffmpeg that is this file and nothing else, whatever its name looks like."""
-    return ["-protocol_whitelist", "file", "-i", ffmpeg.local(path)]
+    return [*_animation(Path(path)), "-protocol_whitelist", "file", "-i", ffmpeg.local(path)]
+
+
+def _animation(path: Path) -> list[str]:
+    """Animated pictures in whose names %d stands are said to be such: ffmpeg would look for a series of pictures."""
+    if "%" not in str(path.absolute()):
+        return []
+    try:
+        with path.open("rb") as file:
+            head = file.read(21)
+    except (OSError, ValueError):
+        return []  # what reads it says so
+    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
+        moves = head[12:16] == b"VP8X" and bool(head[20] & 0x02)  # of the extended format's flags
+        return ["-f", "webp_anim" if moves else "webp_pipe"]
+    return ["-f", "apng"] if head[:8] == b"\x89PNG\r\n\x1a\n" else []
 
 
 def inspect(path: Path) -> Report:
@@ -106,26 +141,18 @@ def _parsed(path: Path, said: str) -> Report | None:
     if head is None or set(head.group(1).split(",")) & _NO_VIDEO:
         return None
     begun = re.search(r"^  Duration: .*?start: (-?[\d.]+)", said, re.MULTILINE)
+    lasts = re.search(r"^  Duration: (\d+):(\d\d):(\d\d\.\d+),", said, re.MULTILINE)
     streams: list[Stream] = []
     rotations: dict[int, Fraction] = {}
     for line in lines:
         found = _STREAM.match(line)  # further in where streams are grouped, as one with its timecode
         if found and int(found.group(1)) not in (stream.index for stream in streams):
-            index, language, kind, words = found.groups()
-            codec = re.match(r"\w+", words)
-            streams.append(
-                Stream(
-                    int(index),
-                    kind.lower(),
-                    codec.group(0) if codec else "unknown",
-                    language or "",
-                    words,
-                    "(attached pic)" in words,
-                )
-            )
-        turned = re.match(r"\s+(?:Display Matrix|displaymatrix): rotation of (-?[\d.]+) degrees", line)
-        if turned and streams:
-            rotations[streams[-1].index] = Fraction(turned.group(1))
+            streams.append(_stream(*found.groups()))
+        elif streams and not re.match(r" {0,4}\S", line):
+            turned = re.match(r"\s+(?:Display Matrix|displaymatrix): rotation of (-?[\d.]+) degrees", line)
+            if turned:
+                rotations[streams[-1].index] = Fraction(turned.group(1))
+            streams[-1] = _more(streams[-1], line)
     for stream in streams:
         look = _look(stream) if stream.kind == "video" and not stream.attached else None
         if look:
@@ -136,11 +163,32 @@ def _parsed(path: Path, said: str) -> Report | None:
                 streams=tuple(streams),
                 video=stream,
                 rotation=rotations.get(stream.index, Fraction(0)),
+                seconds=_seconds(*lasts.groups()) if lasts else None,
                 chapters=len(re.findall(r"^    Chapter #0:\d+: ", said, re.MULTILINE)),
                 metadata={**_created(said), **_metadata(path)},
                 **look,
             )
     return None
+
+
+def _stream(index: str, language: str | None, kind: str, words: str) -> Stream:
+    codec = re.match(r"\w+", words)
+    name = codec.group(0) if codec else "unknown"
+    return Stream(int(index), kind.lower(), name, language or "", words, "(attached pic)" in words)
+
+
+def _more(stream: Stream, line: str) -> Stream:
+    """The stream with what a line below its own says of it."""
+    tag = re.match(r" {6,}([^\s:][^:]*?) *: ?(.*)$", line)
+    if tag is None or tag.group(1) in ("Metadata", "Side data", "Display Matrix", "displaymatrix"):
+        return stream
+    if _SIDE.match(tag.group(1)):
+        return replace(stream, beside=(*stream.beside, tag.group(1)))
+    return replace(stream, tags=(*stream.tags, (tag.group(1), tag.group(2))))
+
+
+def _seconds(hours: str, minutes: str, seconds: str) -> Fraction:
+    return 3600 * int(hours) + 60 * int(minutes) + Fraction(seconds)
 
 
 def _look(stream: Stream) -> dict | None:
@@ -154,8 +202,9 @@ def _look(stream: Stream) -> dict | None:
     colours = next((word for word in said if word not in _RANGES and not _is_layout(word)), None)
     names = (colours or "unknown").split("/")
     matrix, primaries, transfer = names if len(names) == 3 else names[:1] * 3
-    sar = re.search(r"SAR (\d+):(\d+)", stream.words)
-    shape = Fraction(int(sar.group(1)), int(sar.group(2))) if sar and int(sar.group(2)) else None
+    # The container's, where it is another, comes last: that is the one which players obey.
+    shapes = [(int(a), int(b)) for a, b in re.findall(r"SAR (\d+):(\d+)", stream.words)]
+    shape = Fraction(*shapes[-1]) if shapes and shapes[-1][1] else None
     rate = re.search(r"([\d.]+k?) fps", stream.words)
     jpeg = pixels.group(1).startswith("yuvj")
     return {

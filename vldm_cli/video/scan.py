@@ -9,6 +9,7 @@ from fractions import Fraction
 from vldm_cli.errors import RequestError
 from vldm_cli.video import ffmpeg
 from vldm_cli.video.probe import Report, source
+from vldm_cli.video.structure import structure
 from vldm_cli.video.times import Times, exact
 
 # A packet that was cut short is no whole frame; every frame is taken once, whatever its time.
@@ -29,15 +30,24 @@ class Scan:
 
 
 def is_transparent(report: Report) -> bool:
-    """Whether the clip has transparency. In GIF and WebP it is how frames are stored, so there every pixel is asked."""
+    """Whether the clip has transparency. In GIF and WebP it is how frames are stored, and palettes
+    need not use it, so there every pixel is asked."""
     if not report.container.startswith(("gif", "webp")):
-        return report.alpha
+        return (
+            report.alpha or report.video.tag("alpha_mode") == "1"
+        )  # VP8 and VP9 keep it in a stream of their own
     if not report.alpha:
         return False
     arguments = [*source(report.path), "-map", f"0:{report.video.index}", *EACH, "-vf", "alphaextract"]
+    seen = (
+        report.pixels != "pal8"
+    )  # of palettes that have no transparency some programs say that all is clear
     with ffmpeg.output([*arguments, "-f", "rawvideo", "-pix_fmt", "gray", "pipe:1"]) as stream:
+        clear = False
         while block := stream.read(1 << 16):
-            if block.count(255) < len(block):
+            clear = clear or block.count(255) < len(block)
+            seen = seen or block.count(0) < len(block)
+            if clear and seen:
                 return True
     return False
 
@@ -61,9 +71,7 @@ def scan(report: Report) -> Scan:
             elif line.startswith(b"#dimensions"):
                 width, height = line.split(b":", 1)[1].split(b"x")
                 size = int(height), int(width)
-    errors = [
-        re.sub(r" ?\[(error|fatal)\]", "", words) for words in said if re.search(r"\[(error|fatal)\]", words)
-    ]
+    errors = [_plain(words) for words in said if re.search(r"\[(error|fatal)\]|\[warning\].*corrupt", words)]
     if not ticks:
         why = f" ({errors[-1].strip()})" if errors else ""
         raise RequestError(f"no frame of {report.path} can be decoded{why}; give another copy of it")
@@ -71,17 +79,24 @@ def scan(report: Report) -> Scan:
         (begin,) = _ticks(ffmpeg.probe([*_frames(report, ["-copyts"], ["-frames:v", "1"])])[0]) or [ticks[0]]
         ticks = array("q", (tick - ticks[0] + begin for tick in ticks))
     remarks = []
-    if errors:
-        what = f"{report.path} is damaged ({errors[-1].strip()})"
-        remarks.append(f"{what}; the {len(ticks)} frames that can be decoded are used")
+    own = structure(report.path)
+    if errors or not own.whole or own.frames > len(ticks):
+        why = errors[-1].strip() if errors else "a part of it is missing or foreign"
+        told = f" of {own.frames}" if own.frames > len(ticks) else ""
+        words = f"{report.path} is damaged ({why})"
+        remarks.append(f"{words}; the {len(ticks)}{told} frames that can be decoded are used")
     found = [re.search(r" parameters changed to .*?\b(\d+)x(\d+)", words) for words in said]
     changes = [(int(change.group(2)), int(change.group(1))) for change in found if change]
     if any(change != size for change in changes):
-        what = f"{report.path} changes its size on the way"
-        remarks.append(f"{what}; all frames are brought to that of the first, {size[1]}x{size[0]}")
-    coarse = "matroska" in report.container
-    times = exact(ticks, last, base, report.start, report.rate, coarse)
+        words = f"{report.path} changes its size on the way"
+        remarks.append(f"{words}; all frames are brought to that of the first, {size[1]}x{size[0]}")
+    times = exact(ticks, last, base, report.start, report.rate, report.coarse)
     return Scan(times, *size, not changes, tuple(remarks))
+
+
+def _plain(words: str) -> str:
+    """ffmpeg's line without its level and without addresses of memory."""
+    return re.sub(r" ?\[(error|fatal|warning)\]| @ 0x[0-9a-f]+", "", words)
 
 
 def _frames(report: Report, before: list[str], after: Iterable[str] = ()) -> list[str]:
@@ -125,7 +140,14 @@ def is_quarter_turn(report: Report) -> bool:
 
 def upright_size(report: Report) -> tuple[int, int]:
     """Height and width of an upright frame."""
-    tail = [
+    return shown_size(report, turned=True)
+
+
+def shown_size(report: Report, turned: bool = False) -> tuple[int, int]:
+    """Height and width of the first frame as it is decoded: cropped where the file says so, upright if `turned`."""
+    tail = [] if turned else ["-noautorotate"]
+    tail += [*source(report.path)]
+    tail += [
         "-map",
         f"0:{report.video.index}",
         "-frames:v",
@@ -136,7 +158,7 @@ def upright_size(report: Report) -> tuple[int, int]:
         "framecrc",
         "pipe:1",
     ]
-    text = ffmpeg.probe([*source(report.path), *tail])[0].decode(errors="replace")
+    text = ffmpeg.probe(tail)[0].decode(errors="replace")
     found = re.search(r"^#dimensions 0: (\d+)x(\d+)", text, re.MULTILINE)
     assert found is not None  # ffmpeg heads a listing with it
     return int(found.group(2)), int(found.group(1))

@@ -6,6 +6,7 @@ are encoded again with the silence.
 
 import os
 import re
+import shutil
 from dataclasses import dataclass
 from fractions import Fraction
 from math import ceil
@@ -14,8 +15,10 @@ from typing import BinaryIO
 
 from vldm_cli.errors import RunError
 from vldm_cli.video import ffmpeg
+from vldm_cli.video.carry import fresh
 from vldm_cli.video.kinds import KINDS
 from vldm_cli.video.probe import Report, Stream, inspect, source
+from vldm_cli.video.sound import filters, rate
 from vldm_cli.video.write import movflags
 
 # Less than this is no silence that anybody hears the lack of.
@@ -32,8 +35,11 @@ _ENCODERS = {
     "flac": "flac",
     "alac": "alac",
     "aac": "aac",
+    "wavpack": "wavpack",
+    "tta": "tta",
+    "truehd": "flac",  # ffmpeg's own encoder of it is an experiment
 }
-_LOSSLESS = {"flac", "alac"}
+_LOSSLESS = {"flac", "alac", "wavpack", "tta", "truehd"}
 
 
 @dataclass(frozen=True)
@@ -82,11 +88,16 @@ def pad_sound(path: Path, kind: str, seconds: Fraction, clock: int, all_tags: bo
                     tail += [f"-c:{number}", "copy", f"-bsf:{number}", trimmed]
                 else:
                     tail += _encoded(sound, number)
-                    if stream.codec not in _LOSSLESS:
-                        said.append(f"the {stream.codec} sound is encoded again, with silence at its end")
+                    encoder = _encoder(stream)
+                    if not _is_lossless(stream):
+                        new = "" if encoder.endswith(stream.codec) else f" as {encoder.upper()}"
+                        said.append(
+                            f"the {stream.codec} sound is encoded again{new}, with silence at its end"
+                        )
             else:
                 tail += [f"-c:{number}", "copy"]
             tail += ["-map", at, f"-map_metadata:s:{number}", f"0:s:{stream.index}"]
+            tail += fresh(stream, number) if sound is not None else []
             if stream.kind != "video":
                 tail += [f"-disposition:{number}", "default" if "(default)" in stream.words else "0"]
             number += 1
@@ -98,13 +109,17 @@ def pad_sound(path: Path, kind: str, seconds: Fraction, clock: int, all_tags: bo
         if KINDS[kind].iso:
             flags = movflags(kind, all_tags)
             tail += ["-video_track_timescale", str(clock), "-movflags", flags]
-        words = ffmpeg.tolerant(
-            [*inputs, *tail, *ffmpeg.BITEXACT, "-f", KINDS[kind].muxer, ffmpeg.local(longer)], what
-        )
+        whole = [*inputs, *tail, *ffmpeg.BITEXACT, "-f", KINDS[kind].format]
+        words = ffmpeg.tolerant([*whole, ffmpeg.local(longer)], what)
         said += [f"some of the sound is damaged ({words[-1]:.200})"] if words else []
         os.replace(longer, path)
     except OSError as error:
         raise RunError(f"{what} failed: {error}") from error
+    except RunError as error:
+        if _is_full(path):
+            raise
+        # The clip's sound is damaged, and would be so at every further try: the file is whole without the silence.
+        return [f"no silence could be put behind the sound ({error}), so it ends before the frames"]
     finally:
         for part in (longer, *parts):
             part.unlink(missing_ok=True)
@@ -116,7 +131,7 @@ def _measured(report: Report, stream: Stream, seconds: Fraction) -> _Sound | Non
     maps = ["-map", f"0:{report.video.index}", "-map", f"0:{stream.index}", "-c", "copy"]
     text = ffmpeg.probe(["-v", "error", *source(report.path), *maps, "-f", "framecrc", "pipe:1"])[0].decode()
     bases = {number: Fraction(base) for number, base in re.findall(r"^#tb (\d): (\S+)", text, re.MULTILINE)}
-    first, begin, end, whole, packets = None, None, None, True, 0
+    first, begin, end, whole, packets, usual = None, None, None, True, 0, Fraction(0)
     for line in text.splitlines():
         if line.startswith("#"):
             continue
@@ -127,6 +142,9 @@ def _measured(report: Report, stream: Stream, seconds: Fraction) -> _Sound | Non
             first = at if first is None else min(first, at)
         else:
             whole = whole and (end is None or abs(at - end) < Fraction(1, 10_000))
+            # In MP4 the packet before a hole lasts until its end: the hole is seen in that alone.
+            usual = usual or length
+            whole = whole and length < 2 * usual
             begin, end, packets = at if begin is None else begin, at + length, packets + 1
     if begin is None or end is None or first is None:
         return None
@@ -172,7 +190,23 @@ def _packet(file: BinaryIO) -> bytes:
 
 
 def _encoded(sound: _Sound, number: int) -> list[str]:
-    """Options that encode the track with silence behind it; in its own codec where that can be written."""
-    encoder = _ENCODERS.get(sound.stream.codec, "aac")
-    options = [f"-c:{number}", encoder, f"-filter:{number}", f"apad=pad_dur={float(sound.missing):.6f}"]
-    return options if sound.stream.codec in _LOSSLESS else [*options, f"-b:{number}", "192k"]
+    """Options that encode the track with silence in its holes, which would close, and behind it; in its own codec where
+    that can be written."""
+    stream, encoder = sound.stream, _encoder(sound.stream)
+    steps = ["aresample=async=1", f"apad=pad_dur={float(sound.missing):.6f}"]
+    steps += [own] if (own := filters(stream, encoder)) else []
+    options = [f"-c:{number}", encoder, f"-filter:{number}", ",".join(steps)]
+    return options if _is_lossless(stream) else [*options, f"-b:{number}", rate(stream, "192k")]
+
+
+def _encoder(stream: Stream) -> str:
+    return stream.codec if stream.codec.startswith("pcm_") else _ENCODERS.get(stream.codec, "aac")
+
+
+def _is_lossless(stream: Stream) -> bool:
+    return stream.codec in _LOSSLESS or stream.codec.startswith("pcm_")
+
+
+def _is_full(path: Path) -> bool:
+    """Whether what failed beside the file may have failed for want of room: as much of it as the file takes."""
+    return shutil.disk_usage(path.parent).free < 2 * path.stat().st_size + (1 << 20)

@@ -4,6 +4,8 @@ import os
 import shutil
 from pathlib import Path
 
+from vldm_cli.video.picture import opened
+
 _EXIF_FLAG = 0x08
 _IMAGE_DESCRIPTION = 0x010E
 
@@ -57,9 +59,8 @@ def tag_webp(path: Path, text: str) -> None:
 
 
 def picture_text(path: Path) -> str | None:
-    """The text that one of the above stored in a file; None where there is none."""
-    from PIL import Image
-
-    with Image.open(path) as picture:
+    """The text that one of the above stored in a file; None where there is none. Raises as `picture.look`."""
+    with opened(path) as picture:
         text = picture.info.get("comment") or picture.getexif().get(_IMAGE_DESCRIPTION)
-    return text.decode(errors="replace") if isinstance(text, bytes) else text
+    text = text.decode(errors="replace") if isinstance(text, bytes) else text
+    return text if isinstance(text, str) else None

@@ -38,6 +38,11 @@ class Times:
         """The rate; the mean one where it varies."""
         return len(self) / self.seconds
 
+    @property
+    def shortest(self) -> Fraction:
+        """Seconds for which the frame is shown that is shown least."""
+        return Fraction(min(self.length(i) for i in range(len(self))), self.clock)
+
     def length(self, i: int) -> int:
         """Ticks for which frame i is shown."""
         return (self.ticks[i + 1] if i + 1 < len(self) else self.end) - self.ticks[i]

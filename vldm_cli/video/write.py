@@ -19,9 +19,8 @@ from vldm_cli.video import ffmpeg
 from vldm_cli.video.comment import as_json, commented
 from vldm_cli.video.kinds import KINDS
 from vldm_cli.video.listing import listed
+from vldm_cli.video.stored import SETTINGS
 from vldm_cli.video.tags import tag_gif, tag_webp
-
-SETTINGS = "settings.json"  # beside the frames of a PNG folder
 
 # RGB in, BT.709 limited range out, and tagged as what it is: without the conversion the colours would be BT.601's
 # under a player that assumes BT.709 for anything of this size.

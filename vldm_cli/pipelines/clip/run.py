@@ -6,6 +6,7 @@ and ends with the same bytes.
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
+from fractions import Fraction
 from itertools import islice
 from pathlib import Path
 
@@ -72,6 +73,13 @@ def check_out(job: ClipJob) -> None:
     """Raises RequestError when the file cannot or must not be written."""
     if job.out.exists() and job.out.samefile(job.clip.path):
         raise RequestError(f"{job.out} is the clip itself; name another --out")
+    if job.kind == "gif" and job.times.shortest < Fraction(
+        3, 200
+    ):  # which is rounded to less than two hundredths
+        raise RequestError(
+            "a GIF shows no frame for less than 2/100 s (viewers make 10/100 of it), and some of these are shown for "
+            f"{float(job.times.shortest):.3g} s; use .mp4 or .webp"
+        )
     attempt.check_out(job.out, job.resume, job.force, job.metadata)
 
 

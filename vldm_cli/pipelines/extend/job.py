@@ -171,9 +171,13 @@ def _saved(
 
 
 def frame_ticks(times: Times) -> int:
-    """For how long most frames are shown, in ticks: the length of each new one."""
+    """For how long frames are shown, in ticks: the length of each new one. Of a recording whose times only jitter it is
+    the mean, so that the new ones go on at its rate; where some frames stand still, it is that of most."""
     lengths = sorted(times.length(i) for i in range(max(1, len(times) - 1)))
-    return lengths[len(lengths) // 2]
+    middle = lengths[len(lengths) // 2]
+    if lengths[-1] < 2 * middle:
+        return max(1, round(Fraction(sum(lengths), len(lengths))))
+    return middle
 
 
 def longer(times: Times, frames: int, only_new: bool = False) -> Times:

@@ -9,12 +9,20 @@ from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
 
 from vldm_cli.errors import RequestError
+from vldm_cli.video.ffmpeg import ffmpeg_exe
+from vldm_cli.video.numbers import rate_of
+from vldm_cli.video.picture import SUFFIXES as IMAGES
+from vldm_cli.video.picture import UnreadableError, fitted, look
+from vldm_cli.video.pictures import find, pictures_in
+from vldm_cli.video.probe import inspect, source
+from vldm_cli.video.read import video_info
 
-VIDEOS = {".mp4", ".mov", ".webm", ".gif", ".mkv", ".m4v", ".avi"}
-IMAGES = {".png", ".jpg", ".jpeg", ".webp", ".bmp"}
+VIDEOS = {
+    *(".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".gif", ".apng", ".wmv", ".flv", ".ogv"),
+    *(".mpg", ".mpeg", ".ts", ".mts", ".m2ts", ".3gp"),
+}
 STRETCH_FRAMES = 300
 STRETCH_BYTES = 256 << 20
 CACHE_BYTES = 4 << 30
@@ -95,14 +103,14 @@ class Folder:
         return array
 
     def _of_a_file(self, path: Path) -> list[Stretch]:
-        if path.suffix.lower() in IMAGES:
+        if find(path):  # an animated picture is a video, whatever its name
             return [Stretch(path, 0, 1, self.fit(_size(path), False), Fraction(1), video=False)]
         own, seconds, rate = probe(path)
         fps = self.fps or rate
         return self._cut(path, self.fit(own, True), max(1, int(seconds * fps)), fps)
 
     def _of_pictures(self, path: Path) -> list[Stretch]:
-        names = pictures(path)
+        names = pictures_in(path)
         if not names:
             raise RequestError(f"{path} holds no pictures; put a clip's frames in it or remove it")
         return self._cut(path, self.fit(_size(names[0]), True), len(names), Fraction(1))
@@ -114,26 +122,18 @@ class Folder:
         ]
 
 
-def pictures(folder: Path) -> list[Path]:
-    """The images in a folder, in the order of their names."""
-    return sorted(path for path in folder.iterdir() if path.suffix.lower() in IMAGES)
-
-
-def probe(path: Path) -> tuple[tuple[int, int], float, Fraction]:
+def probe(path: Path) -> tuple[tuple[int, int], Fraction, Fraction]:
     """((height, width) as shown, seconds, frames a second) of a video. Raises RequestError if it cannot be read."""
-    import imageio_ffmpeg
-
     try:
-        reader = imageio_ffmpeg.read_frames(str(path))
-        meta = next(reader)
-        reader.close()
-        seconds = meta["duration"] or imageio_ffmpeg.count_frames_and_secs(str(path))[1]
-        rate = Fraction(meta["fps"]).limit_denominator(1001)
-    except (OSError, RuntimeError, StopIteration) as error:
+        report = inspect(path)
+        rate = rate_of(report.rate).limit_denominator(1001) if report.rate else USUAL_FPS
+    except ValueError:  # "90k", which is a clock
+        rate = USUAL_FPS
+    except RequestError as error:
         raise RequestError(f"{path} is no readable video; remove it or replace it") from error
-    width, height = meta["source_size"]
-    shown = (width, height) if meta.get("rotate", 0) % 180 else (height, width)
-    return shown, seconds, rate or USUAL_FPS
+    seconds = report.seconds or video_info(path)["duration"]
+    shown = (report.height, report.width)
+    return shown[::-1] if report.rotation % 180 == 90 else shown, seconds, rate
 
 
 def decode(stretch: Stretch) -> np.ndarray:
@@ -142,16 +142,14 @@ def decode(stretch: Stretch) -> np.ndarray:
     if not stretch.video:
         return _picture(stretch.path, stretch.size)[None]
     if stretch.path.is_dir():
-        names = pictures(stretch.path)[stretch.first : stretch.first + stretch.frames]
+        names = pictures_in(stretch.path)[stretch.first : stretch.first + stretch.frames]
         return np.stack([_picture(name, stretch.size) for name in names])
-    import imageio_ffmpeg
-
     fit = f"scale={width}:{height}:force_original_aspect_ratio=increase:flags=lanczos,crop={width}:{height}"
     command = [
-        imageio_ffmpeg.get_ffmpeg_exe(),
+        ffmpeg_exe(),
         *("-v", "error", "-ss", f"{float(stretch.first / stretch.fps):.6f}"),
     ]
-    command += ["-i", str(stretch.path), "-vf", f"fps={stretch.fps},{fit}", "-frames:v", str(stretch.frames)]
+    command += [*source(stretch.path), "-vf", f"fps={stretch.fps},{fit}", "-frames:v", str(stretch.frames)]
     done = subprocess.run([*command, "-f", "rawvideo", "-pix_fmt", "rgb24", "-"], capture_output=True)
     frames = np.frombuffer(done.stdout, np.uint8)
     if done.returncode or not len(frames) or len(frames) % (height * width * 3):
@@ -161,17 +159,16 @@ def decode(stretch: Stretch) -> np.ndarray:
 
 
 def _size(path: Path) -> tuple[int, int]:
-    """(height, width) of an image."""
+    """(height, width) of an image as it is shown."""
     try:
-        with Image.open(path) as image:
-            return image.height, image.width
-    except (OSError, UnidentifiedImageError) as error:
-        raise RequestError(f"{path} is no readable image; remove it or replace it") from error
+        picture = look(path)
+    except (OSError, UnreadableError) as error:
+        raise RequestError(f"{path} is no readable image ({error}); remove it or replace it") from error
+    return picture.height, picture.width
 
 
 def _picture(path: Path, size: tuple[int, int]) -> np.ndarray:
     try:
-        with Image.open(path) as image:
-            return np.asarray(ImageOps.fit(image.convert("RGB"), size[::-1], Image.Resampling.LANCZOS))
-    except (OSError, UnidentifiedImageError) as error:
-        raise RequestError(f"{path} is no readable image; remove it or replace it") from error
+        return fitted(path, size)
+    except (OSError, UnreadableError) as error:
+        raise RequestError(f"{path} is no readable image ({error}); remove it or replace it") from error

@@ -1,0 +1,3 @@
+from tests.commands.conftest import vldm
+
+__all__ = ["vldm"]

@@ -1,0 +1,101 @@
+"""Frames that are lost are missed aloud: damaged GIF, WebP, AVI and fragmented MP4, and what ffmpeg only warns of."""
+
+import pytest
+from PIL import Image
+
+from tests.video import clips
+from vldm_cli.errors import RequestError
+from vldm_cli.video.clip import open_clip
+from vldm_cli.video.read import video_info
+from vldm_cli.video.structure import structure
+
+FRAMES = 8
+
+
+def animation(folder, name):
+    pictures = [Image.effect_noise((32, 24), 60 + i).convert("RGB") for i in range(FRAMES)]
+    pictures[0].save(folder / name, save_all=True, append_images=pictures[1:], duration=100)
+    return folder / name
+
+
+def avi(folder, name):
+    return clips.make(
+        folder, name, codec=["-c:v", "mjpeg", "-pix_fmt", "yuvj420p"], frames=FRAMES, size="32x24"
+    )
+
+
+def fragmented(folder, name):
+    flags = ["-movflags", "frag_keyframe+empty_moov", "-g", "1"]
+    return clips.make(folder, name, *flags, frames=FRAMES, size="32x24")
+
+
+MADE = {"a.gif": animation, "a.webp": animation, "a.avi": avi, "a.mp4": fragmented}
+
+
+@pytest.fixture(params=MADE)
+def path(request, tmp_path):
+    return MADE[request.param](tmp_path, request.param)
+
+
+def test_a_whole_file_is_told_to_be_so(path):
+    found = structure(path)
+    assert found.whole and found.frames in (0, FRAMES)
+    assert open_clip(path).warnings == () and open_clip(path).frames == video_info(path)["frames"] == FRAMES
+
+
+def cut(data):
+    return data[: len(data) * 7 // 10]
+
+
+def hole(data):
+    middle = len(data) // 2
+    return data[:middle] + bytes(len(data) // 5) + data[middle + len(data) // 5 :]
+
+
+def shorter(data):
+    middle = len(data) // 2
+    return data[:middle] + data[middle + len(data) // 10 :]
+
+
+def spliced(data):
+    return data[: len(data) * 6 // 10] + b"\x1a\x45\xdf\xa3" * 200
+
+
+@pytest.mark.parametrize("damage", [cut, hole, shorter, spliced])
+def test_lost_frames_are_missed_aloud(path, damage):
+    path.write_bytes(damage(path.read_bytes()))
+    try:
+        clip = open_clip(path)
+    except RequestError:
+        return
+    assert clip.frames == FRAMES or any("is damaged" in words for words in clip.warnings), clip.frames
+
+
+def test_a_fragment_that_is_missing_is_known_by_its_number(tmp_path):
+    path = fragmented(tmp_path, "a.mp4")
+    data = path.read_bytes()
+    places = [i - 4 for i in range(len(data)) if data.startswith(b"moof", i)]
+    path.write_bytes(data[: places[3]] + data[places[4] :])
+    assert any("is damaged" in words for words in open_clip(path).warnings)
+
+
+def test_info_of_an_animation_reads_its_headers(tmp_path):
+    path = animation(tmp_path, "a.gif")
+    assert (video_info(path)["fps"], float(video_info(path)["duration"])) == (10, 0.8)
+
+
+def test_a_palette_without_a_transparent_pixel_is_not_transparent(tmp_path):
+    path = clips.make(tmp_path, "a.avi", filters="format=pal8", codec=["-c:v", "rawvideo"], frames=2)
+    assert not any("transparency" in words for words in open_clip(path).warnings)
+
+
+@pytest.mark.parametrize(("name", "codec"), [("a.flv", ["-c:v", "flv1"]), ("a.wmv", ["-c:v", "wmv2"])])
+def test_clocks_of_milliseconds_are_of_the_rate_that_was_meant(tmp_path, name, codec):
+    clip = open_clip(clips.make(tmp_path, name, codec=codec, rate="30", frames=20))
+    assert clip.times.constant and clip.times.fps == 30
+
+
+def test_the_timecode_of_a_mov_is_not_said_to_be_lost(tmp_path):
+    path = clips.make(tmp_path, "a.mov", "-timecode", "01:00:00:00", frames=4)
+    _, said = clips.copy(path, tmp_path / "b.mov")
+    assert said == [] and "01:00:00:00" in clips.report(tmp_path / "b.mov")
