@@ -26,7 +26,7 @@ class Words:
         self._unknown = self._id(config["unk_token"])
         # in the order of their tokens, so that the answer is always the same
         vocabulary = self._tokenizer.get_vocab()
-        self._known = [word for word in sorted(vocabulary, key=vocabulary.get) if word.isalpha()]
+        self._known = [word for word in sorted(vocabulary, key=lambda word: vocabulary[word]) if word.isalpha()]
         # tokens that every prompt costs (beginning and end)
         self.max_words = self._length - len(self._tokenizer.encode("").ids)
 

@@ -118,7 +118,7 @@ def _joinable(clip: Clip, kind: str, baggage: Baggage) -> tuple[Baggage, list[st
     kept, lost = [], []
     for track in baggage.tracks:
         alone = _tracks(replace(baggage, tracks=(track,)), kind, video=0)
-        options = [*alone, "-map_metadata", "-1", "-map_chapters", "-1", "-f", KINDS[kind].format]
+        options = [*alone, "-map_metadata", "-1", "-map_chapters", "-1", "-f", KINDS[kind].muxer]
         # Where it is the second input.
         blank = ["-f", "lavfi", "-i", "color=s=16x16:d=0.1"]
         inputs = [*blank, "-fflags", "+discardcorrupt", *source(clip.report.path)]

@@ -46,7 +46,8 @@ def pictures_in(folder: Path) -> tuple[Path, ...]:
 def measure(paths: tuple[Path, ...], fps: Fraction | None) -> tuple[Times, int, int, int, list[str]]:
     """Times, height, width, bits of a sample (8 or 16; the most of all) and remarks. RequestError when a picture cannot
     be read or has another size."""
-    size, bits, remarks = None, 8, {}
+    size: tuple[int, int] | None = None
+    bits, remarks = 8, dict[str, str]()
     for path in paths:
         try:
             picture = look(path, whole=True)
@@ -57,7 +58,7 @@ def measure(paths: tuple[Path, ...], fps: Fraction | None) -> tuple[Times, int, 
                 f"{path} is no picture that vldm reads ({error}); save it with 8 or 16 bits a sample, or take it out"
             ) from error
         here, bits = (picture.height, picture.width), max(bits, picture.bits)
-        if size not in (None, here):
+        if size is not None and size != here:
             raise RequestError(
                 f"{path} is {here[1]}x{here[0]} and those before it are {size[1]}x{size[0]}; "
                 "frames of one video are of one size"
@@ -69,6 +70,7 @@ def measure(paths: tuple[Path, ...], fps: Fraction | None) -> tuple[Times, int, 
             remarks.setdefault(
                 "frames", f"{path} holds {picture.frames} pictures, of which the first is used"
             )
+    assert size is not None  # there is a picture at least
     rate = fps or rate_in(beside_frames(paths[0].parent)) or FPS
     return constant(len(paths), rate), *size, bits, list(remarks.values())
 

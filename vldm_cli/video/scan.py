@@ -83,13 +83,13 @@ def scan(report: Report) -> Scan:
     if errors or not own.whole or own.frames > len(ticks):
         why = errors[-1].strip() if errors else "a part of it is missing or foreign"
         told = f" of {own.frames}" if own.frames > len(ticks) else ""
-        words = f"{report.path} is damaged ({why})"
-        remarks.append(f"{words}; the {len(ticks)}{told} frames that can be decoded are used")
+        what = f"{report.path} is damaged ({why})"
+        remarks.append(f"{what}; the {len(ticks)}{told} frames that can be decoded are used")
     found = [re.search(r" parameters changed to .*?\b(\d+)x(\d+)", words) for words in said]
     changes = [(int(change.group(2)), int(change.group(1))) for change in found if change]
     if any(change != size for change in changes):
-        words = f"{report.path} changes its size on the way"
-        remarks.append(f"{words}; all frames are brought to that of the first, {size[1]}x{size[0]}")
+        what = f"{report.path} changes its size on the way"
+        remarks.append(f"{what}; all frames are brought to that of the first, {size[1]}x{size[0]}")
     times = exact(ticks, last, base, report.start, report.rate, report.coarse)
     return Scan(times, *size, not changes, tuple(remarks))
 

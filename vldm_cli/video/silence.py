@@ -109,7 +109,7 @@ def pad_sound(path: Path, kind: str, seconds: Fraction, clock: int, all_tags: bo
         if KINDS[kind].iso:
             flags = movflags(kind, all_tags)
             tail += ["-video_track_timescale", str(clock), "-movflags", flags]
-        whole = [*inputs, *tail, *ffmpeg.BITEXACT, "-f", KINDS[kind].format]
+        whole = [*inputs, *tail, *ffmpeg.BITEXACT, "-f", KINDS[kind].muxer]
         words = ffmpeg.tolerant([*whole, ffmpeg.local(longer)], what)
         said += [f"some of the sound is damaged ({words[-1]:.200})"] if words else []
         os.replace(longer, path)
