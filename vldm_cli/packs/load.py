@@ -1,26 +1,35 @@
-"""Loading the parts of a pack: each function returns one model for inference, on a device, in a dtype.
+"""Loading the parts of a pack: each `load_` function returns one model for inference, on a device, in a dtype.
 
 The image models are plain diffusers models; the video models are the same with temporal layers of the pack
 put under them (`align`). Imports of this module are heavy (torch, diffusers).
+
+Loading is two steps, and each `prepare_` function is the first of them alone: it finds out, from configurations and the
+headers of files, whether the weights fit the model, so that a command can refuse before its work begins. It raises
+RequestError naming the file; the second step raises RunError where a file has changed since, and MemoryError.
 """
 
-import json
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import nn
-from torch.nn import functional as F
 from transformers import CLIPTextConfig, CLIPTextModel
 
 from vldm_cli.align.decoder import VideoDecoder
 from vldm_cli.align.space import LatentSpace, PixelSpace, Space
-from vldm_cli.align.temporal import CLOSING, read_temporal
+from vldm_cli.align.temporal import CLOSING, TemporalModel
 from vldm_cli.align.unet import VideoUNet
-from vldm_cli.errors import RequestError
+from vldm_cli.errors import RequestError, RunError
+from vldm_cli.packs.build import Model, Prepared, Source, arguments, chosen, differing, on_meta
+from vldm_cli.packs.contents import SCHEDULER, TEXT, UNET, VAE, Kind, read_config, read_sizes
+from vldm_cli.packs.files import Unusable
 from vldm_cli.packs.pack import OWN, PARTS, UPSCALERS, Pack
+from vldm_cli.packs.parts import SCHEDULERS, config_of
+from vldm_cli.packs.schemas import TEXT_NOTES
+from vldm_cli.packs.text import TextEncoder
+from vldm_cli.packs.values import only_known
 from vldm_cli.packs.words import Words
 
 # The image model under each part of temporal layers.
@@ -31,68 +40,37 @@ SPATIAL = {
     "upscaler_pixel_temporal": "upscaler_pixel",
     "upscaler_latent_temporal": "upscaler_latent",
 }
-
-
-class TextEncoder:
-    """Prompts to hidden states: what the UNet's cross attention reads, and beside it the words themselves."""
-
-    def __init__(self, words: Words, model: CLIPTextModel):
-        self.words, self.model = words, model
-        self.max_words = words.max_words
-
-    @torch.no_grad()
-    def encode(self, prompts: list[str]) -> torch.Tensor:
-        """(B, L, 2D) on the encoder's device and in its dtype. The first D channels are the last hidden states, as
-        stock diffusers computes them; the others are what goes into the first layer, normalised: an encoder that
-        learned with pictures forgets on its way which of two words was said if both look alike in a picture."""
-        ids = torch.tensor([self.words.ids(prompt) for prompt in prompts], device=self.model.device)
-        states = self.model(ids, output_hidden_states=True)
-        words_BLD = states.hidden_states[0]
-        return torch.cat([states.last_hidden_state, F.layer_norm(words_BLD, words_BLD.shape[-1:])], -1)
-
-    def unknown_words(self, prompt: str) -> list[str]:
-        """The words of the prompt that the pack has never seen."""
-        return self.words.unknown(prompt)
+"""The parts that are temporal layers, whole sets of them."""
 
 
 def load_unet(pack: Pack, device="cpu", dtype=torch.float32) -> UNet2DConditionModel:
     """The image LDM's denoiser."""
-    return _ready(_image_model(pack, "unet", UNet2DConditionModel), device, dtype)
+    return loaded(prepare_image(pack, "unet"), device, dtype)
 
 
 def load_vae(pack: Pack, device="cpu", dtype=torch.float32) -> AutoencoderKL:
     """The autoencoder of single frames."""
-    return _ready(_image_model(pack, "vae", AutoencoderKL), device, dtype)
+    return loaded(prepare_image(pack, "vae"), device, dtype)
 
 
 def load_text(pack: Pack, device="cpu", dtype=torch.float32) -> TextEncoder:
     """Tokenizer and text encoder."""
-    with _blame(pack, "text"):
-        model = CLIPTextModel(
-            CLIPTextConfig.from_pretrained(pack.path("text_encoder"), local_files_only=True)
-        )
-        model.load_state_dict(
-            load_file(pack.path(PARTS["text"]))
-        )  # transformers' own way draws a progress bar
-    return TextEncoder(Words(pack.path("tokenizer")), model.eval().requires_grad_(False).to(device, dtype))
+    return TextEncoder(Words.of(pack), loaded(prepare_text(pack), device, dtype))
 
 
 def load_keyframes(pack: Pack, device="cpu", dtype=torch.float32) -> VideoUNet:
     """The video model that makes and continues keyframes (METHOD §2, §4)."""
-    return _video_unet(pack, "unet", "keyframes", device, dtype)
+    return loaded(prepare_video(pack, "keyframes"), device, dtype)
 
 
 def load_interpolation(pack: Pack, device="cpu", dtype=torch.float32) -> VideoUNet:
     """The video model that fills in frames between known ones (METHOD §5)."""
-    return _video_unet(pack, "unet", "interpolation", device, dtype)
+    return loaded(prepare_video(pack, "interpolation"), device, dtype)
 
 
 def load_decoder(pack: Pack, device="cpu", dtype=torch.float32) -> VideoDecoder:
     """The temporal decoder, its `vae` with encoder included (METHOD §3)."""
-    vae = _image_model(pack, "vae", AutoencoderKL)
-    with _blame(pack, "decoder"):
-        decoder = VideoDecoder.from_file(vae, pack.path(PARTS["decoder"]))
-    return _ready(decoder, device, dtype)
+    return loaded(prepare_video(pack, "decoder"), device, dtype)
 
 
 def load_upscaler(
@@ -100,20 +78,12 @@ def load_upscaler(
 ) -> VideoUNet:
     """The video upscaler's denoiser in pixel or latent space (METHOD §6). own: for frames that the pack itself makes,
     if it has layers for these (`pack.OWN`)."""
-    temporal = f"upscaler_{space}_temporal"
-    model = _video_unet(pack, f"upscaler_{space}", temporal, device, dtype)
-    if own and temporal in OWN and pack.has(OWN[temporal]):
-        with _blame(pack, OWN[temporal]):
-            tensors, sizes = read_temporal(pack.path(PARTS[OWN[temporal]]))
-            model.load_temporal_state_dict(tensors, CLOSING)
-            # a layer without weights: each set says for itself whether it goes with it
-            model.sizes["compensated"] = sizes["compensated"]
-    return model
+    return loaded(prepare_video(pack, f"upscaler_{space}_temporal", own), device, dtype)
 
 
 def load_upscaler_vae(pack: Pack, space: str = "latent", device="cpu", dtype=torch.float32) -> AutoencoderKL:
     """The autoencoder of residuals of an upscaler whose space has one."""
-    return _ready(_image_model(pack, f"upscaler_{space}_vae", AutoencoderKL), device, dtype)
+    return loaded(prepare_image(pack, f"upscaler_{space}_vae"), device, dtype)
 
 
 def load_space(pack: Pack, space: str = "pixel", device="cpu", dtype=torch.float32) -> Space:
@@ -123,55 +93,151 @@ def load_space(pack: Pack, space: str = "pixel", device="cpu", dtype=torch.float
     return PixelSpace()
 
 
-def load_bare(pack: Pack, part: str):
+def load_bare(pack: Pack, part: str) -> UNet2DConditionModel | AutoencoderKL:
     """The image model (float32, on the CPU) that the temporal layers of `part` lie under, without them."""
-    kind = AutoencoderKL if SPATIAL[part] == "vae" else UNet2DConditionModel
-    return _image_model(pack, SPATIAL[part], kind)
+    return prepare_image(pack, SPATIAL[part]).load()
 
 
 def scheduler_config(pack: Pack) -> dict:
     """The image LDM's noise schedule, as diffusers' schedulers take it."""
-    return json.loads(pack.path("scheduler", "scheduler_config.json").read_text())
+    return _schedule(pack, "unet")
 
 
 def upscaler_scheduler_config(pack: Pack, space: str = "pixel") -> dict:
     """The upscaler's noise schedule."""
-    return json.loads(pack.path(f"upscaler_{space}", "scheduler", "scheduler_config.json").read_text())
+    return _schedule(pack, f"upscaler_{space}")
 
 
-def _image_model(pack: Pack, part: str, kind):
-    with _blame(pack, part):
-        folder = pack.path(PARTS[part]).parent
-        return kind.from_pretrained(folder, use_safetensors=True, dtype=torch.float32, local_files_only=True)
+def latent_channels(pack: Pack) -> int:
+    """Channels of a latent frame, by the image LDM's configuration."""
+    name = config_of("unet")
+    with blame(pack, name):
+        return read_config(pack.file(name), UNET)["out_channels"]
 
 
-def _video_unet(pack: Pack, spatial: str, temporal: str, device, dtype) -> VideoUNet:
-    unet = _image_model(pack, spatial, UNet2DConditionModel)
-    with _blame(pack, temporal):
-        model = VideoUNet.from_file(unet, pack.path(PARTS[temporal]))
-    return _ready(model, device, dtype)
+def prepare(pack: Pack, part: str, own: bool = False) -> Prepared:
+    """Any part that videos are made with; own: as for `load_upscaler`. A second set of layers of its own is none."""
+    if part == "text":
+        return prepare_text(pack)
+    return prepare_video(pack, part, own) if part in SPATIAL else prepare_image(pack, part)
 
 
-def _ready(model, device, dtype):
-    # channels_last is the faster layout here (on a CPU in bf16 by far); the video models feed their inputs
-    # in it
-    model = model.eval().requires_grad_(False)
-    # torch's own `to`: diffusers' warns of modules that must stay in float32, of which these have none
-    model = nn.Module.to(model, device=device, dtype=dtype)
+def prepare_image(pack: Pack, part: str) -> Prepared[UNet2DConditionModel] | Prepared[AutoencoderKL]:
+    """An image model of diffusers' own: a UNet or an autoencoder."""
+    if part.endswith("vae"):
+        return prepare_model(pack, part, AutoencoderKL, VAE)
+    return prepare_model(pack, part, UNet2DConditionModel, UNET)
+
+
+def prepare_model(
+    pack: Pack, part: str, made_of: type[Model], kind: Kind, finish: Callable[[Model], object] | None = None
+) -> Prepared[Model]:
+    """A model of any class with a diffusers configuration, which `kind` checks; finish: as for `Prepared`."""
+    name = config_of(part)
+    with blame(pack, name):
+        entries = arguments(made_of, read_config(pack.file(name), kind), kind.schema)
+        model = on_meta(lambda: made_of(**entries))
+    return Prepared(model, [_weights(pack, part, model, name)], *([finish] if finish else []))
+
+
+def prepare_text(pack: Pack) -> Prepared[CLIPTextModel]:
+    """The text encoder."""
+    name = config_of("text")
+    with blame(pack, name):
+        table = read_config(pack.file(name), TEXT)
+        table = {key: value for key, value in table.items() if key not in ("dtype", *TEXT_NOTES)}
+        config = CLIPTextConfig(**chosen(table, TEXT.schema, CLIPTextConfig().to_dict()))
+        model = on_meta(lambda: CLIPTextModel(config))
+    return Prepared(model, [_weights(pack, "text", model, name)], _numbered)
+
+
+def prepare_video(pack: Pack, part: str, own: bool = False) -> Prepared[VideoUNet] | Prepared[VideoDecoder]:
+    """Temporal layers over their image model, one of `SPATIAL`; own: as for `load_upscaler`."""
+    image = prepare_image(pack, SPATIAL[part])
+    prefix = "vae." if SPATIAL[part].endswith("vae") else "unet."
+    sources = [replace(source, prefix=prefix) for source in image.sources]
+    with blame(pack, PARTS[part]):
+        layers = Source.of(pack.file(PARTS[part]))
+        sizes = read_sizes(layers.header, part)
+        kind = VideoDecoder if part == "decoder" else VideoUNet
+        model = on_meta(lambda: kind(image.model, **sizes))
+        sources.append(_fitting(layers, model))
+    if own and part in OWN and pack.has(OWN[part]):
+        with blame(pack, PARTS[OWN[part]]):
+            closing = Source.of(pack.file(PARTS[OWN[part]]))
+            sources.append(_fitting(closing, model, CLOSING))
+            # a layer without weights: each set says for itself whether it goes with it
+            model.sizes["compensated"] = read_sizes(closing.header, OWN[part]).get("compensated", False)
+    return Prepared(model, sources)
+
+
+def loaded(prepared: Prepared[Model], device="cpu", dtype=torch.float32) -> Model:
+    """The model with its weights, for inference."""
+    model = prepared.load(device, dtype).eval().requires_grad_(False)
+    if isinstance(model, CLIPTextModel):
+        return model
+    # channels_last is the faster layout here (on a CPU in bf16 by far); the video models feed their inputs in it
     return model.to(memory_format=torch.channels_last)
 
 
+def misfits(pack: Pack) -> Iterator[str]:
+    """One sentence for each part whose weights do not fit its configuration, or whose tokenizer cannot be read: what
+    `Pack.problems` has no eyes for. A probe is checked by who measures with it."""
+    parts = [part for part in PARTS if part != "probe" and part not in OWN.values() and pack.has(part)]
+    for part in parts:
+        try:
+            if part == "text":
+                Words.of(pack)
+            prepare(pack, part, own=True)
+        except RequestError as error:
+            yield str(error)
+
+
 @contextmanager
-def _blame(pack: Pack, part: str):
-    """What is unreadable is named with its remedy, whichever library stumbled over it."""
-    path = pack.path(PARTS[part])
-    remedy = f"check the pack with `vldm packs check {pack.folder}`"
-    if not path.is_file():
-        raise RequestError(f"pack {pack.name}: {PARTS[part]} is missing; {remedy}")
+def blame(pack: Pack, name: str) -> Iterator[None]:
+    """Whatever is wrong within is told of that file of the pack: RequestError with its remedy."""
     try:
         yield
-    except (OSError, SafetensorError, RuntimeError, KeyError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise RequestError(
-            f"pack {pack.name}: {PARTS[part]} cannot be loaded ({reason:.200}); {remedy}"
+    except Unusable as error:
+        raise RequestError(pack.sentence(name, error)) from error
+    except MemoryError as error:
+        raise RunError(
+            f"memory ran out while {name} of pack {pack.name} was checked; free some, then again"
         ) from error
+
+
+def _weights(pack: Pack, part: str, model: nn.Module, config: str) -> Source:
+    """The weights' file of a part that is a whole model."""
+    with blame(pack, PARTS[part]):
+        source = Source.of(pack.file(PARTS[part]))
+        difference = differing(source.header, model.state_dict())
+        if difference:
+            raise Unusable(f"does not fit {config}: it {difference}")
+    return source
+
+
+def _fitting(layers: Source, model: TemporalModel, only: tuple[str, ...] = ("",)) -> Source:
+    """The same, of temporal layers whose names end with one of `only`."""
+    wanted = {name: t for name, t in model.temporal_state_dict().items() if name.endswith(only)}
+    difference = differing(layers.header, wanted)
+    if difference:
+        raise Unusable(
+            f"was made for an image model of another shape (it {difference}); use it with the image model that it was "
+            "trained on or one fine-tuned from it"
+        )
+    return layers
+
+
+def _schedule(pack: Pack, part: str) -> dict:
+    name = SCHEDULERS[part]
+    with blame(pack, name):
+        table = read_config(pack.file(name), SCHEDULER)
+        only_known({key: value for key, value in table.items() if not key.startswith("_")}, SCHEDULER.schema)
+    return table
+
+
+def _numbered(text: CLIPTextModel) -> None:
+    """The numbers of a prompt's places, which the text encoder keeps and no file holds."""
+    places = text.config.max_position_embeddings
+    embeddings = next(m for m in text.modules() if hasattr(m, "position_ids"))
+    embeddings.position_ids = torch.arange(places, device=text.device).expand((1, -1))

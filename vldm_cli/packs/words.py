@@ -1,26 +1,58 @@
 """A pack's tokenizer: prompt to token ids, and which words it has never seen. Light: no torch, no
 transformers."""
 
-import json
 from pathlib import Path
+
+from vldm_cli.errors import RequestError
+from vldm_cli.packs.contents import TEXT, WORDS, read_config
+from vldm_cli.packs.files import Unusable
+from vldm_cli.packs.pack import Pack
+from vldm_cli.packs.parts import TOKENIZER, TOKENIZER_CONFIG, config_of
+from vldm_cli.packs.values import shown
 
 
 class Words:
-    """The tokenizer in `folder` (diffusers layout: tokenizer.json and tokenizer_config.json)."""
+    """A tokenizer.json with its checked configuration, for a text encoder that knows so many tokens. Raises Unusable
+    where they do not go together. Make one with `Words.of`."""
 
-    def __init__(self, folder: Path):
+    @classmethod
+    def of(cls, pack: Pack) -> "Words":
+        """That of a pack. Raises RequestError, naming the file, where it cannot be read or gives a prompt ids that the
+        text encoder does not know."""
+        name = TOKENIZER_CONFIG
+        try:
+            config = read_config(pack.file(name), WORDS)
+            name = config_of("text")
+            known = read_config(pack.file(name), TEXT)["vocab_size"]
+            name = TOKENIZER
+            return cls(pack.file(name), config, known)
+        except Unusable as error:
+            raise RequestError(pack.sentence(name, error)) from error
+
+    def __init__(self, file: Path, config: dict, known: int):
         from tokenizers import Tokenizer
 
-        config = json.loads((folder / "tokenizer_config.json").read_text())
-        self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+        try:
+            self._tokenizer = Tokenizer.from_file(str(file))
+        except Exception as error:  # tokenizers raises nothing more special
+            raise Unusable(f"cannot be read ({shown(str(error))})") from error
         self._tokenizer.no_padding()
         self._tokenizer.no_truncation()
-        self._length = int(config["model_max_length"])
-        self._pad = self._id(config["pad_token"])
-        self._eos = self._id(config["eos_token"])
-        self._unknown = self._id(config["unk_token"])
+        self._length = config["model_max_length"]
+        self._pad, self._eos, self._unknown = (
+            self._tokenizer.token_to_id(config[key]) for key in ("pad_token", "eos_token", "unk_token")
+        )
+        ends = self._tokenizer.encode("").ids
         # tokens that every prompt costs (beginning and end)
-        self.max_words = self._length - len(self._tokenizer.encode("").ids)
+        self.max_words = self._length - len(ends)
+        if (
+            None in (self._pad, self._eos, self._unknown)
+            or max(ends, default=0) >= known
+            or self.max_words < 1
+        ):
+            raise Unusable(
+                f"does not go with {TOKENIZER_CONFIG} and {config_of('text')}: other tokens, or too few"
+            )
 
     def ids(self, prompt: str) -> list[int]:
         """Token ids of fixed length, as stock diffusers would give them: cut off after `max_words`,
@@ -41,6 +73,3 @@ class Words:
             span for token, span in zip(encoding.ids, encoding.offsets, strict=True) if token == self._unknown
         ]
         return list(dict.fromkeys(prompt[start:end].lower() for start, end in spans))
-
-    def _id(self, token: str) -> int:
-        return self._tokenizer.token_to_id(token)

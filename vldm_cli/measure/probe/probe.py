@@ -157,8 +157,5 @@ def load_probe(pack: Pack, device="cpu", dtype=torch.float32) -> Probe:
             f"pack {pack.name} has no probe to measure with; "
             f"train one: vldm train probe --pack {pack.folder} --minutes 10"
         )
-    folder = pack.path(PARTS["probe"]).parent
-    probe = Probe.from_pretrained(
-        folder, use_safetensors=True, local_files_only=True, low_cpu_mem_usage=False
-    )
+    probe = prepare_model(pack, "probe", Probe, _KIND, _with_grids).load()
     return probe.eval().requires_grad_(False).to(device, dtype)
