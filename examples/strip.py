@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from vldm_cli.commands.device import choose_device, choose_dtype
+from vldm_cli.api.device import choose_device, choose_dtype
 from vldm_cli.packs.pack import Pack
 from vldm_cli.pipelines.generate.request import GenerateRequest
 from vldm_cli.pipelines.generate.run import generate

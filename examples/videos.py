@@ -9,7 +9,7 @@ seed N, none picked. Beside them comes a README.md with their prompts. Without -
 import argparse
 from pathlib import Path
 
-from vldm_cli.commands.device import choose_device, choose_dtype
+from vldm_cli.api.device import choose_device, choose_dtype
 from vldm_cli.packs.pack import Pack
 from vldm_cli.pipelines.generate.request import GenerateRequest
 from vldm_cli.pipelines.generate.run import generate

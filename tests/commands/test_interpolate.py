@@ -16,7 +16,7 @@ import pytest
 import torch
 
 from tests.video import clips
-from vldm_cli.commands import clip as shared
+from vldm_cli.api import clip as shared
 from vldm_cli.errors import RunError
 from vldm_cli.pipelines.clip import run as clip_run
 from vldm_cli.pipelines.interpolate.clip import InterpolateClip
@@ -210,7 +210,7 @@ def test_killed_outright_it_goes_on(vldm, tmp_path):
     assert vldm("interpolate", "a.mp4", "-o", "whole.mp4", *CPU)[0] == 0
     script = (
         "import os, signal, sys\n"
-        "from vldm_cli.stages import clip_run\n"
+        "from vldm_cli.pipelines.clip import run as clip_run\n"
         "from vldm_cli.runs.progress import Meter\n"
         "real = Meter.upto\n"
         "def upto(self, done):\n"
@@ -230,7 +230,7 @@ def test_killed_outright_it_goes_on(vldm, tmp_path):
 
 
 def _env():
-    return {**os.environ, "PYTHONPATH": str(Path(clip_run.__file__).parents[2])}
+    return {**os.environ, "PYTHONPATH": str(Path(clip_run.__file__).parents[3])}
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".webm", ".gif", ".webp", ""])

@@ -23,3 +23,8 @@ def test_every_package_is_named(setuptools_table):
 def test_weights_go_into_the_wheel(setuptools_table):
     assert setuptools_table["package-dir"]["vldm_cli.weights"] == "weights"
     assert setuptools_table["package-data"]["vldm_cli.weights"] == ["**/*"]
+
+
+def test_types_go_into_the_wheel(setuptools_table):
+    assert (ROOT / "vldm_cli" / "py.typed").exists()
+    assert setuptools_table["package-data"]["vldm_cli"] == ["py.typed"]

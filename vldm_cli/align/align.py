@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 
@@ -9,9 +11,7 @@ from vldm_cli.align.decoder import VideoDecoder
 from vldm_cli.align.unet import VideoUNet
 
 
-def align(
-    image_model: UNet2DConditionModel | AutoencoderKL, **sizes: int | bool | None
-) -> VideoUNet | VideoDecoder:
+def align(image_model: UNet2DConditionModel | AutoencoderKL, **sizes: Any) -> VideoUNet | VideoDecoder:
     """Puts temporal layers on an unmodified image model and freezes what was there (Video LDM, §3.1).
 
     A UNet becomes a `VideoUNet`, an autoencoder a `VideoDecoder` (its encoder is left alone, §3.1.1).

@@ -36,7 +36,8 @@ def averaged(residual_BTCHW: Tensor, low_BTCHW: Tensor, scale: int) -> Tensor:
         out = []
         # one frame after the other: large ones are many numbers
         own = _unfolded(residual_BTCHW[:, 0], scale)
-        total, weight = own, 1.0
+        total = own
+        weight: float | Tensor = 1.0
         for t in range(frames - 1):
             following = _unfolded(residual_BTCHW[:, t + 1], scale)
             now, then = low_BTCHW[:, t], low_BTCHW[:, t + 1]

@@ -121,4 +121,4 @@ class StepEmbedding(nn.Module):
         # Frame steps 1, 4, 16 are even distances apart in their logarithm; 100 spreads them over the sinusoids.
         rate = torch.log2(frame_step_B.float()) * (100 / math.log2(16))
         e = torch.cat([sinusoids(timestep_B, self.dim), sinusoids(rate, self.dim)], -1)
-        return self.mlp(e.to(self.mlp[0].weight.dtype))
+        return self.mlp(e.to(next(self.mlp.parameters()).dtype))

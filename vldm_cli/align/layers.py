@@ -52,6 +52,7 @@ class TemporalLayer(nn.Module):
     def scaled(self, last: nn.Linear | nn.Conv2d) -> tuple[Tensor, Tensor]:
         """Weight and bias of the last projection times 1 − α: mixing then costs one addition."""
         share = 1 - self.alpha
+        assert last.bias is not None  # every last projection has one
         return last.weight * share, last.bias * share
 
 
@@ -83,6 +84,7 @@ class TemporalConvolution(TemporalLayer):
         self.norm2 = nn.GroupNorm(groups, channels)
         self.conv2 = nn.Conv2d(3 * channels, channels, 1)
         nn.init.zeros_(self.conv2.weight)
+        assert self.conv2.bias is not None  # torch types it as optional
         nn.init.zeros_(self.conv2.bias)
 
     def forward(self, z_NCHW: Tensor) -> Tensor:
@@ -95,8 +97,9 @@ class TemporalConvolution(TemporalLayer):
             e_NC = self.embed(self.state.embedding_BE).repeat_interleave(self.state.frames, 0)
             h = h + e_NC[:, :, None, None].to(h.dtype)
         if self.context is not None:
-            h = h + self.context(self.state.context[tuple(z_NCHW.shape[-2:])]).to(h.dtype)
+            h = h + self.context(self.state.context[z_NCHW.shape[-2], z_NCHW.shape[-1]]).to(h.dtype)
         h = F.silu(h)
+        assert self.conv1.bias is not None  # torch types it as optional
         h = self._convolve(h, self.conv1.weight, self.conv1.bias)
         h = self._convolve(F.silu(self.norm2(h)), *self.scaled(self.conv2))
         return z_NCHW + h
@@ -182,6 +185,7 @@ class SpaceTimeAttention(TemporalAttention):
         q, k, v = self.qkv(h).view(B, T * H * W, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
         if self.words is not None:
             text_BLD = self.state.text_BLD
+            assert text_BLD is not None  # the model sets it before every call of layers that hear words
             words = self.words(text_BLD.to(h.dtype)).view(B, text_BLD.shape[1], 2, self.heads, -1)
             k2, v2 = words.permute(2, 0, 3, 1, 4)
             k, v = torch.cat([k, k2], 2), torch.cat([v, v2], 2)

@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -23,7 +24,7 @@ CLOSING = tuple(
 )
 """The second half of every temporal convolution, half of its weights: what it does with what it has seen. Endings of
 names; a second set of these alone makes other layers of the same ones."""
-Sizes = dict[str, int | str | bool | None]
+Sizes = dict[str, Any]  # numbers, names and switches: the keyword arguments of the model
 
 
 class TemporalModel(nn.Module):

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from vldm_cli.align.compensation import averaged
 from vldm_cli.align.context import Context, ContextEncoder, StepEmbedding
-from vldm_cli.align.layers import SpaceTimeAttention, TemporalAttention, TemporalConvolution
+from vldm_cli.align.layers import SpaceTimeAttention, TemporalAttention, TemporalConvolution, TemporalLayer
 from vldm_cli.align.temporal import TemporalModel, read_temporal
 from vldm_cli.align.words import WordReader
 
@@ -93,6 +93,7 @@ class VideoUNet(TemporalModel):
         for block in [m for m in unet.modules() if isinstance(m, ResnetBlock2D | Transformer2DModel)]:
             context = context_dim if context_channels else 0
             channels = block.out_channels
+            layer: TemporalLayer
             heads = max(1, channels // head_dim)
             if isinstance(block, ResnetBlock2D):
                 if layers == "attention":

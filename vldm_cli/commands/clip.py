@@ -1,53 +1,8 @@
-"""What commands on a clip share: what is refused before a model is loaded, their plan and their run."""
+"""What commands on a clip share: their plan and their run."""
 
 import shlex
 import sys
 from collections.abc import Callable
-from pathlib import Path
-
-from vldm_cli.commands.options import OnClip
-
-
-def prepare(file: Path, out: Path | None, ending: str, crf: int, common: OnClip):
-    """(the opened clip, the output's name): what can be refused without a model is refused here."""
-    from vldm_cli.commands import checks
-    from vldm_cli.errors import RequestError
-    from vldm_cli.video.clip import open_clip
-    from vldm_cli.video.kinds import KINDS, open_container
-
-    if not 0 <= crf <= 51:
-        raise RequestError(f"--crf {crf} is not between 0 (no loss) and 51")
-    rate = checks.parse_fps(common.fps)
-    out = out or default_out(file, ending)
-    kind = open_container(out)
-    checks.check_preview(common.preview)
-    if "\0" in str(file):
-        raise RequestError("the clip's name holds a zero byte; give another name")
-    clip = open_clip(file, common.force, rate, keep_rotation=KINDS[kind].turns)
-    if rate is not None and not clip.pictures:
-        raise RequestError(f"--fps is for folders of pictures; {file} has times of its own, which are kept")
-    return clip, out
-
-
-def default_out(file: Path, ending: str) -> Path:
-    """A name in this folder made from the clip's, with a number where that is taken."""
-    stem = file.absolute().stem[:60] or "clip"
-    out, number = Path(f"{stem}-{ending}.mp4"), 2
-    while out.exists() and not out.with_name(f".{out.name}.vldm").exists():
-        out, number = Path(f"{stem}-{ending}-{number}.mp4"), number + 1
-    return out
-
-
-def check_place(job) -> None:
-    """That the output's name and place can be used. Raises RequestError."""
-    from vldm_cli.commands import checks
-    from vldm_cli.pipelines.clip.run import check_out
-    from vldm_cli.runs.journal import is_delivered, run_folder
-
-    checks.check_name(job.out, job.times.fps)
-    check_out(job)
-    done = job.resume and is_delivered(run_folder(job.out), job.out)
-    checks.check_out(job.out, job.force or done)
 
 
 def show_plan(console, job, lines: list[str]) -> None:
@@ -76,15 +31,15 @@ def show_plan(console, job, lines: list[str]) -> None:
     console.result(table, "\n".join([head, *lines, cost]))
 
 
-def make(console, job, run: Callable, new: str = "", more: dict | None = None) -> None:
-    """Runs the job, with progress, and says what came out; `new` and `more` go into the text and the JSON object."""
+def make(console, job, run: Callable, new: str = "") -> None:
+    """Runs the job, with progress, and says what came out; `new` goes into the text."""
     from vldm_cli.commands.console import clock
 
     result = run_job(console, job, run)
     seed = "" if job.seed is None else f"seed {job.seed}, "
     text = f"{result.out}: {result.frames} frames of {result.width}x{result.height}, {new}"
     text += f"{float(job.times.seconds):.3f} s, {seed}made in {clock(result.total_seconds)}"
-    console.result({**result.as_table(), **(more or {})}, text)
+    console.result(result.as_table(), text)
 
 
 def run_job(console, job, run: Callable):

@@ -79,7 +79,7 @@ class DrawnProgress(SilentProgress):
         from rich.text import Text
 
         super().__init__()
-        self._tasks: dict[str, int] = {}
+        self._tasks: dict[str, progress.TaskID] = {}
 
         class _Speed(progress.ProgressColumn):
             """Units of the stage (frames, or denoiser calls) a second."""

@@ -17,7 +17,7 @@ def extend(
     verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Tracebacks.")] = False,
 ) -> None:
     """Where objects are after so many new frames of `extend`, against the renderer's ground truth."""
-    from vldm_cli.commands import device as devices
+    from vldm_cli.api import device as devices
     from vldm_cli.commands.console import Console
     from vldm_cli.errors import RequestError
     from vldm_cli.packs.pack import Pack

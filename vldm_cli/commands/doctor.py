@@ -47,7 +47,7 @@ def _versions() -> list[dict]:
 def _devices() -> list[dict]:
     import torch
 
-    from vldm_cli.commands.device import choose_device, cpu_words, explain_dtype
+    from vldm_cli.api.device import choose_device, cpu_words, explain_dtype
 
     rows = [_row("cpu", cpu_words())]
     for index in range(torch.cuda.device_count() if torch.cuda.is_available() else 0):
@@ -70,8 +70,8 @@ def _devices() -> list[dict]:
 def _memory() -> list[dict]:
     import shutil
 
+    from vldm_cli.api.device import memory
     from vldm_cli.commands.console import size
-    from vldm_cli.commands.device import memory
 
     total, needed = memory(), 4 * 2**30
     enough = total is None or total >= needed

@@ -44,56 +44,32 @@ def extend(
     common: options.OnClip,
 ) -> None:
     """Continue a clip from its last frames, which stay as they are. Interrupted, the same command goes on."""
-    from vldm_cli.commands import checks
-    from vldm_cli.commands import device as devices
+    from vldm_cli.api.extend import prepare
     from vldm_cli.commands.console import Console
-    from vldm_cli.commands.remarks import check_material
-    from vldm_cli.errors import RequestError
-    from vldm_cli.packs.pack import Pack, embedded
-    from vldm_cli.pipelines.generate.request import MAX_FRAMES
 
     console = Console(common.quiet, common.verbose, common.as_json)
-    if not 1 <= frames <= MAX_FRAMES:
-        raise RequestError(f"--frames {frames} is not between 1 and {MAX_FRAMES}")
-    checks.check_sampling(steps, seed)
-    checks.check_weights(guidance=guidance, context_guidance=context_guidance)
-    model = None if pack is None else Pack.open(pack)
-    opened, out = shared.prepare(clip, out, "extended", 16 if crf is None else crf, common)
-
-    from vldm_cli.pipelines.extend.settings import Memory, Options
-
-    memory = Memory.of(opened)
-    model = model or Pack.open(memory.pack if memory.pack in embedded() else "toyland")
-    asked = Options(frames, memory.prompt if prompt is None else prompt, negative, only_new, seed, steps)
-    warning = check_material(
-        model,
-        opened.path.name,
-        memory.pack == model.name,
-        asked.prompt or "",
-        negative or memory.negative or "",
-    )
-    chosen = devices.choose_device(common.device)
-    number = devices.choose_dtype(dtype, chosen)
-
-    from dataclasses import replace
-
-    from vldm_cli.pipelines.extend.job import make_job
-    from vldm_cli.pipelines.extend.run import run
-
-    asked = replace(
-        asked,
+    job = prepare(
+        clip,
+        out,
+        frames=frames,
+        prompt=prompt,
+        negative=negative,
+        only_new=only_new,
+        pack=pack,
+        seed=seed,
+        steps=steps,
         guidance=guidance,
         context_guidance=context_guidance,
+        dtype=dtype,
         crf=crf,
-        device=chosen,
-        dtype=number,
+        **common.for_job(),
     )
-    job = make_job(opened, model, out, asked, memory=memory, **common.for_job())
-    job = replace(job, warnings=[*([warning] if warning else []), *job.warnings])
-    shared.check_place(job)
-    console.detail(f"{chosen}, {number}: {job.settings}")
+
+    from vldm_cli.pipelines.extend.run import run
+
+    console.detail(f"{job.device}, {job.settings['dtype']}: {job.settings}")
     if not common.dry_run:
-        shared.make(console, job, run, f"{job.added} of them new, ", {"prompt": job.settings["prompt"]})
+        shared.make(console, job, run, f"{job.added} of them new, ")
         return
     plan = job.plan
     words = f"{plan['context']} frames of context, from the clip's {plan['context_from']}, "

@@ -2,7 +2,6 @@
 
 import shlex
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -45,76 +44,47 @@ def generate(
     verbose: options.Verbose = False,
 ) -> None:
     """Make a video from text, or from text and a first frame. Interrupted, the same command goes on."""
-    from vldm_cli.commands import checks
-    from vldm_cli.commands import device as devices
+    from vldm_cli.api.generate import prepare
     from vldm_cli.commands.console import Console
-    from vldm_cli.commands.remarks import check_prompt
-    from vldm_cli.errors import RequestError
-    from vldm_cli.packs.pack import Pack
-    from vldm_cli.pipelines.generate.request import GenerateRequest, plan_of, resolve
 
     console = Console(quiet, verbose, as_json)
-    if not 1 <= variations <= 1000:
-        raise RequestError(f"--variations {variations} is not between 1 and 1000")
-    checks.check_weights(guidance=guidance, context_guidance=context_guidance)
-    opened = Pack.open(pack)
-    request = GenerateRequest(
-        prompt=prompt,
-        out=out or checks.default_out(prompt, variations),
+    job = prepare(
+        prompt,
+        out,
         frames=frames,
+        pack=pack,
+        image=image,
         negative=negative,
+        variations=variations,
+        upscale=upscale,
+        interpolation=interpolation,
+        size=size,
         seed=seed,
-        fps=checks.parse_fps(fps),
         steps=steps,
         guidance=guidance,
         context_guidance=context_guidance,
-        interpolation=interpolation,
-        upscale=upscale,
-        size=checks.parse_size(size),
+        device=device,
+        dtype=dtype,
         crf=crf,
+        fps=fps,
         preview=preview,
         resume=resume,
         force=force,
     )
-    # Everything that can be refused is refused here, the light checks first, with nothing written.
-    warning = check_prompt(opened, prompt, negative)
-    settings = resolve(request, opened.manifest)
-    outs = checks.numbered(request.out, variations)
-    for path in outs:
-        checks.check_name(path, settings.fps)
-    done = {path for path in outs if resume and _delivered(path, variations > 1)}
-    for path in outs:
-        checks.check_out(path, force or path in done)
-    checks.check_preview(preview)
-    if image is not None:
-        from vldm_cli.video.read import read_image
-
-        size = plan_of(settings, opened.manifest).out_size
-        request = replace(request, image=read_image(image, size))
-    request = replace(request, device=devices.choose_device(device))
-    request = replace(request, dtype=devices.choose_dtype(dtype, request.device))
-    if warning:
-        console.warn(warning)
-    console.detail(f"{request.device}, {request.dtype}: {resolve(request, opened.manifest).as_dict()}")
+    if job.warning:
+        console.warn(job.warning)
+    console.detail(f"{job.request.device}, {job.request.dtype}: {job.settings.as_dict()}")
     if dry_run:
-        _show_plan(console, request, opened, variations)
+        _show_plan(console, job)
     else:
-        _make(console, request, opened, outs, warning)
+        _make(console, job)
 
 
-def _delivered(out: Path, one_of_many: bool) -> bool:
-    """Whether an existing file may be the work of this very command, which then has nothing to do for it: its run
-    was interrupted while tidying up, or while making the variations after it. The run itself looks closer."""
-    run = out.with_name(f".{out.name}.vldm")
-    return out.exists() and ((run / "delivered.json").exists() or one_of_many)
-
-
-def _show_plan(console, request, pack, variations: int) -> None:
+def _show_plan(console, job) -> None:
     from vldm_cli.commands.console import clock, size
-    from vldm_cli.pipelines.generate.request import plan_of, resolve
 
-    settings = resolve(request, pack.manifest)
-    plan = plan_of(settings, pack.manifest, request.device)
+    request, pack, settings, plan = job.request, job.pack.pack, job.settings, job.plan
+    variations = len(job.outs)
     table = {
         **plan.as_dict(),
         "out": str(request.out),
@@ -143,27 +113,16 @@ def _show_plan(console, request, pack, variations: int) -> None:
     console.result(table, "\n".join(lines))
 
 
-def _make(console, request, pack, outs: list[Path], warning: str | None) -> None:
+def _make(console, job) -> None:
     """One video, or several variations with the same models."""
     from vldm_cli.commands.failures import Interrupted
-    from vldm_cli.commands.variations import first_seed, is_made
     from vldm_cli.errors import RunError
-    from vldm_cli.measure.report.table import as_table
-    from vldm_cli.pipelines.generate.run import generate as run
-    from vldm_cli.stages.models import Models
 
     again = shlex.join(["vldm", *sys.argv[1:]])
-    models = Models(pack, request.device, request.dtype)
-    base_seed = request.seed if len(outs) == 1 else first_seed(request, pack, outs[0])
-    requests = [
-        replace(request, out=out, seed=None if base_seed is None else base_seed + number)
-        for number, out in enumerate(outs)
-    ]
-    # All of them before the first is made: a name that is taken refuses the whole command.
-    finished = [len(outs) > 1 and is_made(one, pack) for one in requests]
-    results = []
-    for number, (one, out) in enumerate(zip(requests, outs, strict=True)):
-        if finished[number]:
+    outs, results = job.outs, []
+    for number, (one, made_before) in enumerate(job.variations()):
+        out = one.out
+        if made_before:
             console.note(f"{out} is made already")
             results.append({"out": str(out), "seed": one.seed, "made_before": True})
             continue
@@ -172,16 +131,16 @@ def _make(console, request, pack, outs: list[Path], warning: str | None) -> None
         progress = console.progress()
         try:
             with progress:
-                result = run(one, pack, progress, models)
+                result = job.make(one, progress)
         except KeyboardInterrupt as error:
             saved = f"{progress.frames} of {one.frames} frames of {out} are saved"
             raise Interrupted(f"interrupted; {saved}; go on with: {again}") from error
         except RunError as error:
             raise RunError(f"{error}; go on with: {again}") from error
         for text in result.warnings:
-            if not (warning or "").startswith(text):
+            if not (job.warning or "").startswith(text):
                 console.warn(text)
-        results.append(as_table(result))
+        results.append(result.as_table())
         if not console.as_json:
             console.result({}, _in_words(result))
     if console.as_json:

@@ -7,8 +7,6 @@ import typer
 from vldm_cli.commands import clip as shared
 from vldm_cli.commands import options
 
-ENGINES = ("auto", "motion", "diffusion")
-
 
 @options.on_clip
 def interpolate(
@@ -41,41 +39,26 @@ def interpolate(
 ) -> None:
     """More frames between a clip's own, which stay as they are; it lasts as long as before. Interrupted, the same
     command goes on."""
-    from vldm_cli.commands import checks
-    from vldm_cli.commands import device as devices
+    from vldm_cli.api.interpolate import prepare
     from vldm_cli.commands.console import Console
-    from vldm_cli.errors import RequestError
 
     console = Console(common.quiet, common.verbose, common.as_json)
-    if factor not in (2, 4, 8, 16):
-        raise RequestError(f"--factor {factor} is none of 2, 4, 8, 16")
-    if engine not in ENGINES:
-        raise RequestError(f"--engine {engine:.40} is none of {', '.join(ENGINES)}")
-    checks.check_sampling(None, seed)
-    ending = f"slow{factor}" if slow else f"i{factor}"
-    chosen = devices.choose_device(common.device)
-    number = devices.choose_dtype(dtype, chosen)
-    opened, out = shared.prepare(clip, out, ending, crf, common)
-
-    from vldm_cli.pipelines.clip.run import run
-    from vldm_cli.pipelines.interpolate.engine import pack_for
-    from vldm_cli.pipelines.interpolate.job import make_job
-
-    model = pack_for(opened, engine, pack, factor)
-    job = make_job(
-        opened,
+    job = prepare(
+        clip,
         out,
-        factor,
-        slow,
-        chosen,
-        crf=crf,
-        pack=model,
+        factor=factor,
+        slow=slow,
+        engine=engine,
+        pack=pack,
         seed=seed,
-        dtype=number,
+        dtype=dtype,
+        crf=crf,
         **common.for_job(),
     )
-    shared.check_place(job)
-    console.detail(f"{chosen}: {job.settings}")
+
+    from vldm_cli.pipelines.clip.run import run
+
+    console.detail(f"{job.device}: {job.settings}")
     if not common.dry_run:
         shared.make(console, job, run)
         return

@@ -60,7 +60,8 @@ class OnClip:
 
     def for_job(self) -> dict:
         """What goes on to the job."""
-        return {"preview": self.preview, "resume": self.resume, "force": self.force}
+        told = ("fps", "device", "preview", "resume", "force")
+        return {name: getattr(self, name) for name in told}
 
 
 def on_clip(command: Callable[..., None]) -> Callable[..., None]:
@@ -77,5 +78,5 @@ def on_clip(command: Callable[..., None]) -> Callable[..., None]:
         command(*arguments, **options, common=told)
 
     mine = [parameter for parameter in own.parameters.values() if parameter.name != "common"]
-    whole.__signature__ = own.replace(parameters=[*mine, *common])
+    setattr(whole, "__signature__", own.replace(parameters=[*mine, *common]))  # noqa: B010 (no attribute of functions)
     return whole

@@ -56,8 +56,8 @@ def quality(
     Example, on two GPUs and then together: vldm measure quality --save q --only frechet,faithfulness --device cuda:0 &
     vldm measure quality --save q --only probe,clips,long,decoder,upscaler --device cuda:1 & wait; vldm measure quality
     --save q --report REPORT.md --report quality.html"""
-    from vldm_cli.commands import checks
-    from vldm_cli.commands import device as devices
+    from vldm_cli.api import checks
+    from vldm_cli.api import device as devices
     from vldm_cli.commands.console import Console
     from vldm_cli.packs.pack import Pack
 
@@ -76,9 +76,9 @@ def quality(
 
     from vldm_cli.measure.quality import FULL, QUICK, SECTIONS, measure_quality
     from vldm_cli.measure.report.bars import bars
+    from vldm_cli.measure.report.markdown import circumstances, machine, write_markdown
     from vldm_cli.measure.report.page import write_page
     from vldm_cli.measure.report.store import Store
-    from vldm_cli.measure.report.table.markdown import circumstances, machine, write_markdown
     from vldm_cli.measure.words import screen
 
     sections = None if only is None else parse_names(only, tuple(SECTIONS), "--only")

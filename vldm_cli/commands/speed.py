@@ -34,10 +34,10 @@ def speed(
     whole file: the second of two runs. Reading, computing and writing go on side by side on a GPU; "encoder" is what
     ffmpeg takes for the same frames by itself.
     """
-    from vldm_cli.commands import checks
-    from vldm_cli.commands import device as devices
+    from vldm_cli.api import checks
+    from vldm_cli.api import device as devices
+    from vldm_cli.api.remarks import check_prompt
     from vldm_cli.commands.console import Console
-    from vldm_cli.commands.remarks import check_prompt
     from vldm_cli.errors import RequestError
     from vldm_cli.packs.pack import Pack
     from vldm_cli.pipelines.generate.request import GenerateRequest, resolve

@@ -132,7 +132,7 @@ def train(
 ) -> None:
     """Train this part of a pack. The same command again goes on where it stopped; any number of GPUs through
     `accelerate launch -m vldm_cli train PART …`."""
-    from vldm_cli.commands.device import choose_device
+    from vldm_cli.api.device import choose_device
 
     device = choose_device(device)
     from vldm_cli.commands.failures import Interrupted
@@ -140,7 +140,7 @@ def train(
 
     try:
         start(
-            context.info_name,
+            context.info_name or "",
             pack,
             data,
             minutes=minutes,

@@ -27,7 +27,7 @@ def speed(
     layout would not help, and compiling may. "first s" is the wait that a run with these options begins with; most of
     it is saved when the same machine has compiled the same once before. The last lines are options for
     `vldm train all --with`."""
-    from vldm_cli.commands.device import choose_device
+    from vldm_cli.api.device import choose_device
 
     device = choose_device(device)
     import signal
@@ -38,7 +38,7 @@ def speed(
     from vldm_cli.packs.new import new_pack
     from vldm_cli.packs.pack import Pack
     from vldm_cli.packs.sizes import TOYLAND
-    from vldm_cli.train.speed import HEADER, fastest, speeds
+    from vldm_cli.train.speed import HEADER, Speed, fastest, speeds
 
     gpu = device.startswith("cuda")
     torch.set_float32_matmul_precision("high")
@@ -46,7 +46,7 @@ def speed(
     with tempfile.TemporaryDirectory() as folder:
         timed = Pack.open(pack, check=False) if pack else new_pack(f"{folder}/speed", TOYLAND, words=["a"])
         dtype = torch.bfloat16 if gpu else torch.float32
-        found = []
+        found: list[Speed] = []
         rows = speeds(
             timed, names, seconds, torch.device(device), dtype, batch or (None if gpu else 2), compile
         )

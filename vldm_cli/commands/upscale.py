@@ -32,44 +32,28 @@ def upscale(
     common: options.OnClip,
 ) -> None:
     """Upscale a clip; its times, sound, subtitles and tags are kept. Interrupted, the same command goes on."""
-    from vldm_cli.commands import checks
-    from vldm_cli.commands import device as devices
+    from vldm_cli.api.upscale import prepare
     from vldm_cli.commands.console import Console
-    from vldm_cli.errors import RequestError
-    from vldm_cli.packs.manifest import SPACES
-    from vldm_cli.packs.pack import Pack
 
     console = Console(common.quiet, common.verbose, common.as_json)
-    if scale not in (2, 4):
-        raise RequestError(f"--scale {scale} is none of 2, 4")
-    if space is not None and space not in SPACES:
-        raise RequestError(f"--space {space:.40} is none of {', '.join(SPACES)}")
-    if noise is not None and not 0 <= noise < 1:
-        raise RequestError(f"--noise {noise} is not between 0 and below 1")
-    checks.check_sampling(steps, seed)
-    checks.check_tile(tile)
-    chosen = devices.choose_device(common.device)
-    number = devices.choose_dtype(dtype, chosen)
-    model = Pack.open(pack)
-    # Last, because every frame of the clip is decoded once.
-    opened, out = shared.prepare(clip, out, f"x{scale}", crf, common)
+    job = prepare(
+        clip,
+        out,
+        scale=scale,
+        noise=noise,
+        space=space,
+        tile=tile,
+        steps=steps,
+        pack=pack,
+        seed=seed,
+        dtype=dtype,
+        crf=crf,
+        **common.for_job(),
+    )
 
     from vldm_cli.pipelines.clip.run import run
-    from vldm_cli.pipelines.upscale.job import Options, make_job
 
-    asked = Options(
-        scale=scale,
-        space=space or model.manifest.defaults.upscale_space,
-        noise=model.manifest.defaults.upscale_noise if noise is None else noise,
-        steps=steps or model.manifest.defaults.upscale_steps,
-        tile=tile,
-        seed=seed,
-        device=chosen,
-        dtype=number,
-    )
-    job = make_job(opened, model, out, asked, crf=crf, **common.for_job())
-    shared.check_place(job)
-    console.detail(f"{chosen}, {number}: {job.settings}")
+    console.detail(f"{job.device}, {job.settings['dtype']}: {job.settings}")
     if common.dry_run:
         plan = job.plan
         words = f"{plan['windows']} windows of {plan['tiles']} tiles, {plan['calls']} denoiser calls"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -62,9 +63,11 @@ def guided(
     if w != 1:
         passes.append((1 - w, negative_BLD, context))
     if s != 1:
+        assert context is not None  # or nothing would be known
         passes.append((1 - s, text_BLD, context.dropped()))
     parts = _predicted(model, z_BTCHW, timestep, [which for _, *which in passes], conditions)
-    combined = sum(weight * part for (weight, *_), part in zip(passes, parts, strict=True))
+    # sum() may answer 0, but there is one pass at least
+    combined = cast(Tensor, sum(weight * part for (weight, *_), part in zip(passes, parts, strict=True)))
     if guidance.rescale and len(parts) > 1:
         combined = _rescale(combined, parts[0], guidance.rescale)
     return combined

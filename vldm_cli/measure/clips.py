@@ -117,7 +117,7 @@ class Maker:
             for frame in stages.frames()(0):
                 yield rounded(frame)
 
-    def rendered(self, scenes: SceneBatch, times_T: Sequence[float]) -> Iterator[Tensor]:
+    def rendered(self, scenes: SceneBatch, times_T: Sequence[float] | np.ndarray) -> Iterator[Tensor]:
         """Batches (B, T, 3, H, W) of the scenes at these times (seconds)."""
         times = np.asarray(times_T, float)
         for first in range(0, len(scenes), self.batch):

@@ -22,7 +22,7 @@ from vldm_cli.measure.distances import Features
 from vldm_cli.measure.faithfulness import Tally, identity, judge, readings
 from vldm_cli.measure.frechet import frechet_distance
 from vldm_cli.measure.probe.probe import FRAMES, Probe
-from vldm_cli.measure.probe.probe.prompts import DRIVING, ONE, TWO, Prompt
+from vldm_cli.measure.probe.prompts import DRIVING, ONE, TWO, Prompt
 from vldm_cli.toyland.scene import from_attributes
 
 SEED = 960
@@ -81,10 +81,11 @@ class Ends:
     def table(self) -> dict:
         """Means over the videos, and what the last frames are to the first."""
         faithful = {end: tally.overall() for end, tally in self.tallies.items()}
+        first, last = faithful["first"], faithful["last"]
         out = {
             "faithfulness": {
                 **{end: _rounded(value) for end, value in faithful.items()},
-                "last / first": _rounded(faithful["last"] / faithful["first"]) if faithful["first"] else None,
+                "last / first": _rounded(last / first) if first and last is not None else None,
             },
             "colour drift": _rounded(float(np.mean(self.colour_drift))),
             "change of the mean colour": _rounded(float(np.mean(self.mean_change))),

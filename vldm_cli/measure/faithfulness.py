@@ -8,13 +8,14 @@ and so is what it was said to be to another.
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import cast
 
 import torch
 from torch import Tensor
 
+from vldm_cli.measure.probe.attributes import COLOUR_NAMES, INVERSE, OBJECT, SCENE
 from vldm_cli.measure.probe.probe import Answers
-from vldm_cli.measure.probe.probe.attributes import COLOUR_NAMES, INVERSE, OBJECT, SCENE
-from vldm_cli.measure.probe.probe.prompts import Prompt
+from vldm_cli.measure.probe.prompts import Prompt
 from vldm_cli.toyland.world import RELATIONS
 
 ORDER = ("colour", *OBJECT, "relation", *SCENE)
@@ -30,7 +31,7 @@ class Reading:
     scene: dict[str, str]
     certainty: dict[str, float]
     objects: dict[str, dict[str, str]]
-    relations: dict[tuple[str, str], str] = field(default_factory=dict)
+    relations: dict[tuple[str | None, str | None], str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,10 @@ class Tally:
         groups = dict.fromkeys(group for group, _ in self.asked)
         return {
             group: {
-                name: {"share": round(self.share(group, name), 4), "asked": self.asked[group, name]}
+                name: {
+                    "share": round(cast(float, self.share(group, name)), 4),
+                    "asked": self.asked[group, name],
+                }
                 for name in ORDER
                 if (group, name) in self.asked
             }
@@ -88,7 +92,7 @@ def readings(answers: Answers) -> Iterator[Reading]:
     # both ways of asking count
     both = answers.relation_BKKV + answers.relation_BKKV.transpose(1, 2)[..., TURNED]
     relations = _values(both.flatten(1, 2), RELATIONS)
-    pairs = [(a, b) for a in COLOUR_NAMES for b in COLOUR_NAMES]
+    pairs: list[tuple[str | None, str | None]] = [(a, b) for a in COLOUR_NAMES for b in COLOUR_NAMES]
     for i, certainty in enumerate(answers.presence_BK.float().cpu().tolist()):
         yield Reading(
             {name: values[i] for name, values in scene.items()},
@@ -125,9 +129,10 @@ def matched(prompt: Prompt, reading: Reading) -> dict[str, str | None]:
     rest = [colour for colour in there if colour not in found]
     for colour in (c for c in asked if c not in found):
         fitting = [other for other in rest if reading.objects[other]["shape"] == shapes[colour]]
-        found[colour] = (fitting or rest or [None])[0]
-        if found[colour] is not None:
-            rest.remove(found[colour])
+        taken = next(iter(fitting or rest), None)
+        found[colour] = taken
+        if taken is not None:
+            rest.remove(taken)
     return found
 
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from vldm_cli.measure.clips import Maker
 from vldm_cli.measure.faithfulness import Tally, Verdict, identity, judge, readings
 from vldm_cli.measure.probe.probe import Probe
-from vldm_cli.measure.probe.probe.prompts import Prompt, PromptSet, everything
+from vldm_cli.measure.probe.prompts import Prompt, PromptSet, everything
 from vldm_cli.measure.report.sheets import Rows
 from vldm_cli.measure.steady import Steadiness, still_scenes
 
@@ -94,8 +94,8 @@ def _shares(made: Tally, truth: Tally) -> dict[str, dict[str, float | None]]:
     """Right answers on made clips as a share of those on renders of the same scenes."""
     return {
         group: {
-            name: _rounded(made.share(group, name) / truth.share(group, name))
-            if truth.share(group, name)
+            name: _rounded(own / best)
+            if (best := truth.share(group, name)) and (own := made.share(group, name)) is not None
             else None
             for name in attributes
         }

@@ -61,7 +61,8 @@ def measure_decoder(maker: Maker, clips: int, frames: int) -> tuple[dict, list]:
     windows = fixed_windows(frames, defaults.decode_window, defaults.decode_overlap)
     # up to the frame that interpolation needs at the end
     whole = APART * -(-(frames - 1) // APART) + 1
-    means, rows = Means(), []
+    means = Means()
+    rows: list = []
     for rendered_BTCHW in maker.rendered(scenes, _times(maker, whole)):
         for whole_TCHW in rendered_BTCHW:
             truth_TCHW = whole_TCHW[:frames]
@@ -90,9 +91,10 @@ def measure_upscaler(maker: Maker, clips: int, frames: int, space: str | None = 
     upscaler = models.upscaler_in(space, own=True)
     scenes = sample_scenes(clips, np.random.default_rng(SEED + 1))
     times = _times(maker, frames)
-    large = tuple(UPSCALE * side for side in maker.size)
+    large = (UPSCALE * maker.size[0], UPSCALE * maker.size[1])
     windows = fixed_windows(frames, defaults.upscale_window, defaults.upscale_overlap)
-    means, rows = Means(), []
+    means = Means()
+    rows: list = []
     for i in range(clips):
         scene = scenes[i : i + 1]
         low_TCHW = next(maker.rendered(scene, times))[0]

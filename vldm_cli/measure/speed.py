@@ -11,7 +11,6 @@ from dataclasses import replace
 from pathlib import Path
 
 from vldm_cli.errors import RunError
-from vldm_cli.measure.report.table import as_table
 from vldm_cli.packs.pack import Pack
 from vldm_cli.pipelines.generate.request import GenerateRequest
 
@@ -50,7 +49,7 @@ def measure_loaded(request: GenerateRequest, pack: Pack, device: str, dtype: str
         generate(one, pack, models=models)
         with PeakMemory(os.getpid()) as peak:
             result = generate(replace(one, out=Path(folder) / "second.mp4"), pack, models=models)
-    return _table(as_table(result), result.total_seconds, dtype, peak.bytes, began_late=False)
+    return _table(result.as_table(), result.total_seconds, dtype, peak.bytes, began_late=False)
 
 
 def _table(made: dict, wall: float, dtype: str, peak: int | None, began_late: bool) -> dict:

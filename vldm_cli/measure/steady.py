@@ -11,7 +11,7 @@ from vldm_cli.measure.clips import Maker
 from vldm_cli.measure.consistency import background_flicker, sharpness, warping_error
 from vldm_cli.measure.faithfulness import identity, readings
 from vldm_cli.measure.probe.probe import FRAMES, Probe
-from vldm_cli.measure.probe.probe.prompts import Prompt, PromptSet
+from vldm_cli.measure.probe.prompts import Prompt, PromptSet
 from vldm_cli.measure.report.sheets import Rows
 from vldm_cli.toyland.batch import SceneBatch
 from vldm_cli.toyland.motion import M
@@ -65,7 +65,8 @@ def still_scenes(scenes: SceneBatch) -> np.ndarray:
 def measure_steadiness(maker: Maker, probe: Probe, asked: PromptSet, frames: int) -> tuple[dict, Rows]:
     """Videos of neighbouring frames through the chain without the upscaler, one a prompt, and the same scenes rendered.
     The table, and rows for a picture."""
-    steady, rows = Steadiness(), []
+    steady = Steadiness()
+    rows: list = []
     times = np.arange(frames) / float(maker.models.pack.manifest.video.fps)
     still = still_scenes(asked.scenes)
     for i, prompt in enumerate(asked.prompts):

@@ -12,9 +12,10 @@ import numpy as np
 
 from vldm_cli.measure.speed import PeakMemory
 from vldm_cli.packs.pack import Pack
-from vldm_cli.pipelines.clip.job import ClipResult, Job
+from vldm_cli.pipelines.clip.job import Job
 from vldm_cli.pipelines.clip.run import run
 from vldm_cli.pipelines.upscale.job import Options, make_job
+from vldm_cli.runs.result import Video
 from vldm_cli.stages.models import Models
 from vldm_cli.stages.plan import SEGMENT
 from vldm_cli.video import ffmpeg
@@ -94,9 +95,7 @@ def _job(clip: Path, out: Path, models: Models, tile: int | None) -> Job:
     return make_job(open_clip(clip), models.pack, out, options, crf=CRF, models=models)
 
 
-def _table(
-    result: ClipResult, wall: float, opened: float, dtype: str, host: int | None, encoder: float
-) -> dict:
+def _table(result: Video, wall: float, opened: float, dtype: str, host: int | None, encoder: float) -> dict:
     made = result.as_table()
     return {
         **{name: made[name] for name in ("frames", "width", "height", "settings", "device")},

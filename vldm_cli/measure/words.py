@@ -1,6 +1,7 @@
 """The measurements in words: plain tables, the same for the screen and for the page."""
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from vldm_cli.measure.faithfulness import ORDER
@@ -16,7 +17,7 @@ class Table:
 
     title: str
     columns: tuple[str, ...]
-    rows: list[tuple[str, ...]]
+    rows: Sequence[tuple[str, ...]]
 
     def lines(self) -> list[str]:
         """For the screen: the first column to the left, the others to the right."""
@@ -105,8 +106,8 @@ def _faithfulness(part: dict, title: str) -> list[Table]:
             for name, entry in entries.items()
         ]
         out.append(Table(f"{title}: {group}", ("made", "rendered", "made of rendered", "asked"), rows))
-    rows = [("all attributes", percent(part["overall"]["made"]), percent(part["overall"]["rendered"]))]
-    out.append(Table(f"{title}: together", ("made", "rendered"), rows))
+    together = [("all attributes", percent(part["overall"]["made"]), percent(part["overall"]["rendered"]))]
+    out.append(Table(f"{title}: together", ("made", "rendered"), together))
     if part.get("misread"):
         out.append(_misread(part["misread"], f"{title}: most often read otherwise"))
     out.append(_steady(part["consistency"], f"{title}: consistency of the keyframes"))

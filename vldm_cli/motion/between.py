@@ -31,9 +31,8 @@ class Pair:
         of which every fourth frame was kept, none has more than 0.61 of the second.) Or it is so much darker or
         brighter that nothing could be followed.
         """
-        one, two = (
-            F.adaptive_avg_pool2d(y, self.features[0][self.level].shape[-2:]) for y in self.brightness
-        )
+        coarse = self.features[0][self.level]
+        one, two = (F.adaptive_avg_pool2d(y, (coarse.shape[-2], coarse.shape[-1])) for y in self.brightness)
         there, back = self.flows
         apart = (one - warp(two, there)).abs().mean() + (two - warp(one, -back)).abs().mean()
         spread = one.std(correction=0) + two.std(correction=0)
@@ -45,7 +44,8 @@ class Pair:
     @cached_property
     def flows(self) -> tuple[Tensor, Tensor]:
         """The motion from the first frame to the second on the one's pixels and on the other's, at `level`."""
-        return tuple(motion(*self.features, side, self.level) for side in (0.0, 1.0))
+        one, two = self.features
+        return motion(one, two, 0.0, self.level), motion(one, two, 1.0, self.level)
 
     def at(self, t: float) -> list[Tensor]:
         """The planes at time 0 < t < 1."""
@@ -70,13 +70,14 @@ class Pair:
         # Then finer and finer for this very time, which has neither holes nor what is hidden twice.
         v = settled(a[self.level], b[self.level], t, hints)
         for level in range(self.level - 1, -1, -1):
-            size = a[level].shape[-2:]
+            size = a[level].shape[-2], a[level].shape[-1]
             hints = [doubled(hint, size) for hint in hints]
             v = settled(a[level], b[level], t, [doubled(v, size), *hints], search=level > 0)
         # Seen in the first frame at all? Then the motion there is the one that led here; and so for the second.
         full_a, full_b = self.flows
         for level in range(self.level - 1, -1, -1):
-            full_a, full_b = (doubled(f, a[level].shape[-2:]) for f in (full_a, full_b))
+            size = a[level].shape[-2], a[level].shape[-1]
+            full_a, full_b = (doubled(f, size) for f in (full_a, full_b))
         gap_a = (warp(full_a, -t * v) - v).square().sum(1, keepdim=True)
         gap_b = (warp(full_b, (1 - t) * v) - v).square().sum(1, keepdim=True)
         reach = AGREE**2 + 0.02 * v.square().sum(1, keepdim=True)

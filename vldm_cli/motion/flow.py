@@ -19,8 +19,8 @@ def flow(a_NCHW: Tensor, b_NCHW: Tensor, iterations: int = ITERATIONS) -> Tensor
     every level of the pyramid."""
     pyramid = [(a_NCHW.float().mean(1, keepdim=True), b_NCHW.float().mean(1, keepdim=True))]
     while len(pyramid) < LEVELS and min(pyramid[-1][0].shape[-2:]) >= 4 * WINDOW:
-        pyramid.append(tuple(F.avg_pool2d(x, 2) for x in pyramid[-1]))
-    flow_N2HW = None
+        pyramid.append((F.avg_pool2d(pyramid[-1][0], 2), F.avg_pool2d(pyramid[-1][1], 2)))
+    flow_N2HW: Tensor | None = None
     for a, b in reversed(pyramid):
         H, W = a.shape[-2:]
         if flow_N2HW is None:
@@ -29,6 +29,7 @@ def flow(a_NCHW: Tensor, b_NCHW: Tensor, iterations: int = ITERATIONS) -> Tensor
             flow_N2HW = 2 * F.interpolate(flow_N2HW, size=(H, W), mode="bilinear", align_corners=False)
         for _ in range(iterations):
             flow_N2HW = _refined(a, b, flow_N2HW)
+    assert flow_N2HW is not None  # a pyramid has a level at least
     return flow_N2HW
 
 
@@ -86,6 +87,7 @@ def _mean(x_NCHW: Tensor, side: int) -> Tensor:
                 break
             size = x.shape[axis] - span // 2
             x = x.narrow(axis, 0, size) + x.narrow(axis, span // 2, size)
+        assert total is not None  # an odd side has its lowest bit set
         x_NCHW = total
     return x_NCHW / _counts(x_NCHW, reach)
 

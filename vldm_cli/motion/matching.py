@@ -35,14 +35,15 @@ def pyramid(y_N1HW: Tensor, least: int = SMALLEST) -> list[Tensor]:
 
 def motion(a: list[Tensor], b: list[Tensor], t: float, finest: int = 0) -> Tensor:
     """v (N, 2, H, W) in pixels of level `finest`, from the pyramids of both frames, sought from the coarsest on."""
-    v = None
+    v: Tensor | None = None
     for level in range(len(a) - 1, finest - 1, -1):
         one, two = a[level], b[level]
         if v is None:
             v, _ = _best(one, two, t, one.new_zeros(len(one), 2, *one.shape[-2:]), None, [], FAR, ())
         else:
-            v = doubled(v, one.shape[-2:])
+            v = doubled(v, (one.shape[-2], one.shape[-1]))
         v = settled(one, two, t, [v])
+    assert v is not None  # pyramids reach to `finest` at least
     return v
 
 

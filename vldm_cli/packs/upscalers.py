@@ -52,6 +52,7 @@ def new_autoencoder(sizes: Sizes, space: str) -> AutoencoderKL:
     """The autoencoder of residuals to bicubic enlargements whose latents that space's upscaler denoises: one cell a
     low-resolution pixel, no attention, random weights. Once trained, its latents are of unit variance."""
     own = sizes.upscalers[space].autoencoder
+    assert own is not None  # asked for spaces that have one
     largest = sizes.upscale * max(sizes.width, sizes.height)
     return plain_autoencoder(own.channels, own.layers, own.groups, own.latent_channels, largest)
 
@@ -98,4 +99,5 @@ def randomise_zeros(parameters: Iterable[nn.Parameter]) -> None:
 
 def _zero(layer: nn.Conv2d) -> None:
     nn.init.zeros_(layer.weight)
+    assert layer.bias is not None  # torch types it as optional
     nn.init.zeros_(layer.bias)

@@ -39,20 +39,16 @@ class Words:
         self._tokenizer.no_padding()
         self._tokenizer.no_truncation()
         self._length = config["model_max_length"]
-        self._pad, self._eos, self._unknown = (
+        pad, eos, self._unknown = (
             self._tokenizer.token_to_id(config[key]) for key in ("pad_token", "eos_token", "unk_token")
         )
         ends = self._tokenizer.encode("").ids
         # tokens that every prompt costs (beginning and end)
         self.max_words = self._length - len(ends)
-        if (
-            None in (self._pad, self._eos, self._unknown)
-            or max(ends, default=0) >= known
-            or self.max_words < 1
-        ):
-            raise Unusable(
-                f"does not go with {TOKENIZER_CONFIG} and {config_of('text')}: other tokens, or too few"
-            )
+        fits = max(ends, default=0) < known and self.max_words > 0
+        if pad is None or eos is None or self._unknown is None or not fits:
+            raise Unusable(f"does not go with {TOKENIZER_CONFIG} and {config_of('text')}: other tokens, or too few")
+        self._pad, self._eos = pad, eos
 
     def ids(self, prompt: str) -> list[int]:
         """Token ids of fixed length, as stock diffusers would give them: cut off after `max_words`,

@@ -1,16 +1,16 @@
 """Work that goes on while its results are used: a generator in a thread of its own."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from queue import SimpleQueue
 from threading import Event, Semaphore, Thread
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import torch
 
 Item = TypeVar("Item")
 
 
-def ahead(items: Iterator[Item], count: int) -> Iterator[Item]:
+def ahead(items: Iterator[Item], count: int) -> Generator[Item, None, None]:
     """The same items, made in a thread of its own, up to `count` before they are asked for; 0: without a thread.
 
     What `items` raises is raised here. When this generator is closed, the thread has ended and `items` is closed.
@@ -18,7 +18,7 @@ def ahead(items: Iterator[Item], count: int) -> Iterator[Item]:
     if count < 1:
         yield from items
         return
-    made: SimpleQueue[tuple[bool, object]] = SimpleQueue()
+    made: SimpleQueue[tuple[Literal[True], Item] | tuple[Literal[False], BaseException]] = SimpleQueue()
     free, stopped = Semaphore(count), Event()
     inference = torch.is_inference_mode_enabled()
 
@@ -37,14 +37,14 @@ def ahead(items: Iterator[Item], count: int) -> Iterator[Item]:
     thread.start()
     try:
         while True:
-            good, item = made.get()
-            if not good:
-                if isinstance(item, StopIteration):
+            took = made.get()
+            if not took[0]:
+                if isinstance(took[1], StopIteration):
                     return
-                raise item
+                raise took[1]
             free.release()
-            yield item
-            del item  # or it would wait here while the next one is made
+            yield took[1]
+            del took  # or it would wait here while the next one is made
     finally:
         stopped.set()
         free.release()

@@ -1,6 +1,7 @@
 """One process at a time in the folder of a run."""
 
 import os
+import sys
 from pathlib import Path
 from typing import BinaryIO
 
@@ -42,7 +43,7 @@ def lock(folder: Path) -> BinaryIO:
 
 def _lock_file(file: BinaryIO) -> None:
     """Raises OSError when another holds the lock."""
-    if os.name == "nt":
+    if sys.platform == "win32":
         import msvcrt
 
         file.seek(0)

@@ -1,7 +1,7 @@
 """What a run tells while it works: progress by stage, and how long each stage took by itself."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
@@ -73,7 +73,7 @@ class Clock:
             self._charge()
             self._stack.pop()
 
-    def timed(self, name: str, items: Iterator) -> Iterator:
+    def timed(self, name: str, items: Iterator) -> Generator:
         """The same items; the work that makes them is the stage's, or the wait for them where another thread makes
         them. They are closed with this."""
         done = object()

@@ -1,13 +1,13 @@
 """Interpolation: three frames between each two known ones, T → 4T, and again (METHOD.md §5)."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor
 
-from vldm_cli.runs.journal import Journal
 from vldm_cli.runs.memory import in_halves
 from vldm_cli.runs.progress import Meter
+from vldm_cli.runs.units import Units
 from vldm_cli.stages.denoiser import Denoiser
 from vldm_cli.stages.levels import Level
 from vldm_cli.stages.source import Reader, Source
@@ -25,7 +25,7 @@ class Interpolation:
     """
 
     def __init__(
-        self, level: Level, known: Source, denoiser: Denoiser, journal: Journal, meter: Meter, batch: int = 1
+        self, level: Level, known: Source, denoiser: Denoiser, journal: Units, meter: Meter, batch: int = 1
     ) -> None:
         self.level, self.known, self.denoiser = level, known, denoiser
         self.journal, self.meter = journal, meter
@@ -63,7 +63,7 @@ class Interpolation:
         done = group[0] * self.level.steps
         self.meter.upto(done)
 
-        def run(indices: range) -> list[Tensor]:
+        def run(indices: Sequence[int]) -> list[Tensor]:
             starts = [FACTOR * windows[i].start for i in indices]
             T = FACTOR * (first.length - 1) + 1
             z_BTCHW = torch.zeros(len(indices), T, *self.denoiser.shape)

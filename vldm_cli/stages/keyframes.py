@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from vldm_cli.align.decoder import VideoDecoder
-from vldm_cli.runs.journal import Journal
 from vldm_cli.runs.progress import Meter
+from vldm_cli.runs.units import Units
 from vldm_cli.stages.denoiser import Denoiser
 from vldm_cli.stages.extend import extend
 from vldm_cli.stages.windows import Window
@@ -32,7 +32,7 @@ class Keyframes:
         self,
         windows: Sequence[Window],
         denoiser: Denoiser,
-        journal: Journal,
+        journal: Units,
         meter: Meter,
         lead: Callable[[], Tensor] | None = None,
     ) -> None:

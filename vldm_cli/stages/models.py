@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import torch
-from torch import nn
 
 from vldm_cli.align.decoder import VideoDecoder
 from vldm_cli.align.space import LatentSpace, PixelSpace, Space
@@ -17,7 +16,7 @@ from vldm_cli.packs.pack import UPSCALERS, Pack
 from vldm_cli.packs.text import TextEncoder
 from vldm_cli.packs.words import Words
 from vldm_cli.runs.memory import keep_freed_memory
-from vldm_cli.stages.upsampling import fold_upsampling
+from vldm_cli.stages.upsampling import Model, fold_upsampling
 
 
 @dataclass(frozen=True)
@@ -47,9 +46,10 @@ class Models:
             raise RequestError(f"vldm does not run on {device}; use --device cuda, mps or cpu")
         if self.device.type == "cpu":
             keep_freed_memory()
-        self.dtype = getattr(torch, dtype, None)
-        if self.dtype not in (torch.float32, torch.bfloat16, torch.float16):
+        found = getattr(torch, dtype, None)
+        if found is None or found not in (torch.float32, torch.bfloat16, torch.float16):
             raise RequestError(f"--dtype {dtype} is none of float32, bfloat16, float16")
+        self.dtype: torch.dtype = found
 
     def prepare(self, *parts: str, upscaler: str | None = None, own: bool = False) -> None:
         """Finds out, before work begins, whether the weights of these parts fit their models, which are then loaded
@@ -90,7 +90,7 @@ class Models:
         self._loaded.add((part, own))
         return load.loaded(prepared, self.device, self.dtype)
 
-    def _quick(self, model: nn.Module) -> nn.Module:
+    def _quick(self, model: Model) -> Model:
         """The same model, made ready to run fast on this device."""
         # on a GPU it has not been timed
         return fold_upsampling(model) if self.device.type == "cpu" else model

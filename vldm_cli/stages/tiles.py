@@ -21,7 +21,8 @@ class Tiles:
     @property
     def padded(self) -> tuple[int, int]:
         """Height and width of whole multiples, a multiple at least."""
-        return tuple(-(-side // self.multiple) * self.multiple for side in (self.height, self.width))
+        height, width = (-(-side // self.multiple) * self.multiple for side in (self.height, self.width))
+        return height, width
 
     @property
     def places(self) -> list[tuple[slice, slice]]:

@@ -5,6 +5,7 @@ standing object, a still camera, a matte surface, clear weather and a straight r
 """
 
 import re
+from collections.abc import Mapping
 from functools import cache
 
 import numpy as np
@@ -50,8 +51,9 @@ def vocabulary() -> list[str]:
         rw.TIME_WORDS, rw.TRAFFIC_ROADS, rw.ROADSIDE_WORDS, rw.WEATHER_WORDS, rw.COURSE_WORDS,
     ):  # fmt: skip
         phrases += [*table, *(phrase for group in table.values() for phrase in group)]
-    for table in (w.MOTION_WORDS, w.CAMERA_WORDS):
-        phrases += [form.replace("{b}", "") for group in table.values() for forms in group for form in forms]
+    moving: Mapping[str, tuple[tuple[str, ...], ...]]
+    for moving in (w.MOTION_WORDS, w.CAMERA_WORDS):
+        phrases += [form.replace("{b}", "") for group in moving.values() for forms in group for form in forms]
     plurals = [word + "s" for group in w.SHAPE_WORDS.values() for word in group]
     return sorted({token for phrase in [*phrases, *plurals] for token in tokens(phrase)} | set(".,!?-';:"))
 

@@ -39,8 +39,11 @@ def compiled_core(block: int = 64, backend: str = "inductor") -> Core:
     Shapes are static, so each number of objects and each size of frame compiles once; every call gets `block` frames,
     the last one filled up.
     """
-    compiled = (torch.compile(function, dynamic=False, backend=backend) for function in EAGER[:3])
-    return Core(*compiled, block)
+    cast, backdrop, billboard = (
+        torch.compile(function, dynamic=False, backend=backend)
+        for function in (EAGER.cast, EAGER.backdrop, EAGER.billboard)
+    )
+    return Core(cast, backdrop, billboard, block)
 
 
 def render(

@@ -137,7 +137,7 @@ def from_attributes(dicts: list[dict], rng: np.random.Generator) -> SceneBatch:
         "size": SIZES,
         "motion": MOTIONS,
     }
-    fixed = []
+    fixed: list[dict] = []
     for i, given in enumerate(dicts):
         driving = given.get("family", "objects") == "driving"
         scenes.family_B[i] = int(driving)

@@ -64,7 +64,7 @@ def ground_colour(f, p, t, d, lit, contact, pixel: float) -> list[Tensor]:
     """Shaded colour of the ground at world point p, seen from distance t along d by a pixel of that size."""
     x, y = p[0], p[1]
     spread = t * pixel / d[2].abs().clamp_min(0.04)  # how much ground one pixel covers
-    height = 0.0
+    height: float | Tensor = 0.0
     for j, share in enumerate(WAVE_SHARES):
         k = f["waves"][:, j, :, None, None]
         wave = torch.sin(k[:, 0] * x + k[:, 1] * y + f["wave_phase"][:, j, None, None])

@@ -57,7 +57,7 @@ def _sequence(x_BTCHW: Tensor, step_B: Tensor) -> Tensor:
         0, x_BTCHW.shape[:2]
     ).transpose(0, 1)  # fmt: skip
     step = step_B.view(-1, 1, 1, 1, 1, 1)
-    done = []
+    done: list = []
     for i, x in enumerate(x_TBCHW):
         alone = _transformed(x, step, ALONE)
         if done:

@@ -1,6 +1,6 @@
 """Weights averaged over the run: what is exported, and what the sample sheets show."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 import torch
@@ -34,7 +34,7 @@ class Ema:
         self.flat.data.lerp_(self.masters.data, self.share)
 
     @contextmanager
-    def applied(self, parameters: dict[str, Tensor]) -> Iterator[None]:
+    def applied(self, parameters: Mapping[str, Tensor]) -> Iterator[None]:
         """Inside, the model's parameters hold the averaged weights in float32; after it, their own again."""
         own = {name: p.data for name, p in parameters.items()}
         for name, p in parameters.items():

@@ -6,6 +6,7 @@ import tempfile
 from pathlib import Path
 
 import torch
+from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 from filelock import FileLock
 from torch import Tensor, nn
 
@@ -43,7 +44,7 @@ def latent_statistics(latents_NCHW: Tensor) -> tuple[Tensor, Tensor]:
 
 
 @torch.no_grad()
-def fold(vae: nn.Module, mean_C: Tensor, std_C: Tensor) -> nn.Module:
+def fold(vae: AutoencoderKL, mean_C: Tensor, std_C: Tensor) -> AutoencoderKL:
     """A copy of an AutoencoderKL whose latents are (z − mean) / std of the given one's, and which makes the same
     frames of them. Only the 1×1 convolutions quant_conv and post_quant_conv change, so it stays an ordinary
     AutoencoderKL, and training can go on from it. Raises RequestError if it lacks them."""

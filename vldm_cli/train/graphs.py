@@ -45,6 +45,7 @@ class Graphs:
 
     def _beside(self, step: Callable[[], dict[str, Tensor]]) -> dict[str, Tensor]:
         """A usual step on the stream that recordings are made on."""
+        assert self.stream is not None  # where steps are recorded
         self.stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(self.stream):
             measured = step()

@@ -130,8 +130,8 @@ class Trainer:
             return wish
         return bool(broadcast(torch.tensor([float(wish)], device=self.objective.device)).item())
 
-    def _report(self, means: dict[str, Tensor], rate: float) -> None:
-        means = {name: float(value) for name, value in means.items()}
+    def _report(self, measured: dict[str, Tensor], rate: float) -> None:
+        means = {name: float(value) for name, value in measured.items()}
         streak = int(self.weights.streak)
         if streak >= NON_FINITE_LIMIT:
             raise RunError(

@@ -20,7 +20,10 @@ class Schedule:
 
     def progress(self, step: int, elapsed: float) -> float:
         """The share of the run that is done; 1 or more: the end."""
-        return step / self.steps if self.minutes is None else elapsed / (60 * self.minutes)
+        if self.minutes is not None:
+            return elapsed / (60 * self.minutes)
+        assert self.steps is not None  # a run is limited by one or the other
+        return step / self.steps
 
     def rate(self, step: int, progress: float) -> float:
         """Learning rate: linear warm-up (over some steps, or a share of a short run), then half a cosine over the

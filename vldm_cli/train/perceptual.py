@@ -32,6 +32,9 @@ EPSILON = 1e-10
 class Perceptual(nn.Module):
     """The distance; frozen, in float32. weights: the state dict; raises KeyError where a name is missing."""
 
+    shift: Tensor
+    scale: Tensor
+
     def __init__(self, weights: dict[str, Tensor]):
         super().__init__()
         for name in CONVOLUTIONS:

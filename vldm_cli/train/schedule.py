@@ -103,7 +103,8 @@ def parse_parts(text: str) -> dict[str, float | None]:
             found[name] = float(share) if share else None
         except ValueError:
             found[name] = 0.0
-        if found[name] is not None and not 0 < found[name] < math.inf:
+        value = found[name]
+        if value is not None and not 0 < value < math.inf:
             raise RequestError(f"--parts {word.strip():.40}: a share is a number above 0, such as {name}=0.3")
     return found
 
@@ -121,7 +122,7 @@ def make_schedule(
     phases = []
     for phase in TWO_LANES if gpus > 1 else ONE_LANE:
         lanes = [
-            {p: share if parts[p] is None else parts[p] for p, share in lane.items() if p in parts}
+            {p: share if (own := parts[p]) is None else own for p, share in lane.items() if p in parts}
             for lane in phase
         ]
         lanes = [lane for lane in lanes if lane]
@@ -161,7 +162,8 @@ def _check(minutes: float, gpus: int) -> None:
 
 def _check_order(lanes: list[dict[str, float | None]], named: set[str]) -> None:
     """Go through the lanes as the run would. Raises RequestError where it would stand still."""
-    waiting, done = [list(lane) for lane in lanes], set()
+    waiting = [list(lane) for lane in lanes]
+    done: set[str] = set()
 
     def missing(part: str) -> list[str]:
         return [needed for needed in AFTER.get(part, ()) if needed in named - done]

@@ -193,8 +193,8 @@ def _speed(pack, part, how: tuple[bool, bool, bool], seconds, device, dtype, bat
     gc.collect()
     if device.type == "cuda":
         torch.cuda.empty_cache()
-    how = None if own else last, compiled, recorded
-    return Speed(part, *how, batch, rate, 1000 * min(launches), first, peak)
+    told = None if own else last, compiled, recorded
+    return Speed(part, *told, batch, rate, 1000 * min(launches), first, peak)
 
 
 def _wait(device: torch.device) -> None:

@@ -31,7 +31,7 @@ class Variant:
 
 
 # Attention as the paper has it: over the frames at each place, with no ear for the words.
-OVER_TIME = {"reach": "time", "text_dim": 0, "reader_dim": 0, "waves": 0}
+OVER_TIME: dict[str, int | str] = {"reach": "time", "text_dim": 0, "reader_dim": 0, "waves": 0}
 VARIANTS = {
     "keyframes": Variant("keyframes", "keyframes"),
     "over-time": Variant("keyframes", "keyframes", OVER_TIME),

@@ -91,7 +91,8 @@ class Weights:
             fused=True,
             capturable=objective.device.type == "cuda",
         )
-        self.optimizer.grad_scale = None
+        # what the fused kernel reads; torch does not declare it
+        self.optimizer.grad_scale = None  # type: ignore[attr-defined]
         self.ema = Ema(self.groups[0].flat)
         self.skipped = torch.zeros((), device=objective.device)
         self.streak = torch.zeros((), device=objective.device)
@@ -125,7 +126,8 @@ class Weights:
         """
         norms = [norm for norm in (group.clip() for group in self.groups) if norm is not None]
         bad = ~torch.stack(norms).isfinite().all()
-        self.optimizer.found_inf = bad.float()  # the fused kernel leaves everything as it is then
+        # the fused kernel leaves everything as it is then; torch does not declare it
+        self.optimizer.found_inf = bad.float()  # type: ignore[attr-defined]
         self.streak.add_(1).mul_(bad)
         self.skipped.add_(bad)
         self.optimizer.step()

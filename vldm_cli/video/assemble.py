@@ -99,7 +99,7 @@ def _with_baggage(
         with commented(out_tmp, comment_tag(report), text) as comment:
             # Of two tags of one name the first that is mapped is taken: ours.
             maps = ["-map_metadata", str(inputs.count("-i")), *(["-map_metadata", "1"] if report else [])]
-            whole = [*inputs, *comment, *maps, *tail, *ffmpeg.BITEXACT, "-f", held.format]
+            whole = [*inputs, *comment, *maps, *tail, *ffmpeg.BITEXACT, "-f", held.muxer]
             said = ffmpeg.tolerant([*whole, ffmpeg.local(out_tmp)], what)
     finally:
         for path in beside:

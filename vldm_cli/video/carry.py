@@ -89,7 +89,7 @@ def packed(report: Report | None, kind: str, slow: Fraction = Fraction(1)) -> Ba
         return Baggage((), False, False, (f"{name} holds no {lost}: left out",) if lost else ())
     remarks: list[str] = []
     tracks = [*_sounds(report, kind, slow, remarks), *_texts(report, kind, slow, remarks)]
-    covers = []
+    covers: list[Cover] = []
     for stream in (stream for stream in report.of("video") if stream.attached):
         if kind == "mp4" and stream.codec in _PICTURES:
             tracks.append(Track(stream, ("copy",)))

@@ -1,7 +1,7 @@
 """A clip that a person gives: a video file or a folder of pictures, read frame by frame from any frame on."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
@@ -43,12 +43,13 @@ class Clip:
     def stores_rgb(self) -> bool:
         return self.report is None or self.report.rgb
 
-    def read(self, start: int, raw: Raw) -> Iterator[bytes]:
+    def read(self, start: int, raw: Raw) -> Generator[bytes, None, None]:
         """Frames start, start + 1, … to the last, one at a time. Raises RunError when the file gives fewer than it
         did when it was opened (it vanished or changed)."""
         if self.pictures:
             yield from pictures.read(self.pictures[start:], raw)
             return
+        assert self.report is not None  # only pictures have none
         filters = [f"select='gte(n,{start})'"] if start and self.steady else []
         arguments = [*TOLERANT, *([] if self.upright else ["-noautorotate"]), *source(self.path)]
         arguments += ["-map", f"0:{self.report.video.index}", *EACH]
@@ -104,10 +105,17 @@ def open_clip(
             "(ffmpeg -vf zscale=t=linear,tonemap=hable,zscale=t=bt709:m=bt709:p=bt709) or add --force to go on"
         )
     upright = bool(report.rotation) and not (keep_rotation and is_quarter_turn(report))
-    found = scan(report)
-    warnings += found.remarks
+    scanned = scan(report)
+    warnings += scanned.remarks
     clip = Clip(
-        path, found.times, look, found.height, found.width, report, upright=upright, steady=found.steady
+        path,
+        scanned.times,
+        look,
+        scanned.height,
+        scanned.width,
+        report,
+        upright=upright,
+        steady=scanned.steady,
     )
     if upright:
         height, width = upright_size(report)

@@ -77,6 +77,7 @@ def style_to_copy(clip: Clip, kind: str, crf: int) -> str | None:
 
 def copy_packets(clip: Clip, path: Path) -> None:
     """The clip's packets of video alone, to the tick of its clock, as a segment. RunError when that fails."""
+    assert clip.report is not None  # pictures have no packets to copy
     times, what = clip.times, f"copying the frames of {clip.path}"
     plain = ["-c", "copy", "-map_metadata", "-1", "-map_chapters", "-1", *ffmpeg.BITEXACT]
     plain += ["-video_track_timescale", str(times.clock), "-f", "mp4"]

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO
 
 from vldm_cli.errors import RunError
 
@@ -44,6 +44,7 @@ def run(arguments: list[str], what: str, stdin: Iterable[bytes] = ()) -> bytes:
         process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=output, stderr=words, start_new_session=True
         )
+        assert process.stdin is not None  # a pipe
         try:
             for chunk in stdin:
                 process.stdin.write(chunk)
@@ -74,7 +75,7 @@ def probe(arguments: list[str]) -> tuple[bytes, str]:
 
 
 @contextmanager
-def output(arguments: list[str], said: list[str] | None = None) -> Iterator[BinaryIO]:
+def output(arguments: list[str], said: list[str] | None = None) -> Iterator[IO[bytes]]:
     """ffmpeg's stdout as a stream, with memory for a pipe's worth of it. ffmpeg is ended when the block is left,
     finished or not; `said` gets the lines of errors that it has printed by then."""
     command = [ffmpeg_exe(), "-hide_banner", "-nostats", "-nostdin", "-loglevel", "error", *arguments]
@@ -82,6 +83,7 @@ def output(arguments: list[str], said: list[str] | None = None) -> Iterator[Bina
         process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=words, start_new_session=True
         )
+        assert process.stdout is not None  # a pipe
         try:
             with process.stdout as stream:
                 yield stream

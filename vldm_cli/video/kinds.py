@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from vldm_cli.errors import RequestError
 
@@ -35,13 +36,21 @@ class Kind:
     turns: bool = False
 
     @property
+    def muxer(self) -> str:
+        """ffmpeg's name of a kind that is a file; pictures have none."""
+        assert self.format is not None
+        return self.format
+
+    @property
     def iso(self) -> bool:
         """MP4 and its elder sister, whose tracks have clocks of any speed."""
         return self.format in ("mp4", "mov")
 
 
 def _kind(name: str, codec: str, form: str, largest: int, sound: set[str], **more) -> Kind:
-    sets = {key: frozenset(value) if isinstance(value, set) else value for key, value in more.items()}
+    sets: dict[str, Any] = {
+        key: frozenset(value) if isinstance(value, set) else value for key, value in more.items()
+    }
     return Kind(name, codec, form, largest, frozenset(sound), **sets)
 
 

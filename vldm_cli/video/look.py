@@ -1,5 +1,6 @@
 """How frames are coded: sizes of raw frames in a pipe, and colours, depth and pixel shape of a video."""
 
+import builtins
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -59,7 +60,7 @@ class Raw:
     def bytes(self) -> int:
         return sum(int(np.prod(shape)) for shape in self.shapes) * self.dtype.itemsize
 
-    def planes(self, frame: bytes) -> list[np.ndarray]:
+    def planes(self, frame: builtins.bytes) -> list[np.ndarray]:
         """The planes of one frame, without copying."""
         samples, planes, at = np.frombuffer(frame, self.dtype), [], 0
         for shape in self.shapes:
@@ -67,7 +68,7 @@ class Raw:
             at += planes[-1].size
         return planes
 
-    def pack(self, planes: list[np.ndarray]) -> bytes:
+    def pack(self, planes: list[np.ndarray]) -> builtins.bytes:
         """The inverse of `planes`."""
         return b"".join(np.ascontiguousarray(plane, self.dtype).tobytes() for plane in planes)
 
@@ -149,7 +150,9 @@ class Look:
     @property
     def _shares(self) -> tuple[float, float]:
         """How much of the brightness red and blue are."""
-        return {"bt709": (0.2126, 0.0722), "bt2020nc": (0.2627, 0.0593)}.get(self.matrix, (0.299, 0.114))
+        return {"bt709": (0.2126, 0.0722), "bt2020nc": (0.2627, 0.0593)}.get(
+            self.matrix or "", (0.299, 0.114)
+        )
 
     def from_rgb(self, raw: Raw, image: np.ndarray) -> bytes:
         """RGB (H, W, 3), floats in [0, 1], as a raw frame: chroma is averaged."""

@@ -38,7 +38,8 @@ def measure(paths: tuple[Path, ...], fps: Fraction | None) -> tuple[Times, int, 
     be read or has another size."""
     from PIL import Image, ImageOps
 
-    size, bits, remarks = None, 8, []
+    size: tuple[int, int] | None = None
+    bits, remarks = 8, list[str]()
     for path in paths:
         try:
             with Image.open(path) as picture:
@@ -52,7 +53,7 @@ def measure(paths: tuple[Path, ...], fps: Fraction | None) -> tuple[Times, int, 
             raise RequestError(
                 f"{path} is no picture that vldm reads; save it with 8 or 16 bits a sample, or take it out"
             ) from error
-        if size not in (None, here):
+        if size is not None and size != here:
             raise RequestError(
                 f"{path} is {here[0]}x{here[1]} and those before it are {size[0]}x{size[1]}; "
                 "frames of one video are of one size"
@@ -60,6 +61,7 @@ def measure(paths: tuple[Path, ...], fps: Fraction | None) -> tuple[Times, int, 
         size = here
         if has_alpha and not remarks:
             remarks.append(f"{path} has transparency, which is dropped")
+    assert size is not None  # there is a picture at least
     rate = fps or _stored(paths[0].parent / SETTINGS) or FPS
     return constant(len(paths), rate), size[1], size[0], bits, remarks
 

@@ -70,7 +70,9 @@ def _file_info(path: Path) -> dict:
     rows = [line.split(",") for line in packets.splitlines() if not line.startswith("#")]
     if not rows:
         raise RequestError(f"{path} holds no frame that ffmpeg can read; give another copy of it")
-    base = Fraction(re.search(r"^#tb 0: (\S+)", packets, re.MULTILINE).group(1))
+    clock = re.search(r"^#tb 0: (\S+)", packets, re.MULTILINE)
+    assert clock is not None  # ffmpeg heads a listing with it
+    base = Fraction(clock.group(1))
     ticks, last = zip(*sorted((int(row[2]), int(row[3])) for row in rows), strict=True)
     times = exact(ticks, last[-1], base, report.start, report.rate, "matroska" in report.container)
     return {

@@ -48,7 +48,8 @@ def scan(report: Report) -> Scan:
     # alike, but only where it may count from 0.
     pieces = report.container.startswith("mpeg")
     arguments = ["-loglevel", "level+info", *_frames(report, [] if pieces else ["-copyts"])]
-    ticks, last, base, size, said = array("q"), 0, Fraction(1, 25), (report.height, report.width), []
+    ticks, last, base, size = array("q"), 0, Fraction(1, 25), (report.height, report.width)
+    said: list[str] = []
     with ffmpeg.output(arguments, said) as stream:
         for line in stream:
             if line.startswith(b"#tb 0:"):
@@ -71,13 +72,13 @@ def scan(report: Report) -> Scan:
         ticks = array("q", (tick - ticks[0] + begin for tick in ticks))
     remarks = []
     if errors:
-        words = f"{report.path} is damaged ({errors[-1].strip()})"
-        remarks.append(f"{words}; the {len(ticks)} frames that can be decoded are used")
+        what = f"{report.path} is damaged ({errors[-1].strip()})"
+        remarks.append(f"{what}; the {len(ticks)} frames that can be decoded are used")
     found = [re.search(r" parameters changed to .*?\b(\d+)x(\d+)", words) for words in said]
     changes = [(int(change.group(2)), int(change.group(1))) for change in found if change]
     if any(change != size for change in changes):
-        words = f"{report.path} changes its size on the way"
-        remarks.append(f"{words}; all frames are brought to that of the first, {size[1]}x{size[0]}")
+        what = f"{report.path} changes its size on the way"
+        remarks.append(f"{what}; all frames are brought to that of the first, {size[1]}x{size[0]}")
     coarse = "matroska" in report.container
     times = exact(ticks, last, base, report.start, report.rate, coarse)
     return Scan(times, *size, not changes, tuple(remarks))
@@ -96,7 +97,12 @@ def _ticks(listing: bytes) -> list[int]:
 
 def is_quarter_turn(report: Report) -> bool:
     """Whether the stored turn is by 90, 180 or 270 degrees and no mirroring, by what ffmpeg makes of a frame."""
-    turns = {0: "null", 90: "transpose=cclock", 180: "hflip,vflip", 270: "transpose=clock"}
+    turns: dict[Fraction | int, str] = {
+        0: "null",
+        90: "transpose=cclock",
+        180: "hflip,vflip",
+        270: "transpose=clock",
+    }
     turn = turns.get(report.rotation % 360)
     if turn is None:
         return False
@@ -132,4 +138,5 @@ def upright_size(report: Report) -> tuple[int, int]:
     ]
     text = ffmpeg.probe([*source(report.path), *tail])[0].decode(errors="replace")
     found = re.search(r"^#dimensions 0: (\d+)x(\d+)", text, re.MULTILINE)
+    assert found is not None  # ffmpeg heads a listing with it
     return int(found.group(2)), int(found.group(1))

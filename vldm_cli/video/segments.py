@@ -22,7 +22,7 @@ def stored_look(look: Look, kind: str, height: int, width: int) -> tuple[Look, l
     """The look in which such a file stores frames of that size, and what is to be said of it. RequestError where it
     holds no frames of that size."""
     held = KINDS[kind]
-    name = _CODECS.get(held.codec, held.name)
+    name = _CODECS.get(held.codec or "", held.name)
     if max(height, width) > held.largest:
         remedy = "cut the clip" if kind == "png" else "make a folder of PNG frames with --out NAME"
         raise RequestError(

@@ -99,7 +99,7 @@ def pad_sound(path: Path, kind: str, seconds: Fraction, clock: int, all_tags: bo
             flags = movflags(kind, all_tags)
             tail += ["-video_track_timescale", str(clock), "-movflags", flags]
         words = ffmpeg.tolerant(
-            [*inputs, *tail, *ffmpeg.BITEXACT, "-f", KINDS[kind].format, ffmpeg.local(longer)], what
+            [*inputs, *tail, *ffmpeg.BITEXACT, "-f", KINDS[kind].muxer, ffmpeg.local(longer)], what
         )
         said += [f"some of the sound is damaged ({words[-1]:.200})"] if words else []
         os.replace(longer, path)
@@ -128,7 +128,7 @@ def _measured(report: Report, stream: Stream, seconds: Fraction) -> _Sound | Non
         else:
             whole = whole and (end is None or abs(at - end) < Fraction(1, 10_000))
             begin, end, packets = at if begin is None else begin, at + length, packets + 1
-    if begin is None or first is None:
+    if begin is None or end is None or first is None:
         return None
     return _Sound(stream, begin, end, first + seconds - end, whole, packets)
 

@@ -111,7 +111,7 @@ def join_segments(segments: list[Path], out_tmp: Path, kind: str, fps: Fraction,
             if KINDS[kind].iso:
                 tags += ["-video_track_timescale", str(per_second), "-movflags", movflags(kind)]
             with commented(out_tmp, "comment", text) as comment:
-                whole = [*source, *comment, *copied, *tags, "-f", KINDS[kind].format]
+                whole = [*source, *comment, *copied, *tags, "-f", KINDS[kind].muxer]
                 ffmpeg.run([*whole, ffmpeg.local(out_tmp)], what)
         elif kind == "gif":
             join_gif(source, out_tmp, _retimed(fps), what)

@@ -8,13 +8,13 @@ import torch
 from torch import Tensor
 
 from vldm_cli.align import Context
-from vldm_cli.measure.ablations.tables.rows import Amounts, Book, distance_row, floor_row
+from vldm_cli.measure.ablations.rows import Amounts, Book, distance_row, floor_row
 from vldm_cli.measure.between import measure_between
 from vldm_cli.measure.clips import Maker
 from vldm_cli.measure.distances import SEED, Features, Reference, rendered_clips
 from vldm_cli.measure.judged import measure_faithfulness
 from vldm_cli.measure.probe.probe import Probe
-from vldm_cli.measure.probe.probe.prompts import fixed_prompts
+from vldm_cli.measure.probe.prompts import fixed_prompts
 from vldm_cli.stages.windows import continued_windows
 
 PROMPT_SEED = 5_000
@@ -108,12 +108,14 @@ def continued(
     for window in continued_windows(count, video.window, video.context, lead):
         S, context = window.new - window.start, None
         if S:
+            assert z_BTCHW is not None  # only what is known leads a window
             given_BTCHW = z_BTCHW[:, window.start : window.new]
             rest = given_BTCHW.new_zeros(len(prompts), window.length - S, *given_BTCHW.shape[2:])
             context = Context.leading(torch.cat([given_BTCHW, rest], 1), S)
         made_BTCHW = maker.latents(prompts, range(window.start, window.stop), seed, context, s)
         new_BTCHW = made_BTCHW[:, S:]
         z_BTCHW = new_BTCHW if z_BTCHW is None else torch.cat([z_BTCHW, new_BTCHW], 1)
+    assert z_BTCHW is not None  # there is a window at least
     return z_BTCHW
 
 

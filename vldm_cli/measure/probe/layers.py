@@ -51,7 +51,7 @@ class Look(nn.Module):
         )
 
     def forward(self, queries_NQD: Tensor, fine_NCHW: Tensor, spots_NKP: Tensor) -> Tensor:
-        place = places(*fine_NCHW.shape[-2:], fine_NCHW)
+        place = places(fine_NCHW.shape[-2], fine_NCHW.shape[-1], fine_NCHW)
         kv = self.kv(F.silu(self.norm(fine_NCHW))).flatten(2).transpose(1, 2) + self.place(place)
         k, v = (t.unflatten(-1, (self.heads, -1)).transpose(1, 2) for t in kv.chunk(2, -1))
         q = self.q(self.norm_q(queries_NQD)).unflatten(-1, (self.heads, -1)).transpose(1, 2)
@@ -67,6 +67,8 @@ class Look(nn.Module):
 class Crop(nn.Module):
     """Queries look closely at their objects, each at its own size: (N, C, h, w) and places (N, K, 3) of x, y (the
     frame's edges at ±1) and radius (in half heights) → (N, K, D)."""
+
+    grid: Tensor
 
     def __init__(self, width: int, dim: int, inner: int = 12, side: int = 8):
         super().__init__()

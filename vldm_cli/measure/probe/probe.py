@@ -18,8 +18,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from vldm_cli.errors import RequestError
-from vldm_cli.measure.probe.probe.attributes import COLOUR_NAMES, OBJECT, SCENE
-from vldm_cli.measure.probe.probe.layers import (
+from vldm_cli.measure.probe.attributes import COLOUR_NAMES, OBJECT, SCENE
+from vldm_cli.measure.probe.layers import (
     Block,
     Crop,
     Look,
@@ -74,6 +74,7 @@ class Probe(ModelMixin, ConfigMixin):
         self.coarse = nn.Sequential(down(c, d), Block(d))
         self.lateral = nn.Conv2d(d, c, 1)
         self.spot = nn.Conv2d(c, len(COLOUR_NAMES), 1)
+        assert self.spot.bias is not None  # torch types it as optional
         nn.init.constant_(self.spot.bias, -4.0)  # most cells are background
         self.looks = nn.ModuleList(Look(c, dim, heads) for _ in range(2))
         self.crop = Crop(b, dim)

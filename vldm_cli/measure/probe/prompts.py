@@ -42,7 +42,7 @@ class PromptSet:
     prompts: list[Prompt]
     scenes: SceneBatch
 
-    def some(self, index: Sequence[int]) -> "PromptSet":
+    def some(self, index: Sequence[int] | np.ndarray) -> "PromptSet":
         """Those at `index`."""
         return PromptSet([self.prompts[i] for i in index], self.scenes[np.asarray(index)])
 
@@ -128,7 +128,7 @@ def _article(phrase: str) -> str:
 
 def _object_prompt(attributes: dict, rng) -> Prompt:
     things = attributes["objects"]
-    phrases, named = zip(*(_thing(thing, rng) for thing in things), strict=True)
+    phrases, values = zip(*(_thing(thing, rng) for thing in things), strict=True)
     verbs = [_said(rng, w.MOTION_WORDS[thing["motion"]])[0] for thing in things]
     told = [("motion", thing["motion"]) for thing in things]
     sentence = f"{phrases[0]} {verbs[0].replace('{b}', phrases[-1])}"
@@ -143,7 +143,7 @@ def _object_prompt(attributes: dict, rng) -> Prompt:
                 sentence = f"{sentence} and the {things[1]['colour']} {things[1]['shape']} {verbs[1]}"
             else:  # and standing still goes without saying
                 told.pop()
-    named = [(*pairs, *told[k : k + 1]) for k, pairs in enumerate(named)]
+    named = [(*pairs, *told[k : k + 1]) for k, pairs in enumerate(values)]
     relations = [
         (things[a]["colour"], name, things[b]["colour"]) for a, name, b in attributes["relations"] if b == 1
     ]

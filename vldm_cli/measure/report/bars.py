@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from vldm_cli.measure.probe.probe.prompts import DRIVING, ONE, TWO
+from vldm_cli.measure.probe.prompts import DRIVING, ONE, TWO
 
 # Attribute → least share read as asked, for one object.
 ONE_BARS = {
@@ -93,9 +94,10 @@ def bars(table: dict) -> list[Bar]:
 
 
 def _at(table: dict, *keys: str) -> float | None:
+    found: Any = table
     for key in keys:
-        table = table.get(key) if isinstance(table, dict) else None
-    return table
+        found = found.get(key) if isinstance(found, dict) else None
+    return found
 
 
 def _lowest(ablations: Sequence[dict]) -> float | None:
@@ -131,6 +133,5 @@ def _gap(table: dict) -> float | None:
     group of one object, where the first object is the whole of it."""
     seen, rare = (table.get(key, {}).get("made", {}) for key in ("faithfulness", "withheld"))
     pairs = [(_share(seen, ONE, name), _share(rare, ONE, name)) for name in ("colour", "shape", "motion")]
-    if any(value is None for pair in pairs for value in pair):
-        return None
-    return round(sum(a - b for a, b in pairs) / len(pairs), 4)
+    gaps = [a - b for a, b in pairs if a is not None and b is not None]
+    return round(sum(gaps) / len(pairs), 4) if len(gaps) == len(pairs) else None

@@ -45,7 +45,7 @@ class Store:
 
     def load(self, name: str) -> tuple[dict, dict[str, Image.Image]] | None:
         """The section's table and its pictures by title, or None."""
-        if not self.has(name):
+        if self.folder is None or not self.has(name):
             return None
         stored = _read(self.folder / f"{name}.json")
         pictures = {}

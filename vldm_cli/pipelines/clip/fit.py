@@ -28,8 +28,8 @@ class Fit:
     @classmethod
     def of(cls, clip: Clip, size: tuple[int, int]) -> "Fit":
         """`size`: the model's height and width."""
-        turned = clip.report is not None and not clip.upright
-        turns = int(clip.report.rotation // 90) % 4 if turned else 0
+        turned = clip.report if clip.report is not None and not clip.upright else None
+        turns = int(turned.rotation // 90) % 4 if turned is not None else 0
         return cls(clip.height, clip.width, turns, clip.look.sar or Fraction(1), *size)
 
     @property

@@ -1,8 +1,7 @@
-"""What a command makes of a clip, as plain data: the job, what it is known by, and what came out."""
+"""What a command makes of a clip, as plain data: the job, and what it is known by."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
-from fractions import Fraction
 from pathlib import Path
 
 import torch
@@ -16,7 +15,8 @@ from vldm_cli.video.kinds import open_container
 from vldm_cli.video.look import Look, Raw
 from vldm_cli.video.times import Times
 
-Make = Callable[[int, Clock, Journal, dict[str, Meter]], Iterator[bytes]]
+Frames = Generator[bytes, None, None]
+Make = Callable[[int, Clock, Journal, dict[str, Meter]], Frames]
 """make(start, clock, journal, meters): a generator of finished frames start, start + 1, … as `ClipJob.raw` describes
 them."""
 
@@ -39,6 +39,7 @@ class ClipJob:
     remedy: str
     pack: dict | None = None
     seed: int | None = None
+    prompt: str | None = None
     preview: Path | None = None
     resume: bool = True
     force: bool = False
@@ -64,49 +65,6 @@ class Job(ClipJob):
     make: Make
     stages: tuple[str, ...]
     calls: dict[str, int] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class ClipResult:
-    """What was made; `seconds` by stage."""
-
-    out: Path
-    frames: int
-    fps: Fraction
-    width: int
-    height: int
-    seconds: dict[str, float]
-    total_seconds: float
-    first_segment_seconds: float | None
-    seed: int | None
-    pack: dict | None
-    settings: dict
-    device: str
-    peak_memory_bytes: int | None
-    warnings: list[str]
-
-    def as_table(self) -> dict:
-        """The JSON object of CLI.md."""
-        first = self.first_segment_seconds
-        return {
-            "out": str(self.out),
-            "frames": self.frames,
-            "fps": str(self.fps),
-            "width": self.width,
-            "height": self.height,
-            "seconds": {
-                "wall": self.total_seconds,
-                "first_segment": None if first is None else round(first, 3),
-                "stages": self.seconds,
-            },
-            "seed": self.seed,
-            "prompt": None,
-            "pack": self.pack,
-            "settings": self.settings,
-            "device": self.device,
-            "peak_memory_bytes": self.peak_memory_bytes,
-            "warnings": self.warnings,
-        }
 
 
 def identity(job: ClipJob, fingerprint: str) -> dict:

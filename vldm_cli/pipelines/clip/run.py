@@ -11,12 +11,13 @@ from pathlib import Path
 
 from vldm_cli import __version__
 from vldm_cli.errors import RequestError
-from vldm_cli.pipelines.clip.job import ClipJob, ClipResult, Job, identity
+from vldm_cli.pipelines.clip.job import ClipJob, Job, identity
 from vldm_cli.runs import attempt
 from vldm_cli.runs.journal import Journal
 from vldm_cli.runs.memory import peak_bytes
 from vldm_cli.runs.preview import ContactSheet
 from vldm_cli.runs.progress import Clock, Meter, NullProgress, Progress
+from vldm_cli.runs.result import Video
 from vldm_cli.stages.plan import SEGMENT
 from vldm_cli.video.assemble import assemble
 from vldm_cli.video.segments import encode_frames
@@ -26,13 +27,13 @@ Work = Callable[[Journal, Progress, Clock], tuple[float | None, list[str]]]
 to be said of what the clip carries."""
 
 
-def run(job: Job, fingerprint: str, progress: Progress | None = None) -> ClipResult:
+def run(job: Job, fingerprint: str, progress: Progress | None = None) -> Video:
     """Makes the file, or goes on with the run that was interrupted. RequestError, with nothing written, where that
     is no place for it; RunError when it breaks: what is finished is then kept."""
     return carry_out(job, fingerprint, progress, lambda *tools: _make(job, *tools))
 
 
-def carry_out(job: ClipJob, fingerprint: str, progress: Progress | None, work: Work) -> ClipResult:
+def carry_out(job: ClipJob, fingerprint: str, progress: Progress | None, work: Work) -> Video:
     """`run` of any job, whose work that is."""
     clock = Clock()
     check_out(job)
@@ -46,7 +47,7 @@ def carry_out(job: ClipJob, fingerprint: str, progress: Progress | None, work: W
         remedy=job.remedy,
     )
     first, said = made or (None, [])
-    return ClipResult(
+    return Video(
         out=job.out,
         frames=len(job.times),
         fps=job.times.fps,
@@ -56,6 +57,7 @@ def carry_out(job: ClipJob, fingerprint: str, progress: Progress | None, work: W
         total_seconds=round(clock.elapsed, 3),
         first_segment_seconds=first,
         seed=job.seed,
+        prompt=job.prompt,
         pack=job.pack,
         settings={**job.settings, "crf": job.crf},
         device=str(job.device),

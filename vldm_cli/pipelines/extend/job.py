@@ -119,6 +119,7 @@ def make_job(
         device=models.device,
         remedy="--dtype bfloat16 needs less, and --device cpu has another memory",
         pack={"name": manifest.name, "hash": manifest.hash},
+        prompt=settings.prompt,
         source=source,
         kept=0 if options.only_new else clip.frames,
         copied=style is not None,

@@ -10,13 +10,13 @@ from itertools import islice
 from pathlib import Path
 
 from vldm_cli import __version__
-from vldm_cli.pipelines.clip.job import ClipResult
 from vldm_cli.pipelines.clip.run import carry_out
 from vldm_cli.pipelines.extend.job import ExtendJob, frame_ticks
 from vldm_cli.pipelines.generate.tail import KEY, stored, tail_frames
 from vldm_cli.runs.journal import Journal
 from vldm_cli.runs.preview import ContactSheet
 from vldm_cli.runs.progress import Clock, Meter, Progress
+from vldm_cli.runs.result import Video
 from vldm_cli.video.assemble import assemble
 from vldm_cli.video.copied import copy_packets, encode
 from vldm_cli.video.kinds import KINDS
@@ -24,7 +24,7 @@ from vldm_cli.video.segments import encode_frames
 from vldm_cli.video.silence import pad_sound
 
 
-def run(job: ExtendJob, fingerprint: str, progress: Progress | None = None) -> ClipResult:
+def run(job: ExtendJob, fingerprint: str, progress: Progress | None = None) -> Video:
     """Makes the file, or goes on with the run that was interrupted. RequestError, with nothing written, where that is
     no place for it; RunError when it breaks: what is finished is then kept."""
 
@@ -42,6 +42,7 @@ class _Run:
         self.job, self.journal, self.progress, self.clock = job, journal, progress, clock
         totals = {**job.source.plan.totals, "write": job.encoded}
         self.meters = {stage: Meter(progress, stage, total) for stage, total in totals.items()}
+        assert job.seed is not None  # drawn when the job was made
         self.stages = job.source.stages(job.seed, clock, journal, self.meters)
         # Of the new frames alone: the others are known.
         self.sheet = ContactSheet(job.preview, job.added, journal) if job.preview else None

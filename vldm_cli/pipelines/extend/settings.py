@@ -3,6 +3,7 @@
 import math
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Any
 
 from vldm_cli.packs.manifest import Manifest
 from vldm_cli.pipelines.generate.request import Settings
@@ -52,9 +53,8 @@ class Memory:
     @classmethod
     def of(cls, clip: Clip) -> "Memory":
         """From the clip's metadata, which anybody may have written."""
-        made = made_by(clip) or {}
-        settings = made.get("settings") if isinstance(made.get("settings"), dict) else {}
-        pack = made.get("pack") if isinstance(made.get("pack"), dict) else {}
+        made: dict[str, Any] = made_by(clip) or {}
+        settings, pack = _table(made.get("settings")), _table(made.get("pack"))
         height, width = (_whole(settings.get(side), 1, 16_384) for side in ("height", "width"))
         return cls(
             pack=_text(pack.get("name")),
@@ -100,7 +100,7 @@ def settings_of(
         guidance=_first(options.guidance, same.guidance, defaults.guidance) if prompt.strip() else 1.0,
         context_guidance=_first(options.context_guidance, same.context_guidance, defaults.context_guidance),
         keyframe_steps=_first(asked, defaults.keyframe_steps),
-        interpolation_steps=tuple(steps(n) for n in defaults.interpolation_steps),
+        interpolation_steps=(steps(defaults.interpolation_steps[0]), steps(defaults.interpolation_steps[1])),
         upscale_steps=steps(defaults.upscale_steps),
         crf=_first(options.crf, memory.crf, CRF),
         dtype=options.dtype,
@@ -127,6 +127,10 @@ def _size(memory: Memory, manifest: Manifest, clip: Clip) -> tuple[int, int]:
 
 def _first(*values):
     return next(value for value in values if value is not None)
+
+
+def _table(value) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
 
 
 def _text(value) -> str | None:

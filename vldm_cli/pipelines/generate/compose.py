@@ -12,9 +12,9 @@ from vldm_cli.align.unet import VideoUNet
 from vldm_cli.denoise.guidance import Guidance
 from vldm_cli.pipelines.generate.joined import Joined
 from vldm_cli.pipelines.generate.request import Settings
-from vldm_cli.runs.journal import Journal
 from vldm_cli.runs.memory import fetch_memory
 from vldm_cli.runs.progress import Clock, Meter
+from vldm_cli.runs.units import Units
 from vldm_cli.stages.costs import BASE
 from vldm_cli.stages.decode import Decode
 from vldm_cli.stages.denoiser import Denoiser
@@ -40,7 +40,7 @@ class Stages:
         models: Models,
         seed: int,
         clock: Clock,
-        journal: Journal,
+        journal: Units,
         meters: dict[str, Meter],
         origin: int = 0,
         speed: float = 1.0,
@@ -175,6 +175,12 @@ class Stages:
     def timed(self, stage: str, source: Source) -> Source:
         """The same source, its work on the clock."""
         return lambda start: self.clock.timed(stage, source(start))
+
+
+def as_image(x_CHW: Tensor) -> np.ndarray:
+    """A finished frame in [−1, 1] as a file takes it, uint8 (H, W, 3): rounded once, here."""
+    image = ((x_CHW + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
+    return image.permute(1, 2, 0).contiguous().cpu().numpy()
 
 
 def resized(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:

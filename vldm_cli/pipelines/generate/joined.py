@@ -7,7 +7,7 @@ from itertools import chain
 from torch import Tensor
 
 from vldm_cli.pipelines.extend.match import Match, fading
-from vldm_cli.runs.journal import Journal
+from vldm_cli.runs.units import Units
 from vldm_cli.stages.source import Source
 
 UNIT = "join"
@@ -19,7 +19,7 @@ class Joined:
     once and kept in the journal: on the first frame that is shown, or with `same` on the one of the same moment."""
 
     def __init__(
-        self, made: Source, given: Callable[[], Tensor], journal: Journal, fade: int, same: bool = False
+        self, made: Source, given: Callable[[], Tensor], journal: Units, fade: int, same: bool = False
     ) -> None:
         self.made, self.given, self.journal, self.fade = made, given, journal, max(2, fade)
         self.anchor = 0 if same else 1

@@ -1,7 +1,7 @@
-"""What is asked of `generate`, what comes back, and the settings that a pack's defaults make of it. No torch."""
+"""What is asked of `generate`, and the settings that a pack's defaults make of it. No torch."""
 
 import hashlib
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from fractions import Fraction
 from pathlib import Path
 
@@ -42,28 +42,6 @@ class GenerateRequest:
     preview: Path | None = None
     resume: bool = True
     force: bool = False
-
-
-@dataclass(frozen=True)
-class GenerateResult:
-    """What was made. `seconds` by stage, each without the stages that it waited for; `first_segment_seconds` until
-    the first finished frames were on disk (None if they were there before); `peak_memory_bytes` None if unknown."""
-
-    out: Path
-    frames: int
-    fps: Fraction
-    width: int
-    height: int
-    seconds: dict[str, float]
-    total_seconds: float
-    first_segment_seconds: float | None
-    seed: int
-    prompt: str
-    pack: dict[str, str]
-    settings: dict
-    device: str
-    peak_memory_bytes: int | None
-    warnings: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -151,11 +129,11 @@ def resolve(request: GenerateRequest, manifest: Manifest) -> Settings:
         if request.context_guidance is None
         else request.context_guidance,
         keyframe_steps=request.steps or defaults.keyframe_steps,
-        interpolation_steps=tuple(steps(n) for n in defaults.interpolation_steps),
+        interpolation_steps=(steps(defaults.interpolation_steps[0]), steps(defaults.interpolation_steps[1])),
         upscale_steps=steps(defaults.upscale_steps),
         crf=request.crf,
         dtype=request.dtype,
-        image_sha256=None if image is None else hashlib.sha256(np.ascontiguousarray(image)).hexdigest(),
+        image_sha256=None if image is None else hashlib.sha256(np.ascontiguousarray(image).data).hexdigest(),
     )
 
 

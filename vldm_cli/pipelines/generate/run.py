@@ -9,16 +9,14 @@ from itertools import islice
 from pathlib import Path
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from vldm_cli import __version__
 from vldm_cli.errors import RequestError
 from vldm_cli.packs.pack import Pack
-from vldm_cli.pipelines.generate.compose import Stages
+from vldm_cli.pipelines.generate.compose import Stages, as_image
 from vldm_cli.pipelines.generate.request import (
     GenerateRequest,
-    GenerateResult,
     Settings,
     identity,
     plan_of,
@@ -30,6 +28,7 @@ from vldm_cli.runs.journal import Journal
 from vldm_cli.runs.memory import peak_bytes
 from vldm_cli.runs.preview import ContactSheet
 from vldm_cli.runs.progress import Clock, Meter, NullProgress, Progress
+from vldm_cli.runs.result import Video
 from vldm_cli.stages.models import Models
 from vldm_cli.stages.plan import Plan
 from vldm_cli.stages.source import Source
@@ -39,7 +38,7 @@ from vldm_cli.video.write import encode_segment, join_segments
 
 def generate(
     request: GenerateRequest, pack: Pack, progress: Progress | None = None, models: Models | None = None
-) -> GenerateResult:
+) -> Video:
     """Makes the video that is asked for, or goes on with the run that was interrupted (METHOD.md §1 to §6).
 
     models: loaded ones to use again; by default the pack's are loaded as each stage begins. Raises RequestError,
@@ -71,7 +70,7 @@ def generate(
         remedy="a smaller --size or --no-upscale needs less",
     )
     height, width = plan.out_size
-    return GenerateResult(
+    return Video(
         out=request.out,
         frames=plan.frames,
         fps=settings.fps,
@@ -156,13 +155,12 @@ class _Run:
     def written(
         self, frames: Iterator[Tensor], start: int, meter: Meter, sheet: ContactSheet | None
     ) -> Iterator[np.ndarray]:
-        """Frames as a file takes them, uint8 (H, W, 3): rounded once, here."""
+        """Frames as a file takes them, uint8 (H, W, 3)."""
         for frame, x_CHW in enumerate(frames, start):
-            image = ((x_CHW + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
-            image = image.permute(1, 2, 0).contiguous().cpu().numpy()
+            image = as_image(x_CHW)
             if sheet:
-                sheet.see(frame, image)
-            yield image
+                sheet.see(frame, image_HWC)
+            yield image_HWC
             meter.upto(frame + 1)
 
     def metadata(self, latents: Source) -> dict:

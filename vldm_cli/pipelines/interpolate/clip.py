@@ -1,6 +1,6 @@
 """`interpolate` on a clip of any kind: known frames go through untouched, those between are made of their pixels."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing
 
 import numpy as np
@@ -47,7 +47,7 @@ class InterpolateClip:
             return 1
         return max(1, min(torch.get_num_threads(), BESIDE // (self.clip.height * self.clip.width)))
 
-    def _groups(self, first: int, skip: int) -> Iterator[Iterable[bytes]]:
+    def _groups(self, first: int, skip: int) -> Generator[Iterable[bytes], None, None]:
         """Each known frame with those up to the next one, from the known frame `first` on, without the first `skip`."""
         workers = self.workers
         if workers == 1:

@@ -24,6 +24,7 @@ def by_diffusion(job: Job, models: Models, seed: int | None, factor: int) -> Job
     clip, pack = job.clip, models.pack
     manifest, memory = pack.manifest, Memory.of(clip)
     seed = memory.seed if seed is None else seed
+    assert seed is not None  # `engine.pack_for` chooses diffusion only for clips that have one
     steps = steps_between(clip, manifest)
     frames, dtype = factor * (clip.frames - 1) + 1, str(models.dtype).removeprefix("torch.")
     options = Options(frames=frames, crf=job.crf, device=str(models.device), dtype=dtype)

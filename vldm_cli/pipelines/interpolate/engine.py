@@ -2,6 +2,7 @@
 and was trained for frames so far apart, and motion followed through the pixels everywhere else. No torch."""
 
 from fractions import Fraction
+from pathlib import Path
 
 from vldm_cli.errors import RequestError
 from vldm_cli.packs.manifest import Manifest
@@ -14,15 +15,15 @@ AUTO, MOTION, DIFFUSION = "auto", "motion", "diffusion"
 TRAINED = (4, 16)  # frame steps between known frames
 
 
-def pack_for(clip: Clip, engine: str, pack: str | None, factor: int) -> Pack | None:
-    """The pack that makes the frames between the clip's; None where motion does. `pack` is its name or folder, None for
-    the one that made the clip. Raises RequestError where `engine` is diffusion and that cannot be."""
+def pack_for(clip: Clip, engine: str, pack: str | Path | Pack | None, factor: int) -> Pack | None:
+    """The pack that makes the frames between the clip's; None where motion does. `pack` is it, its name or folder, or
+    None for the one that made the clip. Raises RequestError where `engine` is diffusion and that cannot be."""
     memory = Memory.of(clip)
     own = memory.pack if memory.pack in embedded() else None
     asked = pack or own or ("toyland" if engine == DIFFUSION else None)
     if engine == MOTION or asked is None:
         return None
-    opened = Pack.open(asked)
+    opened = asked if isinstance(asked, Pack) else Pack.open(asked)
     hindrance = obstacle(clip, memory, opened.manifest, factor)
     if hindrance and engine == DIFFUSION:
         raise RequestError(f"{hindrance} --engine motion")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,7 +10,7 @@ import torch
 
 from vldm_cli.errors import RequestError
 from vldm_cli.packs.pack import Pack
-from vldm_cli.pipelines.clip.job import Job
+from vldm_cli.pipelines.clip.job import Frames, Job
 from vldm_cli.pipelines.interpolate.clip import AREA, HELD, SPEED, STAGE, InterpolateClip
 from vldm_cli.pipelines.interpolate.engine import MOTION
 from vldm_cli.runs.journal import Journal
@@ -51,14 +51,14 @@ def make_job(
     rgb = kind in ("gif", "webp", "png")
     source = InterpolateClip(clip, factor, torch.device(device), rgb)
     look, said = stored_look(clip.look, kind, clip.height, clip.width)
-    baggage = packed(clip.report, kind, factor if slow else 1)
+    baggage = packed(clip.report, kind, Fraction(factor if slow else 1))
     times = clip.times.split(factor, slow)
     if kind == "gif" and not slow and times.fps > 50:
         raise RequestError(
             f"a GIF shows at most 50 frames a second, not {float(times.fps):.3g}; use .mp4 or --slow"
         )
 
-    def make(start: int, clock: Clock, journal: Journal, meters: dict[str, Meter]) -> Iterator[bytes]:
+    def make(start: int, clock: Clock, journal: Journal, meters: dict[str, Meter]) -> Frames:
         return clock.timed(STAGE, source.frames(start, meters[STAGE]))
 
     area, made = clip.height * clip.width, (clip.frames - 1) * (factor - 1)

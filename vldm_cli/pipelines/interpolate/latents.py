@@ -10,6 +10,7 @@ from torch import Tensor
 
 from vldm_cli.motion.between import Pair
 from vldm_cli.pipelines.clip.fit import Fit, rgb_frames
+from vldm_cli.pipelines.clip.job import Frames
 from vldm_cli.pipelines.extend.match import Match
 from vldm_cli.pipelines.generate.compose import Stages
 from vldm_cli.pipelines.generate.request import Settings
@@ -52,7 +53,7 @@ class InterpolateLatents:
         self.clip, self.models, self.settings, self.plan, self.fit = clip, models, settings, plan, fit
         self.factor, self.speed, self.cuts, self.seed, self.raw = factor, speed, set(cuts), seed, raw
 
-    def frames(self, start: int, clock: Clock, journal: Journal, meters: dict[str, Meter]) -> Iterator[bytes]:
+    def frames(self, start: int, clock: Clock, journal: Journal, meters: dict[str, Meter]) -> Frames:
         """Frames start, start + 1, … of the new clip: the same ones wherever one starts."""
         stages = Stages(
             self.settings, self.plan, self.models, self.seed, clock, journal, meters, speed=self.speed
@@ -64,6 +65,7 @@ class InterpolateLatents:
         known = self.clip.read(first, self.raw)
         frame, before = next(known, None), None
         for i in range(first, self.clip.frames):
+            assert frame is not None  # `read` gives all frames or raises
             following = next(known, None)
             if skip == 0:
                 yield frame

@@ -128,6 +128,7 @@ class UpscaleClip:
         small_TCHW, size = tiles.pad(lr_TCHW), tiles.padded
         seen_TCHW = small_TCHW
         if self.noise:
+            assert grain_CHW is not None  # drawn where there is noise
             seen_TCHW = (1 - self.noise**2) ** 0.5 * small_TCHW + self.noise * grain_CHW
         sum_TCHW = torch.zeros(len(lr_TCHW), 3 * UPSCALE**2, *size, device=weight.device)
         sum_HW = torch.zeros(size, device=weight.device)

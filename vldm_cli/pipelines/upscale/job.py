@@ -1,12 +1,11 @@
 """`upscale` put together: a clip, an upscaler of a pack and options become a job for `clip_run`."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from vldm_cli.errors import RequestError
 from vldm_cli.packs.pack import SOURCES, UPSCALERS, Pack
-from vldm_cli.pipelines.clip.job import Job, identity
+from vldm_cli.pipelines.clip.job import Frames, Job, identity
 from vldm_cli.pipelines.upscale.clip import TILE, UpscaleClip
 from vldm_cli.runs.attempt import seed_of
 from vldm_cli.runs.journal import Journal
@@ -86,7 +85,7 @@ def make_job(
         out=out,
         command="upscale",
         settings=settings,
-        make=lambda start, clock, journal, meters: iter(()),
+        make=_nothing,
         raw=raw,
         look=look,
         times=clip.times,
@@ -106,12 +105,18 @@ def make_job(
         return identity(replace(job, seed=plan["seed"]), plan.get("clip", ""))
 
     job = replace(job, seed=seed_of(options.seed, out, resume, known_as))
+    assert job.seed is not None  # just drawn
     source = upscaler(job.seed)
 
-    def make(start: int, clock: Clock, journal: Journal, meters: dict[str, Meter]) -> Iterator[bytes]:
+    def make(start: int, clock: Clock, journal: Journal, meters: dict[str, Meter]) -> Frames:
         return clock.timed(STAGE, source.frames(start, meters[STAGE]))
 
     return replace(job, make=make, plan=_plan(source, options.device, options.space))
+
+
+def _nothing(start: int, clock: Clock, journal: Journal, meters: dict[str, Meter]) -> Frames:
+    """What a job makes until its seed is known."""
+    yield from ()
 
 
 def _missing(pack: Pack, space: str) -> str:

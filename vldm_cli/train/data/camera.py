@@ -37,7 +37,7 @@ def moved(photo_CHW: Tensor, rng: np.random.Generator, frames: int, size: int) -
     x = _scaled(x, min(1.0, scale * STEP))
     # what is left to do of the scaling, the photo having no more pixels than it has
     step = x.shape[-1] / (photo_CHW.shape[-1] * scale)
-    grid = _grid(rng, frames, size, step, x.shape[-2:]).to(x.device)
+    grid = _grid(rng, frames, size, step, (x.shape[-2], x.shape[-1])).to(x.device)
     return F.grid_sample(
         x.expand(frames, -1, -1, -1), grid, mode="bicubic", padding_mode="reflection", align_corners=False
     ).clamp(0, 255)
@@ -53,7 +53,9 @@ def _scaled(x_NCHW: Tensor, scale: float) -> Tensor:
 def _grid(rng: np.random.Generator, frames: int, size: int, step: float, shape: tuple[int, int]) -> Tensor:
     """Where each pixel of each frame looks, (T, size, size, 2) as `grid_sample` counts; shape: (height, width)."""
     time = np.arange(frames) - (frames - 1) / 2
-    pan, angle, growth, depth = np.zeros((frames, 2)), np.zeros(frames), np.zeros(frames), 0.0
+    pan, depth = np.zeros((frames, 2)), 0.0
+    angle: np.ndarray = np.zeros(frames)
+    growth: np.ndarray = np.zeros(frames)
     if rng.random() >= STILL:
         way = rng.uniform(0, 2 * math.pi)
         speed = min(rng.exponential(PAN), FASTEST) * np.array([math.cos(way), math.sin(way)])
@@ -68,8 +70,8 @@ def _grid(rng: np.random.Generator, frames: int, size: int, step: float, shape: 
     # the middle stays far enough from the border for the window and its way; beyond the border the picture is mirrored
     height, width = shape
     centre = []
-    for side, way in ((width, pan[:, 0]), (height, pan[:, 1])):
-        reach = min(side / 2, step * (size / 2 + np.abs(way).max()))
+    for side, path in ((width, pan[:, 0]), (height, pan[:, 1])):
+        reach = min(side / 2, step * (size / 2 + np.abs(path).max()))
         centre.append(rng.uniform(reach, side - reach))
     near = torch.from_numpy(rng.random((1, 1, NEAR_CELLS, NEAR_CELLS)).astype(np.float32))
     near_HW = F.interpolate(near, size=(size, size), mode="bicubic", align_corners=True)[0, 0]

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from vldm_cli.errors import RequestError
-from vldm_cli.train.data.batches import Clips
+from vldm_cli.train.data.batches import Clips, Patches
 from vldm_cli.train.data.files import Folder
 
 # A batch decodes no more frames than this (and reads from a few stretches at least).
@@ -52,6 +52,10 @@ class FolderSource:
         frame_step_B = torch.as_tensor(drawn, dtype=torch.int64, device=self.device)
         video_BTCHW = torch.from_numpy(video).to(self.device).movedim(-1, -3).contiguous()
         return Clips(video_BTCHW, captions, frame_step_B, torch.zeros_like(frame_step_B, dtype=torch.bool))
+
+    def patches(self, seed: int, n: int, frames: int, patch: int, scale: int) -> list[Patches]:
+        """Patches are of `Footage`. Raises RequestError."""
+        raise RequestError(f"{self.folder.folder} was opened for whole clips, not for patches")
 
     def _draw(self, rng, n: int, frames: int, step: int):
         """n random (path, uint8 (frames, H, W, 3)), views into the cache, out of a few random stretches."""

@@ -44,7 +44,9 @@ def open_source(
     """
     from vldm_cli.train.data.mixture import Mixture, shares
 
-    size, sources = (video.height, video.width), {}
+    size = (video.height, video.width)
+    sources: dict[str, tuple[Source, float]] = {}
+    source: Source
     for name, share in shares(data).items():
         if name == "toyland":
             source = ToylandSource(size, video.fps, device, compiled)

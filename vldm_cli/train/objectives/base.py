@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Hashable
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
@@ -21,6 +22,8 @@ from vldm_cli.train.perceptual import Perceptual
 CHUNK_FRAMES = 4096
 # No chunk of a bank has this number, so what is measured and shown on it was never trained on.
 HELD_OUT = 2**31
+
+Model = TypeVar("Model", bound=nn.Module)
 
 
 @dataclass(frozen=True)
@@ -67,6 +70,9 @@ class Objective(ABC):
     lr: float = 2e-4
     batch: int = 32
     bank_frames: int = 4096
+    # of those that learn windows of several lengths: shares of the steps
+    shorter: float
+    whole: float
 
     def __init__(self, setup: Setup):
         self.setup = setup
@@ -101,10 +107,10 @@ class Objective(ABC):
     def sheet(self) -> tuple[Image, dict[str, float]]:
         """A picture of what the averaged weights do on held-out examples, and measurements on them."""
 
-    def load(self, model: nn.Module, train: bool) -> nn.Module:
+    def load(self, model: Model, train: bool) -> Model:
         """Bring a model loaded from the pack to device and dtype; the whole of it is trained, or none."""
         # torch's own `to`: diffusers' warns of modules that must stay in float32, of which these have none
-        model = nn.Module.to(model.requires_grad_(train), self.device, self.dtype)
+        nn.Module.to(model.requires_grad_(train), self.device, self.dtype)
         # an encoder that only fills banks would take longer to compile than it ever runs
         compiled = self.setup.compile and (train or not isinstance(model, AutoencoderKL))
         # video models choose the layout of their inputs themselves; the probe's 3D convolutions know no channels_last

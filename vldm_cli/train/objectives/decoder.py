@@ -90,11 +90,13 @@ class Decoder(Objective):
     def _interpolated(self, seed: int, n: int) -> tuple[Tensor, Tensor]:
         """n windows of clips of which every 16th frame is encoded and the others are interpolated from these, as
         `vldm generate` does it: uint8 frames and float16 latents."""
+        assert self.maker is not None  # or nothing is interpolated
+        maker = self.maker
         clips = self.setup.source.clips(seed, n, APART + 1, self.frame_steps)
         known = encode(self.model.vae, clips.video_BTCHW[:, ::APART], self.dtype).float()
         said = iter(clips.captions)
         with torch.autocast(self.device.type, enabled=False):
-            made = [in_two(self.maker, [next(said) for _ in z], z) for z in known.split(AT_A_TIME)]
+            made = [in_two(maker, [next(said) for _ in z], z) for z in known.split(AT_A_TIME)]
         random = torch.Generator().manual_seed(seed)
         start_B = torch.randint(APART + 2 - self.frames, (n, 1), generator=random)
         at = (start_B + torch.arange(self.frames)).to(self.device)

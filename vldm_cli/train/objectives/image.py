@@ -1,9 +1,12 @@
 """The image LDM with its text encoder (METHOD §1), trained from a bank of latents of single frames."""
 
+from typing import cast
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from vldm_cli.align.unet import VideoUNet
 from vldm_cli.denoise.guidance import Guidance
 from vldm_cli.denoise.noise import frame_noise
 from vldm_cli.denoise.sampler import make_scheduler, sample
@@ -64,7 +67,7 @@ class Image(Objective):
         size = self.bank.tensors["z"].shape[-2:]
         noise = frame_noise(0, "sheet", range(n), (config.in_channels, *size))[:, None].to(self.device)
         z = sample(
-            FrameByFrame(self.unet),
+            cast(VideoUNet, FrameByFrame(self.unet)),  # which is called alike
             make_scheduler(self.scheduler, "ddim"),
             noise,
             steps=SHEET_STEPS,

@@ -60,6 +60,7 @@ class UpscalerPatches:
         frames = low_BTCHW.shape[1]
         chosen = torch.rand(len(low_BTCHW), generator=torch.Generator().manual_seed(seed)) < self.roundtrip
         low_BTCHW = low_BTCHW.clone()
+        assert self.decoder is not None  # or nothing goes through it
         self.decoder.state.on = frames > 1
         for some in chosen.nonzero()[:, 0].to(low_BTCHW.device).split(max(1, ENCODE_FRAMES // frames)):
             z = encode(self.decoder.vae, low_BTCHW[some], self.setup.dtype).to(self.setup.dtype)

@@ -1,12 +1,14 @@
 """The probe that measures the others: taught on rendered Toyland clips to tell what they show."""
 
+from typing import cast
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from vldm_cli.errors import RequestError
+from vldm_cli.measure.probe.attributes import COLOUR_NAMES, OBJECT, SCENE
 from vldm_cli.measure.probe.probe import FRAMES, Probe, load_probe
-from vldm_cli.measure.probe.probe.attributes import COLOUR_NAMES, OBJECT, SCENE
 from vldm_cli.measure.probe.truth import mirrored, truth
 from vldm_cli.toyland.dataset import ToylandClips
 from vldm_cli.train.data.source import ToylandSource
@@ -40,7 +42,7 @@ class ProbeObjective(Objective):
         return self._examples(seed, n, self.frame_steps)
 
     def _examples(self, seed: int, n: int, frame_steps: dict[int, float]) -> dict[str, Tensor]:
-        source = self.setup.source
+        source = cast(ToylandSource, self.setup.source)  # the codes are of its scenes
         # Clips whose motion is over before they begin cannot be told apart, and generated clips begin with it.
         clips = ToylandClips(
             seed, FRAMES, frame_steps, size=source.size, device=self.device, fps=float(source.fps),

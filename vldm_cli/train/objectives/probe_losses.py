@@ -1,11 +1,13 @@
 """What the probe's answers are held to: the clip's attributes, and on the way there where everything is."""
 
+from typing import cast
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from vldm_cli.measure.probe.attributes import OBJECT, SCENE
 from vldm_cli.measure.probe.probe import Answers
-from vldm_cli.measure.probe.probe.attributes import OBJECT, SCENE
 
 # Presence has ten questions a clip, most with the answer no; what is taught of single frames, of cells and of the
 # camera only helps.
@@ -49,7 +51,7 @@ def losses(answers: Answers, batch: dict[str, Tensor]) -> dict[str, Tensor]:
     shown = {
         name: each[name].detach() for name in ("shape", "material", "motion", "camera", "place", "spots")
     }
-    return {"loss": sum(each.values()), **shown}
+    return {"loss": cast(Tensor, sum(each.values())), **shown}  # of more than nothing
 
 
 def cross_entropy(logits: Tensor, codes: Tensor) -> Tensor:

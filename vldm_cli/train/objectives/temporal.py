@@ -3,6 +3,7 @@
 from abc import abstractmethod
 from collections.abc import Hashable
 from functools import partial
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -74,7 +75,7 @@ class TemporalLayers(Objective):
         noise, t = noise_like(z, self.shared), self.diffusion.times(n, self.shift, self.last)
         noisy = self.diffusion.add(z, noise, t).to(self.dtype)
         # shorter windows run uncompiled: every length would be compiled for itself
-        stance = "default" if z.shape[1] == self.frames else "force_eager"
+        stance: Literal["default", "force_eager"] = "default" if z.shape[1] == self.frames else "force_eager"
         with torch.compiler.set_stance(stance):
             prediction = self.model(noisy, t, text, context=context, frame_step=batch["frame_step"]).float()
             taught = self.taught(noisy, t, text, context, batch["frame_step"])

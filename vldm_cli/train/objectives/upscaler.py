@@ -1,6 +1,7 @@
 """The upscalers (METHOD §6): the image UNet on single patches, then its temporal layers on clips of patches."""
 
 from collections.abc import Hashable
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -112,7 +113,7 @@ class UpscalerImage(Objective):
         noisy = self.diffusion.add(z, noise, t)
         extra = augmented(low, labels, noise_like(low, SHARED_NOISE)).to(self.dtype)
         # shorter windows run uncompiled: every length would be compiled for itself
-        stance = "default" if z.shape[1] == self.frames else "force_eager"
+        stance: Literal["default", "force_eager"] = "default" if z.shape[1] == self.frames else "force_eager"
         with torch.compiler.set_stance(stance):
             v = self.model(noisy.to(self.dtype), t, extra_BTCHW=extra, class_labels=labels).float()
         guess = self.diffusion.clean(noisy[:one], v[:one], t[:one])

@@ -1,6 +1,6 @@
 import pytest
 
-from vldm_cli.commands.device import choose_device, choose_dtype, cpu_bf16
+from vldm_cli.api.device import choose_device, choose_dtype, cpu_bf16
 from vldm_cli.errors import RequestError
 
 
@@ -62,7 +62,7 @@ def test_bf16_instructions_of_a_cpu(tmp_path, line, want):
 
 
 def test_dtype_auto_on_cpus_follows_the_instructions(monkeypatch):
-    from vldm_cli.commands import device
+    from vldm_cli.api import device
 
     for found, want in ((["avx512_bf16"], "bfloat16"), ([], "float32")):
         monkeypatch.setattr(device, "cpu_bf16", lambda found=found: found)

@@ -1,0 +1,62 @@
+"""What calls on a clip share: what is refused before a model is loaded, and where the result may lie."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vldm_cli.api import checks
+from vldm_cli.errors import RequestError
+
+if TYPE_CHECKING:
+    from vldm_cli.pipelines.clip.job import ClipJob
+    from vldm_cli.video.clip import Clip
+
+
+def prepare(
+    file: str | Path,
+    out: str | Path | None,
+    ending: str,
+    crf: int,
+    fps: Fraction | str | float | None = None,
+    preview: Path | None = None,
+    force: bool = False,
+) -> tuple[Clip, Path]:
+    """(the opened clip, the output's name): what can be refused without a model is refused here."""
+    from vldm_cli.video.clip import open_clip
+    from vldm_cli.video.kinds import KINDS, open_container
+
+    if not 0 <= crf <= 51:
+        raise RequestError(f"--crf {crf} is not between 0 (no loss) and 51")
+    file = Path(file)
+    rate = checks.parse_fps(None if fps is None else str(fps))
+    out = default_out(file, ending) if out is None else Path(out)
+    kind = open_container(out)
+    checks.check_preview(preview)
+    if "\0" in str(file):
+        raise RequestError("the clip's name holds a zero byte; give another name")
+    clip = open_clip(file, force, rate, keep_rotation=KINDS[kind].turns)
+    if rate is not None and not clip.pictures:
+        raise RequestError(f"--fps is for folders of pictures; {file} has times of its own, which are kept")
+    return clip, out
+
+
+def default_out(file: Path, ending: str) -> Path:
+    """A name in this folder made from the clip's, with a number where that is taken."""
+    stem = file.absolute().stem[:60] or "clip"
+    out, number = Path(f"{stem}-{ending}.mp4"), 2
+    while out.exists() and not out.with_name(f".{out.name}.vldm").exists():
+        out, number = Path(f"{stem}-{ending}-{number}.mp4"), number + 1
+    return out
+
+
+def check_place(job: ClipJob) -> None:
+    """That the output's name and place can be used. Raises RequestError."""
+    from vldm_cli.pipelines.clip.run import check_out
+    from vldm_cli.runs.journal import is_delivered, run_folder
+
+    checks.check_name(job.out, job.times.fps)
+    check_out(job)
+    done = job.resume and is_delivered(run_folder(job.out), job.out)
+    checks.check_out(job.out, job.force or done)

@@ -1,0 +1,150 @@
+"""A clip goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vldm_cli.api import checks
+from vldm_cli.api import clip as clips
+from vldm_cli.api.packs import LoadedPack, device_of, loaded
+from vldm_cli.api.remarks import check_material
+from vldm_cli.errors import RequestError
+from vldm_cli.packs.pack import embedded
+from vldm_cli.runs.events import ProgressEvent, reporter
+from vldm_cli.runs.result import Video
+
+if TYPE_CHECKING:
+    from vldm_cli.pipelines.extend.job import ExtendJob
+
+
+def extend(
+    clip: str | Path,
+    out: str | Path | None = None,
+    *,
+    frames: int = 96,
+    prompt: str | None = None,
+    negative: str | None = None,
+    only_new: bool = False,
+    pack: str | Path | LoadedPack | None = None,
+    seed: int | None = None,
+    steps: int | None = None,
+    guidance: float | None = None,
+    context_guidance: float | None = None,
+    device: str = "auto",
+    dtype: str = "auto",
+    crf: int | None = None,
+    fps: Fraction | str | float | None = None,
+    preview: str | Path | None = None,
+    resume: bool = True,
+    force: bool = False,
+    on_progress: Callable[[ProgressEvent], object] | None = None,
+) -> Video:
+    """Continues a clip from its last frames, which stay as they are (METHOD.md §4).
+
+    frames: how many to add, 1 to 10000. prompt, negative: what happens, and what the new frames do not show; only_new:
+    leave the clip's own frames out. pack, seed, steps, crf and the guidance weights (of the text, and of the frames
+    before): None for those that made the clip, if vldm did, or else the pack's defaults. The rest is as in `upscale`.
+
+    Raises RequestError, with nothing written, for what cannot be served, and RunError when it breaks: what is finished
+    is kept and the same call goes on.
+    """
+    from vldm_cli.pipelines.extend.run import run
+
+    job = prepare(
+        clip,
+        out,
+        frames=frames,
+        prompt=prompt,
+        negative=negative,
+        only_new=only_new,
+        pack=pack,
+        seed=seed,
+        steps=steps,
+        guidance=guidance,
+        context_guidance=context_guidance,
+        device=device,
+        dtype=dtype,
+        crf=crf,
+        fps=fps,
+        preview=preview,
+        resume=resume,
+        force=force,
+    )
+    return run(job, job.clip.fingerprint(), reporter(on_progress))
+
+
+def prepare(
+    clip: str | Path,
+    out: str | Path | None,
+    *,
+    frames: int,
+    prompt: str | None,
+    negative: str | None,
+    only_new: bool,
+    pack: str | Path | LoadedPack | None,
+    seed: int | None,
+    steps: int | None,
+    guidance: float | None,
+    context_guidance: float | None,
+    device: str,
+    dtype: str,
+    crf: int | None,
+    fps: Fraction | str | float | None,
+    preview: str | Path | None,
+    resume: bool,
+    force: bool,
+) -> ExtendJob:
+    """The job of `extend`, with everything checked and nothing written. Raises RequestError."""
+    from vldm_cli.pipelines.generate.request import MAX_FRAMES
+
+    if not 1 <= frames <= MAX_FRAMES:
+        raise RequestError(f"--frames {frames} is not between 1 and {MAX_FRAMES}")
+    checks.check_sampling(steps, seed)
+    checks.check_weights(guidance=guidance, context_guidance=context_guidance)
+    model = None if pack is None else loaded(pack, device, dtype)
+    preview = None if preview is None else Path(preview)
+    opened, out = clips.prepare(clip, out, "extended", 16 if crf is None else crf, fps, preview, force)
+
+    from vldm_cli.pipelines.extend.settings import Memory, Options
+
+    memory = Memory.of(opened)
+    own = memory.pack if memory.pack in embedded() else None
+    model = model or loaded(own or "toyland", device, dtype)
+    asked = Options(frames, memory.prompt if prompt is None else prompt, negative, only_new, seed, steps)
+    warning = check_material(
+        model.pack,
+        opened.path.name,
+        memory.pack == model.name,
+        asked.prompt or "",
+        negative or memory.negative or "",
+    )
+    chosen, number = device_of(model, device, dtype)
+
+    from vldm_cli.pipelines.extend.job import make_job
+
+    asked = replace(
+        asked,
+        guidance=guidance,
+        context_guidance=context_guidance,
+        crf=crf,
+        device=chosen,
+        dtype=number,
+    )
+    job = make_job(
+        opened,
+        model.pack,
+        out,
+        asked,
+        memory=memory,
+        preview=preview,
+        resume=resume,
+        force=force,
+        models=model.models,
+    )
+    job = replace(job, warnings=[*([warning] if warning else []), *job.warnings])
+    clips.check_place(job)
+    return job

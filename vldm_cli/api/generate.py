@@ -1,0 +1,219 @@
+"""Text, or text and a first frame, to a video."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vldm_cli.api import checks
+from vldm_cli.api.packs import LoadedPack, loaded
+from vldm_cli.api.remarks import check_prompt
+from vldm_cli.errors import RequestError
+from vldm_cli.runs.events import ProgressEvent, reporter
+from vldm_cli.runs.progress import Progress
+from vldm_cli.runs.result import Video
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from vldm_cli.pipelines.generate.request import GenerateRequest, Settings
+    from vldm_cli.stages.plan import Plan
+
+
+def generate(
+    prompt: str,
+    out: str | Path | None = None,
+    *,
+    frames: int = 240,
+    pack: str | Path | LoadedPack = "toyland",
+    image: str | Path | np.ndarray | None = None,
+    negative: str = "",
+    upscale: bool = True,
+    interpolation: int = 16,
+    size: tuple[int, int] | str | None = None,
+    seed: int | None = None,
+    steps: int | None = None,
+    guidance: float | None = None,
+    context_guidance: float | None = None,
+    device: str = "auto",
+    dtype: str = "auto",
+    crf: int = 16,
+    fps: Fraction | str | float | None = None,
+    preview: str | Path | None = None,
+    resume: bool = True,
+    force: bool = False,
+    on_progress: Callable[[ProgressEvent], object] | None = None,
+) -> Video:
+    """Makes a video from text, or from text and a first frame (METHOD.md §1 to §6).
+
+    out: the file (.mp4, .mov, .mkv, .webm, .gif, .webp, or a name without suffix for a folder of PNGs), by default one
+    named after the prompt in this folder. frames: 1 to 10000. image: the first frame: a picture's file, or uint8
+    (H, W, 3) RGB of the size before or after upscaling. negative: what the video does not show. upscale: four times the
+    width and height at the end. interpolation: 1, 4 or 16 frames from one keyframe to the next. size: before upscaling,
+    (height, width) or "WIDTHxHEIGHT". seed: the same one gives the same video; None for a drawn one. steps: of
+    denoising; guidance, context_guidance: weights of the text and of the frames before; fps: frames a second, exactly
+    if given as a Fraction or as "24000/1001"; None for what the pack has. device and dtype: as in `load_pack`, where
+    `pack` is not loaded. crf: quality of the file, 0 (best) to 51. preview: a .png, a contact sheet that is refreshed
+    meanwhile. resume: go on with the same interrupted call. force: replace an existing file.
+
+    Raises RequestError, with nothing written, for what cannot be served, and RunError when it breaks: what is finished
+    is kept and the same call goes on.
+    """
+    job = prepare(
+        prompt,
+        out,
+        frames=frames,
+        pack=pack,
+        image=image,
+        negative=negative,
+        variations=1,
+        upscale=upscale,
+        interpolation=interpolation,
+        size=size,
+        seed=seed,
+        steps=steps,
+        guidance=guidance,
+        context_guidance=context_guidance,
+        device=device,
+        dtype=dtype,
+        crf=crf,
+        fps=fps,
+        preview=preview,
+        resume=resume,
+        force=force,
+    )
+    return job.make(job.request, reporter(on_progress))
+
+
+@dataclass(frozen=True)
+class GenerateJob:
+    """A request that can be served, of one video or of several variations. `request` is complete but for the seeds;
+    `outs` are the variations' files; `warning` is a sentence about the prompt, or None."""
+
+    request: GenerateRequest
+    pack: LoadedPack
+    outs: list[Path]
+    warning: str | None
+
+    @property
+    def settings(self) -> Settings:
+        """All that decides the frames, but the seed."""
+        from vldm_cli.pipelines.generate.request import resolve
+
+        return resolve(self.request, self.pack.pack.manifest)
+
+    @property
+    def plan(self) -> Plan:
+        """What is computed for one video."""
+        from vldm_cli.pipelines.generate.request import plan_of
+
+        return plan_of(self.settings, self.pack.pack.manifest, self.request.device)
+
+    def variations(self) -> list[tuple[GenerateRequest, bool]]:
+        """Each video's request, and whether it is made already: of neighbouring seeds where there are several.
+
+        Raises RequestError where a name is taken: all of them are looked at before the first video is made."""
+        from vldm_cli.api.variations import first_seed, is_made
+
+        request, pack, many = self.request, self.pack.pack, len(self.outs) > 1
+        seed = first_seed(request, pack, self.outs[0]) if many else request.seed
+        requests = [
+            replace(request, out=out, seed=None if seed is None else seed + number)
+            for number, out in enumerate(self.outs)
+        ]
+        return [(one, many and is_made(one, pack)) for one in requests]
+
+    def make(self, request: GenerateRequest, progress: Progress | None = None) -> Video:
+        """One of the videos, or the rest of it. Raises RequestError and RunError."""
+        from vldm_cli.pipelines.generate.run import generate
+
+        return generate(request, self.pack.pack, progress, self.pack.models)
+
+
+def prepare(
+    prompt: str,
+    out: str | Path | None,
+    *,
+    frames: int,
+    pack: str | Path | LoadedPack,
+    image: str | Path | np.ndarray | None,
+    negative: str,
+    variations: int,
+    upscale: bool,
+    interpolation: int,
+    size: tuple[int, int] | str | None,
+    seed: int | None,
+    steps: int | None,
+    guidance: float | None,
+    context_guidance: float | None,
+    device: str,
+    dtype: str,
+    crf: int,
+    fps: Fraction | str | float | None,
+    preview: str | Path | None,
+    resume: bool,
+    force: bool,
+) -> GenerateJob:
+    """The job of `generate`: everything that can be refused is refused here, the light checks first, with nothing
+    written. Raises RequestError."""
+    from vldm_cli.pipelines.generate.request import GenerateRequest, resolve
+
+    if not 1 <= variations <= 1000:
+        raise RequestError(f"--variations {variations} is not between 1 and 1000")
+    checks.check_weights(guidance=guidance, context_guidance=context_guidance)
+    opened = loaded(pack, device, dtype)
+    request = GenerateRequest(
+        prompt=prompt,
+        out=checks.default_out(prompt, variations) if out is None else Path(out),
+        frames=frames,
+        negative=negative,
+        seed=seed,
+        fps=checks.parse_fps(None if fps is None else str(fps)),
+        steps=steps,
+        guidance=guidance,
+        context_guidance=context_guidance,
+        interpolation=interpolation,
+        upscale=upscale,
+        size=checks.parse_size(size) if size is None or isinstance(size, str) else size,
+        crf=crf,
+        preview=None if preview is None else Path(preview),
+        resume=resume,
+        force=force,
+    )
+    warning = check_prompt(opened.pack, prompt, negative)
+    settings = resolve(request, opened.pack.manifest)
+    outs = checks.numbered(request.out, variations)
+    for path in outs:
+        checks.check_name(path, settings.fps)
+    done = {path for path in outs if resume and _delivered(path, variations > 1)}
+    for path in outs:
+        checks.check_out(path, force or path in done)
+    checks.check_preview(request.preview)
+    return GenerateJob(complete(request, opened, image), opened, outs, warning)
+
+
+def complete(
+    request: GenerateRequest, pack: LoadedPack, image: str | Path | np.ndarray | None
+) -> GenerateRequest:
+    """The request with its first frame, and with the pack's device and number format. Raises RequestError where they
+    cannot be used."""
+    from vldm_cli.pipelines.generate.request import plan_of, resolve
+
+    manifest = pack.pack.manifest
+    if isinstance(image, str | Path):
+        from vldm_cli.video.read import read_image
+
+        image = read_image(image, plan_of(resolve(request, manifest), manifest).out_size)
+    request = replace(request, image=image, device=pack.device, dtype=pack.dtype)
+    resolve(request, manifest)  # which refuses a picture of another size
+    return request
+
+
+def _delivered(out: Path, one_of_many: bool) -> bool:
+    """Whether an existing file may be the work of this very command, which then has nothing to do for it: its run
+    was interrupted while tidying up, or while making the variations after it. The run itself looks closer."""
+    run = out.with_name(f".{out.name}.vldm")
+    return out.exists() and ((run / "delivered.json").exists() or one_of_many)

@@ -1,0 +1,120 @@
+"""More frames between the frames of a clip."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vldm_cli.api import checks
+from vldm_cli.api import clip as clips
+from vldm_cli.api.packs import LoadedPack, device_of
+from vldm_cli.errors import RequestError
+from vldm_cli.runs.events import ProgressEvent, reporter
+from vldm_cli.runs.result import Video
+
+if TYPE_CHECKING:
+    from vldm_cli.pipelines.clip.job import Job
+
+ENGINES = ("auto", "motion", "diffusion")
+
+
+def interpolate(
+    clip: str | Path,
+    out: str | Path | None = None,
+    *,
+    factor: int = 2,
+    slow: bool = False,
+    engine: str = "auto",
+    pack: str | Path | LoadedPack | None = None,
+    seed: int | None = None,
+    device: str = "auto",
+    dtype: str = "auto",
+    crf: int = 16,
+    fps: Fraction | str | float | None = None,
+    preview: str | Path | None = None,
+    resume: bool = True,
+    force: bool = False,
+    on_progress: Callable[[ProgressEvent], object] | None = None,
+) -> Video:
+    """Makes frames between a clip's own, which stay as they are; it lasts as long as before (METHOD.md §5).
+
+    factor: 2, 4, 8 or 16 frames for each one. slow: keep the frame rate, which makes slow motion. engine: "motion"
+    followed through the pixels; "diffusion" by the pack that made the clip, of frames 4 or 16 of its frame steps apart;
+    "auto": what fits. pack, seed: of diffusion; None for the clip's own. The rest is as in `upscale`.
+
+    Raises RequestError, with nothing written, for what cannot be served, and RunError when it breaks: what is finished
+    is kept and the same call goes on.
+    """
+    from vldm_cli.pipelines.clip.run import run
+
+    job = prepare(
+        clip,
+        out,
+        factor=factor,
+        slow=slow,
+        engine=engine,
+        pack=pack,
+        seed=seed,
+        device=device,
+        dtype=dtype,
+        crf=crf,
+        fps=fps,
+        preview=preview,
+        resume=resume,
+        force=force,
+    )
+    return run(job, job.clip.fingerprint(), reporter(on_progress))
+
+
+def prepare(
+    clip: str | Path,
+    out: str | Path | None,
+    *,
+    factor: int,
+    slow: bool,
+    engine: str,
+    pack: str | Path | LoadedPack | None,
+    seed: int | None,
+    device: str,
+    dtype: str,
+    crf: int,
+    fps: Fraction | str | float | None,
+    preview: str | Path | None,
+    resume: bool,
+    force: bool,
+) -> Job:
+    """The job of `interpolate`, with everything checked and nothing written. Raises RequestError."""
+    if factor not in (2, 4, 8, 16):
+        raise RequestError(f"--factor {factor} is none of 2, 4, 8, 16")
+    if engine not in ENGINES:
+        raise RequestError(f"--engine {engine:.40} is none of {', '.join(ENGINES)}")
+    checks.check_sampling(None, seed)
+    ending = f"slow{factor}" if slow else f"i{factor}"
+    chosen, number = device_of(pack, device, dtype)
+    preview = None if preview is None else Path(preview)
+    opened, out = clips.prepare(clip, out, ending, crf, fps, preview, force)
+
+    from vldm_cli.pipelines.interpolate.engine import pack_for
+    from vldm_cli.pipelines.interpolate.job import make_job
+
+    kept = pack if isinstance(pack, LoadedPack) else None
+    model = pack_for(opened, engine, kept.pack if kept else pack, factor)
+    job = make_job(
+        opened,
+        out,
+        factor,
+        slow,
+        chosen,
+        crf=crf,
+        pack=model,
+        seed=seed,
+        dtype=number,
+        models=kept.models if kept and model else None,
+        preview=preview,
+        resume=resume,
+        force=force,
+    )
+    clips.check_place(job)
+    return job

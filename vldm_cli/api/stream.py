@@ -1,0 +1,110 @@
+"""A video as it is made, frames in memory and no file."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Generator, Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vldm_cli.api import checks
+from vldm_cli.api.generate import complete
+from vldm_cli.api.packs import LoadedPack, loaded
+from vldm_cli.api.remarks import check_prompt
+from vldm_cli.runs.events import ProgressEvent, reporter
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+class Stream(Iterator["np.ndarray"]):
+    """Batches of finished frames, uint8 (N, H, W, 3) RGB, each made when it is asked for.
+
+    `frames` in all, `width`×`height` pixels, to be shown `fps` a second; `seed` gives them again; `warnings` are
+    sentences. `close()`, leaving a `with` block or forgetting the stream frees all that it holds.
+    """
+
+    def __init__(
+        self,
+        batches: Generator[np.ndarray, None, None],
+        frames: int,
+        fps: Fraction,
+        size: tuple[int, int],
+        seed: int,
+        warnings: list[str],
+    ) -> None:
+        self._batches = batches
+        self.frames, self.fps, self.seed, self.warnings = frames, fps, seed, warnings
+        self.height, self.width = size
+
+    def __next__(self) -> np.ndarray:
+        return next(self._batches)
+
+    def __enter__(self) -> Stream:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Ends the stream: no more batches come."""
+        self._batches.close()
+
+
+def stream(
+    prompt: str,
+    *,
+    frames: int = 240,
+    pack: str | Path | LoadedPack = "toyland",
+    image: str | Path | np.ndarray | None = None,
+    negative: str = "",
+    upscale: bool = True,
+    interpolation: int = 16,
+    size: tuple[int, int] | str | None = None,
+    seed: int | None = None,
+    steps: int | None = None,
+    guidance: float | None = None,
+    context_guidance: float | None = None,
+    device: str = "auto",
+    dtype: str = "auto",
+    fps: Fraction | str | float | None = None,
+    on_progress: Callable[[ProgressEvent], object] | None = None,
+) -> Stream:
+    """The frames that `generate` would encode, as they are finished: the same chain and options, and no file.
+
+    An iterator of uint8 arrays (N, H, W, 3), RGB: 6 frames first, then 24 at a time. A batch is made when it is asked
+    for, in memory that depends on the window and not on the length. Nothing is written and nothing can be resumed.
+
+    Raises RequestError now for what cannot be served; iterating raises RunError when memory runs out.
+    """
+    from vldm_cli.pipelines.generate.request import GenerateRequest, plan_of, resolve
+
+    checks.check_weights(guidance=guidance, context_guidance=context_guidance)
+    opened = loaded(pack, device, dtype)
+    request = GenerateRequest(
+        prompt=prompt,
+        out=Path(),  # there is none, and nothing here looks at it
+        frames=frames,
+        negative=negative,
+        seed=secrets.randbelow(2**31) if seed is None else seed,
+        fps=checks.parse_fps(None if fps is None else str(fps)),
+        steps=steps,
+        guidance=guidance,
+        context_guidance=context_guidance,
+        interpolation=interpolation,
+        upscale=upscale,
+        size=checks.parse_size(size) if size is None or isinstance(size, str) else size,
+    )
+    warning = check_prompt(opened.pack, prompt, negative)
+    resolve(request, opened.pack.manifest)
+    request = complete(request, opened, image)
+
+    from vldm_cli.pipelines.generate.stream import stream as batches
+
+    settings = resolve(request, opened.pack.manifest)
+    plan = plan_of(settings, opened.pack.manifest, request.device)
+    made = batches(settings, plan, opened.models, request.seed, request.image, reporter(on_progress))
+    return Stream(
+        made, plan.frames, settings.fps, plan.out_size, request.seed, [] if warning is None else [warning]
+    )
