@@ -47,7 +47,16 @@ def chosen(config: Mapping, schema: Schema, usual: Mapping) -> dict:
 
 
 _MAKERS = {
-    *(torch.empty, torch.empty_strided, torch.zeros, torch.ones, torch.full, torch.eye, torch.tensor, torch.as_tensor),
+    *(
+        torch.empty,
+        torch.empty_strided,
+        torch.zeros,
+        torch.ones,
+        torch.full,
+        torch.eye,
+        torch.tensor,
+        torch.as_tensor,
+    ),
     *(torch.arange, torch.linspace, torch.logspace, torch.rand, torch.randn, torch.randint, torch.randperm),
 }
 

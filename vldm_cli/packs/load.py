@@ -200,6 +200,8 @@ def blame(pack: Pack, name: str) -> Iterator[None]:
         yield
     except Unusable as error:
         raise RequestError(pack.sentence(name, error)) from error
+    except ValueError as error:
+        raise RequestError(pack.sentence(name, f"is unusable: {error}")) from error
     except MemoryError as error:
         raise RunError(
             f"memory ran out while {name} of pack {pack.name} was checked; free some, then again"
@@ -232,8 +234,12 @@ def _schedule(pack: Pack, part: str) -> dict:
     name = SCHEDULERS[part]
     with blame(pack, name):
         table = read_config(pack.file(name), SCHEDULER)
-        only_known({key: value for key, value in table.items() if not key.startswith("_")}, SCHEDULER.schema)
-    return table
+        entries = {key: value for key, value in table.items() if not key.startswith("_")}
+        only_known(entries, SCHEDULER.schema)
+        betas, steps = entries.get("trained_betas"), entries["num_train_timesteps"]
+        if betas is not None and len(betas) != steps:
+            raise Unusable(f"has {len(betas)} trained_betas and {steps} num_train_timesteps")
+    return entries
 
 
 def _numbered(text: CLIPTextModel) -> None:

@@ -8,6 +8,7 @@ from fractions import Fraction
 from pathlib import Path, PurePosixPath
 
 from vldm_cli.errors import RequestError
+from vldm_cli.numbers import rate_of
 from vldm_cli.packs.files import inside, parse, read_text
 from vldm_cli.packs.values import Check, Each, OneOf, Real, Schema, Text, Whole, checked, only_known, shown
 
@@ -83,17 +84,15 @@ class _Rate(Check):
     wanted = 'a frame rate up to 1000, such as "24" or "24000/1001"'
 
     def fits(self, value) -> bool:
-        """Few digits and no exponent: 1e1000000000 would be computed for hours."""
-        if type(value) not in (str, int, float) or not _RATE.fullmatch(str(value)):
+        try:
+            return bool(rate_of(value))
+        except ValueError:
             return False
-        rate = Fraction(str(value))
-        return 0 < rate <= 1000 and max(rate.numerator, rate.denominator) <= 1_000_000
 
     def __call__(self, value) -> Fraction:
-        return Fraction(str(super().__call__(value)))
+        return rate_of(super().__call__(value))
 
 
-_RATE = re.compile(r"[0-9]{1,7}(\.[0-9]{1,6}|/0*[1-9][0-9]{0,6})?")
 _FRAMES = Whole(1, _MOST_FRAMES)
 _STEPS = Whole(1, 1000)
 _SHARE = Real(0, 1, below=True)

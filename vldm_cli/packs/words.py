@@ -47,7 +47,9 @@ class Words:
         self.max_words = self._length - len(ends)
         fits = max(ends, default=0) < known and self.max_words > 0
         if pad is None or eos is None or self._unknown is None or not fits:
-            raise Unusable(f"does not go with {TOKENIZER_CONFIG} and {config_of('text')}: other tokens, or too few")
+            raise Unusable(
+                f"does not go with {TOKENIZER_CONFIG} and {config_of('text')}: other tokens, or too few"
+            )
         self._pad, self._eos = pad, eos
 
     def ids(self, prompt: str) -> list[int]:

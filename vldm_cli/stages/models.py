@@ -16,6 +16,7 @@ from vldm_cli.packs.pack import UPSCALERS, Pack
 from vldm_cli.packs.text import TextEncoder
 from vldm_cli.packs.words import Words
 from vldm_cli.runs.memory import keep_freed_memory
+from vldm_cli.stages.plan import Plan
 from vldm_cli.stages.upsampling import Model, fold_upsampling
 
 
@@ -63,6 +64,17 @@ class Models:
         for part, its_own in wanted:
             if (part, its_own) not in self._prepared and (part, its_own) not in self._loaded:
                 self._prepared[part, its_own] = load.prepare(self.pack, part, its_own)
+
+    def prepare_for(self, plan: Plan) -> None:
+        """The same for all that a plan needs, by the names and in the order of its stages."""
+        self.prepare(
+            "text",
+            *(["keyframes"] if plan.keyframe_windows else []),
+            *(["interpolation"] if plan.levels else []),
+            "decoder",
+        )
+        if plan.upscale:
+            self.prepare(upscaler=self.pack.manifest.defaults.upscale_space, own=True)
 
     @cached_property
     def words(self) -> Words:
