@@ -100,7 +100,7 @@ def prepare(
     from vldm_cli.pipelines.interpolate.job import make_job
 
     kept = pack if isinstance(pack, LoadedPack) else None
-    model = pack_for(opened, engine, kept.pack if kept else pack, factor)
+    model = pack_for(opened, engine, pack.pack if isinstance(pack, LoadedPack) else pack, factor)
     job = make_job(
         opened,
         out,

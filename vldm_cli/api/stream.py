@@ -82,12 +82,13 @@ def stream(
 
     checks.check_weights(guidance=guidance, context_guidance=context_guidance)
     opened = loaded(pack, device, dtype)
+    drawn = secrets.randbelow(2**31) if seed is None else seed
     request = GenerateRequest(
         prompt=prompt,
         out=Path(),  # there is none, and nothing here looks at it
         frames=frames,
         negative=negative,
-        seed=secrets.randbelow(2**31) if seed is None else seed,
+        seed=drawn,
         fps=checks.parse_fps(None if fps is None else str(fps)),
         steps=steps,
         guidance=guidance,
@@ -104,7 +105,5 @@ def stream(
 
     settings = resolve(request, opened.pack.manifest)
     plan = plan_of(settings, opened.pack.manifest, request.device)
-    made = batches(settings, plan, opened.models, request.seed, request.image, reporter(on_progress))
-    return Stream(
-        made, plan.frames, settings.fps, plan.out_size, request.seed, [] if warning is None else [warning]
-    )
+    made = batches(settings, plan, opened.models, drawn, request.image, reporter(on_progress))
+    return Stream(made, plan.frames, settings.fps, plan.out_size, drawn, [] if warning is None else [warning])

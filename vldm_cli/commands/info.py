@@ -35,7 +35,7 @@ def info(
         )
         if kept:
             lines.append(
-                f"keeps the latents of frames {', '.join(map(str, table['latents_of']))}, from which extend goes on"
+                f"keeps the latents of frames {', '.join(map(str, kept))}, from which extend goes on"
             )
         lines.append(f"make it again: {found.command}")
     lines += found.warnings

@@ -52,6 +52,7 @@ class ExtendClip:
     def frames(self, stages: Stages, start: int) -> Iterator[bytes]:
         """New frames start, start + 1, …; `start` 0 is the one after the clip's last."""
         run_up = self.plan.run_up
+        assert isinstance(stages.journal, Journal), "`stages` makes them over a run's"
         made = stages.decoded(self._led(self._latents(stages), stages.journal))
         made = self._fitted(stages.upscaled(made) if self.plan.upscale else made)
         joined = Joined(

@@ -157,7 +157,7 @@ class _Run:
     ) -> Iterator[np.ndarray]:
         """Frames as a file takes them, uint8 (H, W, 3)."""
         for frame, x_CHW in enumerate(frames, start):
-            image = as_image(x_CHW)
+            image_HWC = as_image(x_CHW)
             if sheet:
                 sheet.see(frame, image_HWC)
             yield image_HWC

@@ -3,9 +3,11 @@
 from collections.abc import Generator
 from contextlib import closing
 from itertools import islice
+from typing import cast
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from vldm_cli.errors import RunError
 from vldm_cli.pipelines.generate.compose import Stages, as_image
@@ -39,7 +41,8 @@ def stream(
     meters = {stage: Meter(progress, stage, total) for stage, total in totals.items()}
     speed = float(models.pack.manifest.video.fps / settings.fps)
     stages = Stages(settings, plan, models, seed, clock, NoUnits(), meters, speed=speed)
-    with closing(stages.frames(image)(0)) as frames:
+    # the chain's last source is a generator: closing it closes all that it pulls
+    with closing(cast(Generator[Tensor, None, None], stages.frames(image)(0))) as frames:
         for start, stop in plan.segments:
             try:
                 # Not around the yield: whoever asks has gradients of their own.
