@@ -32,7 +32,7 @@ _WHOLE = {torch.int64: "I64", torch.int32: "I32", torch.uint8: "U8", torch.bool:
 def arguments(kind: type, config: Mapping, schema: Schema) -> dict:
     """What `kind` is made with, out of a diffusers configuration whose known entries have been checked. Raises Unusable
     for an entry that the class has not, and for one without a check that is not as the class has it by default."""
-    usual = {name: p.default for name, p in inspect.signature(kind.__init__).parameters.items()}
+    usual = {name: p.default for name, p in inspect.signature(kind).parameters.items()}
     return chosen({k: v for k, v in config.items() if not k.startswith("_")}, schema, usual)
 
 

@@ -147,16 +147,18 @@ def _entry(name: str, entry) -> Entry:
     dtype, shape, offsets = (entry.get(key) for key in ("dtype", "shape", "data_offsets"))
     if not isinstance(dtype, str) or dtype not in ITEM_BYTES:
         raise Unusable(f"holds {shown(name)} in the unknown type {shown(dtype)}")
-    if not _sizes(shape) or len(shape) > _MOST_DIMENSIONS or not _sizes(offsets) or len(offsets) != 2:
+    sizes, ends = _sizes(shape), _sizes(offsets)
+    if sizes is None or len(sizes) > _MOST_DIMENSIONS or ends is None or len(ends) != 2:
         raise Unusable(f"has no usable shape or offsets of {shown(name)}")
-    begin, end = offsets
-    if end - begin != prod(shape) * ITEM_BYTES[dtype]:
+    begin, end = ends
+    if end - begin != prod(sizes) * ITEM_BYTES[dtype]:
         raise Unusable(f"has offsets of {shown(name)} that are not of its shape")
-    return Entry(dtype, tuple(shape), begin, end)
+    return Entry(dtype, sizes, begin, end)
 
 
-def _sizes(values) -> bool:
-    return isinstance(values, list) and all(type(value) is int and 0 <= value < 2**63 for value in values)
+def _sizes(values: object) -> tuple[int, ...] | None:
+    whole = isinstance(values, list) and all(type(value) is int and 0 <= value < 2**63 for value in values)
+    return tuple(values) if isinstance(values, list) and whole else None
 
 
 def _reason(error: Exception) -> str:

@@ -122,7 +122,7 @@ def prepare(pack: Pack, part: str, own: bool = False) -> Prepared:
     return prepare_video(pack, part, own) if part in SPATIAL else prepare_image(pack, part)
 
 
-def prepare_image(pack: Pack, part: str) -> Prepared[UNet2DConditionModel] | Prepared[AutoencoderKL]:
+def prepare_image(pack: Pack, part: str) -> Prepared:
     """An image model of diffusers' own: a UNet or an autoencoder."""
     if part.endswith("vae"):
         return prepare_model(pack, part, AutoencoderKL, VAE)
@@ -151,7 +151,7 @@ def prepare_text(pack: Pack) -> Prepared[CLIPTextModel]:
     return Prepared(model, [_weights(pack, "text", model, name)], _numbered)
 
 
-def prepare_video(pack: Pack, part: str, own: bool = False) -> Prepared[VideoUNet] | Prepared[VideoDecoder]:
+def prepare_video(pack: Pack, part: str, own: bool = False) -> Prepared:
     """Temporal layers over their image model, one of `SPATIAL`; own: as for `load_upscaler`."""
     image = prepare_image(pack, SPATIAL[part])
     prefix = "vae." if SPATIAL[part].endswith("vae") else "unet."
@@ -171,7 +171,7 @@ def prepare_video(pack: Pack, part: str, own: bool = False) -> Prepared[VideoUNe
     return Prepared(model, sources)
 
 
-def loaded(prepared: Prepared[Model], device="cpu", dtype=torch.float32) -> Model:
+def loaded(prepared: Prepared, device="cpu", dtype=torch.float32):
     """The model with its weights, for inference."""
     model = prepared.load(device, dtype).eval().requires_grad_(False)
     if isinstance(model, CLIPTextModel):

@@ -81,7 +81,9 @@ class Manifest:
 class _Rate(Check):
     """A frame rate: "24", "23.976" or "24000/1001", exactly."""
 
-    wanted = 'a frame rate up to 1000, such as "24" or "24000/1001"'
+    @property
+    def wanted(self) -> str:
+        return 'a frame rate up to 1000, such as "24" or "24000/1001"'
 
     def fits(self, value) -> bool:
         try:
@@ -156,7 +158,7 @@ def read_manifest(folder: Path, links: bool = False) -> Manifest:
 
 def _section(table: dict, name: str, schema: Schema, kind: type) -> dict:
     """A section of the manifest, for the dataclass `kind`, whose entries without default must be there."""
-    section = table.get(name)
+    section = table.get(name, {})
     try:
         found = checked(section, schema, tuple(f.name for f in fields(kind) if f.default is MISSING))
         only_known(section, schema)

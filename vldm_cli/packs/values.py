@@ -5,18 +5,22 @@ sentence "NAME must be …, not …".
 """
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 
-class Check:
-    """wanted: what the value must be, in words. Call it with a value; ValueError when it is something else."""
+class Check(ABC):
+    """Call it with a value; ValueError when it is another one than wanted."""
 
-    wanted: str
+    @property
+    @abstractmethod
+    def wanted(self) -> str:
+        """What the value must be, in words."""
 
+    @abstractmethod
     def fits(self, value) -> bool:
         """Whether it is such a value."""
-        raise TypeError(f"{type(self).__name__} says not what fits")
 
     def __call__(self, value):
         if not self.fits(value):
@@ -79,7 +83,9 @@ class OneOf(Check):
 class Flag(Check):
     """True or false."""
 
-    wanted: str = "true or false"
+    @property
+    def wanted(self) -> str:
+        return "true or false"
 
     def fits(self, value) -> bool:
         return type(value) is bool
@@ -148,7 +154,9 @@ class Either(Check):
 class Nothing(Check):
     """null."""
 
-    wanted: str = "null"
+    @property
+    def wanted(self) -> str:
+        return "null"
 
     def fits(self, value) -> bool:
         return value is None
@@ -198,8 +206,6 @@ def shown(value) -> str:
     if type(value) is int and abs(value) >= 10**20:
         return "a number of more than 20 digits"
     if isinstance(value, dict | list | tuple):
-        return (
-            {dict: "a table"}.get(type(value), "a list") if len(value) else f"an empty {type(value).__name__}"
-        )
+        return f"{'a table' if isinstance(value, dict) else 'a list'} of {len(value)}"
     text = value if isinstance(value, str) and value.isprintable() and value.strip() else ascii(value)
     return text if len(text) <= 60 else f"{text[:60]}…"

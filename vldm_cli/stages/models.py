@@ -97,7 +97,7 @@ class Models:
     def decoder(self) -> VideoDecoder:
         return self._quick(self._load("decoder"))
 
-    def _load(self, part: str, own: bool = False) -> nn.Module:
+    def _load(self, part: str, own: bool = False):
         prepared = self._prepared.pop((part, own), None) or load.prepare(self.pack, part, own)
         self._loaded.add((part, own))
         return load.loaded(prepared, self.device, self.dtype)
@@ -117,8 +117,8 @@ class Models:
         if (space, own) not in self._upscalers:
             temporal, *vae = _upscaler_parts(space)
             model = self._quick(self._load(temporal, own))
-            spaces = [LatentSpace(self._load(part)) for part in vae]
-            self._upscalers[space, own] = Upscaler(model, *(spaces or [PixelSpace()]))
+            made = LatentSpace(self._load(vae[0])) if vae else PixelSpace()
+            self._upscalers[space, own] = Upscaler(model, made)
         return self._upscalers[space, own]
 
     @cached_property
