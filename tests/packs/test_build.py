@@ -20,6 +20,7 @@ from vldm_cli.packs.build import Prepared, Source, differing, on_meta
 from vldm_cli.packs.files import Unusable, read_header
 from vldm_cli.packs.manifest import SAMPLERS
 from vldm_cli.packs.pack import PARTS, Pack
+from vldm_cli.packs.prepare import prepare
 
 
 @pytest.mark.parametrize(
@@ -87,12 +88,12 @@ def test_any_model_of_any_file(tmp_path):
 
 def test_a_file_that_changes_after_it_was_checked_ends_the_run(tiny_pack, tmp_path):
     pack = Pack.open(shutil.copytree(tiny_pack.folder, tmp_path / "p"))
-    prepared = load.prepare(pack, "keyframes")
+    prepared = prepare(pack, "keyframes")
     path = pack.path(PARTS["keyframes"])
     path.write_bytes(path.read_bytes())
     with pytest.raises(RunError, match=r"keyframes\.safetensors has changed since it was checked"):
         prepared.load()
-    prepared = load.prepare(pack, "decoder")
+    prepared = prepare(pack, "decoder")
     pack.path(PARTS["decoder"]).unlink()
     with pytest.raises(RunError, match=r"decoder\.safetensors has gone since"):
         prepared.load()
@@ -103,7 +104,7 @@ def test_a_file_that_changes_after_it_was_checked_ends_the_run(tiny_pack, tmp_pa
 )
 def test_memory_that_runs_out_is_not_the_packs_fault(tiny_pack, monkeypatch, error):
     """It reaches the run, which knows what is saved and what needs less."""
-    prepared = load.prepare(tiny_pack, "unet")
+    prepared = prepare(tiny_pack, "unet")
 
     def fail(*_):
         raise error

@@ -6,8 +6,8 @@ import pytest
 
 from tests.packs.hostile import CASES, Spoilt, drawn
 from vldm_cli.errors import RequestError
-from vldm_cli.packs.load import misfits, scheduler_config, upscaler_scheduler_config
 from vldm_cli.packs.pack import Pack
+from vldm_cli.packs.prepare import misfits
 from vldm_cli.stages.models import Models
 
 
@@ -17,8 +17,6 @@ def refusal(spoilt: Spoilt) -> str | None:
         pack = Pack.open(spoilt.folder)
         for problem in misfits(pack):
             return problem
-        scheduler_config(pack)
-        upscaler_scheduler_config(pack)
     except RequestError as error:
         return str(error)
     return None

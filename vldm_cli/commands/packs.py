@@ -59,7 +59,7 @@ def check(name: Name = "toyland", as_json: AsJson = False, verbose: Verbose = Fa
     pack = Pack.open(name, check=False)
     problems = pack.problems()
     if not problems:
-        from vldm_cli.packs.load import misfits
+        from vldm_cli.packs.prepare import misfits
 
         problems = list(misfits(pack))
     table = {"name": pack.name, "folder": str(pack.folder), "ok": not problems, "problems": problems}

@@ -85,7 +85,7 @@ class Pack:
     def problems(self) -> list[str]:
         """One sentence for each listed file that is missing, truncated, changed or does not hold what it should, and
         for each that is used and not listed; empty when all is well. Whether weights fit their models is not looked at:
-        that takes torch (`load.misfits`)."""
+        that takes torch (`prepare.misfits`)."""
         found = []
         for relative, sha256 in self.manifest.files.items():
             try:

@@ -10,7 +10,7 @@ from vldm_cli.align.space import LatentSpace, PixelSpace, Space
 from vldm_cli.align.unet import VideoUNet
 from vldm_cli.denoise.sampler import make_scheduler
 from vldm_cli.errors import RequestError
-from vldm_cli.packs import load
+from vldm_cli.packs import load, prepare
 from vldm_cli.packs.build import Prepared
 from vldm_cli.packs.pack import UPSCALERS, Pack
 from vldm_cli.packs.text import TextEncoder
@@ -63,7 +63,7 @@ class Models:
             load.upscaler_scheduler_config(self.pack, upscaler)
         for part, its_own in wanted:
             if (part, its_own) not in self._prepared and (part, its_own) not in self._loaded:
-                self._prepared[part, its_own] = load.prepare(self.pack, part, its_own)
+                self._prepared[part, its_own] = prepare.prepare(self.pack, part, its_own)
 
     def prepare_for(self, plan: Plan) -> None:
         """The same for all that a plan needs, by the names and in the order of its stages."""
@@ -98,7 +98,7 @@ class Models:
         return self._quick(self._load("decoder"))
 
     def _load(self, part: str, own: bool = False):
-        prepared = self._prepared.pop((part, own), None) or load.prepare(self.pack, part, own)
+        prepared = self._prepared.pop((part, own), None) or prepare.prepare(self.pack, part, own)
         self._loaded.add((part, own))
         return load.loaded(prepared, self.device, self.dtype)
 
@@ -124,7 +124,7 @@ class Models:
     @cached_property
     def latent_channels(self) -> int:
         """Channels of a latent frame."""
-        return load.latent_channels(self.pack)
+        return prepare.latent_channels(self.pack)
 
     def scheduler(self, name: str, shift: float = 1.0):
         """A new sampler over the image LDM's noise schedule, its steps taken at `sampler.shifted` times."""
