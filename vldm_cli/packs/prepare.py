@@ -68,8 +68,8 @@ def prepare_text(pack: Pack) -> Prepared[CLIPTextModel]:
     with blame(pack, name):
         table = read_config(pack.file(name), TEXT)
         table = {key: value for key, value in table.items() if key not in ("dtype", *TEXT_NOTES)}
-        config = CLIPTextConfig(**chosen(table, TEXT.schema, CLIPTextConfig().to_dict()))
-        model = on_meta(lambda: CLIPTextModel(config))
+        entries = chosen(table, TEXT.schema, CLIPTextConfig().to_dict())
+        model = on_meta(lambda: CLIPTextModel(CLIPTextConfig(**entries)))
     return Prepared(model, [_weights(pack, "text", model, name)], _numbered)
 
 
