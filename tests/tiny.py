@@ -34,11 +34,8 @@ def tiny_pack(folder: Path, zero_init: bool = False) -> Pack:
 
 def stock_pipeline(pack):
     """diffusers' own pipeline on the image part of a pack."""
-    import torch
     from diffusers import StableDiffusionPipeline
 
-    pipe = StableDiffusionPipeline.from_pretrained(
-        str(pack.folder), safety_checker=None, dtype=torch.float32, local_files_only=True
-    )
+    pipe = StableDiffusionPipeline.from_pretrained(str(pack.folder))
     pipe.set_progress_bar_config(disable=True)
     return pipe

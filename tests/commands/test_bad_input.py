@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.packs.hostile import Spoilt
 from vldm_cli.packs.pack import PARTS
 
 PROMPT = "a red ball"
@@ -108,3 +109,21 @@ def test_a_pack_with_a_bad_file(vldm, here, pack_copy, harm, part):
 def test_a_traceback_only_with_v(vldm):
     assert "Traceback" not in vldm("generate", PROMPT, "--pack", "nonesuch")[2]
     assert "Traceback" in vldm("generate", PROMPT, "--pack", "nonesuch", "-v")[2]
+
+
+@pytest.mark.parametrize("part", ["keyframes", "decoder", "upscaler_pixel_temporal", "unet"])
+def test_weights_that_do_not_fit_are_found_before_anything_is_written(
+    vldm, here, tiny_pack, tmp_path_factory, part
+):
+    """With right checksums: it takes the model to see it."""
+    spoilt = Spoilt(tiny_pack, tmp_path_factory.mktemp("spoilt"))
+    spoilt.header(
+        PARTS[part], lambda table: table.update(other=table.pop(min(table.keys() - {"__metadata__"})))
+    )
+    spoilt.seal()
+    for arguments in (["generate", PROMPT, "--frames", "2"], ["packs", "check", spoilt.folder]):
+        pack = [] if arguments[0] == "packs" else ["--pack", spoilt.folder, "--device", "cpu", "-o", "a.mp4"]
+        code, _, err = vldm(*arguments, *pack)
+        words = err if arguments[0] == "generate" else ""
+        assert code == 2 and err.count("\n") == 1 and (PARTS[part] in words or not words)
+        assert here() == []

@@ -46,7 +46,7 @@ def test_the_words_themselves_stand_beside_it(tiny_pack):
 
 
 def test_unknown_words_are_named_once_in_order(tiny_pack):
-    words = Words(tiny_pack.path("tokenizer"))
+    words = Words.of(tiny_pack)
     assert words.unknown("A Zebra, a red quagga; the zebra's ball!") == ["zebra", "quagga", "s"]
     assert words.unknown("a red, BALL bounces.") == []
     assert words.max_words == TINY.text_tokens - 2

@@ -36,7 +36,7 @@ def check_material(pack: Pack, clip: str, known: bool, prompt: str, negative: st
 
 def _unknown(pack: Pack, prompt: str, negative: str) -> list[str]:
     """Words of the prompt that the pack has never seen. Raises RequestError when it cannot read the texts."""
-    words = Words(pack.path("tokenizer"))
+    words = Words.of(pack)
     for name, text in (("prompt", prompt), ("--negative text", negative)):
         try:
             text.encode()

@@ -21,7 +21,7 @@ def list_packs(as_json: AsJson = False, verbose: Verbose = False) -> None:
     tables = [_table(pack) for pack in packs]
     lines = [
         f"{t['name']:<12} {t['video']['width']}x{t['video']['height']}, {t['video']['fps']} fps, "
-        f"{size(t['bytes'])}, {t['licence']}: {t['description']}"
+        f"{size(t['bytes'])}, {_line(t['licence'])}: {_line(t['description'])}"
         for t in tables
     ]
     text = "\n".join(lines) or "no pack is installed; install vldm again"
@@ -37,8 +37,8 @@ def show(name: Name, as_json: AsJson = False, verbose: Verbose = False) -> None:
     table = _table(Pack.open(name, check=False))
     video, defaults = table["video"], table["defaults"]
     lines = [
-        f"{table['name']}, version {table['version']}: {table['description']}",
-        f"licence: {table['licence']}",
+        f"{table['name']}, version {table['version']}: {_line(table['description'])}",
+        f"licence: {_line(table['licence'])}",
         f"folder: {table['folder']} ({size(table['bytes'])})",
         f"hash: {table['hash']}",
         f"can: {', '.join(table['can'])}",
@@ -51,20 +51,31 @@ def show(name: Name, as_json: AsJson = False, verbose: Verbose = False) -> None:
 
 @app.command()
 def check(name: Name = "toyland", as_json: AsJson = False, verbose: Verbose = False) -> None:
-    """Whether every file of a pack is there, whole and the listed one."""
+    """Whether every file of a pack is there, whole and the listed one, and fits the model that it is for."""
     from vldm_cli.commands.console import Console
     from vldm_cli.errors import RequestError
     from vldm_cli.packs.pack import Pack
 
     pack = Pack.open(name, check=False)
     problems = pack.problems()
+    if not problems:
+        from vldm_cli.packs.prepare import misfits
+
+        problems = list(misfits(pack))
     table = {"name": pack.name, "folder": str(pack.folder), "ok": not problems, "problems": problems}
     console = Console(verbose=verbose, as_json=as_json)
     console.result(
         table, "\n".join(problems) or f"pack {pack.name}: {len(pack.manifest.files)} files, all well"
     )
     if problems:
-        raise RequestError(f"pack {pack.name} cannot be used: {len(problems)} of its files are not as listed")
+        raise RequestError(
+            f"pack {pack.name} cannot be used: {len(problems)} of its files are not as they must be"
+        )
+
+
+def _line(text: str) -> str:
+    """A text of a manifest on one line."""
+    return " ".join(text.split())
 
 
 def _table(pack) -> dict:

@@ -1,17 +1,24 @@
 """The manifest of a pack, `pack.toml`: its name, its licence and the numbers that the chain needs. No torch."""
 
 import hashlib
+import re
 import tomllib
-from dataclasses import dataclass
+from dataclasses import MISSING, dataclass, fields
 from fractions import Fraction
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from vldm_cli.errors import RequestError
+from vldm_cli.packs.files import inside, parse, read_text
+from vldm_cli.packs.values import Check, Each, OneOf, Real, Schema, Text, Whole, checked, only_known, shown
 from vldm_cli.video.numbers import rate_of
 
 MANIFEST = "pack.toml"
 # Where upscalers work: on folded pixels, or on the latents of an autoencoder.
 SPACES = ("pixel", "latent")
+# What `denoise.sampler` knows by name.
+SAMPLERS = ("ddim", "dpm++")
+_MOST_MANIFEST = 2**20  # bytes
+_MOST_FRAMES = 512  # of a window
 
 
 @dataclass(frozen=True)
@@ -56,16 +63,6 @@ class Defaults:
     timestep_shift: float = 1.0
     upscale_space: str = "pixel"
 
-    def __post_init__(self) -> None:
-        if not 0 <= self.shared_noise < 1:
-            raise ValueError(f"shared_noise must be from 0 to below 1, not {self.shared_noise}")
-        if not 0 <= self.guide_from_noise < 1:
-            raise ValueError(f"guide_from_noise must be from 0 to below 1, not {self.guide_from_noise}")
-        if not 0 < self.timestep_shift < float("inf"):
-            raise ValueError(f"timestep_shift must be above 0 and finite, not {self.timestep_shift}")
-        if self.upscale_space not in SPACES:
-            raise ValueError(f"upscale_space must be one of {', '.join(SPACES)}, not {self.upscale_space}")
-
 
 @dataclass(frozen=True)
 class Manifest:
@@ -81,26 +78,120 @@ class Manifest:
     hash: str
 
 
-def read_manifest(folder: Path) -> Manifest:
-    """`pack.toml` of that folder, typed. Raises RequestError when it cannot be read or lacks an entry."""
+class _Rate(Check):
+    """A frame rate: "24", "23.976" or "24000/1001", exactly."""
+
+    @property
+    def wanted(self) -> str:
+        return 'a frame rate up to 1000, such as "24" or "24000/1001"'
+
+    def fits(self, value) -> bool:
+        try:
+            return bool(rate_of(value))
+        except ValueError:
+            return False
+
+    def __call__(self, value) -> Fraction:
+        return rate_of(super().__call__(value))
+
+
+_FRAMES = Whole(1, _MOST_FRAMES)
+_STEPS = Whole(1, 1000)
+_SHARE = Real(0, 1, below=True)
+_WEIGHT = Real(-1000, 1000)
+
+TOP: Schema = {
+    "name": Text(100),
+    "version": Whole(0, 10**9),
+    "licence": Text(1000, lines=True),
+    "description": Text(4000, lines=True),
+}
+VIDEO: Schema = {
+    "width": Whole(8, 16384),
+    "height": Whole(8, 16384),
+    "fps": _Rate(),
+    "keyframe_step": Whole(1, 64),
+    "window": Whole(2, _MOST_FRAMES),
+    "context": _FRAMES,
+    "latent_factor": OneOf((1, 2, 4, 8, 16, 32)),
+    "size_multiple": Whole(1, 1024),
+}
+DEFAULTS: Schema = {
+    "keyframe_steps": _STEPS,
+    "interpolation_steps": Each(_STEPS, 2, 2),
+    "guidance": _WEIGHT,
+    "context_guidance": _WEIGHT,
+    "upscale_steps": _STEPS,
+    "upscale_noise": _SHARE,
+    "scheduler": OneOf(SAMPLERS),
+    "decode_window": _FRAMES,
+    "decode_overlap": Whole(0, _MOST_FRAMES),
+    "upscale_window": _FRAMES,
+    "upscale_overlap": Whole(0, _MOST_FRAMES),
+    "interpolation_window": Whole(1, 128),
+    "shared_noise": _SHARE,
+    "guide_from_noise": _SHARE,
+    "timestep_shift": Real(0, 1000, above=True),
+    "upscale_space": OneOf(SPACES),
+}
+
+
+def read_manifest(folder: Path, links: bool = False) -> Manifest:
+    """`pack.toml` of that folder, every entry within its bounds; links: it may be a link to one elsewhere. Raises
+    RequestError when it cannot be read, lacks an entry, or says what no pack can be."""
     path = folder / MANIFEST
     try:
-        raw = path.read_bytes()
-        table = tomllib.loads(raw.decode())
-        video = {**table["video"], "fps": rate_of(table["video"]["fps"])}
-        defaults = {
-            **table["defaults"],
-            "interpolation_steps": tuple(table["defaults"]["interpolation_steps"]),
-        }
-        return Manifest(
-            name=table["name"],
-            version=table["version"],
-            licence=table["licence"],
-            description=table["description"],
-            video=VideoNumbers(**video),
-            defaults=Defaults(**defaults),
-            files=dict(table["files"]),
-            hash=hashlib.sha256(raw).hexdigest(),
-        )
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        text = read_text(inside(folder, MANIFEST, links), _MOST_MANIFEST)
+        table = parse(tomllib.loads, text)
+        only_known(table, (*TOP, "video", "defaults", "files"))
+        top = checked(table, TOP, tuple(TOP))
+        video = VideoNumbers(**_section(table, "video", VIDEO, VideoNumbers))
+        defaults = Defaults(**_section(table, "defaults", DEFAULTS, Defaults))
+        _go_together(video, defaults)
+        files = _files(table.get("files"))
+    except ValueError as error:
         raise RequestError(f"{path} is no usable manifest ({error}); install the pack again") from error
+    return Manifest(
+        **top, video=video, defaults=defaults, files=files, hash=hashlib.sha256(text.encode()).hexdigest()
+    )
+
+
+def _section(table: dict, name: str, schema: Schema, kind: type) -> dict:
+    """A section of the manifest, for the dataclass `kind`, whose entries without default must be there."""
+    section = table.get(name, {})
+    try:
+        found = checked(section, schema, tuple(f.name for f in fields(kind) if f.default is MISSING))
+        only_known(section, schema)
+    except ValueError as error:
+        raise ValueError(f"[{name}]: {error}") from error
+    return found
+
+
+def _go_together(video: VideoNumbers, defaults: Defaults) -> None:
+    """Raises ValueError for numbers that are sound each for itself and not together."""
+    multiple = video.size_multiple
+    if multiple % video.latent_factor:
+        raise ValueError(f"size_multiple must be a multiple of latent_factor, not {multiple}")
+    for name, side in (("width", video.width), ("height", video.height)):
+        if side % multiple:
+            raise ValueError(f"{name} must be a multiple of size_multiple, not {side}")
+    if video.context >= video.window:
+        raise ValueError(f"context must be less than window, not {video.context}")
+    for stage in ("decode", "upscale"):
+        window, overlap = (getattr(defaults, f"{stage}_{what}") for what in ("window", "overlap"))
+        if 2 * overlap > window:  # else three windows would meet in one frame
+            raise ValueError(f"{stage}_overlap must be at most half of {stage}_window, not {overlap}")
+
+
+def _files(table) -> dict[str, str]:
+    """The files with their sha256: names inside the folder."""
+    if not isinstance(table, dict):
+        raise ValueError(f"[files] must be a table, not {shown(table)}")
+    for name, digest in table.items():
+        pure = PurePosixPath(name)
+        plain = name.isprintable() and 0 < len(name) <= 200 and "\\" not in name and ":" not in name
+        if not plain or pure.is_absolute() or ".." in pure.parts or str(pure) != name:
+            raise ValueError(f"[files]: {shown(name)} is no name of a file inside the pack")
+        if not isinstance(digest, str) or not re.fullmatch("[0-9a-f]{64}", digest):
+            raise ValueError(f"[files]: {name} must have a sha256 of 64 digits, not {shown(digest)}")
+    return dict(table)

@@ -4,58 +4,22 @@ The image part is in diffusers' own layout (it opens in `StableDiffusionPipeline
 lie the temporal layers, one safetensors file a part, and the upscalers. `pack.toml` carries name, licence,
 the numbers that the chain needs and the sha256 of every file. Nothing here imports torch, so the commands
 can check a request before anything heavy is loaded.
+
+A pack may be a stranger's: what is read is what is listed and was checked, regular files inside the folder, within the
+bounds of `schemas`; nothing that lies there besides is ever opened.
 """
 
 import hashlib
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
 from vldm_cli.errors import RequestError
+from vldm_cli.packs.contents import check_content, disagreements
+from vldm_cli.packs.files import Truncated, Unusable, inside, read_header
 from vldm_cli.packs.manifest import MANIFEST, Manifest, read_manifest
+from vldm_cli.packs.parts import OWN, PARTS, SOURCES, TEMPORAL_PARTS, UPSCALERS, companions
 
-# Which pictures and clips of others a pack was trained on, with their licences; no such file: none.
-SOURCES = "SOURCES.csv"
-
-# Where each part of a pack lies.
-PARTS = {
-    "unet": "unet/diffusion_pytorch_model.safetensors",
-    "vae": "vae/diffusion_pytorch_model.safetensors",
-    "text": "text_encoder/model.safetensors",
-    "keyframes": "temporal/keyframes.safetensors",
-    "interpolation": "temporal/interpolation.safetensors",
-    "decoder": "temporal/decoder.safetensors",
-    "upscaler_pixel": "upscaler_pixel/unet/diffusion_pytorch_model.safetensors",
-    "upscaler_pixel_temporal": "upscaler_pixel/temporal.safetensors",
-    "upscaler_pixel_own": "upscaler_pixel/own.safetensors",  # for frames that the pack makes itself
-    "upscaler_latent_vae": "upscaler_latent/vae/diffusion_pytorch_model.safetensors",
-    "upscaler_latent": "upscaler_latent/unet/diffusion_pytorch_model.safetensors",
-    "upscaler_latent_temporal": "upscaler_latent/temporal.safetensors",
-    "probe": "probe/diffusion_pytorch_model.safetensors",  # no model of videos: what measures them
-}
-
-# The parts that are temporal layers alone; the others are whole image models.
-TEMPORAL_PARTS = (
-    "keyframes",
-    "interpolation",
-    "decoder",
-    "upscaler_pixel_temporal",
-    "upscaler_pixel_own",
-    "upscaler_latent_temporal",
-)
-# Of these, second sets of some of a part's layers, which a pack may have: its own frames are of one world, clips of
-# people's own of many, and what makes the former steady makes the latter soft.
-OWN = {"upscaler_pixel_temporal": "upscaler_pixel_own"}
-
-# What an upscaler of each space (`manifest.SPACES`) is made of, and what `vldm train` calls that, in its order.
-UPSCALERS = {
-    "pixel": {"upscaler_pixel": "upscaler-image", "upscaler_pixel_temporal": "upscaler"},
-    "latent": {
-        "upscaler_latent_vae": "upscaler-latent-autoencoder",
-        "upscaler_latent": "upscaler-latent-image",
-        "upscaler_latent_temporal": "upscaler-latent",
-    },
-}
+__all__ = ["OWN", "PARTS", "SOURCES", "TEMPORAL_PARTS", "UPSCALERS", "Pack", "embedded", "file_sha256"]
 
 
 @dataclass(frozen=True)
@@ -74,7 +38,7 @@ class Pack:
         one.
         """
         folder = _find(name_or_folder)
-        pack = cls(folder, read_manifest(folder))
+        pack = cls(folder, read_manifest(folder, links=folder in embedded().values()))
         if check:
             for problem in pack.problems():
                 raise RequestError(problem)
@@ -102,21 +66,79 @@ class Pack:
         """Whether the upscaler that the pack chooses is there."""
         return self.manifest.defaults.upscale_space in self.upscalers
 
-    def problems(self) -> list[str]:
-        """One sentence for each listed file that is missing, truncated or changed; empty when all is well."""
-        remedy = f"check the pack with `vldm packs check {self.folder}` and install it again"
-        if self.folder in embedded().values():
+    def file(self, relative: str) -> Path:
+        """That file of the pack. Raises RequestError when it is missing, no regular file, or a link that leads out of
+        the folder (in packs that come with vldm, whoever installed them may have linked them)."""
+        try:
+            return inside(self.folder, relative, links=self._embedded)
+        except Unusable as error:
+            raise RequestError(self.sentence(relative, error)) from error
+
+    def sentence(self, relative: str, fault: object) -> str:
+        """What is wrong with a file of the pack, and the remedy; `fault` goes behind its name."""
+        if self._embedded:
             remedy = f"check the pack with `vldm packs check {self.name}` and install vldm again"
+        else:
+            remedy = f"check the pack with `vldm packs check {self.folder}` and install it again"
+        return f"pack {self.name}: {relative} {fault}; {remedy}"
+
+    def problems(self) -> list[str]:
+        """One sentence for each listed file that is missing, truncated, changed or does not hold what it should, and
+        for each that is used and not listed; empty when all is well. Whether weights fit their models is not looked at:
+        that takes torch (`prepare.misfits`)."""
         found = []
         for relative, sha256 in self.manifest.files.items():
-            path = self.folder / relative
-            if not path.is_file():
-                found.append(f"pack {self.name}: {relative} is missing; {remedy}")
-            elif _truncated(path):
-                found.append(f"pack {self.name}: {relative} is truncated; {remedy}")
-            elif file_sha256(path) != sha256:
-                found.append(f"pack {self.name}: {relative} is damaged (wrong checksum); {remedy}")
+            try:
+                self._check(relative, sha256)
+            except Unusable as error:
+                found.append(self.sentence(relative, error))
+        found += [self.sentence(*fault) for fault in self._unlisted()]
+        if not found:
+            found = [self.sentence(*fault) for fault in disagreements(self.folder, self.manifest)]
         return found
+
+    def _check(self, relative: str, sha256: str) -> None:
+        path = inside(self.folder, relative, links=self._embedded)
+        damaged = None
+        if path.suffix == ".safetensors":
+            try:
+                read_header(path)
+            except Truncated:
+                raise
+            except Unusable as error:  # if it is not the listed file, that comes first
+                damaged = error
+        elif path.stat().st_size == 0:
+            raise Truncated("is truncated")
+        if file_sha256(path) != sha256:
+            raise Unusable("is damaged (wrong checksum)")
+        if damaged:
+            raise damaged
+        check_content(path, relative)
+
+    def _unlisted(self) -> list[tuple[str, str]]:
+        """Files that would be used, or that other programs would use in their place, without a checksum; and files that
+        are needed and not listed."""
+        listed, found = self.manifest.files, []
+        for part, weights in PARTS.items():
+            index = f"{weights}.index.json"
+            if self._lies(index):
+                found.append((index, "names other weights than the pack's own; remove it"))
+            if weights not in listed:
+                found += [(weights, f"is not listed in {MANIFEST}")] if self._lies(weights) else []
+                continue
+            for needed in companions(part):
+                if needed not in listed:
+                    there = f"is not listed in {MANIFEST}" if self._lies(needed) else "is missing"
+                    found.append((needed, there))
+        return found
+
+    def _lies(self, relative: str) -> bool:
+        path = self.folder / relative
+        return path.exists() or path.is_symlink()
+
+    @property
+    def _embedded(self) -> bool:
+        return self.folder in embedded().values()
 
 
 def embedded() -> dict[str, Path]:
@@ -150,22 +172,3 @@ def _find(name_or_folder: str | Path) -> Path:
     raise RequestError(
         f"there is no pack {name_or_folder!s:.80}; known packs: {names} (or name a pack's folder)"
     )
-
-
-def _truncated(path: Path) -> bool:
-    """Whether a file is empty or, for safetensors, shorter than its own header says it is."""
-    size = path.stat().st_size
-    if path.suffix != ".safetensors":
-        return size == 0
-    if size < 8:
-        return True
-    with path.open("rb") as file:
-        header = int.from_bytes(file.read(8), "little")
-        if header > size - 8:
-            return True
-        try:
-            tensors = json.loads(file.read(header))
-        except ValueError:
-            return False  # not truncated but damaged: the checksum says so
-    ends = [entry["data_offsets"][1] for key, entry in tensors.items() if key != "__metadata__"]
-    return 8 + header + max(ends, default=0) > size

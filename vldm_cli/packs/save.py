@@ -51,6 +51,9 @@ def save_part(pack_folder: str | Path, part: str, module, dtype=None) -> Path:
         save_file(tensors, temporary, metadata={"format": "pt"})
         # transformers' configurations are objects, diffusers' are dictionaries that the model writes out
         config = json.loads(module.config.to_json_string() if part == "text" else module.to_json_string())
+        if part == "text":
+            # stock transformers would run it in the 16 bits that it is stored in, beside a UNet in 32
+            config["dtype"] = "float32"
         config.pop("_name_or_path", None)  # the folder that the module was read from: nobody else's business
         _write(path.parent / "config.json", json.dumps(config, indent=2) + "\n")
     os.replace(temporary, path)

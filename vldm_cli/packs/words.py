@@ -2,40 +2,71 @@
 
 Light: no torch, no transformers."""
 
-import json
 from pathlib import Path
-from typing import cast
+
+from vldm_cli.errors import RequestError
+from vldm_cli.packs.contents import TEXT, WORDS, read_config
+from vldm_cli.packs.files import Unusable
+from vldm_cli.packs.pack import Pack
+from vldm_cli.packs.parts import TOKENIZER, TOKENIZER_CONFIG, config_of
+from vldm_cli.packs.values import shown
 
 # A word this short is as likely another word as a misspelt one; with another letter in it, a word this short.
 SHORTEST, SHORTEST_CHANGED = 4, 5
 
 
 class Words:
-    """The tokenizer in `folder` (diffusers layout: tokenizer.json and tokenizer_config.json)."""
+    """A tokenizer.json with its checked configuration, for a text encoder that knows so many tokens. Raises Unusable
+    where they do not go together. Make one with `Words.of`."""
 
-    def __init__(self, folder: Path):
+    @classmethod
+    def of(cls, pack: Pack) -> "Words":
+        """That of a pack. Raises RequestError, naming the file, where it cannot be read or gives a prompt ids that the
+        text encoder does not know."""
+        name = TOKENIZER_CONFIG
+        try:
+            config = read_config(pack.file(name), WORDS)
+            name = config_of("text")
+            known = read_config(pack.file(name), TEXT)["vocab_size"]
+            name = TOKENIZER
+            return cls(pack.file(name), config, known)
+        except Unusable as error:
+            raise RequestError(pack.sentence(name, error)) from error
+
+    def __init__(self, file: Path, config: dict, known: int):
         from tokenizers import Tokenizer
 
-        config = json.loads((folder / "tokenizer_config.json").read_text())
-        self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+        try:
+            self._tokenizer = Tokenizer.from_file(str(file))
+        except Exception as error:  # tokenizers raises nothing more special
+            raise Unusable(f"cannot be read ({shown(str(error))})") from error
         self._tokenizer.no_padding()
         self._tokenizer.no_truncation()
-        self._length = int(config["model_max_length"])
-        self._pad = cast(int, self._id(config["pad_token"]))  # every tokenizer has both
-        self._eos = cast(int, self._id(config["eos_token"]))
-        self._unknown = self._id(config["unk_token"])
+        self._length = config["model_max_length"]
+        pad, eos, self._unknown = (
+            self._tokenizer.token_to_id(config[key]) for key in ("pad_token", "eos_token", "unk_token")
+        )
+        ends = self._tokenizer.encode("").ids
         # in the order of their tokens, so that the answer is always the same
         vocabulary = self._tokenizer.get_vocab()
-        self._known = [word for word in sorted(vocabulary, key=lambda word: vocabulary[word]) if word.isalpha()]
+        self._known = [
+            word for word in sorted(vocabulary, key=lambda word: vocabulary[word]) if word.isalpha()
+        ]
         # tokens that every prompt costs (beginning and end)
-        self.max_words = self._length - len(self._tokenizer.encode("").ids)
+        self.max_words = self._length - len(ends)
+        fits = max(ends, default=0) < known and self.max_words > 0
+        if pad is None or eos is None or self._unknown is None or not fits:
+            raise Unusable(
+                f"does not go with {TOKENIZER_CONFIG} and {config_of('text')}: other tokens, or too few"
+            )
+        self._pad, self._eos = pad, eos
 
     def ids(self, prompt: str) -> list[int]:
         """Token ids of fixed length, as stock diffusers would give them: cut off after `max_words`,
         padded. A word with one letter wrong is taken for the one that the pack knows (`meant`)."""
         encoding = self._tokenizer.encode(prompt)
         ids = [
-            self._id(self.meant(prompt[start:end].lower()) or "") or token
+            self._tokenizer.token_to_id(self.meant(prompt[start:end].lower()) or "") or token
             if token == self._unknown
             else token
             for token, (start, end) in zip(encoding.ids, encoding.offsets, strict=True)
@@ -69,9 +100,6 @@ class Words:
         near = [known for known in self._known if _one_slip(word, known)]
         # a slip is hardly ever in the first letter
         return min(near, key=lambda known: known[0] != word[0], default=None)
-
-    def _id(self, token: str) -> int | None:
-        return self._tokenizer.token_to_id(token)
 
 
 def _one_slip(typed: str, word: str) -> bool:

@@ -1,19 +1,22 @@
 """The models of a pack, each loaded when it is first needed and kept for the next video."""
 
-import json
 from dataclasses import dataclass
 from functools import cached_property
 
 import torch
 
 from vldm_cli.align.decoder import VideoDecoder
-from vldm_cli.align.space import Space
+from vldm_cli.align.space import LatentSpace, PixelSpace, Space
 from vldm_cli.align.unet import VideoUNet
 from vldm_cli.denoise.sampler import make_scheduler
 from vldm_cli.errors import RequestError
-from vldm_cli.packs import load
-from vldm_cli.packs.pack import Pack
+from vldm_cli.packs import load, prepare
+from vldm_cli.packs.build import Prepared
+from vldm_cli.packs.pack import UPSCALERS, Pack
+from vldm_cli.packs.text import TextEncoder
+from vldm_cli.packs.words import Words
 from vldm_cli.runs.memory import keep_freed_memory
+from vldm_cli.stages.plan import Plan
 from vldm_cli.stages.upsampling import Model, fold_upsampling
 
 
@@ -31,6 +34,8 @@ class Models:
     def __init__(self, pack: Pack, device: str = "cpu", dtype: str = "float32") -> None:
         self.pack = pack
         self._upscalers: dict[tuple[str, bool], Upscaler] = {}
+        self._prepared: dict[tuple[str, bool], Prepared] = {}
+        self._loaded: set[tuple[str, bool]] = set()
         try:
             self.device = torch.device(device)
             torch.empty(1, device=self.device)
@@ -47,21 +52,55 @@ class Models:
             raise RequestError(f"--dtype {dtype} is none of float32, bfloat16, float16")
         self.dtype: torch.dtype = found
 
+    def prepare(self, *parts: str, upscaler: str | None = None, own: bool = False) -> None:
+        """Finds out, before work begins, whether the weights of these parts fit their models, which are then loaded
+        when they are needed; upscaler: that of a space, with its noise schedule, as for `upscaler_in`. Raises
+        RequestError for what cannot be loaded."""
+        wanted = [(part, False) for part in parts]
+        if upscaler is not None:
+            temporal, *others = _upscaler_parts(upscaler)
+            wanted += [(temporal, own), *((part, False) for part in others)]
+            load.upscaler_scheduler_config(self.pack, upscaler)
+        for part, its_own in wanted:
+            if (part, its_own) not in self._prepared and (part, its_own) not in self._loaded:
+                self._prepared[part, its_own] = prepare.prepare(self.pack, part, its_own)
+
+    def prepare_for(self, plan: Plan) -> None:
+        """The same for all that a plan needs, by the names and in the order of its stages."""
+        self.prepare(
+            "text",
+            *(["keyframes"] if plan.keyframe_windows else []),
+            *(["interpolation"] if plan.levels else []),
+            "decoder",
+        )
+        if plan.upscale:
+            self.prepare(upscaler=self.pack.manifest.defaults.upscale_space, own=True)
+
     @cached_property
-    def text(self) -> load.TextEncoder:
-        return load.load_text(self.pack, self.device, self.dtype)
+    def words(self) -> Words:
+        """The tokenizer alone."""
+        return Words.of(self.pack)
+
+    @cached_property
+    def text(self) -> TextEncoder:
+        return TextEncoder(self.words, self._load("text"))
 
     @cached_property
     def keyframes(self) -> VideoUNet:
-        return self._quick(load.load_keyframes(self.pack, self.device, self.dtype))
+        return self._quick(self._load("keyframes"))
 
     @cached_property
     def interpolation(self) -> VideoUNet:
-        return self._quick(load.load_interpolation(self.pack, self.device, self.dtype))
+        return self._quick(self._load("interpolation"))
 
     @cached_property
     def decoder(self) -> VideoDecoder:
-        return self._quick(load.load_decoder(self.pack, self.device, self.dtype))
+        return self._quick(self._load("decoder"))
+
+    def _load(self, part: str, own: bool = False):
+        prepared = self._prepared.pop((part, own), None) or prepare.prepare(self.pack, part, own)
+        self._loaded.add((part, own))
+        return load.loaded(prepared, self.device, self.dtype)
 
     def _quick(self, model: Model) -> Model:
         """The same model, made ready to run fast on this device."""
@@ -76,16 +115,16 @@ class Models:
     def upscaler_in(self, space: str, own: bool = False) -> Upscaler:
         """The upscaler of that space, one of `manifest.SPACES`, for clips of people's own, or for the pack's."""
         if (space, own) not in self._upscalers:
-            model = load.load_upscaler(self.pack, space, self.device, self.dtype, own)
-            self._upscalers[space, own] = Upscaler(
-                self._quick(model), load.load_space(self.pack, space, self.device, self.dtype)
-            )
+            temporal, *vae = _upscaler_parts(space)
+            model = self._quick(self._load(temporal, own))
+            made = LatentSpace(self._load(vae[0])) if vae else PixelSpace()
+            self._upscalers[space, own] = Upscaler(model, made)
         return self._upscalers[space, own]
 
     @cached_property
     def latent_channels(self) -> int:
         """Channels of a latent frame."""
-        return json.loads(self.pack.path("unet", "config.json").read_text())["out_channels"]
+        return prepare.latent_channels(self.pack)
 
     def scheduler(self, name: str, shift: float = 1.0):
         """A new sampler over the image LDM's noise schedule, its steps taken at `sampler.shifted` times."""
@@ -95,3 +134,9 @@ class Models:
         """A new sampler over the noise schedule of the upscaler of that space; None: the pack's own."""
         space = space or self.pack.manifest.defaults.upscale_space
         return make_scheduler(load.upscaler_scheduler_config(self.pack, space), name)
+
+
+def _upscaler_parts(space: str) -> list[str]:
+    """The temporal layers (and so the denoiser) of that space's upscaler, then its autoencoder where it has one."""
+    vae = f"upscaler_{space}_vae"
+    return [f"upscaler_{space}_temporal", *([vae] if vae in UPSCALERS[space] else [])]

@@ -111,4 +111,6 @@ def _number(value: object) -> bool:
 
 
 def _real(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e9  # and so neither infinite nor NaN
+    return (
+        isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e9
+    )  # and so neither infinite nor NaN

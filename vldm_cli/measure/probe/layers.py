@@ -73,11 +73,14 @@ class Crop(nn.Module):
     def __init__(self, width: int, dim: int, inner: int = 12, side: int = 8):
         super().__init__()
         self.inner = nn.Sequential(nn.GroupNorm(8, width), nn.SiLU(), nn.Conv2d(width, inner, 1))
-        line = MARGIN * (torch.arange(side) * 2 + 1 - side) / side
-        self.register_buffer(
-            "grid", torch.stack(torch.meshgrid(line, line, indexing="xy"), -1).flatten(0, 1), False
-        )
+        self.side = side
+        self.register_buffer("grid", self.new_grid(), False)
         self.out = nn.Sequential(nn.Linear(inner * side**2, dim), nn.GELU(), nn.Linear(dim, dim, bias=False))
+
+    def new_grid(self) -> Tensor:
+        """Where it looks, (side², 2) of x and y, around a place at 0 in units of its radius; in no file of weights."""
+        line = MARGIN * (torch.arange(self.side) * 2 + 1 - self.side) / self.side
+        return torch.stack(torch.meshgrid(line, line, indexing="xy"), -1).flatten(0, 1)
 
     def forward(self, x_NCHW: Tensor, place_NK3: Tensor) -> Tensor:
         H, W = x_NCHW.shape[-2:]

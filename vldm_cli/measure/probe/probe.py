@@ -30,7 +30,10 @@ from vldm_cli.measure.probe.layers import (
     highest,
     middles,
 )
-from vldm_cli.packs.pack import PARTS, Pack
+from vldm_cli.packs.contents import Kind
+from vldm_cli.packs.pack import Pack
+from vldm_cli.packs.prepare import prepare_model
+from vldm_cli.packs.values import Each, Schema, Whole
 from vldm_cli.toyland.world import RELATIONS
 
 FRAMES = 8
@@ -151,6 +154,20 @@ class Probe(ModelMixin, ConfigMixin):
         )
 
 
+_SIZES: Schema = {
+    "widths": Each(Whole(8, 1024), 4, 4),
+    "dim": Whole(8, 1024),
+    "heads": Whole(1, 64),
+    "layers": Whole(1, 16),
+}
+
+
+def _with_grids(probe: Probe) -> None:
+    for crop in probe.modules():
+        if isinstance(crop, Crop):
+            crop.grid = crop.new_grid()
+
+
 def load_probe(pack: Pack, device="cpu", dtype=torch.float32) -> Probe:
     """The pack's probe, for reading. Raises RequestError where the pack has none."""
     if not pack.has("probe"):
@@ -158,8 +175,5 @@ def load_probe(pack: Pack, device="cpu", dtype=torch.float32) -> Probe:
             f"pack {pack.name} has no probe to measure with; "
             f"train one: vldm train probe --pack {pack.folder} --minutes 10"
         )
-    folder = pack.path(PARTS["probe"]).parent
-    probe = Probe.from_pretrained(
-        folder, use_safetensors=True, local_files_only=True, low_cpu_mem_usage=False
-    )
+    probe = prepare_model(pack, "probe", Probe, Kind(_SIZES, (), "Probe"), _with_grids).load()
     return probe.eval().requires_grad_(False).to(device, dtype)

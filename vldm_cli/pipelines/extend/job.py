@@ -99,6 +99,7 @@ def make_job(
         run_up=run_up_of(clip.frames, manifest),
         device=options.device.split(":")[0],
     )
+    models.prepare_for(plan)
     saved, damaged = _saved(clip, memory, models, fit, rate)
     source = ExtendClip(clip, models, settings, plan, fit, speed, max(2, round(rate)), saved)
     context_from = "latents" if saved else "frames"

@@ -55,9 +55,9 @@ def generate(
     check_fits(plan.estimated_peak_bytes, models.device, REMEDY)
     with clock.stage("load"):
         warnings = _read_prompt(models, settings)
-        models.scheduler(
-            settings.scheduler
-        )  # an unknown one is refused now and not after the journal is begun
+        # what cannot be used is refused now and not after the journal is begun
+        models.scheduler(settings.scheduler)
+        models.prepare_for(plan)
 
     def known_as(stored: dict) -> dict:
         return identity(settings, plan, pack.manifest, stored["seed"])
@@ -196,14 +196,14 @@ def _metadata(settings: Settings, pack: Pack, seed: int | None) -> dict:
 
 def _read_prompt(models: Models, settings: Settings) -> list[str]:
     """Warnings about words that the pack does not know. Raises RequestError for a text that is too long."""
-    text = models.text
+    text = models.words
     for name, words in (("prompt", settings.prompt), ("--negative", settings.negative)):
-        count = text.words.count(words)
+        count = text.count(words)
         if count > text.max_words:
             raise RequestError(
                 f"the {name} has {count} words; pack {models.pack.name} reads at most {text.max_words}"
             )
-    unknown = text.unknown_words(settings.prompt)
+    unknown = text.unknown(settings.prompt)
     if not unknown:
         return []
     return [f"pack {models.pack.name} has never seen: {', '.join(unknown)}"]

@@ -49,6 +49,8 @@ def by_diffusion(job: Job, models: Models, seed: int | None, factor: int) -> Job
         cuts=cuts,
         device=models.device.type,
     )
+    models.scheduler(settings.scheduler)
+    models.prepare_for(plan)
     source = InterpolateLatents(
         clip,
         models,

@@ -51,6 +51,7 @@ def make_job(
     if options.space not in pack.upscalers:
         raise RequestError(_missing(pack, options.space))
     models = models or Models(pack, options.device, options.dtype)
+    models.prepare(upscaler=options.space)
     defaults = pack.manifest.defaults
     settings = {
         "scale": options.scale,

@@ -1,0 +1,163 @@
+"""A model and its weights, of any diffusers class and any file: configuration → model without weights → the file's
+header compared with it → weights.
+
+Until the last step nothing is allocated and no byte of weights is read, whatever a stranger's files say: the model is
+built on torch's meta device, within the bounds of `schemas`.
+"""
+
+import errno
+import inspect
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Generic, TypeVar
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+from vldm_cli.errors import RunError
+from vldm_cli.packs.files import Header, Unusable, read_header
+from vldm_cli.packs.values import Schema, shown
+
+Model = TypeVar("Model", bound=nn.Module)
+
+# The types in which a file may hold what a model computes with; anything else must be of the model's own type.
+_FLOATS = ("F16", "BF16", "F32", "F64")
+_WHOLE = {torch.int64: "I64", torch.int32: "I32", torch.uint8: "U8", torch.bool: "BOOL"}
+
+
+def arguments(kind: type, config: Mapping, schema: Schema) -> dict:
+    """What `kind` is made with, out of a diffusers configuration whose known entries have been checked. Raises Unusable
+    for an entry that the class has not, and for one without a check that is not as the class has it by default."""
+    usual = {name: p.default for name, p in inspect.signature(kind).parameters.items()}
+    return chosen({k: v for k, v in config.items() if not k.startswith("_")}, schema, usual)
+
+
+def chosen(config: Mapping, schema: Schema, usual: Mapping) -> dict:
+    """The entries of `config` that the schema checks; the others must be as `usual` has them."""
+    for name, value in config.items():
+        if name not in schema and (name not in usual or value != usual[name]):
+            raise Unusable(
+                f"is unusable: {shown(name)} is {shown(value)}, which vldm does not know how to build"
+            )
+    return {name: value for name, value in config.items() if name in schema}
+
+
+_MAKERS = {
+    *(
+        torch.empty,
+        torch.empty_strided,
+        torch.zeros,
+        torch.ones,
+        torch.full,
+        torch.eye,
+        torch.tensor,
+        torch.as_tensor,
+    ),
+    *(torch.arange, torch.linspace, torch.logspace, torch.rand, torch.randn, torch.randint, torch.randperm),
+}
+
+
+class _Meta(TorchFunctionMode):
+    """Within this, new tensors are on the meta device, and weights are not drawn, which there fills nothing and takes
+    half of the time. (`torch.device` as a context draws them.)"""
+
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        kwargs = kwargs or {}
+        if function in _MAKERS and kwargs.get("device") is None:
+            kwargs["device"] = "meta"
+        elif getattr(function, "__module__", None) == "torch.nn.init":
+            return args[0] if args else kwargs["tensor"]
+        return function(*args, **kwargs)
+
+
+def on_meta(make: Callable[[], Model]) -> Model:
+    """What `make` builds, without memory for its weights. Raises Unusable where it cannot be built."""
+    try:
+        with _Meta():
+            return make()
+    except MemoryError:
+        raise
+    except Exception as error:  # whatever a library says to numbers that each are within bounds
+        reason = f"{type(error).__name__}: {error}".splitlines()[0]
+        raise Unusable(f"describes a model that cannot be built ({shown(reason)})") from error
+
+
+def differing(header: Header, wanted: Mapping[str, Tensor]) -> str | None:
+    """How the tensors of a file differ from those that a model wants, in words behind "it"; None if they do not."""
+    for name, tensor in wanted.items():
+        entry = header.tensors.get(name)
+        if entry is None:
+            return f"lacks {shown(name)}"
+        if entry.shape != tuple(tensor.shape):
+            return f"has {shown(name)} of shape {list(entry.shape)} and not {list(tensor.shape)}"
+        right = _FLOATS if tensor.is_floating_point() else (_WHOLE.get(tensor.dtype),)
+        if entry.dtype not in right:
+            return f"has {shown(name)} in the type {entry.dtype}, which weights are not kept in"
+    unknown = min(header.tensors.keys() - wanted.keys(), default=None)
+    return None if unknown is None else f"has {shown(unknown)}, which no such model has"
+
+
+@dataclass(frozen=True)
+class Source:
+    """A file of weights: `prefix` + its names are those of the model's state. Make one with `Source.of`."""
+
+    path: Path
+    header: Header
+    prefix: str
+    state: tuple
+
+    @classmethod
+    def of(cls, path: Path, prefix: str = "") -> "Source":
+        """Raises Unusable where the file cannot be one."""
+        return cls(path, read_header(path), prefix, _state(path))
+
+    def tensors(self, device: torch.device | str, dtype: torch.dtype) -> dict[str, Tensor]:
+        """All of it, floating point in `dtype`. Raises RunError where the file is no longer what it was, and
+        MemoryError."""
+        gone = f"{self.path} has changed since it was checked"
+        try:
+            if _state(self.path) != self.state:
+                raise RunError(gone)
+            with safe_open(os.fspath(self.path), framework="pt") as file:
+                # always a copy: what is mapped would change with the file, or end the process if it is cut short
+                return {
+                    self.prefix + name: _copied(file.get_tensor(name), device, dtype)
+                    for name in self.header.tensors
+                }
+        except (OSError, SafetensorError) as error:
+            if getattr(error, "errno", None) == errno.ENOMEM or "os error 12" in str(error):
+                raise MemoryError(str(error)) from error
+            raise RunError(f"{gone} ({shown(str(error))})") from error
+
+
+@dataclass
+class Prepared(Generic[Model]):
+    """A model on the meta device and the files that have been found to fit it; later ones replace what earlier ones
+    hold. finish: gives it what no file holds."""
+
+    model: Model
+    sources: list[Source]
+    finish: Callable[[Model], object] = lambda model: None
+
+    def load(self, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32) -> Model:
+        """The model with its weights; once only. Raises RunError where a file is no longer what it was."""
+        for source in self.sources:
+            self.model.load_state_dict(source.tensors(device, dtype), strict=False, assign=True)
+        self.finish(self.model)
+        return self.model
+
+
+def _copied(tensor: Tensor, device: torch.device | str, dtype: torch.dtype) -> Tensor:
+    return tensor.to(device, dtype if tensor.is_floating_point() else tensor.dtype, copy=True)
+
+
+def _state(path: Path) -> tuple:
+    try:
+        stat = path.stat()
+    except OSError as error:
+        raise RunError(f"{path} has gone since it was checked ({error.strerror})") from error
+    return stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns
