@@ -2,11 +2,11 @@ from dataclasses import replace
 
 import pytest
 import torch
-from vldm_cli.measure.probe.probe.attributes import COLOUR_NAMES, OBJECT, SCENE
-from vldm_cli.measure.probe.probe.prompts import DRIVING, TWO, Prompt
 
 from vldm_cli.measure.faithfulness import Reading, Tally, Verdict, identity, judge, matched, readings
+from vldm_cli.measure.probe.attributes import COLOUR_NAMES, OBJECT, SCENE
 from vldm_cli.measure.probe.probe import Answers
+from vldm_cli.measure.probe.prompts import DRIVING, TWO, Prompt
 from vldm_cli.toyland.world import RELATIONS
 
 RED_CUBE_BLUE_BALL = Prompt(

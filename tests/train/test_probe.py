@@ -4,10 +4,10 @@ from fractions import Fraction
 
 import pytest
 import torch
-from vldm_cli.measure.probe.probe.attributes import OBJECT, SCENE
 
 from tests.train.common import setup
 from vldm_cli.errors import RequestError
+from vldm_cli.measure.probe.attributes import OBJECT, SCENE
 from vldm_cli.measure.probe.probe import load_probe
 from vldm_cli.packs.pack import Pack
 from vldm_cli.toyland.world import RELATIONS

@@ -73,8 +73,8 @@ def ablations(
         checks.check_folder(path, "--report")
     gpus = count_gpus(gpus, here=not dry_run)
 
+    from vldm_cli.measure.ablations.rows import FULL, QUICK
     from vldm_cli.measure.ablations.tables import GROUPS, measure_ablations
-    from vldm_cli.measure.ablations.tables.rows import FULL, QUICK
     from vldm_cli.train.variants import VARIANTS, make_jobs, make_packs, steps_of, train_variants
 
     groups = list(GROUPS) if only is None else parse_names(only, tuple(GROUPS), "--only")
@@ -92,11 +92,11 @@ def ablations(
 
     from dataclasses import asdict
 
-    from vldm_cli.measure.ablations.tables.words import ablation_tables
+    from vldm_cli.measure.ablations.words import ablation_tables
+    from vldm_cli.measure.report.markdown import circumstances, machine
+    from vldm_cli.measure.report.markdown import write_ablations as write_note
     from vldm_cli.measure.report.page import write_ablations as write_page
     from vldm_cli.measure.report.store import Store
-    from vldm_cli.measure.report.table.markdown import circumstances, machine
-    from vldm_cli.measure.report.table.markdown import write_ablations as write_note
     from vldm_cli.train.all import new_state, read_state
 
     identity = {"pack": base.manifest.hash, "minutes": minutes, "seed": seed}

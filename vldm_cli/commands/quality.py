@@ -76,9 +76,9 @@ def quality(
 
     from vldm_cli.measure.quality import FULL, QUICK, SECTIONS, measure_quality
     from vldm_cli.measure.report.bars import bars
+    from vldm_cli.measure.report.markdown import circumstances, machine, write_markdown
     from vldm_cli.measure.report.page import write_page
     from vldm_cli.measure.report.store import Store
-    from vldm_cli.measure.report.table.markdown import circumstances, machine, write_markdown
     from vldm_cli.measure.words import screen
 
     sections = None if only is None else parse_names(only, tuple(SECTIONS), "--only")

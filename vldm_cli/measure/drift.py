@@ -22,7 +22,7 @@ from vldm_cli.measure.distances import Features
 from vldm_cli.measure.faithfulness import Tally, identity, judge, readings
 from vldm_cli.measure.frechet import frechet_distance
 from vldm_cli.measure.probe.probe import FRAMES, Probe
-from vldm_cli.measure.probe.probe.prompts import DRIVING, ONE, TWO, Prompt
+from vldm_cli.measure.probe.prompts import DRIVING, ONE, TWO, Prompt
 from vldm_cli.toyland.scene import from_attributes
 
 SEED = 960

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from vldm_cli.measure.probe.attributes import COLOUR_NAMES, INVERSE, OBJECT, SCENE
 from vldm_cli.measure.probe.probe import Answers
-from vldm_cli.measure.probe.probe.attributes import COLOUR_NAMES, INVERSE, OBJECT, SCENE
-from vldm_cli.measure.probe.probe.prompts import Prompt
+from vldm_cli.measure.probe.prompts import Prompt
 from vldm_cli.toyland.world import RELATIONS
 
 ORDER = ("colour", *OBJECT, "relation", *SCENE)

@@ -10,7 +10,7 @@ from torch import Tensor
 from vldm_cli.measure.clips import Maker
 from vldm_cli.measure.faithfulness import Tally, Verdict, identity, judge, readings
 from vldm_cli.measure.probe.probe import Probe
-from vldm_cli.measure.probe.probe.prompts import Prompt, PromptSet, everything
+from vldm_cli.measure.probe.prompts import Prompt, PromptSet, everything
 from vldm_cli.measure.report.sheets import Rows
 from vldm_cli.measure.steady import Steadiness, still_scenes
 

@@ -15,7 +15,7 @@ from vldm_cli.measure.distances import measure_distances
 from vldm_cli.measure.drift import measure_drift
 from vldm_cli.measure.judged import measure_faithfulness, measure_probe
 from vldm_cli.measure.probe.probe import Probe, load_probe
-from vldm_cli.measure.probe.probe.prompts import fixed_prompts, withheld_prompts
+from vldm_cli.measure.probe.prompts import fixed_prompts, withheld_prompts
 from vldm_cli.measure.reconstruction import measure_decoder, measure_upscaler
 from vldm_cli.measure.report.sheets import Rows, contact_sheet
 from vldm_cli.measure.report.store import Store

@@ -11,7 +11,7 @@ from vldm_cli.measure.clips import Maker
 from vldm_cli.measure.consistency import background_flicker, sharpness, warping_error
 from vldm_cli.measure.faithfulness import identity, readings
 from vldm_cli.measure.probe.probe import FRAMES, Probe
-from vldm_cli.measure.probe.probe.prompts import Prompt, PromptSet
+from vldm_cli.measure.probe.prompts import Prompt, PromptSet
 from vldm_cli.measure.report.sheets import Rows
 from vldm_cli.toyland.batch import SceneBatch
 from vldm_cli.toyland.motion import M

@@ -2,16 +2,16 @@ import json
 
 import pytest
 import torch
-from vldm_cli.measure.ablations.tables.latents import continued
-from vldm_cli.measure.ablations.tables.rows import Amounts
-from vldm_cli.measure.ablations.tables.words import PAPER, ablation_tables
 
 from tests.tiny import tiny_pack
 from vldm_cli.commands import ablations as command
 from vldm_cli.commands.app import app
 from vldm_cli.commands.failures import run
+from vldm_cli.measure.ablations.latents import continued
+from vldm_cli.measure.ablations.rows import Amounts
 from vldm_cli.measure.ablations.tables import GROUPS, measure_ablations
 from vldm_cli.measure.ablations.tables import rows as ablation_rows
+from vldm_cli.measure.ablations.words import PAPER, ablation_tables
 from vldm_cli.measure.between import in_one_step, in_two
 from vldm_cli.measure.clips import Maker
 from vldm_cli.measure.probe.probe import Probe

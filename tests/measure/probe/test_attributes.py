@@ -1,7 +1,7 @@
 import numpy as np
 import torch
-from vldm_cli.measure.probe.probe.attributes import COLOUR_NAMES, OBJECT, SCENE, encode, mirror
 
+from vldm_cli.measure.probe.attributes import COLOUR_NAMES, OBJECT, SCENE, encode, mirror
 from vldm_cli.toyland.scene import sample_scenes
 
 

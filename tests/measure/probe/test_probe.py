@@ -1,14 +1,14 @@
 import numpy as np
 import pytest
 import torch
-from vldm_cli.measure.probe.probe.attributes import COLOUR_NAMES, OBJECT, SCENE
-from vldm_cli.measure.probe.probe.layers import middles
-from vldm_cli.measure.probe.probe.prompts import everything
 
 from tests.tiny import tiny_pack
 from vldm_cli.errors import RequestError
 from vldm_cli.measure.faithfulness import readings
+from vldm_cli.measure.probe.attributes import COLOUR_NAMES, OBJECT, SCENE
+from vldm_cli.measure.probe.layers import middles
 from vldm_cli.measure.probe.probe import Probe, load_probe
+from vldm_cli.measure.probe.prompts import everything
 from vldm_cli.measure.probe.truth import truth
 from vldm_cli.packs.pack import Pack
 from vldm_cli.packs.save import save_part

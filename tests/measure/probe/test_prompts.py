@@ -1,4 +1,4 @@
-from vldm_cli.measure.probe.probe.prompts import (
+from vldm_cli.measure.probe.prompts import (
     DRIVING,
     ONE,
     TWO,
@@ -6,7 +6,6 @@ from vldm_cli.measure.probe.probe.prompts import (
     fixed_prompts,
     withheld_prompts,
 )
-
 from vldm_cli.toyland import road_words as rw
 from vldm_cli.toyland import words as w
 from vldm_cli.toyland.captions import tokens, vocabulary

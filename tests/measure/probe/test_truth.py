@@ -2,8 +2,8 @@
 
 import numpy as np
 import torch
-from vldm_cli.measure.probe.probe.attributes import COLOUR_NAMES, OBJECT, SCENE
 
+from vldm_cli.measure.probe.attributes import COLOUR_NAMES, OBJECT, SCENE
 from vldm_cli.measure.probe.truth import CAMERA, MOTION, mirrored, truth
 from vldm_cli.toyland.scene import from_attributes, sample_scenes
 from vldm_cli.toyland.sight import sight

@@ -3,10 +3,10 @@ from datetime import UTC, datetime
 
 import pytest
 import torch
-from vldm_cli.measure.report.table.markdown import circumstances, machine, write_markdown
 
 from vldm_cli.errors import RunError
 from vldm_cli.measure.report.bars import Bar, bars
+from vldm_cli.measure.report.markdown import circumstances, machine, write_markdown
 from vldm_cli.measure.report.page import write_page
 from vldm_cli.measure.report.sheets import contact_sheet
 from vldm_cli.measure.words import number, percent, screen, tables

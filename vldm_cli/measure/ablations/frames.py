@@ -9,7 +9,7 @@ from torch import Tensor
 from vldm_cli.align.space import video
 from vldm_cli.denoise.noise import frame_noise
 from vldm_cli.denoise.sampler import sample
-from vldm_cli.measure.ablations.tables.rows import Amounts, Book, beside
+from vldm_cli.measure.ablations.rows import Amounts, Book, beside
 from vldm_cli.measure.clips import Maker, rounded
 from vldm_cli.measure.distances import SEED, Features, rendered_clips
 from vldm_cli.measure.probe.probe import Probe

@@ -8,13 +8,13 @@ import torch
 from torch import Tensor
 
 from vldm_cli.align import Context
-from vldm_cli.measure.ablations.tables.rows import Amounts, Book, distance_row, floor_row
+from vldm_cli.measure.ablations.rows import Amounts, Book, distance_row, floor_row
 from vldm_cli.measure.between import measure_between
 from vldm_cli.measure.clips import Maker
 from vldm_cli.measure.distances import SEED, Features, Reference, rendered_clips
 from vldm_cli.measure.judged import measure_faithfulness
 from vldm_cli.measure.probe.probe import Probe
-from vldm_cli.measure.probe.probe.prompts import fixed_prompts
+from vldm_cli.measure.probe.prompts import fixed_prompts
 from vldm_cli.stages.windows import continued_windows
 
 PROMPT_SEED = 5_000

@@ -10,9 +10,9 @@ from functools import partial
 
 import torch
 
-from vldm_cli.measure.ablations.tables.frames import decoder_group, upscaler_group
-from vldm_cli.measure.ablations.tables.latents import context_group, interpolation_group, layers_group
-from vldm_cli.measure.ablations.tables.rows import Amounts, Book, Note
+from vldm_cli.measure.ablations.frames import decoder_group, upscaler_group
+from vldm_cli.measure.ablations.latents import context_group, interpolation_group, layers_group
+from vldm_cli.measure.ablations.rows import Amounts, Book, Note
 from vldm_cli.measure.clips import Maker
 from vldm_cli.measure.probe.probe import Probe, load_probe
 from vldm_cli.measure.report.store import Store

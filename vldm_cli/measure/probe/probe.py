@@ -18,8 +18,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from vldm_cli.errors import RequestError
-from vldm_cli.measure.probe.probe.attributes import COLOUR_NAMES, OBJECT, SCENE
-from vldm_cli.measure.probe.probe.layers import (
+from vldm_cli.measure.probe.attributes import COLOUR_NAMES, OBJECT, SCENE
+from vldm_cli.measure.probe.layers import (
     Block,
     Crop,
     Look,

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vldm_cli.measure.probe.probe.attributes import (
+from vldm_cli.measure.probe.attributes import (
     COLOUR_NAMES,
     OBJECT,
     SCENE,

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from vldm_cli.measure.probe.probe.prompts import DRIVING, ONE, TWO
+from vldm_cli.measure.probe.prompts import DRIVING, ONE, TWO
 
 # Attribute → least share read as asked, for one object.
 ONE_BARS = {

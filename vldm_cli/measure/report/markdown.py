@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from vldm_cli.measure.ablations.tables.words import ablation_tables
+from vldm_cli.measure.ablations.words import ablation_tables
 from vldm_cli.measure.report.bars import bars
 from vldm_cli.measure.report.page import write_report
 from vldm_cli.measure.words import SIGNS, Table, number, tables

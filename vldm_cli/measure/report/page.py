@@ -8,7 +8,7 @@ from pathlib import Path
 from PIL import Image
 
 from vldm_cli.errors import RunError
-from vldm_cli.measure.ablations.tables.words import ablation_tables
+from vldm_cli.measure.ablations.words import ablation_tables
 from vldm_cli.measure.words import Table, percent, tables
 
 STYLE = """

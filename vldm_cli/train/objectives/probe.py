@@ -5,8 +5,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from vldm_cli.errors import RequestError
+from vldm_cli.measure.probe.attributes import COLOUR_NAMES, OBJECT, SCENE
 from vldm_cli.measure.probe.probe import FRAMES, Probe, load_probe
-from vldm_cli.measure.probe.probe.attributes import COLOUR_NAMES, OBJECT, SCENE
 from vldm_cli.measure.probe.truth import mirrored, truth
 from vldm_cli.toyland.dataset import ToylandClips
 from vldm_cli.train.data.source import ToylandSource

@@ -4,8 +4,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from vldm_cli.measure.probe.attributes import OBJECT, SCENE
 from vldm_cli.measure.probe.probe import Answers
-from vldm_cli.measure.probe.probe.attributes import OBJECT, SCENE
 
 # Presence has ten questions a clip, most with the answer no; what is taught of single frames, of cells and of the
 # camera only helps.
