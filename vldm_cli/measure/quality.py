@@ -14,6 +14,7 @@ from vldm_cli.measure.clips import Maker
 from vldm_cli.measure.distances import measure_distances
 from vldm_cli.measure.drift import measure_drift
 from vldm_cli.measure.judged import measure_faithfulness, measure_probe
+from vldm_cli.measure.outlines.section import measure_outlines
 from vldm_cli.measure.probe.probe import Probe, load_probe
 from vldm_cli.measure.probe.prompts import fixed_prompts, withheld_prompts
 from vldm_cli.measure.reconstruction import measure_decoder, measure_upscaler
@@ -47,11 +48,15 @@ class Amounts:
     upscaler_frames: int
     batch: int
     steps: int | None = None
+    outline_clips: int = 160
+    outline_videos: int = 24
 
 
 FULL = Amounts(384, 256, 128, 1024, 24, 33, 8, 960, 64, 24, 33, 6, 16, batch=128)
 # For a CPU: what is quite wrong shows, the numbers themselves mean little.
-QUICK = Amounts(4, 15, 8, 16, 1, 17, 1, 33, 16, 2, 8, 1, 2, batch=4, steps=8)
+QUICK = Amounts(
+    4, 15, 8, 16, 1, 17, 1, 33, 16, 2, 8, 1, 2, batch=4, steps=8, outline_clips=4, outline_videos=1
+)
 
 Note = Callable[[str], None]
 
@@ -154,6 +159,13 @@ def _upscaler(maker, probe, amounts, note):
     return {"upscaler": table}, {"Upscaler alone": rows}
 
 
+def _outlines(maker, probe, amounts, note):
+    table, rows = measure_outlines(
+        maker, amounts.outline_clips, amounts.outline_videos, amounts.clip_frames, note
+    )
+    return {"outlines": table}, rows
+
+
 SECTIONS: dict[str, Section] = {
     "probe": _probe,
     "faithfulness": _faithfulness,
@@ -162,6 +174,7 @@ SECTIONS: dict[str, Section] = {
     "long": _long,
     "decoder": _decoder,
     "upscaler": _upscaler,
+    "outlines": _outlines,
 }
 # Measured against the truth alone.
-WITHOUT_PROBE = ("decoder", "upscaler")
+WITHOUT_PROBE = ("decoder", "upscaler", "outlines")

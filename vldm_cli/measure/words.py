@@ -59,6 +59,8 @@ def tables(table: dict) -> list[Table]:
     ):
         if key in table:
             out.append(_alone(table[key], title))
+    if "outlines" in table:
+        out.append(_outlines(table["outlines"]))
     return out
 
 
@@ -157,7 +159,7 @@ def _long(part: dict) -> list[Table]:
             rows.append((name, *(number(e[end]) for e in (entry, truth) for end in ("first", "last"))))
         else:
             rows.append((name, "", number(entry), "", number(truth)))
-    title = f"{part['videos']} videos of {part['frames']} frames: the first and the last {part['ends']}"
+    title = f"{part['video clips']} videos of {part['frames']} frames: the first and the last {part['ends']}"
     columns = ("made, first", "last", "rendered, first", "last")
     sides = [part[kind]["read as asked"][end] for kind in ("made", "rendered") for end in ("first", "last")]
     read = [
@@ -173,6 +175,30 @@ def _alone(part: dict, title: str) -> Table:
     variants = [key for key, value in part.items() if isinstance(value, dict)]
     rows = [(words, *(number(part[v].get(name)) for v in variants)) for name, words in measures.items()]
     return Table(f"{title}: {part['clips']} clips of {part['frames']} frames", tuple(variants), rows)
+
+
+def _outlines(part: dict) -> Table:
+    measures = {
+        "distance": "mean distance to the nearest render's outline, px",
+        "90th percentile": "90th percentile, px",
+        "close": "within .6 px",
+        "rolling": "mean distance of what rolls, px",
+        "balls": "roughness of balls, px",
+        "objects": "objects",
+        "lost": "not found",
+        "cut": "cut by the frame, not counted",
+    }
+    kinds = [key for key, value in part.items() if isinstance(value, dict)]
+    shown = {"close": percent}
+    rows = [
+        (words, *(shown.get(name, number)(part[k][name]) for k in kinds)) for name, words in measures.items()
+    ]
+    overlap = percent(part["overlap of rendered silhouettes with the true ones"])
+    title = (
+        f"Outlines of lone objects, pixels at 256×160: {part['clips']} clips of keyframes, "
+        f"{part['video clips']} videos of {part['frames']} frames (silhouettes found in renders overlap the true ones by {overlap})"
+    )
+    return Table(title, tuple(kinds), rows)
 
 
 def number(value: float | None) -> str:

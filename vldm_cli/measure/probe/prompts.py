@@ -71,6 +71,12 @@ def withheld_prompts(n: int, seed: int = SEED + 1) -> PromptSet:
     return _prompts([part for part in parts if len(part)], rng)
 
 
+def lone_prompts(n: int, seed: int) -> PromptSet:
+    """n prompts over one object; no withheld triples."""
+    rng = np.random.default_rng(seed)
+    return _prompts([_distinct(n, rng, objects=1)], rng)
+
+
 def everything(n: int, seed: int = SEED + 2) -> PromptSet:
     """n fresh scenes of each group with all that there is to read in them named: what the probe itself is held to.
     (They are no prompts for a pack: their texts are the groups' names.)"""

@@ -15,6 +15,8 @@ TWO_BAR, DRIVING_BAR, WITHHELD_GAP = 0.80, 0.90, 0.05
 PROBE_BARS = {ONE: 0.97, TWO: 0.92}
 FRECHET_BAR = 3.0
 WEIGHTS_MIB = 48.0
+# Pixels at 256×160.
+OUTLINE_BARS, BALLS_BAR, CLOSE_BAR = {"keyframes": 0.33, "videos": 0.40}, 0.35, 0.90
 ROAD = ("time", "traffic", "roadside", "course")
 
 
@@ -88,8 +90,22 @@ def bars(table: dict) -> list[Bar]:
     out += _against_image(table.get("decoder"), "decoder", "flicker", ", interpolated")
     out.append(Bar("autoencoder: PSNR in dB", _at(table, "decoder", "image", "psnr"), 36.0))
     out += _against_image(table.get("upscaler"), "upscaler", "warping error")
+    out += _outlines(table)
     out.append(Bar("the pack's files but the probe, MiB", table["pack"].get("mib"), WEIGHTS_MIB, most=True))
     return out
+
+
+def _outlines(table: dict) -> list[Bar]:
+    out = []
+    for kind, bar in OUTLINE_BARS.items():
+        distance = _at(table, "outlines", kind, "distance")
+        out.append(
+            Bar(f"outlines, {kind}: mean distance to the nearest render's, px", distance, bar, most=True)
+        )
+        close = _at(table, "outlines", kind, "close")
+        out.append(Bar(f"outlines, {kind}: within .6 px of the nearest render's", close, CLOSE_BAR))
+    balls = _at(table, "outlines", "keyframes", "balls")
+    return [*out, Bar("outlines, keyframes: roughness of balls, px", balls, BALLS_BAR, most=True)]
 
 
 def _at(table: dict, *keys: str) -> float | None:
