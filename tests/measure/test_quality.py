@@ -17,7 +17,9 @@ from vldm_cli.measure.quality import QUICK, Amounts
 from vldm_cli.packs.save import save_part
 from vldm_cli.stages.models import Models
 
-TINY = Amounts(1, 5, 2, 3, 1, 8, 1, 18, 8, 1, 4, 1, 2, batch=2, steps=1)
+TINY = Amounts(
+    1, 5, 2, 3, 1, 8, 1, 18, 8, 1, 4, 1, 2, batch=2, steps=1, english=3, outline_clips=1, outline_videos=1
+)
 
 
 @pytest.fixture(scope="module")

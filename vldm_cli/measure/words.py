@@ -41,6 +41,7 @@ def tables(table: dict) -> list[Table]:
     for key, title in (
         ("faithfulness", "Faithfulness, fixed prompts"),
         ("withheld", "Faithfulness, withheld triples"),
+        ("english", "Plain English"),
     ):
         if key in table:
             out += _faithfulness(table[key], title)
@@ -159,7 +160,7 @@ def _long(part: dict) -> list[Table]:
             rows.append((name, *(number(e[end]) for e in (entry, truth) for end in ("first", "last"))))
         else:
             rows.append((name, "", number(entry), "", number(truth)))
-    title = f"{part['video clips']} videos of {part['frames']} frames: the first and the last {part['ends']}"
+    title = f"{part['videos']} videos of {part['frames']} frames: the first and the last {part['ends']}"
     columns = ("made, first", "last", "rendered, first", "last")
     sides = [part[kind]["read as asked"][end] for kind in ("made", "rendered") for end in ("first", "last")]
     read = [
@@ -196,7 +197,8 @@ def _outlines(part: dict) -> Table:
     overlap = percent(part["overlap of rendered silhouettes with the true ones"])
     title = (
         f"Outlines of lone objects, pixels at 256×160: {part['clips']} clips of keyframes, "
-        f"{part['video clips']} videos of {part['frames']} frames (silhouettes found in renders overlap the true ones by {overlap})"
+        f"{part['video clips']} videos of {part['frames']} frames "
+        f"(silhouettes found in renders overlap the true ones by {overlap})"
     )
     return Table(title, tuple(kinds), rows)
 

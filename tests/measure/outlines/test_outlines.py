@@ -5,10 +5,11 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from vldm_cli.measure.components import components
 from vldm_cli.measure.outlines.contour import contour
 from vldm_cli.measure.outlines.distances import Outlines, look
 from vldm_cli.measure.outlines.fit import Kind, fit_all
-from vldm_cli.measure.outlines.segment import components, overlap, palettes, segment
+from vldm_cli.measure.outlines.segment import overlap, palettes, segment
 from vldm_cli.toyland.render import render
 from vldm_cli.toyland.scene import from_attributes
 from vldm_cli.toyland.silhouettes import silhouettes
@@ -125,13 +126,6 @@ def test_what_the_frame_cuts_is_not_counted(frames, truth, colours, kinds):
     seen = Outlines()
     look(moved, colours[:1], kinds[:1], ["stands still"], seen)
     assert seen.table()["objects"] == 0 and seen.cut == 1
-
-
-def test_components_are_pieces_that_hang_together():
-    mask = torch.tensor([[1, 1, 0, 0], [0, 1, 0, 1], [1, 0, 0, 1]]).bool()[None]
-    label = components(mask)[0]
-    assert label[0, 0] == label[0, 1] == label[1, 1] > 0 and label[1, 3] == label[2, 3] > 0
-    assert len(label.unique()) == 4 and label[0, 2] == 0
 
 
 def test_the_same_frames_in_any_batch(frames, colours, kinds):

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from vldm_cli.measure.components import components
 from vldm_cli.measure.outlines.contour import contour
 from vldm_cli.measure.outlines.fit import Kind, fit_all
 from vldm_cli.measure.outlines.shapes import outline
@@ -52,7 +53,10 @@ def palettes(scenes: SceneBatch, size: tuple[int, int], device) -> list[Palette]
         covered = silhouettes(twins, times, size, supersample=2, device=device)[:, :, 0].flatten(0, 1)
         near = F.max_pool2d(covered[:, None], 2 * BESIDE + 1, 1, BESIDE)[:, 0] > 0
         outside = covered == 0
-        colours = [colours_NC[where.flatten()] for where in (covered == 1, outside & near, outside & ~near)]
+        colours = [
+            colours_NC[where.flatten()]
+            for where in (covered == covered.max(), outside & near, outside & ~near)
+        ]
         few = [_some(c, n, rng) for c, n in zip(colours, COLOURS, strict=True) if len(c)]
         out.append(Palette(few[0], torch.cat(few[1:])))
     return out
@@ -118,21 +122,3 @@ def _tidy(mask_NHW: Tensor, odds_NHW: Tensor, holes_N: Tensor) -> Tensor:
     kept = (border > 0) | ((count >= SPECK) & holes_N[:, None])
     kept[:, 0] = False
     return ~kept.gather(1, rest.flatten(1)).view_as(rest)
-
-
-def components(mask_NHW: Tensor) -> Tensor:
-    """(N, H, W) int64: a number for each connected piece (by edges), 0 outside."""
-    H, W = mask_NHW.shape[1:]
-    own = torch.arange(1, H * W + 1, device=mask_NHW.device, dtype=torch.float32).view(1, 1, H, W)
-    there = mask_NHW[:, None].float()
-    label = own * there
-    while True:
-        # along rows and columns in turn, several steps between looks at whether it is done
-        before = label
-        for _ in range(8):
-            label = (
-                torch.maximum(F.max_pool2d(label, (3, 1), 1, (1, 0)), F.max_pool2d(label, (1, 3), 1, (0, 1)))
-                * there
-            )
-        if torch.equal(before, label):
-            return label[:, 0].long()

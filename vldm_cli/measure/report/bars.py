@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from vldm_cli.measure.probe.english import THREE
 from vldm_cli.measure.probe.prompts import DRIVING, ONE, TWO
 
 # Attribute → least share read as asked, for one object.
@@ -13,6 +14,7 @@ ONE_BARS = {
 }
 TWO_BAR, DRIVING_BAR, WITHHELD_GAP = 0.80, 0.90, 0.05
 PROBE_BARS = {ONE: 0.97, TWO: 0.92}
+ENGLISH_BARS = {ONE: 0.95, TWO: 0.90, THREE: 0.80}
 FRECHET_BAR = 3.0
 WEIGHTS_MIB = 48.0
 # Pixels at 256×160.
@@ -71,6 +73,12 @@ def bars(table: dict) -> list[Bar]:
     ]
     out.append(Bar("withheld triples: points below seen ones", _gap(table), WITHHELD_GAP, most=True))
     out += [Bar(f"driving: {name}", _share(made, DRIVING, name), DRIVING_BAR) for name in ROAD]
+    read = table.get("english", {}).get("of what the probe reads", {})
+    out += [
+        Bar(f"plain English, {group}: {name}, of what the probe reads", value, bar)
+        for group, bar in ENGLISH_BARS.items()
+        for name, value in read.get(group, {"all": None}).items()
+    ]
     ratio, lowest = _at(table, "frechet", "video", "made / floor"), _lowest(table.get("ablations", ()))
     out.append(Bar("Fréchet video distance / its floor", ratio, FRECHET_BAR, most=True))
     if lowest is not None:
