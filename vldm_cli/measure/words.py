@@ -110,6 +110,9 @@ def _faithfulness(part: dict, title: str) -> list[Table]:
         out.append(Table(f"{title}: {group}", ("made", "rendered", "made of rendered", "asked"), rows))
     rows = [("all attributes", percent(part["overall"]["made"]), percent(part["overall"]["rendered"]))]
     out.append(Table(f"{title}: together", ("made", "rendered"), rows))
+    spins = part.get("spins", {})
+    if spins.get("asked"):
+        rows.append(("what spins", percent(spins["made"]), percent(spins["rendered"])))
     if part.get("misread"):
         out.append(_misread(part["misread"], f"{title}: most often read otherwise"))
     out.append(_steady(part["consistency"], f"{title}: consistency of the keyframes"))
