@@ -188,6 +188,8 @@ def _outlines(part: dict) -> Table:
         "close": "within .6 px",
         "rolling": "mean distance of what rolls, px",
         "balls": "roughness of balls, px",
+        "pattern": "change of stripes and checks over the keyframes",
+        "patterned clips": "clips with them",
         "objects": "objects",
         "lost": "not found",
         "cut": "cut by the frame, not counted",

@@ -61,7 +61,9 @@ def colours(scenes):
 
 def test_silhouettes_are_found_and_lie_on_renders(frames, truth, colours, kinds):
     seen = Outlines()
-    masks, distances = look(frames, colours, kinds, [thing[4] for thing in THINGS], seen)
+    masks, fits = look(frames, colours, kinds, [thing[4] for thing in THINGS], seen)
+    distances = seen.distance
+    assert None not in fits
     assert overlap(masks, truth).min() > 0.97 and overlap(masks, truth).mean() > 0.98
     # what is left are the pixels
     assert max(distances) < 0.4 and 0.15 < np.mean(distances) < 0.27
@@ -112,10 +114,11 @@ def test_a_ring_without_its_hole_is_far_from_a_ring(truth, kinds):
 def test_nothing_is_found_where_nothing_is(colours, kinds):
     empty = torch.zeros(1, 3, *SIZE) + colours[0].other_N3[0, :, None, None]
     seen = Outlines()
-    masks, distances = look(empty, colours[:1], kinds[:1], ["stands still"], seen)
-    assert not masks.any() and distances == [None]
+    masks, fits = look(empty, colours[:1], kinds[:1], ["stands still"], seen)
+    assert not masks.any() and fits == [None]
     assert seen.table() == {
         "distance": None, "90th percentile": None, "close": 0.0, "rolling": None, "balls": None,
+        "pattern": None, "patterned clips": 0,
         "objects": 0, "lost": 1, "cut": 0,
     }  # fmt: skip
 

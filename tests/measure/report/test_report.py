@@ -43,6 +43,7 @@ def faithfulness(share):
 def outlines(distance):
     return {
         "distance": distance, "90th percentile": 1.0, "close": 0.8, "rolling": None, "balls": distance,
+        "pattern": distance, "patterned clips": 2,
         "objects": 5, "lost": 1, "cut": 0,
     }  # fmt: skip
 
@@ -83,6 +84,7 @@ def table():
             "overlap of rendered silhouettes with the true ones": 0.99,
             "keyframes": outlines(0.3),
             "videos": outlines(0.5),
+            "autoencoder": outlines(0.2),
         },
         "amounts": {"probe": 3, "steps": None},
         "long": {"made": long, "rendered": long, "videos": 1, "frames": 33, "ends": 8},
@@ -113,6 +115,7 @@ def test_bars_hold_what_was_measured_against_the_issue(table):
     assert not met["outlines, videos: mean distance to the nearest render's, px"]
     assert met["outlines, keyframes: within .6 px of the nearest render's"] is False
     assert met["outlines, keyframes: roughness of balls, px"]
+    assert met["patterns over the keyframes: change, times the autoencoder's"]
     assert met["driving: course"]
     values = {bar.name: bar.value for bar in bars(table)}
     assert values["withheld triples: points below seen ones"] == pytest.approx(0.1)

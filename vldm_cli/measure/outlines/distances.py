@@ -19,16 +19,18 @@ SECTORS = 48  # around a ball; the outline's distance is averaged within each
 @dataclass
 class Outlines:
     """Distances of the objects seen, in pixels at 256×160: of all, of those that roll, and the roughness of balls.
-    lost: nothing of the object's colour was there; cut: it was not whole in the frame, and is not counted."""
+    patterns: how clips' patterns change (`texture.held`). lost: nothing of the object's colour was there; cut: it was not
+    whole in the frame, and is not counted."""
 
     distance: list[float] = field(default_factory=list)
     rolling: list[float] = field(default_factory=list)
     balls: list[float] = field(default_factory=list)
+    patterns: list[float] = field(default_factory=list)
     lost: int = 0
     cut: int = 0
 
-    def add(self, mask_NHW: Tensor, kinds: Sequence[Kind], motions: Sequence[str]) -> list[float | None]:
-        """Take in silhouettes, of which each is one object's; the distance of each, None where there is none."""
+    def add(self, mask_NHW: Tensor, kinds: Sequence[Kind], motions: Sequence[str]) -> list[Fit | None]:
+        """Take in silhouettes, of which each is one object's; the fit of each, None where there is none."""
         scale = HEIGHT / mask_NHW.shape[1]
         measured, out = [], [None] * len(kinds)
         for i, mask in enumerate(mask_NHW):
@@ -41,10 +43,11 @@ class Outlines:
         points = [contour(mask_NHW[i]) for i in measured]
         fits = fit_all([kinds[i] for i in measured], points, tuple(mask_NHW.shape[1:]))
         for i, points_P2, near in zip(measured, points, fits, strict=True):
-            out[i] = scale * float(near.distance_N)
-            self.distance.append(out[i])
+            out[i] = near
+            distance = scale * float(near.distance_N)
+            self.distance.append(distance)
             if motions[i].startswith("rolls"):
-                self.rolling.append(out[i])
+                self.rolling.append(distance)
             if kinds[i].shape == "ball":
                 self.balls.append(scale * roughness(points_P2, near))
         return out
@@ -60,6 +63,8 @@ class Outlines:
             "close": round(close / asked, 4) if asked else None,
             "rolling": _mean(self.rolling),
             "balls": _mean(self.balls),
+            "pattern": _mean(self.patterns),
+            "patterned clips": len(self.patterns),
             "objects": len(self.distance),
             "lost": self.lost,
             "cut": self.cut,
@@ -82,8 +87,8 @@ def roughness(points_P2: Tensor, near: Fit) -> float:
 
 def look(
     x_NCHW: Tensor, palettes: Sequence[Palette], kinds: Sequence[Kind], motions: Sequence[str], into: Outlines
-) -> tuple[Tensor, list[float | None]]:
-    """Find the objects in frames, measure them; the silhouettes and each one's distance."""
+) -> tuple[Tensor, list[Fit | None]]:
+    """Find the objects in frames, measure them; the silhouettes and the nearest renders, None where there is none."""
     mask_NHW = segment(x_NCHW, palettes, kinds)
     return mask_NHW, into.add(mask_NHW, kinds, motions)
 

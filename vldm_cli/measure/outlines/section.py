@@ -1,16 +1,17 @@
-"""The outlines of lone objects: of keyframes, of what the image model makes alone, of whole videos; and of the same
-scenes rendered, and encoded and decoded, which is the best that can come out of the decoder."""
+"""The outlines and patterns of lone objects: of keyframes, of what the image model makes alone, of whole videos; and
+of the same scenes rendered, and encoded and decoded, which is the best that can come out of the decoder."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from vldm_cli.measure.clips import Maker
-from vldm_cli.measure.outlines.distances import Outlines, look
-from vldm_cli.measure.outlines.fit import Kind
+from vldm_cli.measure.outlines.distances import HEIGHT, Outlines, look
+from vldm_cli.measure.outlines.fit import Fit, Kind
 from vldm_cli.measure.outlines.segment import Palette, overlap, palettes, segment
+from vldm_cli.measure.outlines.texture import held, patterned
 from vldm_cli.measure.probe.prompts import PromptSet, lone_prompts
 from vldm_cli.measure.report.sheets import Rows
 from vldm_cli.toyland.silhouettes import silhouettes
@@ -22,6 +23,7 @@ DRAWN = 3  # times as many scenes as are asked for; about two of three can be re
 CHECKED, LATER = 2, 0.29  # frames of it, and seconds after the keyframes
 EVERY = 2  # of the keyframes, each second one is looked at
 VIDEO_EVERY, VIDEO_FIRST = 4, 2  # of a video's frames: never a keyframe
+PATTERNED = ("keyframes", "autoencoder", "rendered")  # whose patterns are followed
 SHOWN = 12  # of the worst on a contact sheet
 
 
@@ -44,16 +46,18 @@ def measure_outlines(
         B, T = x_BTCHW.shape[:2]
         rows = [i for i in range(first, first + B) for _ in range(T)]
         x_NCHW = x_BTCHW.flatten(0, 1)
-        masks, distances = look(
+        masks, fits = look(
             x_NCHW, [colours[i] for i in rows], [kinds[i] for i in rows], [motions[i] for i in rows],
             seen[name],
         )  # fmt: skip
+        if name in PATTERNED:
+            for b in range(B):
+                _follow(seen[name], asked, first + b, kinds[first + b], x_BTCHW[b], fits[b * T : b * T + T])
         if name == "keyframes":
-            worst.extend(
-                (d, f"{d:.2f} px: {texts[i]}", drawn(x, mask))
-                for d, i, x, mask in zip(distances, rows, x_NCHW, masks, strict=True)
-                if d is not None
-            )
+            for near, i, x, mask in zip(fits, rows, x_NCHW, masks, strict=True):
+                if near is not None:
+                    d = HEIGHT / mask.shape[0] * float(near.distance_N)
+                    worst.append((d, f"{d:.2f} px: {texts[i]}", drawn(x, mask)))
             worst.sort(key=lambda one: -one[0])
             del worst[SHOWN:]
         return masks
@@ -90,6 +94,21 @@ def measure_outlines(
     }
     rows = [(text, x[None].cpu()) for _, text, x in worst]
     return {**whole, **found, **table}, {"Outlines that are furthest from a render's": rows}
+
+
+def _follow(
+    into: Outlines, asked: PromptSet, index: int, kind: Kind, x_TCHW: Tensor, fits: Sequence[Fit | None]
+) -> None:
+    """Take in how the pattern of a clip's object holds, if it has one that can be followed."""
+    scene = asked.scenes.describe(index)
+    thing = scene["objects"][0]
+    found = [t for t, near in enumerate(fits) if near is not None]
+    if len(found) < 2 or not patterned(thing["material"], thing["motion"], scene["camera"]):
+        return
+    params_TJ = torch.cat([fits[t].params_NJ for t in found])
+    change = held(kind, x_TCHW[found], params_TJ, thing["colour"], scene["sky"])
+    if change is not None:
+        into.patterns.append(change)
 
 
 def readable(maker: Maker, n: int) -> tuple[PromptSet, list[Palette]]:

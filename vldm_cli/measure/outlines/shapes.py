@@ -60,7 +60,7 @@ def outline(shape: str, tilted: bool, params_NJ: Tensor, size: tuple[int, int]) 
     """The outlines of a shape in frames of that (height, width). tilted: it lies on its side, as rings do and
     cylinders that roll."""
     H, W = size
-    linear_N33 = _linear(params_NJ, tilted)
+    linear_N33 = linear(params_NJ, tilted)
     pixel = 2 * TAN_Y / H
     x, y = (params_NJ[:, X] - W / 2) * pixel, (H / 2 - params_NJ[:, Y]) * pixel
     center_N3 = torch.stack([x, y, torch.ones_like(x)], -1)
@@ -75,7 +75,7 @@ def outline(shape: str, tilted: bool, params_NJ: Tensor, size: tuple[int, int]) 
     return Outline(hull, _seen(discs, linear_N33, center_N3, size).unflatten(1, (LEVELS, CIRCLE)))
 
 
-def _linear(params_NJ: Tensor, tilted: bool) -> Tensor:
+def linear(params_NJ: Tensor, tilted: bool) -> Tensor:
     """(N, 3, 3): local coordinates → those of the camera (right, up, forward), the distance being 1."""
     pitch, turn, roll = (params_NJ[:, j] for j in (PITCH, TURN, ROLL))
     squash = params_NJ[:, SQUASH]

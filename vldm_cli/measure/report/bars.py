@@ -19,6 +19,7 @@ PROBE_BARS = {ONE: 0.97, TWO: 0.92}
 ENGLISH_BARS = {ONE: 0.95, TWO: 0.90, THREE: 0.80}
 FRECHET_BAR, FRECHET_OR_ABLATIONS = 2.0, 3.0
 WEIGHTS_MIB = 64.0
+PATTERN_BAR = 2.0
 # Pixels at 256×160.
 OUTLINE_BARS, BALLS_BAR, CLOSE_BAR = {"keyframes": 0.33, "videos": 0.40}, 0.35, 0.90
 ROAD = ("time", "traffic", "roadside", "course")
@@ -124,7 +125,13 @@ def _outlines(table: dict) -> list[Bar]:
         close = _at(table, "outlines", kind, "close")
         out.append(Bar(f"outlines, {kind}: within .6 px of the nearest render's", close, CLOSE_BAR))
     balls = _at(table, "outlines", "keyframes", "balls")
-    return [*out, Bar("outlines, keyframes: roughness of balls, px", balls, BALLS_BAR, most=True)]
+    out.append(Bar("outlines, keyframes: roughness of balls, px", balls, BALLS_BAR, most=True))
+    made, best = (_at(table, "outlines", kind, "pattern") for kind in ("keyframes", "autoencoder"))
+    times = round(made / best, 3) if made is not None and best else None
+    return [
+        *out,
+        Bar("patterns over the keyframes: change, times the autoencoder's", times, PATTERN_BAR, most=True),
+    ]
 
 
 def _at(table: dict, *keys: str) -> float | None:
