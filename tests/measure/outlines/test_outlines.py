@@ -78,9 +78,8 @@ def test_dents_are_found_in_the_right_amount(frames, colours, kinds, truth):
         some = DENTED[:1] if depth == 1 else DENTED
         x = torch.stack([dent(frames[i], truth[i], depth) for i in some])
         seen = Outlines()
-        _, distances = look(
-            x, [colours[i] for i in some], [kinds[i] for i in some], ["spins"] * len(some), seen
-        )
+        look(x, [colours[i] for i in some], [kinds[i] for i in some], ["spins"] * len(some), seen)
+        distances = seen.distance
         # of a ball, whose outline lies square to the way in which it is dented: the mean of |sine| and its root
         # mean square, beside which the pixels' own share is small
         dented[depth] = distances[0]

@@ -19,7 +19,7 @@ SECTORS = 48  # around a ball; the outline's distance is averaged within each
 @dataclass
 class Outlines:
     """Distances of the objects seen, in pixels at 256×160: of all, of those that roll, and the roughness of balls.
-    patterns: how clips' patterns change (`texture.held`). lost: nothing of the object's colour was there; cut: it was not
+    patterns: how clips' patterns change (`texture.held`). lost: nothing of its colour was there; cut: it was not
     whole in the frame, and is not counted."""
 
     distance: list[float] = field(default_factory=list)
