@@ -44,7 +44,7 @@ class PromptSet:
 
     def some(self, index: Sequence[int]) -> "PromptSet":
         """Those at `index`."""
-        return PromptSet([self.prompts[i] for i in index], self.scenes[np.asarray(index)])
+        return PromptSet([self.prompts[i] for i in index], self.scenes[np.asarray(index, int)])
 
 
 def fixed_prompts(n: int, seed: int = SEED) -> PromptSet:
