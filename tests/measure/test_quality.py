@@ -17,7 +17,9 @@ from vldm_cli.measure.quality import QUICK, Amounts
 from vldm_cli.packs.save import save_part
 from vldm_cli.stages.models import Models
 
-TINY = Amounts(1, 5, 2, 3, 1, 8, 1, 18, 8, 1, 4, 1, 2, batch=2, steps=1)
+TINY = Amounts(
+    1, 5, 2, 3, 1, 8, 1, 18, 8, 1, 4, 1, 2, batch=2, steps=1, english=3, outline_clips=1, outline_videos=1
+)
 
 
 @pytest.fixture(scope="module")
@@ -125,11 +127,11 @@ def test_sections_alone_and_put_together(measure, pack, tmp_path, monkeypatch):
     assert code == 2 and "with dtype float32, not bfloat16" in err
 
 
-def test_decoder_and_upscaler_are_measured_without_a_probe(measure, pack, tmp_path):
+def test_what_needs_no_probe_is_measured_without_one(measure, pack, tmp_path):
     bare = tiny_pack(tmp_path).folder
-    code, out, err = measure("--pack", bare, "--json", "--only", "decoder,upscaler")
+    code, out, err = measure("--pack", bare, "--json", "--only", "decoder,upscaler,outlines")
     assert code == 0, err
-    assert {"decoder", "upscaler"} <= set(json.loads(out))
+    assert {"decoder", "upscaler", "outlines"} <= set(json.loads(out))
     code, out, err = measure("--pack", bare, "--only", "upscaler,clips")
     assert (code, out) == (2, "") and "vldm train probe" in err and "upscaler alone" not in err
 

@@ -22,7 +22,7 @@ def quality(
         str | None,
         typer.Option(
             metavar="SECTIONS",
-            help="Some of probe,faithfulness,frechet,clips,long,decoder,upscaler.",
+            help="Some of probe,faithfulness,english,frechet,clips,long,decoder,upscaler,outlines.",
         ),
     ] = None,
     save: Annotated[
@@ -52,11 +52,12 @@ def quality(
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Errors only.")] = False,
     verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Tracebacks.")] = False,
 ) -> None:
-    """Faithfulness to prompts, Fréchet distances, consistency, drift of long videos, decoder and upscaler alone.
+    """Faithfulness to prompts and to plain English, Fréchet distances, consistency, drift of long videos, decoder and
+    upscaler alone, outlines.
 
-    Example, on two GPUs and then together: vldm measure quality --save q --only frechet,faithfulness --device cuda:0 &
-    vldm measure quality --save q --only probe,clips,long,decoder,upscaler --device cuda:1 & wait; vldm measure quality
-    --save q --report REPORT.md --report quality.html"""
+    Example, on two GPUs and then together: vldm measure quality --save q --only frechet,faithfulness,english --device
+    cuda:0 & vldm measure quality --save q --only probe,clips,long,decoder,upscaler,outlines --device cuda:1 & wait;
+    vldm measure quality --save q --report REPORT.md --report quality.html"""
     from vldm_cli.api import checks
     from vldm_cli.api import device as devices
     from vldm_cli.commands.console import Console

@@ -13,12 +13,14 @@ from typing import cast
 import torch
 from torch import Tensor
 
+from vldm_cli.measure.components import pieces
 from vldm_cli.measure.probe.attributes import COLOUR_NAMES, INVERSE, OBJECT, SCENE
 from vldm_cli.measure.probe.probe import Answers
 from vldm_cli.measure.probe.prompts import Prompt
 from vldm_cli.toyland.world import RELATIONS
 
-ORDER = ("colour", *OBJECT, "relation", *SCENE)
+ORDER = ("colour", "count", *OBJECT, "relation", *SCENE)
+MOST = 9  # objects that are counted
 # Codes of what each relation is the other way round.
 TURNED = [RELATIONS.index(INVERSE[name]) for name in RELATIONS]
 
@@ -26,7 +28,8 @@ TURNED = [RELATIONS.index(INVERSE[name]) for name in RELATIONS]
 @dataclass(frozen=True)
 class Reading:
     """What the probe reads off one clip: the scene's attributes, and for each colour its certainty (the logit of its
-    presence, > 0: there) with the object's attributes; relations: two colours → what the first is to the second."""
+    presence, > 0: there) with the object's attributes and how many there are of it ("count"); relations: two colours →
+    what the first is to the second."""
 
     scene: dict[str, str]
     certainty: dict[str, float]
@@ -93,16 +96,29 @@ def readings(answers: Answers) -> Iterator[Reading]:
     both = answers.relation_BKKV + answers.relation_BKKV.transpose(1, 2)[..., TURNED]
     relations = _values(both.flatten(1, 2), RELATIONS)
     pairs: list[tuple[str | None, str | None]] = [(a, b) for a in COLOUR_NAMES for b in COLOUR_NAMES]
+    count_BK = counts(answers.spots_BTKHW)
     for i, certainty in enumerate(answers.presence_BK.float().cpu().tolist()):
         yield Reading(
             {name: values[i] for name, values in scene.items()},
             dict(zip(COLOUR_NAMES, certainty, strict=True)),
             {
-                colour: {name: values[i][k] for name, values in objects.items()}
+                colour: {
+                    **{name: values[i][k] for name, values in objects.items()},
+                    "count": str(count_BK[i][k]),
+                }
                 for k, colour in enumerate(COLOUR_NAMES)
             },
             dict(zip(pairs, relations[i], strict=True)),
         )
+
+
+def counts(spots_BTKHW: Tensor) -> list[list[int]]:
+    """How many objects of each colour there are: in how many places the probe sees one, in most of the frames in which
+    it sees any."""
+    B, T, K = spots_BTKHW.shape[:3]
+    seen_BTK = pieces(spots_BTKHW.flatten(0, 2) > 0).view(B, T, K)
+    often = torch.stack([(seen_BTK == n).sum(1) for n in range(1, MOST + 1)])
+    return torch.where(often.amax(0) > 0, often.argmax(0) + 1, 0).tolist()
 
 
 def judge(prompt: Prompt, reading: Reading) -> Iterator[Verdict]:

@@ -32,10 +32,12 @@ def measure_faithfulness(maker: Maker, probe: Probe, asked: PromptSet, seed: int
     wrong_rows: Rows = []
     misread: list[dict] = []
     shown = set(np.linspace(0, len(prompts) - 1, min(SHOWN, len(prompts))).astype(int).tolist())
+    spins: dict[str, list[bool]] = {"made": [], "rendered": []}
     still, steady = still_scenes(asked.scenes), Steadiness()
 
     def look(kind: str, index: int, x_TCHW: Tensor, verdicts: list[Verdict]) -> None:
         steady.add(kind, x_TCHW, bool(still[index]))
+        spins[kind] += [v.right for v in verdicts if (v.attribute, v.asked) == ("motion", "spins")]
         if kind != "made":
             return
         text, wrong = prompts[index].text, [verdict for verdict in verdicts if not verdict.right]
@@ -60,6 +62,10 @@ def measure_faithfulness(maker: Maker, probe: Probe, asked: PromptSet, seed: int
         "rendered": rendered.table(),
         "of what the probe reads": _shares(made, rendered),
         "overall": {"made": _rounded(made.overall()), "rendered": _rounded(rendered.overall())},
+        "spins": {
+            **{kind: _rounded(sum(right) / len(right)) if right else None for kind, right in spins.items()},
+            "asked": len(spins["made"]),
+        },
         "misread": misread,
         "consistency": steady.table(),
     }

@@ -14,6 +14,8 @@ from vldm_cli.measure.clips import Maker
 from vldm_cli.measure.distances import measure_distances
 from vldm_cli.measure.drift import measure_drift
 from vldm_cli.measure.judged import measure_faithfulness, measure_probe
+from vldm_cli.measure.outlines.section import measure_outlines
+from vldm_cli.measure.probe.english import english_prompts
 from vldm_cli.measure.probe.probe import Probe, load_probe
 from vldm_cli.measure.probe.prompts import fixed_prompts, withheld_prompts
 from vldm_cli.measure.reconstruction import measure_decoder, measure_upscaler
@@ -23,7 +25,7 @@ from vldm_cli.measure.steady import measure_steadiness
 from vldm_cli.packs.pack import PARTS, Pack
 from vldm_cli.stages.models import Models
 
-PROMPT_SEED, WITHHELD_SEED = 1_000, 2_000
+PROMPT_SEED, WITHHELD_SEED, ENGLISH_SEED = 1_000, 2_000, 7_000
 MIB = 1 << 20
 
 
@@ -47,11 +49,16 @@ class Amounts:
     upscaler_frames: int
     batch: int
     steps: int | None = None
+    english: int = 200
+    outline_clips: int = 160
+    outline_videos: int = 24
 
 
 FULL = Amounts(384, 256, 128, 1024, 24, 33, 8, 960, 64, 24, 33, 6, 16, batch=128)
 # For a CPU: what is quite wrong shows, the numbers themselves mean little.
-QUICK = Amounts(4, 15, 8, 16, 1, 17, 1, 33, 16, 2, 8, 1, 2, batch=4, steps=8)
+QUICK = Amounts(
+    4, 15, 8, 16, 1, 17, 1, 33, 16, 2, 8, 1, 2, batch=4, steps=8, english=6, outline_clips=4, outline_videos=1
+)
 
 Note = Callable[[str], None]
 
@@ -121,6 +128,13 @@ def _faithfulness(maker, probe, amounts, note):
     return table, sheets
 
 
+def _english(maker, probe, amounts, note):
+    asked, title = english_prompts(amounts.english), "Plain English"
+    note(f"plain English: {len(asked.prompts)} clips")
+    table, rows, wrong = measure_faithfulness(maker, probe, asked, ENGLISH_SEED)
+    return {"english": table}, {title: rows, f"{title}: not read as asked": wrong}
+
+
 def _frechet(maker, probe, amounts, note):
     note(f"Fréchet distances over {amounts.frechet} clips")
     return {"frechet": measure_distances(maker, probe, amounts.frechet)}, {}
@@ -154,14 +168,23 @@ def _upscaler(maker, probe, amounts, note):
     return {"upscaler": table}, {"Upscaler alone": rows}
 
 
+def _outlines(maker, probe, amounts, note):
+    table, rows = measure_outlines(
+        maker, amounts.outline_clips, amounts.outline_videos, amounts.clip_frames, note
+    )
+    return {"outlines": table}, rows
+
+
 SECTIONS: dict[str, Section] = {
     "probe": _probe,
     "faithfulness": _faithfulness,
+    "english": _english,
     "frechet": _frechet,
     "clips": _clips,
     "long": _long,
     "decoder": _decoder,
     "upscaler": _upscaler,
+    "outlines": _outlines,
 }
 # Measured against the truth alone.
-WITHOUT_PROBE = ("decoder", "upscaler")
+WITHOUT_PROBE = ("decoder", "upscaler", "outlines")

@@ -68,7 +68,8 @@ def test_it_learns_to_read_a_few_clips():
         }
         for thing in given["objects"]:
             assert got.certainty[thing["colour"]] > 0
-            assert got.objects[thing["colour"]] == {n: thing[n] for n in OBJECT}
+            read_off = got.objects[thing["colour"]]
+            assert {n: read_off[n] for n in OBJECT} == {n: thing[n] for n in OBJECT}
         assert sum(got.certainty[c] > 0 for c in COLOUR_NAMES) == len({t["colour"] for t in given["objects"]})
 
 

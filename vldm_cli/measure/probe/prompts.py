@@ -44,7 +44,7 @@ class PromptSet:
 
     def some(self, index: Sequence[int] | np.ndarray) -> "PromptSet":
         """Those at `index`."""
-        return PromptSet([self.prompts[i] for i in index], self.scenes[np.asarray(index)])
+        return PromptSet([self.prompts[i] for i in index], self.scenes[np.asarray(index, int)])
 
 
 def fixed_prompts(n: int, seed: int = SEED) -> PromptSet:
@@ -71,11 +71,17 @@ def withheld_prompts(n: int, seed: int = SEED + 1) -> PromptSet:
     return _prompts([part for part in parts if len(part)], rng)
 
 
+def lone_prompts(n: int, seed: int) -> PromptSet:
+    """n prompts over one object; no withheld triples."""
+    rng = np.random.default_rng(seed)
+    return _prompts([_distinct(n, rng, objects=1)], rng)
+
+
 def everything(n: int, seed: int = SEED + 2) -> PromptSet:
     """n fresh scenes of each group with all that there is to read in them named: what the probe itself is held to.
     (They are no prompts for a pack: their texts are the groups' names.)"""
     rng = np.random.default_rng(seed)
-    scenes = _joined(
+    scenes = joined(
         [_distinct(n, rng, objects=1), _distinct(n, rng, objects=2), sample_scenes(n, rng, family="driving")]
     )
     prompts = []
@@ -102,16 +108,17 @@ def _distinct(n: int, rng, objects: int, withheld: bool = False) -> SceneBatch:
         codes = truth(scenes, np.tile(KEYFRAME_TIMES, (len(scenes), 1)), ASPECT)
         answered = (codes["objects"] >= 0).all(-1).sum(1) == objects
         good = (scenes.count_B == objects) & (answered & (codes["scene"][:, CAMERA] >= 0)).numpy()
-        kept = scenes[good] if kept is None else _joined([kept, scenes[good]])
+        kept = scenes[good] if kept is None else joined([kept, scenes[good]])
     return kept[:n]
 
 
-def _joined(parts: list[SceneBatch]) -> SceneBatch:
+def joined(parts: list[SceneBatch]) -> SceneBatch:
+    """Batches of scenes, one after the other, as one."""
     return SceneBatch(**{name: np.concatenate([vars(p)[name] for p in parts]) for name in vars(parts[0])})
 
 
 def _prompts(parts: list[SceneBatch], rng) -> PromptSet:
-    scenes = _joined(parts)
+    scenes = joined(parts)
     make = {"objects": _object_prompt, "driving": _road_prompt}
     described = [scenes.describe(i) for i in range(len(scenes))]
     return PromptSet([make[d["family"]](d, rng) for d in described], scenes)

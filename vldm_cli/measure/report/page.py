@@ -36,7 +36,11 @@ def write_page(path: Path, table: dict, sheets: dict[str, Image.Image]) -> None:
         parts.append(
             "<h2>Read as asked</h2><p>Dark: made by the pack; pale: rendered scenes of the same prompts.</p>"
         )
-    for key, title in (("faithfulness", "Fixed prompts"), ("withheld", "Withheld triples")):
+    for key, title in (
+        ("faithfulness", "Fixed prompts"),
+        ("withheld", "Withheld triples"),
+        ("english", "Plain English"),
+    ):
         if key not in table:
             continue
         parts += [

@@ -42,6 +42,7 @@ def tables(table: dict) -> list[Table]:
     for key, title in (
         ("faithfulness", "Faithfulness, fixed prompts"),
         ("withheld", "Faithfulness, withheld triples"),
+        ("english", "Plain English"),
     ):
         if key in table:
             out += _faithfulness(table[key], title)
@@ -60,6 +61,8 @@ def tables(table: dict) -> list[Table]:
     ):
         if key in table:
             out.append(_alone(table[key], title))
+    if "outlines" in table:
+        out.append(_outlines(table["outlines"]))
     return out
 
 
@@ -107,6 +110,9 @@ def _faithfulness(part: dict, title: str) -> list[Table]:
         ]
         out.append(Table(f"{title}: {group}", ("made", "rendered", "made of rendered", "asked"), rows))
     together = [("all attributes", percent(part["overall"]["made"]), percent(part["overall"]["rendered"]))]
+    spins = part.get("spins", {})
+    if spins.get("asked"):
+        together.append(("what spins", percent(spins["made"]), percent(spins["rendered"])))
     out.append(Table(f"{title}: together", ("made", "rendered"), together))
     if part.get("misread"):
         out.append(_misread(part["misread"], f"{title}: most often read otherwise"))
@@ -174,6 +180,33 @@ def _alone(part: dict, title: str) -> Table:
     variants = [key for key, value in part.items() if isinstance(value, dict)]
     rows = [(words, *(number(part[v].get(name)) for v in variants)) for name, words in measures.items()]
     return Table(f"{title}: {part['clips']} clips of {part['frames']} frames", tuple(variants), rows)
+
+
+def _outlines(part: dict) -> Table:
+    measures = {
+        "distance": "mean distance to the nearest render's outline, px",
+        "90th percentile": "90th percentile, px",
+        "close": "within .6 px",
+        "rolling": "mean distance of what rolls, px",
+        "balls": "roughness of balls, px",
+        "pattern": "change of stripes and checks over the keyframes",
+        "patterned clips": "clips with them",
+        "objects": "objects",
+        "lost": "not found",
+        "cut": "cut by the frame, not counted",
+    }
+    kinds = [key for key, value in part.items() if isinstance(value, dict)]
+    shown = {"close": percent}
+    rows = [
+        (words, *(shown.get(name, number)(part[k][name]) for k in kinds)) for name, words in measures.items()
+    ]
+    overlap = percent(part["overlap of rendered silhouettes with the true ones"])
+    title = (
+        f"Outlines of lone objects, pixels at 256×160: {part['clips']} clips of keyframes, "
+        f"{part['video clips']} videos of {part['frames']} frames "
+        f"(silhouettes found in renders overlap the true ones by {overlap})"
+    )
+    return Table(title, tuple(kinds), rows)
 
 
 def number(value: float | None) -> str:
