@@ -32,13 +32,14 @@ class Scan:
 def is_transparent(report: Report) -> bool:
     """Whether the clip has transparency. In GIF and WebP it is how frames are stored, and palettes
     need not use it, so there every pixel is asked."""
-    if not report.container.startswith(("gif", "webp")):
-        return (
-            report.alpha or report.video.tag("alpha_mode") == "1"
-        )  # VP8 and VP9 keep it in a stream of their own
+    pictures = report.container.startswith(("gif", "webp"))
+    if not pictures and report.pixels != "pal8":
+        # VP8 and VP9 keep it in a stream of their own
+        return report.alpha or report.video.tag("alpha_mode") == "1"
     if not report.alpha:
         return False
-    arguments = [*source(report.path), "-map", f"0:{report.video.index}", *EACH, "-vf", "alphaextract"]
+    asked = "format=bgra,alphaextract" if report.pixels == "pal8" else "alphaextract"
+    arguments = [*source(report.path), "-map", f"0:{report.video.index}", *EACH, "-vf", asked]
     seen = (
         report.pixels != "pal8"
     )  # of palettes that have no transparency some programs say that all is clear
