@@ -10,7 +10,7 @@ from torch import nn
 from vldm_cli.align.decoder import VideoDecoder
 from vldm_cli.align.space import Space
 from vldm_cli.align.unet import VideoUNet
-from vldm_cli.denoise.sampler import make_scheduler
+from vldm_cli.denoise.schedulers import make_scheduler
 from vldm_cli.errors import RequestError
 from vldm_cli.packs import load
 from vldm_cli.packs.pack import Pack

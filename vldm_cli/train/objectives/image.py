@@ -6,7 +6,8 @@ from torch.nn import functional as F
 
 from vldm_cli.denoise.guidance import Guidance
 from vldm_cli.denoise.noise import frame_noise
-from vldm_cli.denoise.sampler import make_scheduler, sample
+from vldm_cli.denoise.sampler import sample
+from vldm_cli.denoise.schedulers import make_scheduler
 from vldm_cli.packs.load import load_text, load_unet, load_vae, scheduler_config
 from vldm_cli.train.diffusion import Diffusion
 from vldm_cli.train.export import export_part

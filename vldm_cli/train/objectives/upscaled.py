@@ -8,7 +8,8 @@ from vldm_cli.align.pixels import upsample
 from vldm_cli.align.space import Space, video
 from vldm_cli.align.unet import VideoUNet
 from vldm_cli.denoise.noise import frame_noise
-from vldm_cli.denoise.sampler import make_scheduler, sample
+from vldm_cli.denoise.sampler import sample
+from vldm_cli.denoise.schedulers import make_scheduler
 from vldm_cli.stages.plan import UPSCALE
 from vldm_cli.stages.upscale import LEVELS, SHARED_NOISE, noise_label
 from vldm_cli.train.frames import psnr, to_model
