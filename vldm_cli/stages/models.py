@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from vldm_cli.align.decoder import VideoDecoder
 from vldm_cli.align.space import Space
@@ -20,10 +20,11 @@ from vldm_cli.stages.upsampling import fold_upsampling
 
 @dataclass(frozen=True)
 class Upscaler:
-    """A denoiser and the space of what it denoises."""
+    """A denoiser and the space of what it denoises. text_BLD: what one that listens to text hears, (1, L, D)."""
 
     model: VideoUNet
     space: Space
+    text_BLD: Tensor | None = None
 
 
 class Models:
