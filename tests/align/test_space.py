@@ -49,15 +49,19 @@ def test_the_autoencoder_has_no_say_in_the_colours_of_areas(latent, frames):
 
 
 def test_frames_decoded_in_parts_are_those_decoded_at_once(latent, monkeypatch):
-    x = torch.randn(5, latent.channels, 8, 12)
-    whole = latent.residual(x)
+    x, lr = torch.randn(5, latent.channels, 8, 12), torch.zeros(5, 3, 8, 12)
+    whole = latent.residual(x, lr)
     monkeypatch.setitem(spaces.CELLS, "cpu", 2 * 8 * 12)
-    torch.testing.assert_close(latent.residual(x), whole)
+    torch.testing.assert_close(latent.residual(x, lr), whole)
     monkeypatch.setitem(spaces.CELLS, "cpu", 1)
-    torch.testing.assert_close(latent.residual(x), whole)
+    torch.testing.assert_close(latent.residual(x, lr), whole)
 
 
 def test_a_residual_is_float32_whatever_the_model_is(latent):
     latent.vae.bfloat16()
-    x = torch.randn(1, latent.channels, 8, 8)
-    assert latent.residual(x).dtype == PixelSpace().residual(x.half()).dtype == torch.float32
+    x, lr = torch.randn(1, latent.channels, 8, 8), torch.zeros(1, 3, 8, 8)
+    assert latent.residual(x, lr).dtype == PixelSpace().residual(x.half(), lr).dtype == torch.float32
+
+
+def test_noise_levels_as_labels():
+    assert [PixelSpace().label(level) for level in (0.0, 0.1, 0.9999)] == [0, 100, 999]

@@ -7,7 +7,8 @@ from tests.align.shapes import UNETS, randomise
 from vldm_cli.align import Context, align
 from vldm_cli.denoise.guidance import Guidance
 from vldm_cli.denoise.noise import frame_noise
-from vldm_cli.denoise.sampler import make_scheduler, predicted_x0, sample, shifted
+from vldm_cli.denoise.sampler import predicted_x0, sample
+from vldm_cli.denoise.schedulers import make_scheduler, shifted
 from vldm_cli.errors import RequestError
 
 CONFIG = {
@@ -157,13 +158,18 @@ def test_half_precision_models_sample_in_float32(model):
 def test_predicted_x0_of_other_kinds(kind):
     scheduler = make_scheduler({**CONFIG, "rescale_betas_zero_snr": False, "prediction_type": kind})
     clean, noise = torch.randn(1, 2, 1, 4, 4), torch.randn(1, 2, 1, 4, 4)
-    t = torch.tensor(400)
     signal = scheduler.alphas_cumprod[400].sqrt()
     z = signal * clean + (1 - signal**2).sqrt() * noise
     prediction = noise if kind == "epsilon" else clean
-    torch.testing.assert_close(predicted_x0(scheduler, z, prediction, t), clean, rtol=1e-4, atol=1e-4)
+    x0 = predicted_x0(scheduler, z, prediction, float(signal), float((1 - signal**2).sqrt()))
+    torch.testing.assert_close(x0, clean, rtol=1e-4, atol=1e-4)
 
 
 def test_unknown_schedulers_are_refused():
-    with pytest.raises(RequestError, match="euler"):
-        make_scheduler(CONFIG, "euler")
+    with pytest.raises(RequestError, match="heun"):
+        make_scheduler(CONFIG, "heun")
+
+
+def test_samplers_with_times_of_their_own_take_no_shift():
+    with pytest.raises(RequestError, match="shift"):
+        make_scheduler(CONFIG, "lcm", 3)

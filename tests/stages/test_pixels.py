@@ -6,7 +6,7 @@ import torch
 from tests.running import SHAPE, Watched, meter, source_of
 from vldm_cli.align.pixels import upsample
 from vldm_cli.stages.decode import Decode
-from vldm_cli.stages.upscale import Upscale, noise_label
+from vldm_cli.stages.upscale import Upscale
 from vldm_cli.stages.windows import fixed_windows
 
 
@@ -104,7 +104,3 @@ def test_upscaling_depends_on_seed_and_noise_level(models, upscale):
     x = torch.stack(list(upscale(models, 2)(0)))
     assert not torch.equal(x, torch.stack(list(upscale(models, 2, seed=2)(0))))
     assert not torch.equal(x, torch.stack(list(upscale(models, 2, noise=0.0)(0))))
-
-
-def test_noise_labels():
-    assert [noise_label(level) for level in (0.0, 0.1, 0.9999)] == [0, 100, 999]

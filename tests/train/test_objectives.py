@@ -7,13 +7,13 @@ import torch
 from safetensors.torch import load_file
 
 from tests.train.common import setup
+from vldm_cli.align.space import LABELS
 from vldm_cli.align.temporal import CLOSING
 from vldm_cli.errors import RequestError
 from vldm_cli.packs.load import load_interpolation, load_space, load_upscaler, load_upscaler_vae
 from vldm_cli.packs.pack import PARTS, UPSCALERS, Pack
 from vldm_cli.packs.save import save_part, seal
 from vldm_cli.packs.sizes import TINY
-from vldm_cli.stages.upscale import LEVELS
 from vldm_cli.train import export
 from vldm_cli.train.frames import edge_weights, encode
 from vldm_cli.train.loop import Trainer
@@ -247,7 +247,7 @@ def test_the_upscaler_practises_what_it_is_asked_for(pack):
     rest = t[t != 499]
     assert rest.min() < 50 and rest.max() > 940 and 430 < float(rest.float().mean()) < 570
     assert 0.26 < float((labels == 0).float().mean()) < 0.34
-    little = (labels > 0) & (labels <= 2 * LEVELS * DETAIL)
+    little = (labels > 0) & (labels <= 2 * LABELS * DETAIL)
     assert 0.5 < float(little.float().mean()) < 0.66
     assert labels.max() > 700 and labels.min() == 0 and labels.dtype == torch.int64
 

@@ -13,7 +13,28 @@ from vldm_cli.align.layers import TemporalConvolution
 from vldm_cli.align.temporal import TemporalModel, read_temporal
 
 
-class VideoDecoder(TemporalModel):
+class TemporalDecoder(TemporalModel):
+    """An autoencoder, unmodified and frozen, whose decoder has temporal layers, of whichever make."""
+
+    vae: AutoencoderKL
+
+    def decode(self, z_BTCHW: Tensor) -> Tensor:
+        """Latents (B, T, C, h, w) → frames (B, T, 3, H, W) in about [−1, 1]."""
+        self.state.frames = z_BTCHW.shape[1]
+        z_NCHW = z_BTCHW.flatten(0, 1).contiguous(memory_format=torch.channels_last)
+        x_NCHW = self.vae.decode(z_NCHW / self.vae.config.scaling_factor, return_dict=False)[0]
+        return x_NCHW.unflatten(0, z_BTCHW.shape[:2])
+
+    def encode(self, x_BTCHW: Tensor) -> Tensor:
+        """Frames (B, T, 3, H, W) in [−1, 1] → latents (B, T, C, h, w): the image encoder's mean."""
+        x_NCHW = x_BTCHW.flatten(0, 1).contiguous(memory_format=torch.channels_last)
+        z_NCHW = self.vae.encode(x_NCHW).latent_dist.mode() * self.vae.config.scaling_factor
+        return z_NCHW.unflatten(0, x_BTCHW.shape[:2])
+
+    forward = decode
+
+
+class VideoDecoder(TemporalDecoder):
     """The autoencoder, unmodified and frozen, with 3D-convolution blocks in its decoder only.
 
     The encoder is untouched, so latents stay those of the image LDM.
@@ -34,18 +55,3 @@ class VideoDecoder(TemporalModel):
         model = cls(vae, **sizes)
         model.load_temporal_state_dict(tensors)
         return model
-
-    def decode(self, z_BTCHW: Tensor) -> Tensor:
-        """Latents (B, T, C, h, w) → frames (B, T, 3, H, W) in about [−1, 1]."""
-        self.state.frames = z_BTCHW.shape[1]
-        z_NCHW = z_BTCHW.flatten(0, 1).contiguous(memory_format=torch.channels_last)
-        x_NCHW = self.vae.decode(z_NCHW / self.vae.config.scaling_factor, return_dict=False)[0]
-        return x_NCHW.unflatten(0, z_BTCHW.shape[:2])
-
-    def encode(self, x_BTCHW: Tensor) -> Tensor:
-        """Frames (B, T, 3, H, W) in [−1, 1] → latents (B, T, C, h, w): the image encoder's mean."""
-        x_NCHW = x_BTCHW.flatten(0, 1).contiguous(memory_format=torch.channels_last)
-        z_NCHW = self.vae.encode(x_NCHW).latent_dist.mode() * self.vae.config.scaling_factor
-        return z_NCHW.unflatten(0, x_BTCHW.shape[:2])
-
-    forward = decode

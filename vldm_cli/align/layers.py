@@ -37,7 +37,11 @@ class State:
 
 
 class TemporalLayer(nn.Module):
-    """What all kinds have in common: the mixing weight α and access to the call's state."""
+    """What all kinds have in common: the mixing weight α and access to the call's state.
+
+    A layer is called with the output of its block and with what the block was called with, of which these need
+    nothing.
+    """
 
     def __init__(self, state: State) -> None:
         super().__init__()
@@ -87,7 +91,7 @@ class TemporalConvolution(TemporalLayer):
         assert self.conv2.bias is not None  # torch types it as optional
         nn.init.zeros_(self.conv2.bias)
 
-    def forward(self, z_NCHW: Tensor) -> Tensor:
+    def forward(self, z_NCHW: Tensor, _args: tuple = (), _kwargs: dict | None = None) -> Tensor:
         if torch.is_grad_enabled() and not z_NCHW.requires_grad:
             # The first layer over frozen ones. torch 2.13 crashes on a CPU in a group norm's backward pass when
             # the norm's weight wants a gradient and its channels_last input does not.
@@ -136,7 +140,7 @@ class TemporalAttention(TemporalLayer):
         nn.init.zeros_(self.out.weight)
         nn.init.zeros_(self.out.bias)
 
-    def forward(self, z_NCHW: Tensor) -> Tensor:
+    def forward(self, z_NCHW: Tensor, _args: tuple = (), _kwargs: dict | None = None) -> Tensor:
         N, C, H, W = z_NCHW.shape
         T = self.state.frames
         B = N // T
@@ -178,7 +182,7 @@ class SpaceTimeAttention(TemporalAttention):
         self.words = nn.Linear(text_dim, 2 * channels, bias=False) if text_dim else None
         self.waves = TravellingWaves(waves, channels) if waves else None
 
-    def forward(self, z_NCHW: Tensor) -> Tensor:
+    def forward(self, z_NCHW: Tensor, _args: tuple = (), _kwargs: dict | None = None) -> Tensor:
         N, C, H, W = z_NCHW.shape
         h = self._placed(z_NCHW)
         B, T = h.shape[:2]

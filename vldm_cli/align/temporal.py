@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from vldm_cli.align.layers import State, TemporalLayer
+from vldm_cli.align.layers import State
 from vldm_cli.errors import RequestError
 
 _CHILD = "temporal"
@@ -39,13 +40,19 @@ class TemporalModel(nn.Module):
         self.state = State()
         self.sizes = sizes
 
-    def attach(self, block: nn.Module, layer: TemporalLayer) -> None:
-        """Runs `layer` on the output of `block`. Raises ValueError if the block already has a temporal layer."""
-        if hasattr(block, _CHILD):
+    def attach(self, block: nn.Module, layer: nn.Module, holder: nn.Module | None = None) -> None:
+        """Runs `layer` on the output of `block`, and on the arguments that the block was called with: layer(output,
+        args, kwargs). It is a child of `holder`, by default of the block itself; a block that is a convolution must not
+        hold it, for diffusers moves and casts such leaves with all that is in them. Raises ValueError if the holder
+        already has a temporal layer."""
+        holder = holder or block
+        if hasattr(holder, _CHILD):
             raise ValueError("this image model already has temporal layers: load a fresh one to align it")
         weight = next(block.parameters())
-        block.add_module(_CHILD, layer.to(weight.device, weight.dtype))
-        block.register_forward_hook(_run_temporal)
+        # of a model whose weights are still to come, what is there already stays where it is
+        holder.add_module(_CHILD, layer if weight.is_meta else layer.to(weight.device, weight.dtype))
+        hook = _run_temporal if holder is block else partial(_run_held, holder)
+        block.register_forward_hook(hook, with_kwargs=True)
 
     @staticmethod
     def _is_temporal(name: str) -> bool:
@@ -112,14 +119,19 @@ def read_temporal(path: str | os.PathLike) -> tuple[dict[str, Tensor], Sizes]:
         ) from error
 
 
-def _run_temporal(block: nn.Module, _inputs: tuple, output):
-    """Forward hook: the block's temporal layer on the block's output, in whichever form diffusers returns it."""
-    layer: TemporalLayer = getattr(block, _CHILD)
+def _run_temporal(block: nn.Module, args: tuple, kwargs: dict, output):
+    """Forward hook: the block's temporal layer on the block's output."""
+    return _run_held(block, block, args, kwargs, output)
+
+
+def _run_held(holder: nn.Module, _block: nn.Module, args: tuple, kwargs: dict, output):
+    """Forward hook: the holder's temporal layer on a block's output, in whichever form diffusers returns it."""
+    layer = getattr(holder, _CHILD)
     if not layer.state.on:
         return output
     if isinstance(output, Tensor):
-        return layer(output)
+        return layer(output, args, kwargs)
     if isinstance(output, tuple):
-        return (layer(output[0]), *output[1:])
-    output.sample = layer(output.sample)
+        return (layer(output[0], args, kwargs), *output[1:])
+    output.sample = layer(output.sample, args, kwargs)
     return output

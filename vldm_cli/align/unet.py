@@ -119,6 +119,8 @@ class VideoUNet(TemporalModel):
         model.load_temporal_state_dict(tensors)
         return model
 
+    reads_context = True
+
     def forward(
         self,
         z_BTCHW: Tensor,

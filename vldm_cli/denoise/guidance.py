@@ -16,7 +16,8 @@ from vldm_cli.align.unet import VideoUNet
 class Guidance:
     """Weights of guidance; 1 is none.
 
-    text: classifier-free guidance (Ho & Salimans 2022). context: the s of Video LDM, §3.2. rescale: φ of
+    text: classifier-free guidance (Ho & Salimans 2022). context: the s of Video LDM, §3.2, one, or of the first and the
+    last frame, between which it changes evenly (Stable Video Diffusion, appendix D). rescale: φ of
     Lin et al. 2023 (Common Diffusion Noise Schedules, §3.4), 0 for none; keeps strong guidance from overexposing.
     from_noise: the share of noise in the latents, σ of σ² + α² = 1, from which on there is guidance at all; 0 for all
     of them. Later guidance costs a pass or two a step and shows less (Kynkäänniemi et al. 2024, "Applying Guidance in
@@ -24,7 +25,7 @@ class Guidance:
     """
 
     text: float = 1.0
-    context: float = 1.0
+    context: float | tuple[float, float] = 1.0
     rescale: float = 0.0
     from_noise: float = 0.0
 
@@ -56,13 +57,13 @@ def guided(
     if known is None:
         known = context is not None and not context.empty
     w = guidance.text if text_BLD is not None else 1.0
-    s = guidance.context if known else 1.0
+    s = _per_frame(guidance.context, z_BTCHW) if known else 1.0
     if w != 1 and negative_BLD is None:
         raise ValueError("text guidance needs the hidden states of the negative prompt")
     passes = [(w + s - 1, text_BLD, context)]
     if w != 1:
         passes.append((1 - w, negative_BLD, context))
-    if s != 1:
+    if isinstance(s, Tensor) or s != 1:
         assert context is not None  # or nothing would be known
         passes.append((1 - s, text_BLD, context.dropped()))
     parts = _predicted(model, z_BTCHW, timestep, [which for _, *which in passes], conditions)
@@ -87,6 +88,14 @@ def _predicted(
         **conditions,
     )
     return list(prediction.float().chunk(n))
+
+
+def _per_frame(weight: float | tuple[float, float], z_BTCHW: Tensor) -> float | Tensor:
+    """A weight for all frames, or (T, 1, 1, 1) from the first frame's to the last's."""
+    if not isinstance(weight, tuple):
+        return weight
+    steps_T = torch.linspace(*weight, z_BTCHW.shape[1], device=z_BTCHW.device)
+    return steps_T[:, None, None, None]
 
 
 def _is_batch(value) -> bool:

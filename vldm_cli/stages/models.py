@@ -4,11 +4,12 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import torch
+from torch import Tensor
 
 from vldm_cli.align.decoder import VideoDecoder
 from vldm_cli.align.space import LatentSpace, PixelSpace, Space
 from vldm_cli.align.unet import VideoUNet
-from vldm_cli.denoise.sampler import make_scheduler
+from vldm_cli.denoise.schedulers import make_scheduler
 from vldm_cli.errors import RequestError
 from vldm_cli.packs import load, prepare
 from vldm_cli.packs.build import Prepared
@@ -22,10 +23,11 @@ from vldm_cli.stages.upsampling import Model, fold_upsampling
 
 @dataclass(frozen=True)
 class Upscaler:
-    """A denoiser and the space of what it denoises."""
+    """A denoiser and the space of what it denoises. text_BLD: what one that listens to text hears, (1, L, D)."""
 
     model: VideoUNet
     space: Space
+    text_BLD: Tensor | None = None
 
 
 class Models:

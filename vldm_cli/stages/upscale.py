@@ -14,14 +14,8 @@ from vldm_cli.stages.source import Reader, Source, faded
 from vldm_cli.stages.windows import Window
 
 STAGE = "upscale"
-LEVELS = 1000
 # All frames have the same noise: where nothing moves, whatever it brings about does not flicker.
 SHARED_NOISE = 1.0
-
-
-def noise_label(level: float) -> int:
-    """The noise level of the low-resolution frame, 0 ≤ level < 1, as the upscaler's class label, 0..999."""
-    return min(round(level * LEVELS), LEVELS - 1)
 
 
 class Upscale:
@@ -71,11 +65,8 @@ class Upscale:
         model, space = self.upscaler().model, self.upscaler().space
         weight = next(model.parameters())
         size = lr_TCHW.shape[-2:]
-        seen_TCHW = lr_TCHW
-        if self.noise:
-            noise_TCHW = frame_noise(self.seed, f"{STAGE}-input", frames, (3, *size), SHARED_NOISE)
-            noise_TCHW = noise_TCHW.to(lr_TCHW.device)
-            seen_TCHW = (1 - self.noise**2) ** 0.5 * lr_TCHW + self.noise * noise_TCHW
+        noise_TCHW = frame_noise(self.seed, f"{STAGE}-input", frames, (3, *size), SHARED_NOISE)
+        seen_TCHW = space.noised(lr_TCHW, noise_TCHW.to(lr_TCHW.device), self.noise)
         x_BTCHW = sample(
             model,
             self.scheduler(),
@@ -84,6 +75,7 @@ class Upscale:
             ),
             steps=self.steps,
             extra_BTCHW=seen_TCHW[None].to(weight.device, weight.dtype),
-            class_labels=torch.tensor([noise_label(self.noise)], device=weight.device),
+            text_BLD=self.upscaler().text_BLD,
+            class_labels=torch.tensor([space.label(self.noise)], device=weight.device),
         )
         return video(model, space, x_BTCHW, lr_TCHW[None].to(weight.device))[0].clamp(-1, 1)

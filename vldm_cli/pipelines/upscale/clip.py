@@ -18,7 +18,7 @@ from vldm_cli.stages.models import Upscaler
 from vldm_cli.stages.plan import UPSCALE
 from vldm_cli.stages.source import Reader, faded
 from vldm_cli.stages.tiles import Tiles
-from vldm_cli.stages.upscale import SHARED_NOISE, STAGE, noise_label
+from vldm_cli.stages.upscale import SHARED_NOISE, STAGE
 from vldm_cli.stages.windows import fixed_windows
 from vldm_cli.video.clip import Clip
 from vldm_cli.video.look import Raw
@@ -78,7 +78,7 @@ class UpscaleClip:
         """
         size, channels = self.tiles.padded, self.upscaler().space.channels
         noise_CHW = self._noise(STAGE, (channels, *size), device)
-        grain_CHW = self._noise(f"{STAGE}-input", (3, *size), device) if self.noise else None
+        grain_CHW = self._noise(f"{STAGE}-input", (3, *size), device)
         frames = Reader(partial(self._source, device=device))
 
         def run(i: int) -> Tensor:
@@ -121,15 +121,12 @@ class UpscaleClip:
         arrived.record(torch.cuda.current_stream(image_HWC.device))
         return host_HWC, arrived
 
-    def _residual(self, lr_TCHW: Tensor, noise_CHW: Tensor, grain_CHW: Tensor | None = None) -> Tensor:
+    def _residual(self, lr_TCHW: Tensor, noise_CHW: Tensor, grain_CHW: Tensor) -> Tensor:
         """The folded residual (T, 48, H, W) of one window, put together from tiles; noise of the padded size."""
         model, space, tiles = self.upscaler().model, self.upscaler().space, self.tiles
         weight = next(model.parameters())
         small_TCHW, size = tiles.pad(lr_TCHW), tiles.padded
-        seen_TCHW = small_TCHW
-        if self.noise:
-            assert grain_CHW is not None  # drawn where there is noise
-            seen_TCHW = (1 - self.noise**2) ** 0.5 * small_TCHW + self.noise * grain_CHW
+        seen_TCHW = space.noised(small_TCHW, grain_CHW, self.noise)
         sum_TCHW = torch.zeros(len(lr_TCHW), 3 * UPSCALE**2, *size, device=weight.device)
         sum_HW = torch.zeros(size, device=weight.device)
         calls = -(-len(tiles.places) // BATCH[weight.device.type])
@@ -142,11 +139,12 @@ class UpscaleClip:
                 torch.stack([noise_CHW[..., y, x].expand(len(lr_TCHW), -1, -1, -1) for y, x in places]),
                 steps=self.steps,
                 extra_BTCHW=torch.stack([seen_TCHW[..., y, x] for y, x in places]).to(weight.dtype),
-                class_labels=torch.full((len(places),), noise_label(self.noise), device=weight.device),
+                text_BLD=self.upscaler().text_BLD,
+                class_labels=torch.full((len(places),), space.label(self.noise), device=weight.device),
             )
             for (y, x), x_TCHW in zip(places, x_BTCHW, strict=True):
                 w_HW = tiles.weight((y, x), sum_HW)
-                sum_TCHW[..., y, x] += space.residual(x_TCHW) * w_HW
+                sum_TCHW[..., y, x] += space.residual(x_TCHW, small_TCHW[..., y, x]) * w_HW
                 sum_HW[y, x] += w_HW
         # padded still: flow is not for frames of a pixel or two
         residual_BTCHW = model.steadied((sum_TCHW / sum_HW)[None], small_TCHW[None], UPSCALE)

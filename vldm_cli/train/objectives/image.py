@@ -8,7 +8,8 @@ from torch import Tensor
 from vldm_cli.align.unet import VideoUNet
 from vldm_cli.denoise.guidance import Guidance
 from vldm_cli.denoise.noise import frame_noise
-from vldm_cli.denoise.sampler import make_scheduler, sample
+from vldm_cli.denoise.sampler import sample
+from vldm_cli.denoise.schedulers import make_scheduler
 from vldm_cli.packs.load import load_text, load_unet, load_vae, scheduler_config
 from vldm_cli.train.diffusion import Diffusion
 from vldm_cli.train.export import export_part

@@ -12,7 +12,8 @@ from vldm_cli.align import Context
 from vldm_cli.align.temporal import read_temporal
 from vldm_cli.denoise.guidance import Guidance, guided
 from vldm_cli.denoise.noise import frame_noise, noise_like
-from vldm_cli.denoise.sampler import make_scheduler, sample
+from vldm_cli.denoise.sampler import sample
+from vldm_cli.denoise.schedulers import make_scheduler
 from vldm_cli.packs.load import load_interpolation, load_keyframes, load_text, load_vae, scheduler_config
 from vldm_cli.packs.pack import PARTS
 from vldm_cli.train.diffusion import Diffusion

@@ -5,12 +5,13 @@ from PIL.Image import Image
 from torch import Tensor
 
 from vldm_cli.align.pixels import upsample
-from vldm_cli.align.space import Space, video
+from vldm_cli.align.space import LABELS, Space, video
 from vldm_cli.align.unet import VideoUNet
 from vldm_cli.denoise.noise import frame_noise
-from vldm_cli.denoise.sampler import make_scheduler, sample
+from vldm_cli.denoise.sampler import sample
+from vldm_cli.denoise.schedulers import make_scheduler
 from vldm_cli.stages.plan import UPSCALE
-from vldm_cli.stages.upscale import LEVELS, SHARED_NOISE, noise_label
+from vldm_cli.stages.upscale import SHARED_NOISE
 from vldm_cli.train.frames import psnr, to_model
 from vldm_cli.train.onestep import DETAIL, unsteady
 from vldm_cli.train.perceptual import Perceptual
@@ -52,9 +53,9 @@ def compared(
 
 
 def augmented(low_BTCHW: Tensor, labels_B: Tensor, noise_BTCHW: Tensor) -> Tensor:
-    """Noise augmentation of the low-resolution frames as `stages.upscale` applies it: level l = label / LEVELS,
+    """Noise augmentation of the low-resolution frames as `stages.upscale` applies it: level l = label / LABELS,
     low ← sqrt(1 − l²) low + l ε."""
-    level = (labels_B.to(low_BTCHW.dtype) / LEVELS)[:, None, None, None, None]
+    level = (labels_B.to(low_BTCHW.dtype) / LABELS)[:, None, None, None, None]
     return (1 - level**2).sqrt() * low_BTCHW + level * noise_BTCHW
 
 
@@ -74,7 +75,7 @@ def _made(
         clips = [frame_noise(b, stage, range(T), (channels, h, w), SHARED_NOISE) for b in range(B)]
         return torch.stack(clips).to(low.device)
 
-    labels = torch.full((B,), noise_label(level), device=low.device)
+    labels = torch.full((B,), space.label(level), device=low.device)
     x = sample(
         model,
         make_scheduler(scheduler, "ddim"),

@@ -7,11 +7,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from vldm_cli.align.space import video
+from vldm_cli.align.space import LABELS, video
 from vldm_cli.align.temporal import CLOSING
 from vldm_cli.denoise.noise import noise_like
 from vldm_cli.packs.load import load_space, load_upscaler, upscaler_scheduler_config
-from vldm_cli.stages.upscale import LEVELS, SHARED_NOISE
+from vldm_cli.stages.upscale import SHARED_NOISE
 from vldm_cli.train.diffusion import Diffusion
 from vldm_cli.train.discriminator import Discriminator
 from vldm_cli.train.export import export_part
@@ -120,7 +120,7 @@ class UpscalerImage(Objective):
         out = one_step_losses(
             to_model(batch["high"][:one], torch.float32),
             video(self.model, self.space, guess, low[:one]),
-            labels[:one] / LEVELS,
+            labels[:one] / LABELS,
             batch["motion"][:one] if "motion" in batch else None,
             rendered_B[:one],
             self.setup.perceptual if self.looked else None,
@@ -146,7 +146,7 @@ class UpscalerImage(Objective):
         little = 2 * DETAIL * ((u - CLEAN_SHARE) / DETAIL_SHARE)
         much = ((u - CLEAN_SHARE - DETAIL_SHARE) / (1 - CLEAN_SHARE - DETAIL_SHARE)).clamp_min(0) ** 3
         level = torch.where(u < CLEAN_SHARE + DETAIL_SHARE, little.clamp_min(0), much)
-        return (LEVELS * level).ceil().long().clamp_max(LEVELS - 1)
+        return (LABELS * level).ceil().long().clamp_max(LABELS - 1)
 
     def _times(self, n: int) -> Tensor:
         """Timesteps of the examples that are denoised from any time."""

@@ -1,0 +1,145 @@
+"""How a `Context` reaches a model that others have trained: what each kind of them is given of the known frames.
+
+vldm's own temporal layers read c_S by themselves (`context.ContextEncoder`). Others have a network beside the image
+model for it (SparseCtrl), take one frame as channels of the input (Stable Video Diffusion), or know nothing of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from diffusers.models.controlnets.controlnet_sparsectrl import SparseControlNetModel
+from torch import Tensor, nn
+
+from vldm_cli.align.context import Context
+
+
+@dataclass(frozen=True)
+class Given:
+    """What the image model is called with besides noisy latents. extra_BTCHW: further input channels. text_BLD: in
+    place of the text. residuals: of its blocks, as its call names them, N = B·T rows. added: (B, …), its
+    `added_cond_kwargs`."""
+
+    extra_BTCHW: Tensor | None = None
+    text_BLD: Tensor | None = None
+    residuals: dict[str, Any] = field(default_factory=dict)
+    added: dict[str, Tensor] = field(default_factory=dict)
+
+
+class NoContext(nn.Module):
+    """The model was not made for known frames: the sampler puts them in its predictions' place (`sample`)."""
+
+    reads = False
+
+    def forward(
+        self, z_BTCHW: Tensor, timestep_B: Tensor, text_BLD: Tensor | None, context: Context | None
+    ) -> Given:
+        del z_BTCHW, timestep_B, text_BLD, context
+        return Given()
+
+
+class SparseCtrl(nn.Module):
+    """SparseCtrl (Guo et al. 2023, arXiv:2311.16933): a network that reads known frames of any pattern for AnimateDiff.
+
+    scale: of its residuals. Of the RGB kind the known frames are the context's latents, c_S = (m_S ∘ z, m_S). The
+    scribble kind reads pictures: `pictures(context)` gives them, (B, 3, T, H, W) in [0, 1], known ones or zero.
+    Where nothing is known of a video its residuals are 0, which is AnimateDiff alone: the unconditional half of context
+    guidance.
+    """
+
+    reads = True
+
+    def __init__(
+        self,
+        network: SparseControlNetModel,
+        scale: float = 1.0,
+        pictures: Callable[[Context], Tensor] | None = None,
+    ) -> None:
+        super().__init__()
+        self.network, self.scale, self.pictures = network.requires_grad_(False), scale, pictures
+
+    def forward(
+        self, z_BTCHW: Tensor, timestep_B: Tensor, text_BLD: Tensor, context: Context | None
+    ) -> Given:
+        if context is None:
+            return Given()
+        B, T = z_BTCHW.shape[:2]
+        mask_BCTHW = context.mask_BT[:, None, :, None, None].to(z_BTCHW.dtype)
+        if self.pictures is None:
+            known_BCTHW = context.z_BTCHW.transpose(1, 2).to(z_BTCHW.dtype) * mask_BCTHW
+        else:
+            known_BCTHW = self.pictures(context).to(z_BTCHW.dtype) * mask_BCTHW
+        down, mid = self.network(
+            z_BTCHW.transpose(1, 2),
+            timestep_B,
+            text_BLD.repeat_interleave(T, 0),
+            controlnet_cond=known_BCTHW,
+            conditioning_mask=mask_BCTHW.expand(B, 1, T, *known_BCTHW.shape[-2:]),
+            conditioning_scale=self.scale,
+            return_dict=False,
+        )
+        any_N = context.mask_BT.any(1).repeat_interleave(T)[:, None, None, None].to(mid.dtype)
+        return Given(
+            residuals={
+                "down_block_additional_residuals": [d * any_N for d in down],
+                "mid_block_additional_residual": mid * any_N,
+            }
+        )
+
+
+class FirstFrame(nn.Module):
+    """Stable Video Diffusion's condition (Blattmann et al. 2023, arXiv:2311.15127, appendix D): the latent of the first
+    frame, unscaled, at every frame, and CLIP's embedding of it in the text's place; both 0 where it is not known.
+
+    seen: latents of first frames (B, C, h, w), scaled as the context's → what is concatenated, (B, C, h, w) unscaled,
+    and embeddings (B, 1, D). It decodes, adds `noise` to the pixels, encodes and embeds; what it gave for the latents
+    of the call before is kept, for all steps of a window ask the same. fps, bucket (how much moves, 1 to 255), noise:
+    what the model is told.
+    """
+
+    reads = True
+
+    def __init__(
+        self,
+        seen: Callable[[Tensor], tuple[Tensor, Tensor]],
+        fps: float = 7,
+        bucket: float = 127,
+        noise: float = 0.02,
+    ) -> None:
+        super().__init__()
+        # not a child: it calls the decoder, which is moved and cast by its own loader
+        self.__dict__["seen"] = seen
+        self.fps, self.bucket, self.noise = fps, bucket, noise
+        self.last: tuple[Tensor, tuple[Tensor, Tensor]] | None = None
+
+    def forward(
+        self, z_BTCHW: Tensor, timestep_B: Tensor, text_BLD: Tensor | None, context: Context | None
+    ) -> Given:
+        del timestep_B, text_BLD
+        if context is None:
+            raise ValueError("this model goes on from a picture: it needs a context with the first frame")
+        B, T = z_BTCHW.shape[:2]
+        latents_BCHW, embedding_BLD = self._seen(context.z_BTCHW[:, 0])
+        known_B = context.mask_BT[:, 0].to(z_BTCHW.dtype)
+        first_BTCHW = latents_BCHW.to(z_BTCHW.dtype)[:, None] * known_B[:, None, None, None, None]
+        told = torch.tensor([self.fps - 1, self.bucket, self.noise], dtype=z_BTCHW.dtype)
+        return Given(
+            extra_BTCHW=first_BTCHW.expand(B, T, -1, -1, -1),
+            text_BLD=embedding_BLD.to(z_BTCHW.dtype) * known_B[:, None, None],
+            added={
+                "time_ids": told.to(z_BTCHW.device).expand(B, 3),
+                "text_embeds": z_BTCHW.new_zeros(B, 0),  # SDXL's own path, with nothing of text in it
+            },
+        )
+
+    def _seen(self, z_BCHW: Tensor) -> tuple[Tensor, Tensor]:
+        if self.last is None or not _same(self.last[0], z_BCHW):
+            self.last = (z_BCHW.clone(), self.seen(z_BCHW))
+        return self.last[1]
+
+
+def _same(a: Tensor, b: Tensor) -> bool:
+    return a.shape == b.shape and torch.equal(a, b)
