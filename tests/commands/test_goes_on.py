@@ -6,6 +6,7 @@ import shlex
 import tempfile
 
 import pytest
+from PIL import Image
 
 from tests.video import clips
 from vldm_cli.video.clip import open_clip
@@ -64,6 +65,21 @@ def test_of_another_clip_too(vldm, stopped, tmp_path, change):
         clips.make(tmp_path, "a.mp4", frames=40, size="16x16", rate="12")
     code, _, err = vldm(*other)
     assert code == 2 and "--fresh" in err and contents(tmp_path / ".o.mp4.vldm") == kept
+    assert ("put that back" in err) == (change == "clip")
+
+
+def test_what_nothing_can_go_on_with_is_begun_anew_and_that_is_said(vldm, stopped, tmp_path):
+    """The same command, whose frames have another rate now: it is no option that has changed."""
+    (tmp_path / "frames").mkdir()
+    for number in range(40):
+        Image.new("RGB", (16, 16), (number, 0, 0)).save(tmp_path / "frames" / f"{number}.png")
+    words = ("interpolate", "frames", "-o", "o.mp4", *CPU)
+    stopped(*words)
+    (tmp_path / "frames" / "settings.json").write_text('{"vldm": "0", "settings": {"fps": "12"}}')
+    code, _, err = vldm(*words)
+    assert code == 0 and "begun anew" in err and not (tmp_path / ".o.mp4.vldm").exists()
+    kept = (tmp_path / "o.mp4").read_bytes()
+    assert vldm(*words, "--force")[0] == 0 and (tmp_path / "o.mp4").read_bytes() == kept
 
 
 def test_without_a_name_the_same_command_goes_on_and_another_gets_another_name(vldm, base, stopped, here):

@@ -94,10 +94,12 @@ def attempt(
     device: torch.device,
     clock: Clock,
     remedy: str,
+    remarks: list[str] | None = None,
 ) -> Made | None:
     """What `work` returns, whose journal goes when it has delivered `out`; None when only that was left to do.
 
     force: what stands there may be replaced. metadata: as for `check_out`. remedy: what to do when memory runs out.
+    remarks: gets what is to be said to the person of a run that goes well.
     Raises RequestError, with nothing written, when another process is at it or it cannot be served, and RunError when
     it breaks: what is finished is then kept.
     """
@@ -106,6 +108,8 @@ def attempt(
     interrupt.release()
     with Journal(folder, identity, resume, out, None if force else lambda: holds(out, metadata)) as journal:
         made = None
+        if journal.outdated and remarks is not None:
+            remarks.append(f"what was saved in {folder} was of another pack, rate or vldm; it is begun anew")
         try:
             if not journal.delivered:
                 if not force:

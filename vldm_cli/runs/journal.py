@@ -30,6 +30,7 @@ from vldm_cli.runs.folder import (
     has_work,
     is_bare,
     is_delivered,
+    is_of,
     read_json,
     read_plain,
     remove,
@@ -47,6 +48,7 @@ class Journal:
     identity: JSON-able, decides what is made. A folder with the same identity is resumed; one with another, in which
     nothing is finished, or any with `resume=False`, is emptied first. out: the file that is made. made: whether that
     file is what this run would make, asked where nothing else can tell. `delivered`: it is; only tidying up is left.
+    `outdated`: what the same command had saved there was of another pack, rate or version, so it begins anew.
     Raises RequestError when another process is working in the folder, when it cannot be made, and when there is
     finished work of another identity in it.
     """
@@ -69,8 +71,10 @@ class Journal:
             finished = out is not None and is_delivered(folder, out)
             self.delivered = self.resumed and finished
             # of work whose plan is gone nobody knows what it is of
-            if resume and plan not in (None, self.identity) and has_work(folder) and not finished:
-                raise _occupied(folder)
+            other = plan is not None and not self.resumed and has_work(folder) and not finished
+            self.outdated = other and resume and _is_outdated(folder, plan or {}, self.identity)
+            if other and resume and not self.outdated:
+                raise _occupied(folder, (plan or {}).get("clip") != self.identity.get("clip"))
             if resume and made is not None and is_bare(folder):
                 self.delivered = made()
             if not self.delivered:
@@ -214,9 +218,21 @@ def empty(folder: Path, keep: tuple[str, ...] = ()) -> None:
             remove(path)
 
 
-def _occupied(folder: Path) -> RequestError:
+def _is_outdated(folder: Path, plan: dict, identity: dict) -> bool:
+    """Whether the same command on the same clip, if on any, left it: nothing can ever go on with it."""
+    words = command_line.words()
+    known = bool(words) and stored_command(folder) is not None and is_of(folder, words)
+    return known and plan.get("clip") == identity.get("clip")
+
+
+def _occupied(folder: Path, other_clip: bool) -> RequestError:
     """What is there, and what can be done about it."""
-    stored = stored_command(folder)
+    stored, words = stored_command(folder), command_line.words()
+    if other_clip and stored is not None and words and is_of(folder, words):
+        return RequestError(
+            f"{folder} keeps what was finished of the clip as it was before: put that back and give the same command "
+            "again, or start over with --fresh"
+        )
     text = f"{folder} keeps what another command has finished before it was stopped: start over with --fresh"
     if stored is None:
         return RequestError(f"{text}, name another --out, or give that command again")

@@ -38,6 +38,7 @@ def carry_out(job: ClipJob, fingerprint: str, progress: Progress | None, work: W
     clock = Clock()
     check_out(job)
     check_fits(job.plan.get("estimated_peak_bytes", 0), job.device, job.remedy)
+    remarks: list[str] = []
     made = attempt.attempt(
         job.out,
         identity(job, fingerprint),
@@ -48,6 +49,7 @@ def carry_out(job: ClipJob, fingerprint: str, progress: Progress | None, work: W
         remedy=job.remedy,
         force=job.force,
         metadata=job.metadata,
+        remarks=remarks,
     )
     first, said = made or (None, [])
     return Video(
@@ -65,7 +67,7 @@ def carry_out(job: ClipJob, fingerprint: str, progress: Progress | None, work: W
         settings={**job.settings, "crf": job.crf},
         device=str(job.device),
         peak_memory_bytes=peak_bytes(job.device),
-        warnings=[*job.warnings, *said],
+        warnings=[*job.warnings, *remarks, *said],
     )
 
 

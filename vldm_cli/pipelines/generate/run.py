@@ -74,6 +74,7 @@ def generate(
         remedy=REMEDY,
         force=request.force,
         metadata=metadata,
+        remarks=warnings,
     )
     height, width = plan.out_size
     return Video(
