@@ -13,7 +13,7 @@ from transformers import CLIPTextConfig
 
 from tests.packs.hostile import Spoilt
 from vldm_cli.align.unet import VideoUNet
-from vldm_cli.denoise.sampler import SCHEDULERS
+from vldm_cli.denoise.schedulers import SCHEDULERS
 from vldm_cli.errors import RequestError, RunError
 from vldm_cli.packs import load, schemas
 from vldm_cli.packs.build import Prepared, Source, differing, on_meta

@@ -22,7 +22,7 @@ from vldm_cli.align.layers import State
 from vldm_cli.align.readers import NoContext
 from vldm_cli.align.temporal import TemporalModel
 
-Run = Callable[[nn.Module, Tensor, tuple, dict, int], Tensor]
+Run = Callable[[Any, Tensor, tuple, dict, int], Tensor]
 """run(module, x, args, kwargs, T): the temporal module on the output x of a block that was called with args, kwargs."""
 
 
@@ -41,9 +41,12 @@ class Family(Protocol):
     """A kind of temporal layers. name: what manifests call it. image: the class under it. whole: its files hold the
     image model's weights too, in place of layers alone."""
 
-    name: str
-    image: type[nn.Module]
-    whole: bool
+    @property
+    def name(self) -> str: ...
+    @property
+    def image(self) -> type: ...
+    @property
+    def whole(self) -> bool: ...
 
     def image_config(self, config: Mapping[str, Any]) -> dict[str, Any]:
         """Of a whole model's config, the image model's; of a family of layers alone, ValueError."""
@@ -66,6 +69,8 @@ def renamed(key: str, patterns: Sequence[tuple[str, str]]) -> str:
 class ForeignLayer(nn.Module):
     """A temporal module and how it is called. Its children are this layer's own, so that names in files need no word
     in between."""
+
+    module: nn.Module
 
     def __init__(self, module: nn.Module, run: Run, state: State) -> None:
         super().__init__()
@@ -110,7 +115,7 @@ class ForeignUNet(TemporalModel):
     @property
     def reads_context(self) -> bool:
         """Whether it was made for known frames; if not, the sampler has to put them in its predictions' place."""
-        return self.reader.reads
+        return bool(self.reader.reads)
 
     def forward(
         self,

@@ -101,6 +101,7 @@ class FirstFrame(nn.Module):
     """
 
     reads = True
+    seen: Callable[[Tensor], tuple[Tensor, Tensor]]
 
     def __init__(
         self,
@@ -110,8 +111,7 @@ class FirstFrame(nn.Module):
         noise: float = 0.02,
     ) -> None:
         super().__init__()
-        # not a child: it calls the decoder, which is moved and cast by its own loader
-        self.__dict__["seen"] = seen
+        self.seen = seen
         self.fps, self.bucket, self.noise = fps, bucket, noise
         self.last: tuple[Tensor, tuple[Tensor, Tensor]] | None = None
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from vldm_cli.align.context import Context
 from vldm_cli.denoise.guidance import Guidance, guided
@@ -16,7 +17,7 @@ Callback = Callable[[int, int, Tensor], None]
 
 
 def sample(
-    model: nn.Module,
+    model: Any,
     scheduler: Scheduler,
     noise_BTCHW: Tensor,
     *,
@@ -50,7 +51,7 @@ def sample(
     z = noise_BTCHW * scheduler.init_noise_sigma
     known = context is not None and not context.empty
     replaced, seen = None, context
-    if known and not model.reads_context:
+    if context is not None and known and not model.reads_context:
         replaced, seen = context, None
         signal, noise = signal_and_noise(scheduler, 0)
         start = signal * context.z_BTCHW.to(z) + noise * noise_BTCHW

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import torch
 from diffusers.schedulers.scheduling_ddim import DDIMScheduler
@@ -15,7 +15,7 @@ from torch import Tensor
 from vldm_cli.errors import RequestError
 
 Number = TypeVar("Number", float, Tensor)
-Scheduler = DDIMScheduler | DPMSolverMultistepScheduler | EulerDiscreteScheduler | LCMScheduler
+Scheduler: TypeAlias = DDIMScheduler | DPMSolverMultistepScheduler | EulerDiscreteScheduler | LCMScheduler
 
 
 class ShiftedDPMSolver(DPMSolverMultistepScheduler):
@@ -50,7 +50,7 @@ class FrameLCM(LCMScheduler):
         return (signal2**0.5 * denoised + (1 - signal2) ** 0.5 * noise,)
 
 
-SCHEDULERS: dict[str, type[Scheduler]] = {
+SCHEDULERS: dict[str, Any] = {
     "ddim": DDIMScheduler,
     "dpm++": DPMSolverMultistepScheduler,
     "euler": EulerDiscreteScheduler,

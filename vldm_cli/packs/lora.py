@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -97,13 +98,14 @@ def merge(lora: Lora, models: Mapping[str, nn.Module]) -> int:
 
 def _weights(model: nn.Module) -> dict[str, nn.Parameter]:
     """Weights of linear layers and convolutions by their modules' names, with dots and, for kohya, without."""
-    found = {}
+    found: dict[str, nn.Parameter] = {}
     for name, module in model.named_modules():
         if isinstance(module, nn.Linear | nn.Conv2d):
-            found[name] = found[name.replace(".", "_")] = module.weight
+            weight = cast(nn.Parameter, module.weight)  # torch types both kinds' as Tensor
+            found[name] = found[name.replace(".", "_")] = weight
             # older diffusers files name the projection, not its first layer
             if name.endswith(".to_out.0"):
-                found[name.removesuffix(".0")] = module.weight
+                found[name.removesuffix(".0")] = weight
     return found
 
 

@@ -115,6 +115,8 @@ def _with_baggage(
 def _joinable(clip: Clip, kind: str, baggage: Baggage) -> tuple[Baggage, list[str]]:
     """The baggage without the tracks that cannot be written into such a file, each tried alone and into nothing, and
     sentences on those."""
+    if clip.report is None:  # pictures carry no tracks
+        return baggage, []
     kept, lost = [], []
     for track in baggage.tracks:
         alone = _tracks(replace(baggage, tracks=(track,)), kind, video=0)

@@ -32,7 +32,8 @@ class Outlines:
     def add(self, mask_NHW: Tensor, kinds: Sequence[Kind], motions: Sequence[str]) -> list[Fit | None]:
         """Take in silhouettes, of which each is one object's; the fit of each, None where there is none."""
         scale = HEIGHT / mask_NHW.shape[1]
-        measured, out = [], [None] * len(kinds)
+        measured: list[int] = []
+        out: list[Fit | None] = [None] * len(kinds)
         for i, mask in enumerate(mask_NHW):
             if not mask.any():
                 self.lost += 1
@@ -41,7 +42,7 @@ class Outlines:
             else:
                 measured.append(i)
         points = [contour(mask_NHW[i]) for i in measured]
-        fits = fit_all([kinds[i] for i in measured], points, tuple(mask_NHW.shape[1:]))
+        fits = fit_all([kinds[i] for i in measured], points, (mask_NHW.shape[1], mask_NHW.shape[2]))
         for i, points_P2, near in zip(measured, points, fits, strict=True):
             out[i] = near
             distance = scale * float(near.distance_N)

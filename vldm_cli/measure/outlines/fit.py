@@ -46,7 +46,8 @@ class Kind:
         """What the renderer does to a shape in this motion."""
         rolls = motion.startswith("rolls")
         free = [X, Y, SIZE]
-        turns, turned = (0.0,), (0.0,)
+        turns: tuple[float, ...] = (0.0,)
+        turned: tuple[float, ...] = (0.0,)
         tilted = shape == "ring" or (shape == "cylinder" and rolls)
         if shape != "ball":
             free.append(PITCH)

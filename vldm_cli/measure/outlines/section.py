@@ -102,10 +102,11 @@ def _follow(
     """Take in how the pattern of a clip's object holds, if it has one that can be followed."""
     scene = asked.scenes.describe(index)
     thing = scene["objects"][0]
-    found = [t for t, near in enumerate(fits) if near is not None]
+    known = {t: near for t, near in enumerate(fits) if near is not None}
+    found = list(known)
     if len(found) < 2 or not patterned(thing["material"], thing["motion"], scene["camera"]):
         return
-    params_TJ = torch.cat([fits[t].params_NJ for t in found])
+    params_TJ = torch.cat([near.params_NJ for near in known.values()])
     change = held(kind, x_TCHW[found], params_TJ, thing["colour"], scene["sky"])
     if change is not None:
         into.patterns.append(change)

@@ -65,7 +65,7 @@ def palettes(scenes: SceneBatch, size: tuple[int, int], device) -> list[Palette]
 def segment(x_NCHW: Tensor, palettes: Sequence[Palette], kinds: Sequence[Kind]) -> Tensor:
     """Silhouettes (N, H, W) bool of the object of that palette and kind in each frame in [−1, 1]; all False where there
     is none. What colours leave open is settled by the shape that fits best."""
-    size = tuple(x_NCHW.shape[-2:])
+    size = (x_NCHW.shape[-2], x_NCHW.shape[-1])
     odds = torch.stack([_odds(x.float(), palette) for x, palette in zip(x_NCHW, palettes, strict=True)])
     holes = torch.tensor([kind.shape == "ring" for kind in kinds], device=odds.device)
     # a pixel is like those around it

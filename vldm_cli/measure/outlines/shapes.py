@@ -52,6 +52,7 @@ class Outline:
         )
 
     def _hole_distance(self, p_NP2: Tensor) -> Tensor:
+        assert self.hole_NLV2 is not None  # asked of rings alone
         discs = [_polygon_distance(p_NP2, disc) for disc in self.hole_NLV2.unbind(1)]
         return torch.stack(discs).amax(0)
 

@@ -94,7 +94,7 @@ def held(kind: Kind, x_TCHW: Tensor, params_TJ: Tensor, colour: str, sky: str) -
 
 
 def _held(kind: Kind, m_THW: Tensor, params_TJ: Tensor) -> float | None:
-    size = tuple(m_THW.shape[1:])
+    size = (m_THW.shape[1], m_THW.shape[2])
     local_THW3, there_THW = unrolled(kind, params_TJ, size)
     linear = shapes.linear(params_TJ[:1], kind.tilted)[0]
     # the turn's axis is the solid's own; a ring's is told by its outline, but for which side is which
