@@ -70,13 +70,14 @@ def test_info_is_what_the_command_says(command, pack):
 
 def test_models_are_loaded_once_and_kept(command, tiny_pack, monkeypatch):
     loads = []
-    real = load.load_keyframes
-    monkeypatch.setattr(load, "load_keyframes", lambda *a: loads.append(a) or real(*a))
+    real = load.loaded
+    monkeypatch.setattr(load, "loaded", lambda *a: loads.append(a) or real(*a))
     pack = vldm.load_pack(tiny_pack.folder, device="cpu", dtype="float32")
     assert loads == []
-    for out in ("a.mp4", "b.mp4"):
-        vldm.generate(PROMPT, out, pack=pack, frames=1, seed=1, upscale=False)
-    assert len(loads) == 1
+    vldm.generate(PROMPT, "a.mp4", pack=pack, frames=1, seed=1, upscale=False)
+    first = len(loads)
+    vldm.generate(PROMPT, "b.mp4", pack=pack, frames=1, seed=1, upscale=False)
+    assert len(loads) == first > 0
 
 
 def test_progress_is_told_as_it_comes(command, pack):

@@ -176,6 +176,6 @@ def test_a_pack_that_breaks_while_it_loads_leaves_nothing(vldm, base, here, monk
     def broken(*_):
         raise RequestError("pack tiny: unet/config.json is damaged")
 
-    monkeypatch.setattr("vldm_cli.packs.load.load_keyframes", broken)
+    monkeypatch.setattr("vldm_cli.packs.prepare.prepare", broken)
     code, _, err = vldm("generate", PROMPT, *base, "--frames", 2, "-o", "a.mp4")
     assert code == 2 and "unet/config.json" in err and here() == []

@@ -7,7 +7,7 @@ from vldm_cli.packs.words import Words
 
 @pytest.fixture(scope="module")
 def words(tiny_pack):
-    return Words(tiny_pack.path("tokenizer"))
+    return Words.of(tiny_pack)
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from vldm_cli.video.read import video_info
 WEIGHTS = Path(__file__).parents[2] / "weights"
 SHIPPED = {"unet", "vae", "text", "keyframes", "interpolation", "decoder"}
 SHIPPED |= {"upscaler_pixel", "upscaler_pixel_temporal"}
-MOST_BYTES = 48 * 2**20
+MOST_BYTES = 64 * 2**20
 
 
 @pytest.fixture(scope="module")

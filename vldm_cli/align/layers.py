@@ -37,11 +37,8 @@ class State:
 
 
 class TemporalLayer(nn.Module):
-    """What all kinds have in common: the mixing weight α and access to the call's state.
-
-    A layer is called with the output of its block and with what the block was called with, of which these need
-    nothing.
-    """
+    """What all kinds have in common: the mixing weight α and access to the call's state. A layer is called with the
+    output of its block and with what the block was called with, of which these need nothing."""
 
     def __init__(self, state: State) -> None:
         super().__init__()

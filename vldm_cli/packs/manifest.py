@@ -15,8 +15,8 @@ from vldm_cli.video.numbers import rate_of
 MANIFEST = "pack.toml"
 # Where upscalers work: on folded pixels, or on the latents of an autoencoder.
 SPACES = ("pixel", "latent")
-# What `denoise.sampler` knows by name.
-SAMPLERS = ("ddim", "dpm++")
+# What `denoise.schedulers` knows by name.
+SAMPLERS = ("ddim", "dpm++", "euler", "lcm")
 _MOST_MANIFEST = 2**20  # bytes
 _MOST_FRAMES = 512  # of a window
 

@@ -9,6 +9,7 @@ from PIL import Image
 
 from vldm_cli.errors import RunError
 from vldm_cli.runs.journal import Journal
+from vldm_cli.video.picture import write_png
 
 THUMBNAILS = 12
 COLUMNS = 4
@@ -52,7 +53,7 @@ class ContactSheet:
             if frame in images:
                 sheet.paste(Image.fromarray(images[frame]), (i % columns * WIDTH, i // columns * height))
         try:
-            sheet.save(self.part, format="PNG")
+            write_png(self.part, np.asarray(sheet))
             os.replace(self.part, self.path)
         except OSError as error:
             self.part.unlink(missing_ok=True)

@@ -4,7 +4,10 @@ import csv
 import math
 from pathlib import Path
 
+import numpy as np
 from PIL import Image, ImageDraw
+
+from vldm_cli.video.picture import write_png
 
 WIDTH, HEIGHT, LEFT, BOTTOM, TOP, RIGHT = 960, 540, 80, 40, 30, 20
 COLOURS = ("#1f5fbf", "#c2410c", "#15803d", "#7e22ce", "#b91c1c", "#0e7490")
@@ -35,7 +38,7 @@ class Curve:
             writer = csv.DictWriter(file, columns)
             writer.writeheader()
             writer.writerows(self.rows)
-        self.picture().save(self.folder / "curve.png")
+        write_png(self.folder / "curve.png", np.asarray(self.picture().convert("RGB")))
 
     def picture(self) -> Image.Image:
         """The loss and the other positive measurements over steps, logarithmic, each raw (pale) and smoothed."""

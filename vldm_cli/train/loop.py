@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import torch
 from accelerate import PartialState
 from accelerate.utils import broadcast
@@ -23,6 +24,7 @@ from vldm_cli.train.objectives.base import Objective
 from vldm_cli.train.pace import Schedule
 from vldm_cli.train.stop import Stop
 from vldm_cli.train.weights import Weights
+from vldm_cli.video.picture import write_png
 
 LOG_STEPS = 20
 # Several processes agree on the time every so many steps: agreeing makes them wait for their GPUs.
@@ -174,7 +176,7 @@ class Trainer:
             return
         with self._averaged():
             image, measured = self.objective.sheet()
-        image.save(self.folder / f"sample-{self.step:07d}.png")
+        write_png(self.folder / f"sample-{self.step:07d}.png", np.asarray(image.convert("RGB")))
         if measured:
             self._log(f"step {self.step} held-out " + " ".join(f"{k} {v:.5g}" for k, v in measured.items()))
             if self.curve.rows:

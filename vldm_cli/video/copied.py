@@ -88,6 +88,10 @@ def _trial(beside: Path) -> Iterator[Path]:
         try:
             for made in (beside, folder):
                 made.mkdir(exist_ok=True)
+        except FileNotFoundError:
+            raise RequestError(
+                f"there is no folder {beside.parent}; make it or name another place with --out"
+            ) from None
         except OSError as error:
             raise RequestError(
                 f"cannot write to {beside.parent} ({error.strerror}); name another place with --out"

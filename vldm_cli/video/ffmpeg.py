@@ -75,7 +75,7 @@ def run(arguments: list[str], what: str, stdin: Iterable[bytes] = (), folder: Pa
     command = [ffmpeg_exe(), "-hide_banner", "-nostats", "-loglevel", "error", "-y", *arguments]
     with _started(command, subprocess.PIPE, folder) as process:
         assert process.stdin is not None  # a pipe
-        words, output = _Drain(process.stderr), _Drain(process.stdout, whole=True)
+        words, output = process.drain(process.stderr), process.drain(process.stdout, whole=True)
         try:
             for chunk in stdin:
                 process.stdin.write(chunk)
@@ -106,7 +106,7 @@ def output(arguments: list[str], said: list[str] | None = None) -> Iterator[IO[b
     command = [ffmpeg_exe(), "-hide_banner", "-nostats", "-nostdin", "-loglevel", "error", *arguments]
     with _started(command) as process:
         assert process.stdout is not None  # a pipe
-        words = _Drain(process.stderr)
+        words = process.drain(process.stderr)
         try:
             with process.stdout as stream:
                 yield stream
@@ -123,7 +123,7 @@ def tolerant(arguments: list[str], what: str, folder: Path | None = None) -> lis
     over. RunError if it failed."""
     command = [ffmpeg_exe(), "-hide_banner", "-nostats", "-nostdin", "-loglevel", "error", "-y", *arguments]
     with _started(command, folder=folder) as process:
-        words, printed = _Drain(process.stderr), _Drain(process.stdout)
+        words, printed = process.drain(process.stderr), process.drain(process.stdout)
         code = process.wait()
         printed.read()
         lines = _lines(words.read())
@@ -136,10 +136,10 @@ def tolerant(arguments: list[str], what: str, folder: Path | None = None) -> lis
 @contextmanager
 def _started(
     command: list[str], stdin: int = subprocess.DEVNULL, folder: Path | None = None
-) -> Iterator[subprocess.Popen]:
+) -> Iterator["_Process"]:
     """ffmpeg at work, in a session of its own: Ctrl-C in the terminal is ours to handle, not ffmpeg's. When an
     exception leaves the block it is ended, so a half-written file is never taken for a whole one."""
-    process = subprocess.Popen(
+    process = _Process(
         command,
         stdin=stdin,
         stdout=subprocess.PIPE,
@@ -155,11 +155,26 @@ def _started(
         raise
     finally:
         process.wait()
+        for drain in process.drains:  # none reads a pipe that is closed, or another that has got its number
+            drain.read()
         _running.discard(process)
         for pipe in (process.stdin, process.stdout, process.stderr):
             if pipe is not None:
                 with suppress(BrokenPipeError):
                     pipe.close()
+
+
+class _Process(subprocess.Popen):
+    """ffmpeg, and who reads what it says."""
+
+    def __init__(self, *arguments, **options) -> None:
+        self.drains: list[_Drain] = []
+        super().__init__(*arguments, **options)
+
+    def drain(self, pipe: IO[bytes] | None, whole: bool = False) -> "_Drain":
+        """Reads the pipe, one of this process, until its end; by the end of the process that is all."""
+        self.drains.append(_Drain(pipe, whole))
+        return self.drains[-1]
 
 
 class _Drain:

@@ -107,11 +107,12 @@ def fitted(path: str | Path, size: tuple[int, int]) -> np.ndarray:
     return np.asarray(ImageOps.fit(on_white, (width, height), Image.Resampling.LANCZOS))
 
 
-def write_png(file, image: np.ndarray) -> None:
-    """Writes uint8 (H, W, 3) as PNG to a path or an open file."""
+def write_png(path: Path, image: np.ndarray) -> None:
+    """Writes uint8 (H, W, 3) as PNG, whatever the name ends with. Raises OSError as any file that cannot be written."""
     import imageio.v3 as imageio
 
-    imageio.imwrite(file, image, plugin="pillow", extension=".png")
+    with path.open("wb") as file:
+        imageio.imwrite(file, image, plugin="pillow", extension=".png")
 
 
 @cache

@@ -81,7 +81,7 @@ def scan(report: Report) -> Scan:
         ticks = array("q", (tick - ticks[0] + begin for tick in ticks))
     remarks = []
     own = structure(report.path)
-    if errors or not own.whole or own.frames > len(ticks):
+    if errors or not own.whole or own.frames > len(ticks) + own.spare:
         why = errors[-1].strip() if errors else "a part of it is missing or foreign"
         told = f" of {own.frames}" if own.frames > len(ticks) else ""
         what = f"{report.path} is damaged ({why})"

@@ -25,10 +25,11 @@ _WEBP = {b"VP8 ", b"VP8L", b"VP8X", b"ALPH", b"ANIM", b"ANMF", b"ICCP", b"EXIF",
 
 @dataclass
 class Structure:
-    """`frames` that the file tells of (0: it does not); for how many milliseconds each of an animation is shown;
-    whether the file ends where it should and nothing foreign is in between."""
+    """`frames` that the file tells of (0: it does not), of which `spare` may hold no picture; for how many milliseconds
+    each of an animation is shown; whether the file ends where it should and nothing foreign is in between."""
 
     frames: int = 0
+    spare: int = 0
     milliseconds: list[int] = field(default_factory=list)
     whole: bool = True
 
@@ -113,7 +114,8 @@ def _avi(file: BinaryIO) -> Structure:
     at = head.find(b"avih")
     frames = int.from_bytes(head[at + 24 : at + 28], "little") if at >= 0 else 0
     size = 8 + int.from_bytes(head[4:8], "little")
-    return Structure(frames if frames < 1 << 30 else 0, whole=size <= length)
+    # codecs that look ahead begin with a packet without a picture, which is counted
+    return Structure(frames if frames < 1 << 30 else 0, spare=1, whole=size <= length)
 
 
 def _iso(file: BinaryIO) -> Structure:

@@ -195,7 +195,8 @@ def test_stopped_in_each_stage_the_same_command_ends_with_the_same_bytes(
     job = job_of(path, out, tiny_pack, models=models, space=space)
     with pytest.raises(KeyboardInterrupt):
         run(job, job.clip.fingerprint(), Stop(int(number), interrupt, stage))
-    assert run_folder(out).exists() and out.exists() == (at == "join:2")
+    # of a run in which nothing was finished there is nothing to keep
+    assert run_folder(out).exists() == (at != "upscale:1") and out.exists() == (at == "join:2")
     job = job_of(path, out, tiny_pack, models=models, space=space)
     run(job, job.clip.fingerprint())
     assert out.read_bytes() == whole.read_bytes() and not run_folder(out).exists()
@@ -218,7 +219,8 @@ def test_killed_at_any_moment_the_same_command_ends_with_the_same_bytes(models, 
         job = job_of(path, out, tiny_pack, models=models)
         with pytest.raises(KeyboardInterrupt):
             run(job, job.clip.fingerprint(), Stop(at, interrupt))
-    assert not out.exists() and run_folder(out).exists()
+    # frames of the first segment alone are not finished yet
+    assert not out.exists() and run_folder(out).exists() == (at > 20)
     job = job_of(path, out, tiny_pack, models=models)
     run(job, job.clip.fingerprint())
     assert out.read_bytes() == whole.read_bytes() and not run_folder(out).exists()

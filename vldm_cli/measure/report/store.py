@@ -4,9 +4,11 @@ import json
 import os
 from pathlib import Path
 
+import numpy as np
 from PIL import Image
 
 from vldm_cli.errors import RequestError
+from vldm_cli.video.picture import write_png
 
 IDENTITY = "measurement.json"
 
@@ -64,7 +66,7 @@ class Store:
         for i, (title, image) in enumerate(pictures.items()):
             files[title] = f"{name}-{i}.png"
             temporary = self.folder / f".{files[title]}.{os.getpid()}.tmp"
-            image.save(temporary, "PNG")
+            write_png(temporary, np.asarray(image.convert("RGB")))
             os.replace(temporary, self.folder / files[title])
         _write(
             self.folder / f"{name}.json",
