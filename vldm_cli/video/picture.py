@@ -115,6 +115,13 @@ def write_png(path: Path, image: np.ndarray) -> None:
         imageio.imwrite(file, image, plugin="pillow", extension=".png")
 
 
+def as_jpeg(image: np.ndarray, quality: int) -> bytes:
+    """uint8 (H, W, 3) as a JPEG of that quality, 1 to 95."""
+    import imageio.v3 as imageio
+
+    return imageio.imwrite("<bytes>", image, plugin="pillow", extension=".jpg", quality=quality)
+
+
 @cache
 def _formats() -> tuple[str, ...]:
     from PIL import Image

@@ -2,14 +2,15 @@
 
 import base64
 import html
-import io
 from pathlib import Path
 
+import numpy as np
 from PIL import Image
 
 from vldm_cli.errors import RunError
 from vldm_cli.measure.report.ablations import ablation_tables
 from vldm_cli.measure.report.words import Table, percent, tables
+from vldm_cli.video.picture import as_jpeg
 
 STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 1100px; margin: 2em auto; padding: 0 1em; color: #222 }
@@ -82,9 +83,7 @@ def write_report(path: Path, lines: list[str]) -> None:
 
 
 def _picture(image: Image.Image, title: str) -> str:
-    data = io.BytesIO()
-    image.save(data, "JPEG", quality=88)
-    code = base64.b64encode(data.getvalue()).decode()
+    code = base64.b64encode(as_jpeg(np.asarray(image.convert("RGB")), quality=88)).decode()
     return f'<img alt="{html.escape(title)}" src="data:image/jpeg;base64,{code}">'
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from vldm_cli.errors import RequestError
-from vldm_cli.video.picture import write_png
+from vldm_cli.video.picture import look, pixels, write_png
 
 IDENTITY = "measurement.json"
 
@@ -52,8 +52,7 @@ class Store:
         stored = _read(self.folder / f"{name}.json")
         pictures = {}
         for title, file in stored["pictures"].items():
-            with Image.open(self.folder / file) as image:
-                pictures[title] = image.convert("RGB")
+            pictures[title] = Image.fromarray(pixels(look(self.folder / file)))
         self._seen(stored.get("machine", {}))
         return stored["table"], pictures
 
