@@ -6,6 +6,8 @@ if "PYTEST_XDIST_WORKER_COUNT" in os.environ:
     share = (os.cpu_count() or 1) // int(os.environ["PYTEST_XDIST_WORKER_COUNT"])
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, share)))
 
+import signal
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,13 @@ from vldm_cli.runs.journal import Journal
 from vldm_cli.stages.models import Models
 
 TESTS = Path(__file__).parent
+
+# Signals that whoever started the tests ignores (a shell's background job, nohup) would be ignored by what the tests
+# start as well.
+for number, usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+    with suppress(ValueError):  # not in the main thread
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, usual)
 
 
 @pytest.fixture(scope="session")
