@@ -94,3 +94,8 @@ def test_memory_that_runs_out_is_one_sentence(pack, monkeypatch):
     monkeypatch.setattr("vldm_cli.stages.keyframes.extend", starve)
     with pytest.raises(vldm.RunError, match="memory ran out in the stage keyframes on cpu"):
         next(vldm.stream(PROMPT, pack=pack, frames=1, upscale=False))
+
+
+def test_what_does_not_fit_is_refused_before_the_first_frame(pack):
+    with pytest.raises(vldm.RequestError, match="memory"):
+        vldm.stream("a red ball", pack=pack, frames=1, size=(2**20, 2**20))

@@ -101,9 +101,14 @@ def stream(
     resolve(request, opened.pack.manifest)
     request = complete(request, opened, image)
 
+    from vldm_cli.pipelines.generate.run import REMEDY
     from vldm_cli.pipelines.generate.stream import stream as batches
+    from vldm_cli.runs.memory import check_fits
 
     settings = resolve(request, opened.pack.manifest)
     plan = plan_of(settings, opened.pack.manifest, request.device)
+    # what cannot be served is refused now, not at the first frame
+    check_fits(plan.estimated_peak_bytes, opened.models.device, REMEDY)
+    opened.models.prepare_for(plan)
     made = batches(settings, plan, opened.models, drawn, request.image, reporter(on_progress))
     return Stream(made, plan.frames, settings.fps, plan.out_size, drawn, [] if warning is None else [warning])

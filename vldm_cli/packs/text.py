@@ -23,7 +23,3 @@ class TextEncoder:
         states = self.model(ids, output_hidden_states=True)
         words_BLD = states.hidden_states[0]
         return torch.cat([states.last_hidden_state, F.layer_norm(words_BLD, words_BLD.shape[-1:])], -1)
-
-    def unknown_words(self, prompt: str) -> list[str]:
-        """The words of the prompt that the pack has never seen, with what each is taken for."""
-        return self.words.strange(prompt)

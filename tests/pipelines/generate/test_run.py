@@ -261,6 +261,11 @@ def test_the_preview_is_refreshed_with_each_segment(tiny_pack, models, tmp_path)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a.mp4", "sheet.png"]
 
 
+def test_a_misspelt_word_is_said_with_what_it_is_taken_for(tiny_pack, models, tmp_path):
+    result = generate(ask(tmp_path / "out.mp4", prompt="a red balll", frames=1), tiny_pack, models=models)
+    assert result.warnings == ["pack tiny has never seen: balll (taken for ball)"]
+
+
 def test_unknown_words_draw_one_warning(tiny_pack, models, tmp_path):
     request = ask(tmp_path / "a.mp4", prompt="a red zeppelin on Mars", frames=1, upscale=False)
     assert generate(request, tiny_pack, models=models).warnings == [

@@ -204,7 +204,7 @@ def _read_prompt(models: Models, settings: Settings) -> list[str]:
             raise RequestError(
                 f"the {name} has {count} words; pack {models.pack.name} reads at most {text.max_words}"
             )
-    unknown = text.unknown(settings.prompt)
+    unknown = text.strange(settings.prompt)
     if not unknown:
         return []
     return [f"pack {models.pack.name} has never seen: {', '.join(unknown)}"]
