@@ -49,8 +49,8 @@ def test_known_words_keep_their_tokens_and_new_ones_have_their_own(tiny_pack, gr
     said = "a red ball and a blue cube"
     assert after.words.ids(said) == before.words.ids(said)
     torch.testing.assert_close(after.encode([said]), before.encode([said]))
-    assert before.unknown_words("two red zebra") == ["two", "zebra"]
-    assert after.unknown_words("two red zebra") == []
+    assert before.words.unknown("two red zebra") == ["two", "zebra"]
+    assert after.words.unknown("two red zebra") == []
     assert len(set(after.words.ids("red two zebra"))) == 6  # these three, beginning, end, padding
 
 
