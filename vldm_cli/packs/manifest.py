@@ -3,20 +3,35 @@
 import hashlib
 import re
 import tomllib
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, dataclass, field, fields
 from fractions import Fraction
 from pathlib import Path, PurePosixPath
 
 from vldm_cli.errors import RequestError
+from vldm_cli.packs.elsewhere import Elsewhere, read_elsewhere
 from vldm_cli.packs.files import inside, parse, read_text
-from vldm_cli.packs.values import Check, Each, OneOf, Real, Schema, Text, Whole, checked, only_known, shown
+from vldm_cli.packs.values import (
+    Check,
+    Each,
+    Either,
+    OneOf,
+    Real,
+    Schema,
+    Text,
+    Whole,
+    checked,
+    only_known,
+    shown,
+)
 from vldm_cli.video.numbers import rate_of
 
 MANIFEST = "pack.toml"
-# Where upscalers work: on folded pixels, or on the latents of an autoencoder.
-SPACES = ("pixel", "latent")
+# Where upscalers work: on folded pixels of the residual, on its latents, or on latents of whole frames.
+SPACES = ("pixel", "latent", "frame")
 # What `denoise.schedulers` knows by name.
 SAMPLERS = ("ddim", "dpm++", "euler", "lcm")
+# What fills in the frames between keyframes: the pack's own model, on latents, or optical flow, on decoded frames.
+FILLERS = ("model", "motion")
 _MOST_MANIFEST = 2**20  # bytes
 _MOST_FRAMES = 512  # of a window
 
@@ -25,7 +40,7 @@ _MOST_FRAMES = 512  # of a window
 class VideoNumbers:
     """What the pack was made for: pixels, frames per second, frames between keyframes, keyframes a window
     (and how many of them are context when a video goes on), pixels a latent cell, and what sizes must be
-    divisible by."""
+    divisible by. most_window: keyframes beyond which its model cannot see; None: any number."""
 
     width: int
     height: int
@@ -35,6 +50,7 @@ class VideoNumbers:
     context: int
     latent_factor: int
     size_multiple: int
+    most_window: int | None = None
 
 
 @dataclass(frozen=True)
@@ -44,12 +60,14 @@ class Defaults:
     denoising steps at a frame step of 4 and of 1; `shared_noise` is the share of the latent stages' noise that
     all frames of a video have in common, in training and in sampling; `guide_from_noise`: from which share of
     noise on keyframes are guided (`Guidance.from_noise`); `timestep_shift`: how much nearer to noise the steps of
-    keyframes are taken (`sampler.shifted`), 1 for evenly; `upscale_space` is one of SPACES."""
+    keyframes are taken (`sampler.shifted`), 1 for evenly; `upscale_space` is one of SPACES; `between` one of FILLERS.
+    `context_guidance` of two numbers is the first frame's and the last one's of a window. `negative`: what the video
+    does not show where nothing else is asked for; `upscale_guidance`: of an upscaler that listens to text."""
 
     keyframe_steps: int
     interpolation_steps: tuple[int, int]
     guidance: float
-    context_guidance: float
+    context_guidance: float | tuple[float, float]
     upscale_steps: int
     upscale_noise: float
     scheduler: str
@@ -62,11 +80,15 @@ class Defaults:
     guide_from_noise: float = 0.0
     timestep_shift: float = 1.0
     upscale_space: str = "pixel"
+    between: str = "model"
+    negative: str = ""
+    upscale_guidance: float = 1.0
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """The content of `pack.toml`; `hash` is the sha256 of the whole file, and so of every weight it lists."""
+    """The content of `pack.toml`; `hash` is the sha256 of the whole file, and so of every weight it lists. elsewhere:
+    the parts that lie in other places."""
 
     name: str
     version: int
@@ -76,6 +98,7 @@ class Manifest:
     defaults: Defaults
     files: dict[str, str]
     hash: str
+    elsewhere: Elsewhere = field(default_factory=Elsewhere)
 
 
 class _Rate(Check):
@@ -115,12 +138,13 @@ VIDEO: Schema = {
     "context": _FRAMES,
     "latent_factor": OneOf((1, 2, 4, 8, 16, 32)),
     "size_multiple": Whole(1, 1024),
+    "most_window": Whole(2, _MOST_FRAMES),
 }
 DEFAULTS: Schema = {
     "keyframe_steps": _STEPS,
     "interpolation_steps": Each(_STEPS, 2, 2),
     "guidance": _WEIGHT,
-    "context_guidance": _WEIGHT,
+    "context_guidance": Either((_WEIGHT, Each(_WEIGHT, 2, 2))),
     "upscale_steps": _STEPS,
     "upscale_noise": _SHARE,
     "scheduler": OneOf(SAMPLERS),
@@ -133,6 +157,9 @@ DEFAULTS: Schema = {
     "guide_from_noise": _SHARE,
     "timestep_shift": Real(0, 1000, above=True),
     "upscale_space": OneOf(SPACES),
+    "between": OneOf(FILLERS),
+    "negative": Text(2000),
+    "upscale_guidance": _WEIGHT,
 }
 
 
@@ -143,16 +170,22 @@ def read_manifest(folder: Path, links: bool = False) -> Manifest:
     try:
         text = read_text(inside(folder, MANIFEST, links), _MOST_MANIFEST)
         table = parse(tomllib.loads, text)
-        only_known(table, (*TOP, "video", "defaults", "files"))
+        only_known(table, (*TOP, "video", "defaults", "files", "parts", "loras", "embeddings"))
         top = checked(table, TOP, tuple(TOP))
         video = VideoNumbers(**_section(table, "video", VIDEO, VideoNumbers))
         defaults = Defaults(**_section(table, "defaults", DEFAULTS, Defaults))
         _go_together(video, defaults)
-        files = _files(table.get("files"))
+        elsewhere = read_elsewhere(table)
+        files = _files(table.get("files", {} if elsewhere else None))
     except ValueError as error:
         raise RequestError(f"{path} is no usable manifest ({error}); install the pack again") from error
     return Manifest(
-        **top, video=video, defaults=defaults, files=files, hash=hashlib.sha256(text.encode()).hexdigest()
+        **top,
+        video=video,
+        defaults=defaults,
+        files=files,
+        hash=hashlib.sha256(text.encode()).hexdigest(),
+        elsewhere=elsewhere,
     )
 
 
@@ -177,6 +210,8 @@ def _go_together(video: VideoNumbers, defaults: Defaults) -> None:
             raise ValueError(f"{name} must be a multiple of size_multiple, not {side}")
     if video.context >= video.window:
         raise ValueError(f"context must be less than window, not {video.context}")
+    if video.most_window is not None and video.most_window < video.window:
+        raise ValueError(f"most_window must be at least window, not {video.most_window}")
     for stage in ("decode", "upscale"):
         window, overlap = (getattr(defaults, f"{stage}_{what}") for what in ("window", "overlap"))
         if 2 * overlap > window:  # else three windows would meet in one frame

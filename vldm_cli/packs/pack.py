@@ -15,6 +15,7 @@ from pathlib import Path
 
 from vldm_cli.errors import RequestError
 from vldm_cli.packs.contents import check_content, disagreements
+from vldm_cli.packs.elsewhere import Part, located
 from vldm_cli.packs.files import Truncated, Unusable, inside, read_header
 from vldm_cli.packs.manifest import MANIFEST, Manifest, read_manifest
 from vldm_cli.packs.parts import OWN, PARTS, SOURCES, TEMPORAL_PARTS, UPSCALERS, companions
@@ -53,8 +54,17 @@ class Pack:
         return self.folder.joinpath(*parts)
 
     def has(self, part: str) -> bool:
-        """Whether the pack holds that part (a key of PARTS)."""
-        return self.path(PARTS[part]).is_file()
+        """Whether the pack holds that part (a key of PARTS) or names it."""
+        return part in self.named or (part in PARTS and self.path(PARTS[part]).is_file())
+
+    @property
+    def named(self) -> dict[str, Part]:
+        """The parts that lie elsewhere (keys of `elsewhere.NAMES`)."""
+        return self.manifest.elsewhere.parts
+
+    def located(self, part: str) -> Path:
+        """The file of a part that lies elsewhere. Raises RequestError where it is not here."""
+        return located(self.named[part], self.folder, self.name)
 
     @property
     def upscalers(self) -> tuple[str, ...]:
