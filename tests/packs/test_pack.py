@@ -4,7 +4,7 @@ import pytest
 
 from vldm_cli.errors import RequestError
 from vldm_cli.packs.manifest import MANIFEST, read_manifest
-from vldm_cli.packs.pack import PARTS, Pack
+from vldm_cli.packs.pack import PARTS, UPSCALERS, Pack
 from vldm_cli.packs.save import seal
 
 UNET = PARTS["unet"]
@@ -22,7 +22,7 @@ def test_manifest_lists_every_file_but_itself(tiny_pack):
 
 def test_has_names_what_is_there(tiny_pack):
     assert {part for part in PARTS if tiny_pack.has(part)} == set(PARTS) - {"probe", "upscaler_pixel_own"}
-    assert tiny_pack.upscalers == ("pixel", "latent")
+    assert tiny_pack.upscalers == tuple(UPSCALERS)
 
 
 def test_missing_file_is_named_with_its_remedy(copy):

@@ -21,7 +21,7 @@ from vldm_cli.packs.manifest import MANIFEST, Manifest, read_manifest
 from vldm_cli.packs.origins.digests import digest
 from vldm_cli.packs.origins.find import find
 from vldm_cli.packs.origins.identity import identified
-from vldm_cli.packs.parts import OWN, PARTS, SOURCES, TEMPORAL_PARTS, UPSCALERS, companions
+from vldm_cli.packs.parts import FRAME_UPSCALER, OWN, PARTS, SOURCES, TEMPORAL_PARTS, UPSCALERS, companions
 
 __all__ = ["OWN", "PARTS", "SOURCES", "TEMPORAL_PARTS", "UPSCALERS", "Pack", "embedded", "file_sha256"]
 
@@ -82,8 +82,11 @@ class Pack:
 
     @property
     def upscalers(self) -> tuple[str, ...]:
-        """The spaces (keys of UPSCALERS) that the pack holds a whole upscaler for."""
-        return tuple(space for space, parts in UPSCALERS.items() if all(map(self.has, parts)))
+        """The spaces (`manifest.SPACES`) that the pack holds, or names, a whole upscaler for."""
+        if "upscaler" in self.named:
+            return Pack.open(self.named["upscaler"].pack or "", check=False).upscalers
+        found = [space for space, parts in UPSCALERS.items() if all(map(self.has, parts))]
+        return (*found, "frame") if all(part in self.named for part in FRAME_UPSCALER) else tuple(found)
 
     @property
     def upscales(self) -> bool:
