@@ -92,7 +92,9 @@ def plan(name: str, accept_licence: bool = False) -> Plan:
         manifest = shipped()[name]
         manifest = replace(manifest, elsewhere=_chosen(manifest.elsewhere, accept_licence, before))
         _check_licences(name, {o.name: o.licence for o in _origins(manifest.elsewhere)}, accept_licence)
-        manifest = replace(manifest, elsewhere=_as_before(manifest.elsewhere, before))
+        licences = dict.fromkeys(o.licence for o in _origins(manifest.elsewhere) if o.licence)
+        every = _as_before(manifest.elsewhere, before)
+        manifest = replace(manifest, elsewhere=every, licence=", ".join(licences) or manifest.licence)
         return _resolved(manifest, folder, {})
     if before:
         return _resolved(before, folder, {})
