@@ -239,3 +239,32 @@ def test_the_python_door(hub):
     assert vldm_cli.pull_pack("sd15-lightning", on_progress=events.append) == "sd15-lightning"
     assert {event.stage for event in events} >= {UNET, MOTION}
     assert torch.is_inference_mode_enabled() is False
+
+
+def test_motion_modules_and_an_autoencoder_alone(vldm, hub, repositories):
+    adapter, autoencoder = "guoyww/animatediff-motion-adapter-v1-5-3", "stabilityai/sd-vae-ft-mse"
+    public.adapter_folder(repositories / adapter)
+    public.save(public.vae(), repositories / autoencoder, None)
+    for name, option in ((adapter, "--motion"), (autoencoder, "--vae")):
+        code, _, err = vldm("generate", "a fox", "--pack", repositories / SD, option, name)
+        assert code == 2 and f"fetch it with `vldm packs pull {name}`" in err
+        assert vldm("packs", "pull", name)[0] == 0
+        assert option in json.loads(vldm("packs", "show", name, "--json")[1])["can"][0]
+    code, out, err = vldm(
+        "packs",
+        "new",
+        "mine",
+        "--from",
+        repositories / SD,
+        "--motion",
+        adapter,
+        "--vae",
+        autoencoder,
+        "--json",
+    )
+    assert code == 0, err
+    pack = Pack.open("mine")
+    assert pack.named["keyframes"].hub == adapter and pack.named["vae"].hub == autoencoder
+    assert len(pack.named["vae"].sha256) == 64 and pack.named["schedule"].config == "animatediff"
+    code, _, err = vldm("generate", "a fox", "--pack", adapter)
+    assert code == 2 and "motion without an image model" in err

@@ -18,7 +18,7 @@ from vldm_cli.packs.origins.cached import snapshot
 from vldm_cli.packs.origins.digests import digest
 from vldm_cli.packs.origins.home import pulled, repository
 from vldm_cli.packs.origins.licences import restricted
-from vldm_cli.packs.origins.repository import read_repository
+from vldm_cli.packs.origins.repository import INDEX, read_part, read_repository
 from vldm_cli.packs.origins.shipped import shipped
 from vldm_cli.packs.origins.written import as_table, write_manifest
 from vldm_cli.packs.values import shown
@@ -101,7 +101,8 @@ def plan(name: str, accept_licence: bool = False) -> Plan:
     owner, revision = repository(name) or ("", None)
     listing = _look(owner, revision)
     _check_licences(name, {owner: listing.licence}, accept_licence)
-    manifest = replace(read_repository(listing), name=name)
+    read = read_repository if listing.has(INDEX) else read_part
+    manifest = replace(read(listing), name=name)
     return _resolved(manifest, folder, {(owner, listing.revision): listing})
 
 
