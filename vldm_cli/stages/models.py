@@ -23,11 +23,18 @@ from vldm_cli.stages.upsampling import Model, fold_upsampling
 
 @dataclass(frozen=True)
 class Upscaler:
-    """A denoiser and the space of what it denoises. text_BLD: what one that listens to text hears, (1, L, D)."""
+    """A denoiser and the space of what it denoises. text: of one that listens to some."""
 
     model: VideoUNet
     space: Space
-    text_BLD: Tensor | None = None
+    text: TextEncoder | None = None
+
+    def hears(self, prompt: str, negative: str) -> tuple[Tensor | None, Tensor | None]:
+        """Hidden states (1, L, D) of both texts, or None and None."""
+        if self.text is None:
+            return None, None
+        text_BLD = self.text.encode([prompt, negative])
+        return text_BLD[:1], text_BLD[1:]
 
 
 class Models:

@@ -18,11 +18,12 @@ from vldm_cli.runs.units import Units
 from vldm_cli.stages.costs import BASE
 from vldm_cli.stages.decode import Decode
 from vldm_cli.stages.denoiser import Denoiser
+from vldm_cli.stages.fill import Fill
 from vldm_cli.stages.interpolate import Interpolation
 from vldm_cli.stages.keyframes import Keyframes, encode_image
 from vldm_cli.stages.levels import trained_step
 from vldm_cli.stages.models import Models
-from vldm_cli.stages.plan import Plan
+from vldm_cli.stages.plan import MOTION, Plan
 from vldm_cli.stages.source import Source
 from vldm_cli.stages.upscale import Upscale
 
@@ -54,7 +55,7 @@ class Stages:
     def frames(self, image: np.ndarray | None = None) -> Source:
         """Finished frames (3, H, W) in [−1, 1]: the whole chain, from text or from a picture (uint8 RGB), which is the
         first frame as it is."""
-        frames = self.decoded(self.latents(image))
+        frames = self.filled(self.decoded(self.latents(image)))
         frames = self.upscaled(frames) if self.plan.upscale else frames
         if image is None:
             return frames
@@ -63,7 +64,8 @@ class Stages:
         return Joined(frames, lambda: given_CHW, self.journal, round(self.settings.fps))
 
     def latents(self, image: np.ndarray | None = None) -> Source:
-        """Latents (C, h, w) of every frame, from text or from a picture."""
+        """Latents (C, h, w) of every frame, from text or from a picture; of keyframes alone where motion fills in what
+        is between."""
         if image is None:
             return self.interpolated(self.keyframes())
         seen = resized(image, (self.plan.height, self.plan.width))
@@ -74,7 +76,7 @@ class Stages:
         settings = self.settings
         defaults = self.models.pack.manifest.defaults
         guidance = Guidance(
-            settings.guidance, settings.context_guidance, from_noise=defaults.guide_from_noise
+            settings.guidance, self.context_guidance, from_noise=defaults.guide_from_noise
         )
         denoiser = self.denoiser(
             "keyframes",
@@ -109,8 +111,9 @@ class Stages:
     def decoded(self, latents: Source) -> Source:
         """Frames (3, H, W) from latents."""
         meter = self.meters["decode"]
-        # the decoder was trained on neighbouring frames of the pack's rate
-        temporal = trained_step(self.speed) == 1
+        # vldm's own decoders were trained on neighbouring frames of the pack's rate
+        apart = self.speed * (self.plan.interpolation if self.plan.between == MOTION else 1)
+        temporal = not self.models.abilities.temporal_decoder or trained_step(apart) == 1
         source = Decode(self.plan.decode_windows, latents, lambda: self.models.decoder, meter, temporal)
 
         def fetched(start: int) -> Iterator[Tensor]:
@@ -121,6 +124,13 @@ class Stages:
             yield from source(start)
 
         return self.timed("decode", fetched)
+
+    def filled(self, frames: Source) -> Source:
+        """Every frame from those that are decoded: the same ones, unless these are keyframes."""
+        if self.plan.between != MOTION:
+            return frames
+        source = Fill(frames, self.plan.interpolation, self.plan.frames, self.meters["fill"])
+        return self.timed("fill", source)
 
     def upscaled(self, frames: Source) -> Source:
         """Frames (3, 4H, 4W) from frames."""
@@ -135,6 +145,9 @@ class Stages:
             steps=settings.upscale_steps,
             noise=settings.upscale_noise,
             first=self.origin - self.plan.run_up,
+            prompt=settings.prompt,
+            negative=settings.negative,
+            guidance=self.models.pack.manifest.defaults.upscale_guidance,
         )
         return self.timed("upscale", source)
 
@@ -166,9 +179,18 @@ class Stages:
             shared=self.models.pack.manifest.defaults.shared_noise,
         )
 
+    @property
+    def context_guidance(self) -> float | tuple[float, float]:
+        """The weight of the frames before, or the first and the last frame's of a window."""
+        first = self.models.pack.manifest.defaults.first_context_guidance
+        last = self.settings.context_guidance
+        return last if first is None or first == last else (first, last)
+
     @cached_property
-    def text_BLDs(self) -> tuple[Tensor, Tensor]:
-        """Hidden states (1, L, D) of the prompt and of the negative prompt."""
+    def text_BLDs(self) -> tuple[Tensor | None, Tensor | None]:
+        """Hidden states (1, L, D) of the prompt and of the negative prompt; None of a pack that reads none."""
+        if not self.models.abilities.text:
+            return None, None
         text_BLD = self.models.text.encode([self.settings.prompt, self.settings.negative])
         return text_BLD[:1], text_BLD[1:]
 

@@ -135,9 +135,8 @@ class _Run:
                 first_seconds = self.clock.elapsed if first_seconds is None else first_seconds
                 if sheet:
                     sheet.write()
-            for stage in ("decode", "upscale", "write"):
-                if stage in meters:
-                    meters[stage].upto(stop)
+            for stage, done in plan.progress(stop).items():
+                meters[stage].upto(done)
             progress.finished(stop - start)
         if sheet:  # a run that was stopped before it wrote it may have had its last segment
             sheet.write()

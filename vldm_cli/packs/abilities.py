@@ -1,0 +1,42 @@
+"""What the parts of a pack can do, as plans and commands ask it. No torch."""
+
+from dataclasses import dataclass
+
+from vldm_cli.packs.manifest import Manifest
+from vldm_cli.packs.parts import PARTS
+
+# What known frames of a window a keyframes' model was made for: any of them, its first one alone, or none.
+ANY, FIRST, NONE = "any", "first", "none"
+# Families whose image model is in their own file and reads no text.
+_WITHOUT_TEXT = ("svd",)
+
+
+@dataclass(frozen=True)
+class Abilities:
+    """keyframes: it makes videos at all. text: it reads prompts. context: one of ANY, FIRST, NONE. fills: its model can
+    make the frames between known ones. temporal_decoder: its decoder was trained on frames of the pack's own rate."""
+
+    keyframes: bool
+    text: bool
+    context: str
+    fills: bool
+    temporal_decoder: bool
+
+    @classmethod
+    def of(cls, manifest: Manifest) -> "Abilities":
+        """Of a pack with that manifest."""
+        named, listed = manifest.elsewhere.parts, manifest.files
+        if "keyframes" not in named:  # vldm's own layers
+            return cls(
+                PARTS["keyframes"] in listed,
+                True,
+                ANY,
+                PARTS["interpolation"] in listed,
+                PARTS["decoder"] in listed,
+            )
+        family, reader = named["keyframes"].family, named.get("context")
+        if reader is None:
+            context = NONE
+        else:
+            context = FIRST if reader.family == "first-frame" else ANY
+        return cls(True, family not in _WITHOUT_TEXT, context, context == ANY, False)
