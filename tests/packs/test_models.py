@@ -10,9 +10,8 @@ from vldm_cli.align.temporal import CLOSING
 from vldm_cli.errors import RequestError
 from vldm_cli.packs import load
 from vldm_cli.packs.image_models import new_unet
-from vldm_cli.packs.manifest import SPACES
 from vldm_cli.packs.new import new_pack
-from vldm_cli.packs.pack import PARTS, Pack
+from vldm_cli.packs.pack import PARTS, UPSCALERS, Pack
 from vldm_cli.packs.save import save_part
 from vldm_cli.packs.sizes import TINY, TOYLAND
 from vldm_cli.packs.words import Words
@@ -152,7 +151,7 @@ def test_another_size_of_pack_is_refused_in_words(tiny_pack, tmp_path):
 def test_schedule_ends_in_pure_noise(tiny_pack):
     config = load.scheduler_config(tiny_pack)
     assert config["prediction_type"] == "v_prediction" and config["rescale_betas_zero_snr"]
-    assert all(load.upscaler_scheduler_config(tiny_pack, space) == config for space in SPACES)
+    assert all(load.upscaler_scheduler_config(tiny_pack, space) == config for space in UPSCALERS)
 
 
 def test_same_seed_same_pack(tmp_path):

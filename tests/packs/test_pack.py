@@ -3,8 +3,8 @@ import shutil
 import pytest
 
 from vldm_cli.errors import RequestError
-from vldm_cli.packs.manifest import MANIFEST, SPACES, read_manifest
-from vldm_cli.packs.pack import PARTS, Pack
+from vldm_cli.packs.manifest import MANIFEST, read_manifest
+from vldm_cli.packs.pack import PARTS, UPSCALERS, Pack
 from vldm_cli.packs.save import seal
 
 UNET = PARTS["unet"]
@@ -22,7 +22,7 @@ def test_manifest_lists_every_file_but_itself(tiny_pack):
 
 def test_has_names_what_is_there(tiny_pack):
     assert {part for part in PARTS if tiny_pack.has(part)} == set(PARTS) - {"probe", "upscaler_pixel_own"}
-    assert tiny_pack.upscalers == SPACES
+    assert tiny_pack.upscalers == tuple(UPSCALERS)
 
 
 def test_missing_file_is_named_with_its_remedy(copy):
@@ -92,7 +92,7 @@ def test_other_files_in_the_folder_do_not_belong_to_the_pack(copy):
     [
         ("shared_noise = 1.5", r"shared_noise.*not 1\.5"),
         ("timestep_shift = 0.0", r"timestep_shift.*not 0\.0"),
-        ('upscale_space = "fourier"', "pixel, latent, not fourier"),
+        ('upscale_space = "fourier"', "pixel, latent, frame, not fourier"),
     ],
 )
 def test_a_default_that_is_none_is_refused(copy, line, words):

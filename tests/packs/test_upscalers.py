@@ -8,7 +8,6 @@ import torch
 from tests.tiny import WORDS
 from vldm_cli.align.pixels import upsample
 from vldm_cli.packs import load
-from vldm_cli.packs.manifest import SPACES
 from vldm_cli.packs.new import new_pack
 from vldm_cli.packs.pack import PARTS, UPSCALERS, Pack
 from vldm_cli.packs.save import seal
@@ -25,7 +24,7 @@ def old(tmp_path):
     return folder
 
 
-@pytest.mark.parametrize("space", SPACES)
+@pytest.mark.parametrize("space", UPSCALERS)
 def test_a_new_upscaler_is_a_bicubic_filter(tmp_path, space):
     """From pure noise to the residual in one step: training starts at nothing."""
     pack = new_pack(tmp_path / "new", words=WORDS)
@@ -41,7 +40,7 @@ def test_a_new_upscaler_is_a_bicubic_filter(tmp_path, space):
     torch.testing.assert_close(made.frames(-v[0], low), upsample(low, 4))
 
 
-@pytest.mark.parametrize("space", SPACES)
+@pytest.mark.parametrize("space", UPSCALERS)
 def test_a_new_upscaler_sees_the_frame_through_the_noise(space):
     """With equal weights it never learned anything but bicubic."""
     weight, denoised = new_upscaler(TINY, space).conv_in.weight, TINY.denoised(space)
@@ -71,7 +70,7 @@ def test_an_old_pack_is_given_one(old):
     before = Pack.open(old).manifest.files
     add_upscaler(old, "latent", TINY)
     after = Pack.open(old)
-    assert after.upscalers == SPACES and before.items() <= after.manifest.files.items()
+    assert after.upscalers == tuple(UPSCALERS) and before.items() <= after.manifest.files.items()
     # what is there is kept
     add_upscaler(old, "latent", TINY, seed=5)
     assert Pack.open(old).manifest.files == after.manifest.files

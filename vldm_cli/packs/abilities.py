@@ -14,18 +14,22 @@ _WITHOUT_TEXT = ("svd",)
 @dataclass(frozen=True)
 class Abilities:
     """keyframes: it makes videos at all. text: it reads prompts. context: one of ANY, FIRST, NONE. fills: its model can
-    make the frames between known ones. temporal_decoder: its decoder was trained on frames of the pack's own rate."""
+    make the frames between known ones. temporal_decoder: its decoder was trained on frames of the pack's own rate.
+    upscales: it has the upscaler that it chooses, or another pack's."""
 
     keyframes: bool
     text: bool
     context: str
     fills: bool
     temporal_decoder: bool
+    upscales: bool
 
     @classmethod
     def of(cls, manifest: Manifest) -> "Abilities":
         """Of a pack with that manifest."""
         named, listed = manifest.elsewhere.parts, manifest.files
+        space = f"upscaler_{manifest.defaults.upscale_space}"
+        upscales = "upscaler" in named or space in named or PARTS.get(space) in listed
         if "keyframes" not in named:  # vldm's own layers
             return cls(
                 PARTS["keyframes"] in listed,
@@ -33,10 +37,20 @@ class Abilities:
                 ANY,
                 PARTS["interpolation"] in listed,
                 PARTS["decoder"] in listed,
+                upscales,
             )
         family, reader = named["keyframes"].family, named.get("context")
-        if reader is None:
-            context = NONE
-        else:
-            context = FIRST if reader.family == "first-frame" else ANY
-        return cls(True, family not in _WITHOUT_TEXT, context, context == ANY, False)
+        context = NONE if reader is None else FIRST if reader.family == "first-frame" else ANY
+        return cls(True, family not in _WITHOUT_TEXT, context, context == ANY, False, upscales)
+
+    def remarks(self, between: str) -> list[str]:
+        """What is to be said of a plan whose frames between keyframes are made so: nothing of vldm's own way."""
+        known = {
+            ANY: [],
+            FIRST: [
+                "each window goes on from the last frame of the one before, alone: motion is not carried on"
+            ],
+            NONE: ["known frames are put in the place of predictions: best effort, beyond one window"],
+        }
+        fills = ["frames between keyframes are made by motion, in pixels"] if between == "motion" else []
+        return [*known[self.context], *([] if self.text else ["the prompt is not read"]), *fills]

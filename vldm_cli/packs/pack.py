@@ -18,7 +18,7 @@ from vldm_cli.packs.contents import check_content, disagreements
 from vldm_cli.packs.elsewhere import Part, located
 from vldm_cli.packs.files import Truncated, Unusable, inside, read_header
 from vldm_cli.packs.manifest import MANIFEST, Manifest, read_manifest
-from vldm_cli.packs.parts import OWN, PARTS, SOURCES, TEMPORAL_PARTS, UPSCALERS, companions
+from vldm_cli.packs.parts import FRAME_UPSCALER, OWN, PARTS, SOURCES, TEMPORAL_PARTS, UPSCALERS, companions
 
 __all__ = ["OWN", "PARTS", "SOURCES", "TEMPORAL_PARTS", "UPSCALERS", "Pack", "embedded", "file_sha256"]
 
@@ -68,13 +68,22 @@ class Pack:
 
     @property
     def upscalers(self) -> tuple[str, ...]:
-        """The spaces (keys of UPSCALERS) that the pack holds a whole upscaler for."""
-        return tuple(space for space, parts in UPSCALERS.items() if all(map(self.has, parts)))
+        """The spaces (`manifest.SPACES`) that the pack holds a whole upscaler for, or names another pack for."""
+        if self.upscaling is not self:
+            return self.upscaling.upscalers
+        own = tuple(space for space, parts in UPSCALERS.items() if all(map(self.has, parts)))
+        return (*own, "frame") if all(map(self.has, FRAME_UPSCALER)) else own
 
     @property
     def upscales(self) -> bool:
         """Whether the upscaler that the pack chooses is there."""
-        return self.manifest.defaults.upscale_space in self.upscalers
+        return self.upscaling.manifest.defaults.upscale_space in self.upscalers
+
+    @property
+    def upscaling(self) -> "Pack":
+        """The pack whose upscaler it uses: itself, or the one that it names. RequestError where that is not here."""
+        other = self.named.get("upscaler")
+        return self if other is None or other.pack is None else Pack.open(other.pack, check=False)
 
     def file(self, relative: str) -> Path:
         """That file of the pack. Raises RequestError when it is missing, no regular file, or a link that leads out of

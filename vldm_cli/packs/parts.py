@@ -45,6 +45,9 @@ UPSCALERS = {
     },
 }
 
+# Of an upscaler in frame space, which has a text encoder as well; none is trained here.
+FRAME_UPSCALER = ("upscaler_frame", "upscaler_frame_vae", "upscaler_frame_text")
+
 # The tokenizer's two files, and the noise schedules of the image LDM and of each upscaler.
 TOKENIZER, TOKENIZER_CONFIG = "tokenizer/tokenizer.json", "tokenizer/tokenizer_config.json"
 SCHEDULERS = {

@@ -20,11 +20,11 @@ OnStep = Callable[[int], None]
 class Denoiser:
     """Fills windows of latents around the frames that are known in them.
 
-    model and scheduler are asked for when the first window is filled (resuming may need none) and a scheduler for
-    each call, since it has a state. frame_step: frames at the final rate between items of this stage; `told` is what
-    the model is told of it, counted at the pack's rate, where that is another one. text: () → (text_BLD, negative_BLD),
-    one row each, or None and None for a model that reads none. shape: (C, h, w) of a latent frame. first: the number of item 0's frame in the whole video.
-    shared: the share of noise that all frames have in common.
+    model and scheduler are asked for when the first window is filled (resuming may need none) and a scheduler for each
+    call, since it has a state. frame_step: frames at the final rate between items of this stage; `told` is what the
+    model is told of it, counted at the pack's rate, where that is another one. text: () → (text_BLD, negative_BLD), one
+    row each, or None and None for a model that reads none. shape: (C, h, w) of a latent frame. first: the number of
+    item 0's frame in the whole video. shared: the share of noise that all frames have in common.
     """
 
     model: Callable[[], VideoUNet]

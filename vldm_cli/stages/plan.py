@@ -123,10 +123,10 @@ def make_plan(
     `lead` counts the keyframes that are given at the start (1 with `--image`), of which `before` lie before the first
     frame (they carry the motion of a clip that goes on; keyframe windows count them, nothing else does). `run_up`
     counts the known frames before the first one which the decoder and the upscaler see along; their windows count them.
-    With `given` all keyframes are, and `cuts` are the intervals between them that no window spans with others. `between`
-    is what fills these: MODEL, or MOTION, which does it between decoded keyframes, so that there are neither levels nor
-    a run-up.
-    `device` is "cpu", "cuda" or "mps" and only decides the estimates. Raises ValueError for numbers that no plan fits.
+    With `given` all keyframes are, and `cuts` are the intervals between them that no window spans with others.
+    `between` is what fills these: MODEL, or MOTION, which does it between decoded keyframes, so that there are neither
+    levels nor a run-up. `device` is "cpu", "cuda" or "mps" and only decides the estimates. Raises ValueError for
+    numbers that no plan fits.
     """
     if frames < 1 or interpolation not in LEVELS:
         raise ValueError(f"no plan for {frames} frames at interpolation {interpolation}")

@@ -16,8 +16,7 @@ import torch
 from tests.running import meter
 from tests.video import clips
 from vldm_cli.errors import RequestError, RunError
-from vldm_cli.packs.manifest import SPACES
-from vldm_cli.packs.pack import SOURCES
+from vldm_cli.packs.pack import SOURCES, UPSCALERS
 from vldm_cli.pipelines.clip.run import run
 from vldm_cli.pipelines.upscale.clip import AHEAD, UpscaleClip, shrunk
 from vldm_cli.pipelines.upscale.job import Options, make_job
@@ -71,7 +70,7 @@ def upscaler(models, clip, scale=4, tile=32, space="pixel"):
     )
 
 
-@pytest.mark.parametrize("space", SPACES)
+@pytest.mark.parametrize("space", UPSCALERS)
 @pytest.mark.parametrize("scale", [2, 4])
 @pytest.mark.parametrize("size", ["64x48", "36x20", "2x2"])
 def test_frames_are_larger_and_do_not_depend_on_where_one_starts(models, tmp_path, scale, size, space):
@@ -140,7 +139,7 @@ def test_shrinking_is_that_of_a_bicubic_filter():
     torch.testing.assert_close(shrunk(x, 0.5), (down @ x @ across.T).clamp(-1, 1), atol=1e-5, rtol=0)
 
 
-@pytest.mark.parametrize("space", SPACES)
+@pytest.mark.parametrize("space", UPSCALERS)
 @pytest.mark.parametrize("kind", ["plain mp4", "10 bit", "gif"])
 def test_colours_of_areas_are_the_clips(models, tmp_path, kind, space):
     clip = open_clip(clips.KINDS[kind](tmp_path))
@@ -360,7 +359,7 @@ def test_tiles_that_disagree_leave_no_seams(models, tmp_path, monkeypatch):
     assert max(np.abs(np.diff(image, axis=axis)).max() for axis in (0, 1)) <= 5
 
 
-@pytest.mark.parametrize("space", SPACES)
+@pytest.mark.parametrize("space", UPSCALERS)
 def test_a_frame_in_tiles_has_no_steps_that_a_whole_one_has_not(models, tmp_path, space):
     path = clips.make(tmp_path, "a.mp4", frames=1, size="120x88", filters="drawbox=c=gray:t=fill")
     steps = []

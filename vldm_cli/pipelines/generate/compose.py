@@ -8,6 +8,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from vldm_cli.align.readers import FirstFrame
 from vldm_cli.align.unet import VideoUNet
 from vldm_cli.denoise.guidance import Guidance
 from vldm_cli.pipelines.generate.joined import Joined
@@ -19,6 +20,7 @@ from vldm_cli.stages.costs import BASE
 from vldm_cli.stages.decode import Decode
 from vldm_cli.stages.denoiser import Denoiser
 from vldm_cli.stages.fill import Fill
+from vldm_cli.stages.first_frame import FirstFrames
 from vldm_cli.stages.interpolate import Interpolation
 from vldm_cli.stages.keyframes import Keyframes, encode_image
 from vldm_cli.stages.levels import trained_step
@@ -69,18 +71,23 @@ class Stages:
         if image is None:
             return self.interpolated(self.keyframes())
         seen = resized(image, (self.plan.height, self.plan.width))
-        return self.interpolated(self.keyframes(lambda: encode_image(self.models.decoder, seen)))
+
+        def lead() -> Tensor:
+            z_TCHW = encode_image(self.models.decoder, seen)
+            self.first_frames.latent = z_TCHW[0]
+            self.first_frames.picture = torch.from_numpy(seen.copy()).permute(2, 0, 1) / 127.5 - 1
+            return z_TCHW
+
+        return self.interpolated(self.keyframes(lead))
 
     def keyframes(self, lead: Callable[[], Tensor] | None = None) -> Source:
         """Latents (C, h, w) of keyframes; `lead` returns the given ones at the start, (T, C, h, w)."""
         settings = self.settings
         defaults = self.models.pack.manifest.defaults
-        guidance = Guidance(
-            settings.guidance, self.context_guidance, from_noise=defaults.guide_from_noise
-        )
+        guidance = Guidance(settings.guidance, self.context_guidance, from_noise=defaults.guide_from_noise)
         denoiser = self.denoiser(
             "keyframes",
-            lambda: self.models.keyframes,
+            self.keyframe_model,
             self.plan.keyframe_step,
             settings.keyframe_steps,
             guidance,
@@ -89,6 +96,22 @@ class Stages:
         )
         source = Keyframes(self.plan.keyframe_windows, denoiser, self.journal, self.meters["keyframes"], lead)
         return self.timed("keyframes", source)
+
+    @cached_property
+    def first_frames(self) -> FirstFrames:
+        """What a model that animates pictures is shown of them."""
+        context = self.models.pack.named.get("context")
+        noise = 0.0 if context is None or context.noise is None else context.noise
+        return FirstFrames(lambda: self.models.decoder, lambda: self.models.eyes, self.seed, noise)
+
+    def keyframe_model(self) -> VideoUNet:
+        """The keyframes' model; one that animates pictures sees this video's, at this video's rate."""
+        model = self.models.keyframes
+        reader = getattr(model, "reader", None)
+        if isinstance(reader, FirstFrame):
+            rate = float(self.settings.fps) / self.settings.interpolation
+            reader.show(self.first_frames, rate)
+        return model
 
     def interpolated(self, latents: Source) -> Source:
         """Latents of every frame from those of the keyframes."""

@@ -18,11 +18,12 @@ from vldm_cli.pipelines.generate.compose import Stages, as_image
 from vldm_cli.pipelines.generate.request import (
     GenerateRequest,
     Settings,
+    check_first_frame,
     identity,
     plan_of,
     resolve,
 )
-from vldm_cli.pipelines.generate.tail import KEY, pulled, stored, tail_frames
+from vldm_cli.pipelines.generate.tail import KEY, are_made, pulled, stored, tail_frames
 from vldm_cli.runs.attempt import attempt, check_out, seed_of
 from vldm_cli.runs.journal import Journal
 from vldm_cli.runs.memory import check_fits, peak_bytes
@@ -49,6 +50,7 @@ def generate(
     clock = Clock()
     settings = resolve(request, pack.manifest)
     models = models or Models(pack, request.device, request.dtype)
+    check_first_frame(settings, pack.manifest)
     plan = plan_of(settings, pack.manifest, request.device)
     metadata = _metadata(settings, pack, request.seed)
     check_out(request.out, request.resume, request.force, metadata)
@@ -178,7 +180,8 @@ class _Run:
         kept = {}
         if KINDS[self.kind].codec:
             numbers = tail_frames(plan.frames, self.settings.fps, manifest)
-            kept[KEY] = stored(pulled(latents, numbers), numbers, plan.frames, plan.out_size)
+            if are_made(numbers, plan):
+                kept[KEY] = stored(pulled(latents, numbers, plan), numbers, plan.frames, plan.out_size)
         return {**_metadata(self.settings, self.pack, self.seed), **kept}
 
 
