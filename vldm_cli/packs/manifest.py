@@ -167,7 +167,16 @@ def read_manifest(folder: Path, links: bool = False) -> Manifest:
     RequestError when it cannot be read, lacks an entry, or says what no pack can be."""
     path = folder / MANIFEST
     try:
-        text = read_text(inside(folder, MANIFEST, links), _MOST_MANIFEST)
+        inside(folder, MANIFEST, links)
+    except ValueError as error:
+        raise _unusable(path, error) from error
+    return read_manifest_file(path)
+
+
+def read_manifest_file(path: Path) -> Manifest:
+    """A manifest of any name. Raises RequestError as `read_manifest` does."""
+    try:
+        text = read_text(path, _MOST_MANIFEST)
         table = parse(tomllib.loads, text)
         only_known(table, (*TOP, "video", "defaults", "files", "parts", "loras", "embeddings"))
         top = checked(table, TOP, tuple(TOP))
@@ -177,7 +186,7 @@ def read_manifest(folder: Path, links: bool = False) -> Manifest:
         elsewhere = read_elsewhere(table)
         files = _files(table.get("files", {} if elsewhere else None))
     except ValueError as error:
-        raise RequestError(f"{path} is no usable manifest ({error}); install the pack again") from error
+        raise _unusable(path, error) from error
     return Manifest(
         **top,
         video=video,
@@ -186,6 +195,10 @@ def read_manifest(folder: Path, links: bool = False) -> Manifest:
         hash=hashlib.sha256(text.encode()).hexdigest(),
         elsewhere=elsewhere,
     )
+
+
+def _unusable(path: Path, error: ValueError) -> RequestError:
+    return RequestError(f"{path} is no usable manifest ({error}); install the pack again")
 
 
 def _section(table: dict, name: str, schema: Schema, kind: type) -> dict:

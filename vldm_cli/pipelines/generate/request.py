@@ -11,7 +11,6 @@ from vldm_cli import __version__
 from vldm_cli.errors import RequestError
 from vldm_cli.packs.abilities import FIRST, NONE, Abilities
 from vldm_cli.packs.manifest import FILLERS, Manifest
-from vldm_cli.packs.pack import Pack
 from vldm_cli.stages.levels import LEVELS, Numbers
 from vldm_cli.stages.plan import MODEL, MOTION, UPSCALE, Plan, make_plan
 
@@ -234,13 +233,4 @@ def identity(settings: Settings, plan: Plan, manifest: Manifest, seed: int) -> d
         "pack": {"name": manifest.name, "hash": manifest.hash},
         "settings": settings.as_dict(),
         "seed": seed,
-        **_other_upscaler(settings, manifest),
     }
-
-
-def _other_upscaler(settings: Settings, manifest: Manifest) -> dict:
-    """The pack whose upscaler is used, where it is another one: its weights are none of this pack's manifest."""
-    named = manifest.elsewhere.parts.get("upscaler")
-    if not settings.upscale or named is None or named.pack is None:
-        return {}
-    return {"upscaler": Pack.open(named.pack, check=False).manifest.hash}
