@@ -34,6 +34,14 @@ class TemporalDecoder(TemporalModel):
     forward = decode
 
 
+class FrameDecoder(TemporalDecoder):
+    """The autoencoder alone: each frame for itself."""
+
+    def __init__(self, vae: AutoencoderKL) -> None:
+        super().__init__(vae, {})
+        self.vae = vae
+
+
 class VideoDecoder(TemporalDecoder):
     """The autoencoder, unmodified and frozen, with 3D-convolution blocks in its decoder only.
 

@@ -97,18 +97,21 @@ def attach_family(
 class ForeignUNet(TemporalModel):
     """A `UNet2DConditionModel` with a family's layers, called as vldm's own `VideoUNet` is.
 
-    reader: how a `Context` reaches it (`readers`), for that is what such models differ in most.
+    reader: how a `Context` reaches it (`readers`), for that is what such models differ in most. compensated: of an
+    upscaler, as for `VideoUNet`. A family of None is the image model alone, each frame for itself.
     """
 
     def __init__(
         self,
         unet: UNet2DConditionModel,
-        family: Family,
-        config: Mapping[str, Any],
+        family: Family | None = None,
+        config: Mapping[str, Any] | None = None,
         reader: nn.Module | None = None,
+        compensated: bool = False,
     ) -> None:
-        super().__init__(unet, {})
-        attach_family(self, unet, family, config)
+        super().__init__(unet, {"compensated": compensated})
+        if family is not None:
+            attach_family(self, unet, family, config or {})
         self.unet, self.family = unet, family
         self.reader = NoContext() if reader is None else reader
 

@@ -95,17 +95,16 @@ class FirstFrame(nn.Module):
     frame, unscaled, at every frame, and CLIP's embedding of it in the text's place; both 0 where it is not known.
 
     seen: latents of first frames (B, C, h, w), scaled as the context's → what is concatenated, (B, C, h, w) unscaled,
-    and embeddings (B, 1, D). It decodes, adds `noise` to the pixels, encodes and embeds; what it gave for the latents
-    of the call before is kept, for all steps of a window ask the same. fps, bucket (how much moves, 1 to 255), noise:
-    what the model is told.
+    and embeddings (B, 1, D); to be set before the first call. It decodes, adds `noise` to the pixels, encodes and
+    embeds; what it gave for the latents of the call before is kept, for all steps of a window ask the same. fps, bucket
+    (how much moves, 1 to 255), noise: what the model is told.
     """
 
     reads = True
-    seen: Callable[[Tensor], tuple[Tensor, Tensor]]
 
     def __init__(
         self,
-        seen: Callable[[Tensor], tuple[Tensor, Tensor]],
+        seen: Callable[[Tensor], tuple[Tensor, Tensor]] | None = None,
         fps: float = 7,
         bucket: float = 127,
         noise: float = 0.02,
@@ -143,6 +142,7 @@ class FirstFrame(nn.Module):
 
     def _seen(self, z_BCHW: Tensor) -> tuple[Tensor, Tensor]:
         if self.last is None or not _same(self.last[0], z_BCHW):
+            assert self.seen is not None  # whoever loads the model says how it sees
             self.last = (z_BCHW.clone(), self.seen(z_BCHW))
         return self.last[1]
 

@@ -20,7 +20,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from vldm_cli.align.pixels import RESIDUAL_GAIN, faithful, to_residual, unlimited, upsample
-from vldm_cli.align.unet import VideoUNet
+from vldm_cli.align.temporal import TemporalModel
 
 LABELS = 1000
 # Latent cells decoded in one call: each becomes 16 pixels of many channels.
@@ -55,9 +55,9 @@ class Space(ABC):
         return (1 - level**2) ** 0.5 * lr_NCHW + level * noise_NCHW if level else lr_NCHW
 
 
-def video(model: VideoUNet, space: Space, x_BTCHW: Tensor, low_BTCHW: Tensor) -> Tensor:
+def video(model: TemporalModel, space: Space, x_BTCHW: Tensor, low_BTCHW: Tensor) -> Tensor:
     """What an upscaler has made in its space (B, T, channels, h, w) of the video (B, T, 3, h, w), one window → frames
-    (B, T, 3, s·h, s·w) float32, not limited to [−1, 1]; after `VideoUNet.steadied`."""
+    (B, T, 3, s·h, s·w) float32, not limited to [−1, 1]; after `TemporalModel.steadied`."""
     T = x_BTCHW.shape[1]
     residual_BTCHW = space.residual(x_BTCHW.flatten(0, 1), low_BTCHW.flatten(0, 1)).unflatten(0, (-1, T))
     residual_BTCHW = model.steadied(residual_BTCHW, low_BTCHW, space.scale)

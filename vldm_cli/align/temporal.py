@@ -15,6 +15,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from vldm_cli.align.compensation import averaged
 from vldm_cli.align.layers import State
 from vldm_cli.errors import RequestError
 
@@ -63,6 +64,14 @@ class TemporalModel(nn.Module):
         """Whether the temporal layers add nothing yet, as new ones do: their last projections are zero."""
         last = f".{_CHILD}.conv2.weight", f".{_CHILD}.out.weight"
         return not any(bool(t.any()) for name, t in self.state_dict().items() if name.endswith(last))
+
+    def steadied(self, residual_BTCHW: Tensor, low_BTCHW: Tensor, scale: int) -> Tensor:
+        """The folded residuals (B, T, 3·s², h, w) that an upscaler has made to videos (B, T, 3, h, w) in [−1, 1],
+        after the last of its temporal layers, which has no weights: `compensation.averaged` if it is `compensated`.
+        As they are if it is not, and with temporal layers off."""
+        if not (self.state.on and self.sizes.get("compensated")):
+            return residual_BTCHW
+        return averaged(residual_BTCHW, low_BTCHW, scale)
 
     def temporal_parameters(self) -> list[nn.Parameter]:
         """φ and α: what training changes."""

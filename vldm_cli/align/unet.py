@@ -10,7 +10,6 @@ from diffusers.models.transformers.transformer_2d import Transformer2DModel
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from torch import Tensor
 
-from vldm_cli.align.compensation import averaged
 from vldm_cli.align.context import Context, ContextEncoder, StepEmbedding
 from vldm_cli.align.layers import SpaceTimeAttention, TemporalAttention, TemporalConvolution, TemporalLayer
 from vldm_cli.align.temporal import TemporalModel, read_temporal
@@ -162,14 +161,6 @@ class VideoUNet(TemporalModel):
             return_dict=False,
         )[0]
         return prediction_NCHW.unflatten(0, (B, T))
-
-    def steadied(self, residual_BTCHW: Tensor, low_BTCHW: Tensor, scale: int) -> Tensor:
-        """The folded residuals (B, T, 3·s², h, w) that this upscaler has made to videos (B, T, 3, h, w) in [−1, 1],
-        after the last of its temporal layers, which has no weights: `compensation.averaged` if it is `compensated`.
-        As they are if it is not, and with temporal layers off."""
-        if not (self.state.on and self.sizes["compensated"]):
-            return residual_BTCHW
-        return averaged(residual_BTCHW, low_BTCHW, scale)
 
     def _heard(self, text_BLD: Tensor | None) -> Tensor | None:
         """What the temporal layers hear of the text; None if they hear nothing."""

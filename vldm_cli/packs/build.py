@@ -8,8 +8,8 @@ built on torch's meta device, within the bounds of `schemas`.
 import errno
 import inspect
 import os
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from vldm_cli.errors import RunError
-from vldm_cli.packs.files import Header, Unusable, read_header
+from vldm_cli.packs.files import Entry, Header, Unusable, read_header
 from vldm_cli.packs.values import Schema, shown
 
 Model = TypeVar("Model", bound=nn.Module)
@@ -86,10 +86,47 @@ def on_meta(make: Callable[[], Model]) -> Model:
         raise Unusable(f"describes a model that cannot be built ({shown(reason)})") from error
 
 
-def differing(header: Header, wanted: Mapping[str, Tensor]) -> str | None:
+@dataclass(frozen=True)
+class Piece:
+    """A tensor of a file, or what of it is wanted, before it is read: name in the file, type, and the shape after
+    `cuts`, one index behind the other. What converts names and shapes is given these in place of tensors."""
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+    cuts: tuple = ()
+
+    @property
+    def ndim(self) -> int:
+        return len(self.shape)
+
+    def __getitem__(self, cut) -> "Piece":
+        shape = torch.empty(self.shape, device="meta")[cut].shape
+        return replace(self, shape=tuple(shape), cuts=(*self.cuts, cut))
+
+    def clone(self) -> "Piece":
+        return self
+
+    detach = contiguous = clone
+
+    def of(self, tensor: Tensor) -> Tensor:
+        """The same of the tensor itself."""
+        for cut in self.cuts:
+            tensor = tensor[cut]
+        return tensor
+
+
+Convert = Callable[[dict[str, Piece]], Mapping[str, Piece]]
+"""A file's tensors by its own names → by the model's; what is no weight is left out. Raises Unusable."""
+
+Change = Callable[[Tensor], Tensor]
+"""A weight in float32 → what it is to be."""
+
+
+def differing(found: Mapping[str, Entry | Piece], wanted: Mapping[str, Tensor]) -> str | None:
     """How the tensors of a file differ from those that a model wants, in words behind "it"; None if they do not."""
     for name, tensor in wanted.items():
-        entry = header.tensors.get(name)
+        entry = found.get(name)
         if entry is None:
             return f"lacks {shown(name)}"
         if entry.shape != tuple(tensor.shape):
@@ -97,37 +134,43 @@ def differing(header: Header, wanted: Mapping[str, Tensor]) -> str | None:
         right = _FLOATS if tensor.is_floating_point() else (_WHOLE.get(tensor.dtype),)
         if entry.dtype not in right:
             return f"has {shown(name)} in the type {entry.dtype}, which weights are not kept in"
-    unknown = min(header.tensors.keys() - wanted.keys(), default=None)
+    unknown = min(found.keys() - wanted.keys(), default=None)
     return None if unknown is None else f"has {shown(unknown)}, which no such model has"
 
 
 @dataclass(frozen=True)
 class Source:
-    """A file of weights: `prefix` + its names are those of the model's state. Make one with `Source.of`."""
+    """A file of weights: `prefix` + the names of `pieces` are those of the model's state. changes: of weights, by these
+    names, as they are read. Make one with `Source.of`."""
 
     path: Path
     header: Header
     prefix: str
     state: tuple
+    pieces: Mapping[str, Piece]
+    changes: Mapping[str, Change] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, path: Path, prefix: str = "") -> "Source":
+    def of(cls, path: Path, prefix: str = "", convert: Convert | None = None) -> "Source":
         """Raises Unusable where the file cannot be one."""
-        return cls(path, read_header(path), prefix, _state(path))
+        header, state = read_header(path), file_state(path)
+        pieces = {name: Piece(name, entry.dtype, entry.shape) for name, entry in header.tensors.items()}
+        return cls(path, header, prefix, state, pieces if convert is None else dict(convert(pieces)))
 
-    def tensors(self, device: torch.device | str, dtype: torch.dtype) -> dict[str, Tensor]:
-        """All of it, floating point in `dtype`. Raises RunError where the file is no longer what it was, and
-        MemoryError."""
+    def tensors(self, device: torch.device | str, dtype: torch.dtype) -> Iterator[tuple[str, Tensor]]:
+        """All of it, one after the other, floating point in `dtype`. Raises RunError where the file is no longer what
+        it was, and MemoryError."""
         gone = f"{self.path} has changed since it was checked"
         try:
-            if _state(self.path) != self.state:
+            if file_state(self.path) != self.state:
                 raise RunError(gone)
             with safe_open(os.fspath(self.path), framework="pt") as file:
-                # always a copy: what is mapped would change with the file, or end the process if it is cut short
-                return {
-                    self.prefix + name: _copied(file.get_tensor(name), device, dtype)
-                    for name in self.header.tensors
-                }
+                for name, piece in self.pieces.items():
+                    tensor = piece.of(file.get_tensor(piece.name))
+                    if name in self.changes:
+                        tensor = self.changes[name](tensor.float())
+                    # always a copy: what is mapped would change with the file, or end the process if it is cut short
+                    yield self.prefix + name, _copied(tensor, device, dtype)
         except (OSError, SafetensorError) as error:
             if getattr(error, "errno", None) == errno.ENOMEM or "os error 12" in str(error):
                 raise MemoryError(str(error)) from error
@@ -137,25 +180,34 @@ class Source:
 @dataclass
 class Prepared(Generic[Model]):
     """A model on the meta device and the files that have been found to fit it; later ones replace what earlier ones
-    hold. finish: gives it what no file holds."""
+    hold. finish: gives it what no file holds. dtype: what it must be in, whatever is asked for. remarks: what whoever
+    uses it should be told."""
 
     model: Model
     sources: list[Source]
     finish: Callable[[Model], object] = lambda model: None
+    dtype: torch.dtype | None = None
+    remarks: list[str] = field(default_factory=list)
 
     def load(self, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32) -> Model:
         """The model with its weights; once only. Raises RunError where a file is no longer what it was."""
+        dtype = self.dtype or dtype
         for source in self.sources:
-            self.model.load_state_dict(source.tensors(device, dtype), strict=False, assign=True)
+            state = dict(source.tensors(device, dtype))
+            self.model.load_state_dict(state, strict=False, assign=True)
         self.finish(self.model)
-        return self.model
+        # what no file holds and was made with the model: positions of temporal layers. Diffusers' own `to` warns of
+        # casts, of which there is none left.
+        return nn.Module.to(self.model, device, dtype)
 
 
 def _copied(tensor: Tensor, device: torch.device | str, dtype: torch.dtype) -> Tensor:
-    return tensor.to(device, dtype if tensor.is_floating_point() else tensor.dtype, copy=True)
+    dtype = dtype if tensor.is_floating_point() else tensor.dtype
+    return tensor.to(device, dtype, copy=True, memory_format=torch.contiguous_format)
 
 
-def _state(path: Path) -> tuple:
+def file_state(path: Path) -> tuple:
+    """What tells whether a file is still the same. Raises RunError where it has gone."""
     try:
         stat = path.stat()
     except OSError as error:

@@ -66,7 +66,11 @@ def check_content(path: Path, relative: str) -> None:
 
 def read_config(path: Path, kind: Kind) -> dict:
     """A configuration, each entry that `kind` knows within its bounds."""
-    table = read_json(path)
+    return sound(read_json(path), kind)
+
+
+def sound(table, kind: Kind) -> dict:
+    """The same of one that has been read."""
     try:
         found = checked(table, kind.schema, kind.needs)
         if kind.of and table.get("_class_name", kind.of) != kind.of:

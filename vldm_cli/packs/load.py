@@ -9,14 +9,16 @@ found out, and MemoryError.
 
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
-from transformers import CLIPTextModel
+from transformers import CLIPTextModel, CLIPVisionModelWithProjection
 
-from vldm_cli.align.decoder import VideoDecoder
-from vldm_cli.align.space import LatentSpace, PixelSpace, Space
+from vldm_cli.align.decoder import TemporalDecoder
+from vldm_cli.align.foreign import ForeignUNet
+from vldm_cli.align.space import FrameSpace, LatentSpace, PixelSpace, Space
 from vldm_cli.align.unet import VideoUNet
 from vldm_cli.packs.build import Prepared
+from vldm_cli.packs.models import prepare_eyes, prepare_image, prepare_text
 from vldm_cli.packs.pack import UPSCALERS, Pack
-from vldm_cli.packs.prepare import SPATIAL, prepare_image, prepare_text, prepare_video, schedule
+from vldm_cli.packs.prepare import SPATIAL, lender, low_schedule, prepare, prepare_video, schedule
 from vldm_cli.packs.text import TextEncoder
 from vldm_cli.packs.words import Words
 
@@ -36,36 +38,52 @@ def load_text(pack: Pack, device="cpu", dtype=torch.float32) -> TextEncoder:
     return TextEncoder(Words.of(pack), loaded(prepare_text(pack), device, dtype))
 
 
-def load_keyframes(pack: Pack, device="cpu", dtype=torch.float32) -> VideoUNet:
+def load_keyframes(pack: Pack, device="cpu", dtype=torch.float32) -> VideoUNet | ForeignUNet:
     """The video model that makes and continues keyframes (METHOD §2, §4)."""
     return loaded(prepare_video(pack, "keyframes"), device, dtype)
 
 
-def load_interpolation(pack: Pack, device="cpu", dtype=torch.float32) -> VideoUNet:
-    """The video model that fills in frames between known ones (METHOD §5)."""
+def load_interpolation(pack: Pack, device="cpu", dtype=torch.float32) -> VideoUNet | ForeignUNet:
+    """The video model that fills in frames between known ones (METHOD §5); another copy of the keyframes' where these
+    are one (`prepare.weights_of`)."""
     return loaded(prepare_video(pack, "interpolation"), device, dtype)
 
 
-def load_decoder(pack: Pack, device="cpu", dtype=torch.float32) -> VideoDecoder:
+def load_decoder(pack: Pack, device="cpu", dtype=torch.float32) -> TemporalDecoder:
     """The temporal decoder, its `vae` with encoder included (METHOD §3)."""
     return loaded(prepare_video(pack, "decoder"), device, dtype)
 
 
+def load_eyes(pack: Pack, device="cpu", dtype=torch.float32) -> CLIPVisionModelWithProjection:
+    """What sees the picture that a keyframes' model goes on from."""
+    return loaded(prepare_eyes(pack), device, dtype)
+
+
 def load_upscaler(
     pack: Pack, space: str = "pixel", device="cpu", dtype=torch.float32, own: bool = False
-) -> VideoUNet:
-    """The video upscaler's denoiser in pixel or latent space (METHOD §6). own: for frames that the pack itself makes,
+) -> VideoUNet | ForeignUNet:
+    """The video upscaler's denoiser in one of the spaces (METHOD §6). own: for frames that the pack itself makes,
     if it has layers for these (`pack.OWN`)."""
-    return loaded(prepare_video(pack, f"upscaler_{space}_temporal", own), device, dtype)
+    return loaded(prepare(pack, f"upscaler_{space}_temporal", own), device, dtype)
 
 
 def load_upscaler_vae(pack: Pack, space: str = "latent", device="cpu", dtype=torch.float32) -> AutoencoderKL:
     """The autoencoder of residuals of an upscaler whose space has one."""
-    return loaded(prepare_image(pack, f"upscaler_{space}_vae"), device, dtype)
+    part = f"upscaler_{space}_vae"
+    return loaded(prepare_image(lender(pack, part), part), device, dtype)
+
+
+def load_upscaler_text(pack: Pack, space: str = "frame", device="cpu", dtype=torch.float32) -> TextEncoder:
+    """Tokenizer and text encoder of an upscaler that listens to text."""
+    part = f"upscaler_{space}_text"
+    pack = lender(pack, part)
+    return TextEncoder(Words.of(pack, part), loaded(prepare_text(pack, part), device, dtype))
 
 
 def load_space(pack: Pack, space: str = "pixel", device="cpu", dtype=torch.float32) -> Space:
     """What the upscaler of that space denoises, and how it becomes pixels."""
+    if space == "frame":
+        return FrameSpace(load_upscaler_vae(pack, space, device, dtype), low_schedule(pack))
     if f"upscaler_{space}_vae" in UPSCALERS[space]:
         return LatentSpace(load_upscaler_vae(pack, space, device, dtype))
     return PixelSpace()
@@ -89,7 +107,11 @@ def upscaler_scheduler_config(pack: Pack, space: str = "pixel") -> dict:
 def loaded(prepared: Prepared, device="cpu", dtype=torch.float32):
     """The model with its weights, for inference."""
     model = prepared.load(device, dtype).eval().requires_grad_(False)
-    if isinstance(model, CLIPTextModel):
+    if isinstance(model, CLIPTextModel | CLIPVisionModelWithProjection):
         return model
-    # channels_last is the faster layout here (on a CPU in bf16 by far); the video models feed their inputs in it
-    return model.to(memory_format=torch.channels_last)
+    for weight in model.parameters():
+        # channels_last is the faster layout here (on a CPU in bf16 by far); the video models feed their inputs in it.
+        # Layers of others are 5-dimensional, which it is not for.
+        if weight.ndim == 4:
+            weight.data = weight.data.to(memory_format=torch.channels_last)
+    return model

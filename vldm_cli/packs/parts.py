@@ -44,9 +44,8 @@ UPSCALERS = {
         "upscaler_latent_temporal": "upscaler-latent",
     },
 }
-
-# Of an upscaler in frame space, which has a text encoder as well; none is trained here.
-FRAME_UPSCALER = ("upscaler_frame", "upscaler_frame_vae", "upscaler_frame_text")
+# What an upscaler of whole frames is made of, which a pack names and `vldm train` does not train.
+FRAME_UPSCALER = ("upscaler_frame", "upscaler_frame_vae", "upscaler_frame_text", "upscaler_frame_tokenizer")
 
 # The tokenizer's two files, and the noise schedules of the image LDM and of each upscaler.
 TOKENIZER, TOKENIZER_CONFIG = "tokenizer/tokenizer.json", "tokenizer/tokenizer_config.json"

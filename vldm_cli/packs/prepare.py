@@ -4,25 +4,24 @@ Nothing is allocated and no weight is read (`build`), so a command can refuse a 
 wrong is a RequestError that names the file.
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from dataclasses import replace
 
-import torch
-from diffusers import AutoencoderKL, UNet2DConditionModel
-from torch import nn
-from transformers import CLIPTextConfig, CLIPTextModel
-
-from vldm_cli.align.decoder import VideoDecoder
+from vldm_cli.align.decoder import FrameDecoder, VideoDecoder
+from vldm_cli.align.foreign import ForeignUNet
 from vldm_cli.align.temporal import CLOSING, TemporalModel
 from vldm_cli.align.unet import VideoUNet
-from vldm_cli.errors import RequestError, RunError
-from vldm_cli.packs.build import Model, Prepared, Source, arguments, chosen, differing, on_meta
-from vldm_cli.packs.contents import SCHEDULER, TEXT, UNET, VAE, Kind, read_config, read_sizes
+from vldm_cli.errors import RequestError
+from vldm_cli.packs import configs
+from vldm_cli.packs.build import Prepared, Source, differing, on_meta
+from vldm_cli.packs.contents import SCHEDULER, UNET, Kind, read_config, read_sizes
 from vldm_cli.packs.files import Unusable
+from vldm_cli.packs.foreign import prepare_foreign_decoder, prepare_foreign_unet
+from vldm_cli.packs.models import prepare_eyes, prepare_image, prepare_text
+from vldm_cli.packs.named.places import Named, Own, blame, place
+from vldm_cli.packs.named.schemas import FAMILY_KINDS, FAMILY_SCHEDULES, SCHEDULE_KIND
 from vldm_cli.packs.pack import OWN, PARTS, Pack
-from vldm_cli.packs.parts import SCHEDULERS, config_of
-from vldm_cli.packs.schemas import TEXT_NOTES
+from vldm_cli.packs.parts import SCHEDULERS
 from vldm_cli.packs.values import only_known
 from vldm_cli.packs.words import Words
 
@@ -39,78 +38,111 @@ SPATIAL = {
 
 def prepare(pack: Pack, part: str, own: bool = False) -> Prepared:
     """Any part that videos are made with; own: as for `load_upscaler`. A second set of layers of its own is none."""
-    if part == "text":
-        return prepare_text(pack)
+    pack = lender(pack, part)
+    if part.endswith("text"):
+        return prepare_text(pack, part)
+    if part == "eyes":
+        return prepare_eyes(pack)
+    if part == "upscaler_frame_temporal":
+        return prepare_frame_upscaler(pack)
     return prepare_video(pack, part, own) if part in SPATIAL else prepare_image(pack, part)
-
-
-def prepare_image(pack: Pack, part: str) -> Prepared:
-    """An image model of diffusers' own: a UNet or an autoencoder."""
-    if part.endswith("vae"):
-        return prepare_model(pack, part, AutoencoderKL, VAE)
-    return prepare_model(pack, part, UNet2DConditionModel, UNET)
-
-
-def prepare_model(
-    pack: Pack, part: str, made_of: type[Model], kind: Kind, finish: Callable[[Model], object] | None = None
-) -> Prepared[Model]:
-    """A model of any class with a diffusers configuration, which `kind` checks; finish: as for `Prepared`."""
-    name = config_of(part)
-    with blame(pack, name):
-        entries = arguments(made_of, read_config(pack.file(name), kind), kind.schema)
-        model = on_meta(lambda: made_of(**entries))
-    return Prepared(model, [_weights(pack, part, model, name)], *([finish] if finish else []))
-
-
-def prepare_text(pack: Pack) -> Prepared[CLIPTextModel]:
-    """The text encoder."""
-    name = config_of("text")
-    with blame(pack, name):
-        table = read_config(pack.file(name), TEXT)
-        table = {key: value for key, value in table.items() if key not in ("dtype", *TEXT_NOTES)}
-        entries = chosen(table, TEXT.schema, CLIPTextConfig().to_dict())
-        model = on_meta(lambda: CLIPTextModel(CLIPTextConfig(**entries)))
-    return Prepared(model, [_weights(pack, "text", model, name)], _numbered)
 
 
 def prepare_video(pack: Pack, part: str, own: bool = False) -> Prepared:
     """Temporal layers over their image model, one of `SPATIAL`; own: as for `load_upscaler`."""
+    pack, part = lender(pack, part), weights_of(pack, part)
+    if part in pack.named:
+        return prepare_foreign_decoder(pack) if part == "decoder" else prepare_foreign_unet(pack)
     image = prepare_image(pack, SPATIAL[part])
     prefix = "vae." if SPATIAL[part].endswith("vae") else "unet."
     sources = [replace(source, prefix=prefix) for source in image.sources]
-    with blame(pack, PARTS[part]):
-        layers = Source.of(pack.file(PARTS[part]))
+    lies = Own(pack, part)
+    if part == "decoder" and SPATIAL[part] in pack.named and not pack.has(part):
+        return Prepared(on_meta(lambda: FrameDecoder(image.model)), sources)
+    with lies.blame():
+        layers = Source.of(lies.path)
         sizes = read_sizes(layers.header, part)
         kind = VideoDecoder if part == "decoder" else VideoUNet
         model = on_meta(lambda: kind(image.model, **sizes))
         sources.append(_fitting(layers, model))
     if own and part in OWN and pack.has(OWN[part]):
-        with blame(pack, PARTS[OWN[part]]):
-            closing = Source.of(pack.file(PARTS[OWN[part]]))
+        lies = Own(pack, OWN[part])
+        with lies.blame():
+            closing = Source.of(lies.path)
             sources.append(_fitting(closing, model, CLOSING))
             # a layer without weights: each set says for itself whether it goes with it
             model.sizes["compensated"] = read_sizes(closing.header, OWN[part]).get("compensated", False)
-    return Prepared(model, sources)
+    return Prepared(model, sources, remarks=image.remarks)
+
+
+def prepare_frame_upscaler(pack: Pack) -> Prepared[ForeignUNet]:
+    """Stable Diffusion's ×4 upscaler, which has no temporal layers: each frame for itself, and then averaged along the
+    motion."""
+    image = prepare_image(lender(pack, "upscaler_frame"), "upscaler_frame")
+    model = on_meta(lambda: ForeignUNet(image.model, compensated=True))
+    return Prepared(model, [replace(source, prefix="unet.") for source in image.sources])
+
+
+def weights_of(pack: Pack, part: str) -> str:
+    """The part whose model `part` is, which is then one and the same: a named keyframes' model fills in frames, too, if
+    it reads any context. Raises RequestError where it does not, and nothing else does."""
+    if part != "interpolation" or "keyframes" not in pack.named or pack.has(part):
+        return part
+    if "context" in pack.named and pack.named["context"].family == "sparsectrl":
+        return "keyframes"
+    raise RequestError(
+        f"pack {pack.name}: its keyframes' model fills in nothing between known frames, and it has no other model that "
+        'does; use `between = "motion"` in its pack.toml'
+    )
+
+
+def lender(pack: Pack, part: str) -> Pack:
+    """The pack whose file `part` is: another one's, if the manifest names a pack to upscale with."""
+    if part.startswith("upscaler_") and part not in pack.named and "upscaler" in pack.named:
+        other = pack.named["upscaler"].pack
+        if not other:
+            raise RequestError(f"pack {pack.name}: [parts.upscaler] names no pack; say `pack = NAME` there")
+        return Pack.open(other)
+    return pack
 
 
 def latent_channels(pack: Pack) -> int:
     """Channels of a latent frame, by the image LDM's configuration."""
-    name = config_of("unet")
-    with blame(pack, name):
-        return read_config(pack.file(name), UNET)["out_channels"]
+    keyframes = pack.named.get("keyframes")
+    if keyframes is not None and "unet" not in pack.named:  # a model that has its own image model
+        return _config(pack, "keyframes", FAMILY_KINDS.get(keyframes.family or "", UNET))["out_channels"]
+    return _config(pack, "unet", UNET)["out_channels"]
 
 
 def schedule(pack: Pack, part: str) -> dict:
-    """The noise schedule of an image model, as diffusers' schedulers take it."""
-    name = SCHEDULERS[part]
-    with blame(pack, name):
-        table = read_config(pack.file(name), SCHEDULER)
-        entries = {key: value for key, value in table.items() if not key.startswith("_")}
-        only_known(entries, SCHEDULER.schema)
-        betas, steps = entries.get("trained_betas"), entries["num_train_timesteps"]
-        if betas is not None and len(betas) != steps:
-            raise Unusable(f"has {len(betas)} trained_betas and {steps} num_train_timesteps")
-    return entries
+    """The noise schedule of an image model ("unet", or an upscaler's name), as diffusers' schedulers take it: the named
+    one, the one that goes with the keyframes' layers, or the image model's own."""
+    pack = lender(pack, part)
+    name = "schedule" if part == "unet" else f"{part}_schedule"
+    if name in pack.named:
+        return _named_schedule(pack, name)
+    for other in ("keyframes", "unet") if part == "unet" else (part,):
+        if other in pack.named:
+            named = pack.named[other]
+            for config in filter(None, (named.config, FAMILY_SCHEDULES.get(named.family or ""))):
+                with Named(pack, other).blame(Named(pack, other).config_name):
+                    if "schedule" in configs.roles(config):
+                        return _sound(configs.read(config, "schedule"))
+    if part not in SCHEDULERS:
+        raise RequestError(f"pack {pack.name} names no {name}; add [parts.{name}] to its pack.toml")
+    with blame(pack.sentence, SCHEDULERS[part], f"{SCHEDULERS[part]} of pack {pack.name}"):
+        return _sound(read_config(pack.file(SCHEDULERS[part]), SCHEDULER))
+
+
+def low_schedule(pack: Pack, part: str = "upscaler_frame") -> dict:
+    """The noise that an upscaler sees its low-resolution frame with."""
+    pack, name = lender(pack, part), f"{part}_low_schedule"
+    if name in pack.named:
+        return _named_schedule(pack, name)
+    config = pack.named[part].config if part in pack.named else None
+    if config is None or "low_schedule" not in configs.roles(config):
+        raise RequestError(f"pack {pack.name} names no {name}; add [parts.{name}] to its pack.toml")
+    return _sound(configs.read(config, "low_schedule"))
 
 
 def misfits(pack: Pack) -> Iterator[str]:
@@ -128,35 +160,16 @@ def misfits(pack: Pack) -> Iterator[str]:
             yield str(error)
 
 
-@contextmanager
-def blame(pack: Pack, name: str) -> Iterator[None]:
-    """Whatever is wrong within is told of that file of the pack: RequestError with its remedy."""
-    try:
-        yield
-    except Unusable as error:
-        raise RequestError(pack.sentence(name, error)) from error
-    except ValueError as error:
-        raise RequestError(pack.sentence(name, f"is unusable: {error}")) from error
-    except MemoryError as error:
-        raise RunError(
-            f"memory ran out while {name} of pack {pack.name} was checked; free some, then again"
-        ) from error
-
-
-def _weights(pack: Pack, part: str, model: nn.Module, config: str) -> Source:
-    """The weights' file of a part that is a whole model."""
-    with blame(pack, PARTS[part]):
-        source = Source.of(pack.file(PARTS[part]))
-        difference = differing(source.header, model.state_dict())
-        if difference:
-            raise Unusable(f"does not fit {config}: it {difference}")
-    return source
+def _config(pack: Pack, part: str, kind: Kind) -> dict:
+    lies = place(pack, part)
+    with lies.blame(lies.config_name):
+        return lies.config(kind)
 
 
 def _fitting(layers: Source, model: TemporalModel, only: tuple[str, ...] = ("",)) -> Source:
     """The same, of temporal layers whose names end with one of `only`."""
     wanted = {name: t for name, t in model.temporal_state_dict().items() if name.endswith(only)}
-    difference = differing(layers.header, wanted)
+    difference = differing(layers.pieces, wanted)
     if difference:
         raise Unusable(
             f"was made for an image model of another shape (it {difference}); use it with the image model that it was "
@@ -165,8 +178,17 @@ def _fitting(layers: Source, model: TemporalModel, only: tuple[str, ...] = ("",)
     return layers
 
 
-def _numbered(text: CLIPTextModel) -> None:
-    """The numbers of a prompt's places, which the text encoder keeps and no file holds."""
-    places = text.config.max_position_embeddings
-    embeddings = next(m for m in text.modules() if hasattr(m, "position_ids"))
-    embeddings.position_ids = torch.arange(places, device=text.device).expand((1, -1))
+def _named_schedule(pack: Pack, name: str) -> dict:
+    lies = Named(pack, name)
+    with lies.blame(lies.config_name):
+        return _sound({"prediction_type": "epsilon", **lies.config(SCHEDULE_KIND)})
+
+
+def _sound(table: dict) -> dict:
+    """The entries of a schedule that has been checked, if they go together."""
+    entries = {key: value for key, value in table.items() if not key.startswith("_")}
+    only_known(entries, SCHEDULER.schema)
+    betas, steps = entries.get("trained_betas"), entries["num_train_timesteps"]
+    if betas is not None and len(betas) != steps:
+        raise Unusable(f"has {len(betas)} trained_betas and {steps} num_train_timesteps")
+    return entries

@@ -125,6 +125,18 @@ SCHEDULER: Schema = {
     "dynamic_thresholding_ratio": _SHARE,
     "sample_max_value": Real(0, 1000, above=True),
     "skip_prk_steps": Flag(),  # of Stable Diffusion's own PNDM schedule, which others pass over
+    # of Euler's, which counts in σ
+    "use_karras_sigmas": optional(Flag()),
+    "sigma_min": optional(Real(0, 1e6)),
+    "sigma_max": optional(Real(0, 1e6)),
+    "timestep_type": OneOf(("discrete", "continuous")),
+    "interpolation_type": OneOf(("linear", "log_linear")),
+    "final_sigmas_type": OneOf(("zero", "sigma_min")),
+    # of latent consistency models
+    "original_inference_steps": Whole(1, 10_000),
+    "timestep_scaling": Real(0, 1000, above=True),
+    # of DDPM's
+    "variance_type": OneOf(("fixed_small", "fixed_small_log", "fixed_large", "fixed_large_log")),
 }
 SCHEDULER_NEEDS = ("num_train_timesteps", "prediction_type")
 

@@ -2,11 +2,15 @@
 
 Light: no torch, no transformers."""
 
+from abc import ABC, abstractmethod
 from pathlib import Path
 
 from vldm_cli.errors import RequestError
+from vldm_cli.packs import clip
 from vldm_cli.packs.contents import TEXT, WORDS, read_config
 from vldm_cli.packs.files import Unusable
+from vldm_cli.packs.named.places import Named, place
+from vldm_cli.packs.named.tokenizers import Clip, clip_tokenizer
 from vldm_cli.packs.pack import Pack
 from vldm_cli.packs.parts import TOKENIZER, TOKENIZER_CONFIG, config_of
 from vldm_cli.packs.values import shown
@@ -15,23 +19,95 @@ from vldm_cli.packs.values import shown
 SHORTEST, SHORTEST_CHANGED = 4, 5
 
 
-class Words:
-    """A tokenizer.json with its checked configuration, for a text encoder that knows so many tokens. Raises Unusable
-    where they do not go together. Make one with `Words.of`."""
+class Words(ABC):
+    """How prompts become tokens. max_words: tokens of a prompt that are read, without those that every one costs.
+    cuts: what is beyond them is left out of a prompt that is long (`left_out`), which is then not refused. Make one
+    with `Words.of`."""
+
+    max_words: int
+    cuts = False
 
     @classmethod
-    def of(cls, pack: Pack) -> "Words":
-        """That of a pack. Raises RequestError, naming the file, where it cannot be read or gives a prompt ids that the
-        text encoder does not know."""
+    def of(cls, pack: Pack, part: str = "text") -> "Words":
+        """That of a pack for its text encoder `part`. Raises RequestError, naming the file, where it cannot be read or
+        gives a prompt ids that the text encoder does not know."""
+        named = part.replace("text", "tokenizer")
+        text = place(pack, part)
+        with text.blame(text.config_name):
+            config = text.config(TEXT)
+        if named in pack.named:
+            lies = Named(pack, named)
+            with lies.blame():
+                return ClipWords(
+                    clip_tokenizer(lies), config["vocab_size"], config["max_position_embeddings"]
+                )
         name = TOKENIZER_CONFIG
         try:
-            config = read_config(pack.file(name), WORDS)
-            name = config_of("text")
-            known = read_config(pack.file(name), TEXT)["vocab_size"]
+            settings = read_config(pack.file(name), WORDS)
             name = TOKENIZER
-            return cls(pack.file(name), config, known)
+            return WordList(pack.file(name), settings, config["vocab_size"])
         except Unusable as error:
             raise RequestError(pack.sentence(name, error)) from error
+
+    @abstractmethod
+    def ids(self, prompt: str) -> list[int]:
+        """Token ids of fixed length, as stock diffusers would give them: cut off after `max_words`, padded."""
+
+    @abstractmethod
+    def count(self, prompt: str) -> int:
+        """How many tokens the prompt is, before anything is cut off."""
+
+    def left_out(self, prompt: str) -> str:
+        """What of the prompt is not read, for it is beyond `max_words`."""
+        return ""
+
+    def unknown(self, prompt: str) -> list[str]:
+        """The words of the prompt that the pack has never seen, in order, each once."""
+        return []
+
+    def strange(self, prompt: str) -> list[str]:
+        """`unknown`, each with what it is taken for: "gras (taken for grass)"."""
+        return []
+
+
+class ClipWords(Words):
+    """CLIP's tokenizer, for a text encoder that knows so many tokens and has so many places. It spells words that it
+    does not know. Raises Unusable where these do not go together."""
+
+    cuts = True
+
+    def __init__(self, clip_: Clip, known: int, places: int) -> None:
+        self._tokenizer, self._length = clip_.tokenizer, min(clip_.length or places, places)
+        self._start, self._end, self._pad = map(self._id, (clip.START, clip.END, clip_.pad))
+        self.max_words = self._length - 2
+        if self.max_words < 1 or self._tokenizer.get_vocab_size() > known:
+            raise Unusable(
+                f"has {self._tokenizer.get_vocab_size()} tokens, and the text encoder of the pack knows {known}"
+            )
+
+    def ids(self, prompt: str) -> list[int]:
+        ids = [self._start, *self._tokens(prompt)[0][: self.max_words], self._end]
+        return ids + [self._pad] * (self._length - len(ids))
+
+    def count(self, prompt: str) -> int:
+        return len(self._tokens(prompt)[0])
+
+    def left_out(self, prompt: str) -> str:
+        starts = self._tokens(prompt)[1]
+        return prompt[starts[self.max_words] :].strip() if len(starts) > self.max_words else ""
+
+    def _tokens(self, prompt: str) -> tuple[list[int], list[int]]:
+        """Ids, and where in the prompt each begins."""
+        encoding = self._tokenizer.encode(prompt, add_special_tokens=False)
+        return encoding.ids, [start for start, _ in encoding.offsets]
+
+    def _id(self, token: str) -> int:
+        return self._tokenizer.token_to_id(token)
+
+
+class WordList(Words):
+    """A tokenizer.json of whole words with its checked configuration, for a text encoder that knows so many tokens.
+    Raises Unusable where they do not go together."""
 
     def __init__(self, file: Path, config: dict, known: int):
         from tokenizers import Tokenizer
@@ -62,8 +138,7 @@ class Words:
         self._pad, self._eos = pad, eos
 
     def ids(self, prompt: str) -> list[int]:
-        """Token ids of fixed length, as stock diffusers would give them: cut off after `max_words`,
-        padded. A word with one letter wrong is taken for the one that the pack knows (`meant`)."""
+        """A word with one letter wrong is taken for the one that the pack knows (`meant`)."""
         encoding = self._tokenizer.encode(prompt)
         ids = [
             self._tokenizer.token_to_id(self.meant(prompt[start:end].lower()) or "") or token
@@ -76,11 +151,9 @@ class Words:
         return ids + [self._pad] * (self._length - len(ids))
 
     def count(self, prompt: str) -> int:
-        """How many of the pack's tokens the prompt is, before anything is cut off."""
         return len(self._tokenizer.encode(prompt, add_special_tokens=False).ids)
 
     def unknown(self, prompt: str) -> list[str]:
-        """The words of the prompt that the pack has never seen, in order, each once."""
         encoding = self._tokenizer.encode(prompt, add_special_tokens=False)
         spans = [
             span for token, span in zip(encoding.ids, encoding.offsets, strict=True) if token == self._unknown
@@ -88,7 +161,6 @@ class Words:
         return list(dict.fromkeys(prompt[start:end].lower() for start, end in spans))
 
     def strange(self, prompt: str) -> list[str]:
-        """`unknown`, each with what it is taken for: "gras (taken for grass)"."""
         meant = {word: self.meant(word) for word in self.unknown(prompt)}
         return [f"{word} (taken for {known})" if known else word for word, known in meant.items()]
 

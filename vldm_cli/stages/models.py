@@ -16,7 +16,6 @@ from vldm_cli.packs import load, prepare
 from vldm_cli.packs.abilities import Abilities
 from vldm_cli.packs.build import Prepared
 from vldm_cli.packs.pack import UPSCALERS, Pack
-from vldm_cli.packs.parts import FRAME_UPSCALER
 from vldm_cli.packs.text import TextEncoder
 from vldm_cli.packs.words import Words
 from vldm_cli.runs.memory import keep_freed_memory
@@ -167,8 +166,8 @@ class Models:
             if space == "latent":
                 made = LatentSpace(self._load(others[0]))
             elif space == "frame":
-                made = FrameSpace(self._load(others[0]), load.low_schedule(self.pack))
-                text = TextEncoder(load.upscaler_words(self.pack), self._load(others[1]))
+                made = FrameSpace(self._load(others[0]), prepare.low_schedule(self.pack))
+                text = TextEncoder(Words.of(self.pack, others[1]), self._load(others[1]))
             self._upscalers[space, own] = Upscaler(model, made, text)
         return self._upscalers[space, own]
 
@@ -195,6 +194,6 @@ def _upscaler_parts(space: str) -> list[str]:
     """The temporal layers (and so the denoiser) of that space's upscaler, then its autoencoder and its text encoder
     where it has them."""
     if space == "frame":
-        return list(FRAME_UPSCALER)
+        return ["upscaler_frame_temporal", "upscaler_frame_vae", "upscaler_frame_text"]
     vae = f"upscaler_{space}_vae"
     return [f"upscaler_{space}_temporal", *([vae] if vae in UPSCALERS[space] else [])]

@@ -32,7 +32,7 @@ from vldm_cli.measure.probe.layers import (
 )
 from vldm_cli.packs.contents import Kind
 from vldm_cli.packs.pack import Pack
-from vldm_cli.packs.prepare import prepare_model
+from vldm_cli.packs.models import prepare_model
 from vldm_cli.packs.values import Each, Schema, Whole
 from vldm_cli.toyland.world import RELATIONS
 

@@ -62,7 +62,7 @@ def _x4(path: Path) -> Manifest:
     parts = _parts(path, "x4", "x4").parts
     of = {"unet": "", "vae": "_vae", "text": "_text", "tokenizer": "_tokenizer", "schedule": "_schedule"}
     renamed = {f"upscaler_frame{end}": parts[name] for name, end in of.items()}
-    renamed["upscaler_frame_low_schedule"] = Part(config="x4-low-schedule")
+    renamed["upscaler_frame_low_schedule"] = Part(config="x4")
     return numbered("x4", path.name, "", "An upscaler alone: Stable Diffusion ×4", Elsewhere(renamed))
 
 
@@ -75,9 +75,9 @@ def _parts(path: Path, version: str, schedule: str) -> Elsewhere:
     words = "clip-sd15" if version == "sd15" else "clip-sd21"
     return Elsewhere(
         {
-            **{name: replace(whole, config=f"{version}-{name}") for name in ("unet", "vae", "text")},
+            **{name: replace(whole, config=version) for name in ("unet", "vae", "text")},
             "tokenizer": Part(config=words),
-            "schedule": Part(config=f"{schedule}-schedule"),
+            "schedule": Part(config=schedule),
         }
     )
 
