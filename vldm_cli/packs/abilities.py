@@ -15,7 +15,8 @@ _WITHOUT_TEXT = ("svd",)
 class Abilities:
     """keyframes: it makes videos at all. text: it reads prompts. context: one of ANY, FIRST, NONE. fills: its model can
     make the frames between known ones. temporal_decoder: its decoder was trained on frames of the pack's own rate.
-    upscales: it has the upscaler that it chooses, or another pack's."""
+    upscales: it has the upscaler that it chooses, or another pack's. own: its temporal layers are vldm's,
+    which know what they were trained on and not much else."""
 
     keyframes: bool
     text: bool
@@ -23,6 +24,7 @@ class Abilities:
     fills: bool
     temporal_decoder: bool
     upscales: bool
+    own: bool
 
     @classmethod
     def of(cls, manifest: Manifest) -> "Abilities":
@@ -38,10 +40,11 @@ class Abilities:
                 PARTS["interpolation"] in listed,
                 PARTS["decoder"] in listed,
                 upscales,
+                True,
             )
         family, reader = named["keyframes"].family, named.get("context")
         context = NONE if reader is None else FIRST if reader.family == "first-frame" else ANY
-        return cls(True, family not in _WITHOUT_TEXT, context, context == ANY, False, upscales)
+        return cls(True, family not in _WITHOUT_TEXT, context, context == ANY, False, upscales, False)
 
     def remarks(self, between: str) -> list[str]:
         """What is to be said of a plan whose frames between keyframes are made so: nothing of vldm's own way."""

@@ -96,12 +96,13 @@ class Models:
             self.prepare(upscaler=self.upscale_space, own=self.upscaling is self)
 
     @cached_property
-    def words(self) -> Words:
-        """The tokenizer alone."""
-        return Words.of(self.pack)
+    def words(self) -> Words | None:
+        """The tokenizer alone; None of a pack that reads no text."""
+        return Words.of(self.pack) if self.abilities.text else None
 
     @cached_property
     def text(self) -> TextEncoder:
+        assert self.words is not None  # asked for by those that read text
         return TextEncoder(self.words, self._load("text"))
 
     @cached_property

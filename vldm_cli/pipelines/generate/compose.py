@@ -109,8 +109,9 @@ class Stages:
         model = self.models.keyframes
         reader = getattr(model, "reader", None)
         if isinstance(reader, FirstFrame):
+            told = self.models.pack.named["context"].fps
             rate = float(self.settings.fps) / self.settings.interpolation
-            reader.show(self.first_frames, rate)
+            reader.show(self.first_frames, told or rate)
         return model
 
     def interpolated(self, latents: Source) -> Source:

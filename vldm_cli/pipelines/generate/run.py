@@ -12,9 +12,9 @@ import numpy as np
 from torch import Tensor
 
 from vldm_cli import __version__
-from vldm_cli.errors import RequestError
 from vldm_cli.packs.pack import Pack
 from vldm_cli.pipelines.generate.compose import Stages, as_image
+from vldm_cli.pipelines.generate.prompt import check_length
 from vldm_cli.pipelines.generate.request import (
     GenerateRequest,
     Settings,
@@ -198,15 +198,7 @@ def _metadata(settings: Settings, pack: Pack, seed: int | None) -> dict:
 
 
 def _read_prompt(models: Models, settings: Settings) -> list[str]:
-    """Warnings about words that the pack does not know. Raises RequestError for a text that is too long."""
-    text = models.words
-    for name, words in (("prompt", settings.prompt), ("--negative", settings.negative)):
-        count = text.count(words)
-        if count > text.max_words:
-            raise RequestError(
-                f"the {name} has {count} words; pack {models.pack.name} reads at most {text.max_words}"
-            )
-    unknown = text.strange(settings.prompt)
-    if not unknown:
-        return []
-    return [f"pack {models.pack.name} has never seen: {', '.join(unknown)}"]
+    """Warnings about what the pack does not know or read. Raises RequestError for a text that is too long."""
+    said = check_length(models.pack, models.words, settings.prompt, settings.negative)
+    unknown = models.words.strange(settings.prompt) if models.words else []
+    return [*said, f"pack {models.pack.name} has never seen: {', '.join(unknown)}"] if unknown else said
