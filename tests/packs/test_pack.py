@@ -55,7 +55,7 @@ def test_unknown_name_lists_the_known_ones():
 
 
 def test_a_folder_without_manifest_is_no_pack(tmp_path):
-    with pytest.raises(RequestError, match=r"no pack\.toml"):
+    with pytest.raises(RequestError, match=r"neither a pack\.toml nor a model_index\.json"):
         Pack.open(tmp_path)
 
 

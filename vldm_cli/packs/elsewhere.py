@@ -6,12 +6,13 @@ several public checkpoints, and holds none of their weights.
 """
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from vldm_cli.errors import RequestError
-from vldm_cli.packs.values import Check, OneOf, Real, Schema, Text, Whole, checked, only_known, shown
+from vldm_cli.packs.values import Check, Flag, OneOf, Real, Schema, Text, Whole, checked, only_known, shown
 
 # What may lie elsewhere. `tokenizer` and `schedule` are configurations alone; `context` is how known frames reach the
 # keyframes' model, `eyes` what sees a picture for it; `upscaler` is a whole upscaler of another pack (`pack`).
@@ -57,13 +58,19 @@ class Origin:
         """For sentences: the repository with the file, or the file's path."""
         return f"{self.hub}/{self.file}" if self.hub else str(PurePosixPath(self.path or ".", self.file))
 
+    @property
+    def place(self) -> tuple:
+        """What tells one file from another."""
+        return self.hub, self.revision, self.path, self.file
+
 
 @dataclass(frozen=True)
 class Part(Origin):
     """One part. family: of temporal layers (`align.families.FAMILIES`), or of what reads known frames ("sparsectrl",
     "first-frame"). layout: one of LAYOUTS. config: the name of a configuration that vldm brings along (`configs`);
     config_file: one that lies where the file does. pack: the name of the pack whose upscaler it is. scale: of a
-    reader's residuals. fps, bucket, noise: what a "first-frame" reader tells its model."""
+    reader's residuals. fps, bucket, noise: what a "first-frame" reader tells its model. optional: the pack is whole
+    without it, for a licence that not everybody accepts (`vldm packs pull`)."""
 
     family: str | None = None
     layout: str = "diffusers"
@@ -74,6 +81,7 @@ class Part(Origin):
     fps: float | None = None
     bucket: float | None = None
     noise: float | None = None
+    optional: bool = False
 
 
 @dataclass(frozen=True)
@@ -106,9 +114,11 @@ class Elsewhere:
     def files(self) -> list[Origin]:
         """Everything that must be here before the pack can be used, each file once."""
         found: dict[tuple, Origin] = {}
-        for origin in (*self.parts.values(), *self.loras, *self.embeddings):
-            if origin.file:
-                found.setdefault((origin.hub, origin.revision, origin.path, origin.file), origin)
+        for part in self.parts.values():
+            for origin in needed(part):
+                found.setdefault(origin.place, origin)
+        for origin in (*self.loras, *self.embeddings):
+            found.setdefault(origin.place, origin)
         return list(found.values())
 
 
@@ -163,9 +173,24 @@ PART: Schema = {
     "fps": Real(1, 1000),
     "bucket": Real(0, 1000),
     "noise": Real(0, 1),
+    "optional": Flag(),
 }
 LORA: Schema = {**ORIGIN, "to": OneOf(TARGETS), "strength": Real(-10, 10)}
 EMBEDDING: Schema = {**ORIGIN, "token": Text(100)}
+
+
+# What a CLIP tokenizer is beside its vocabulary.
+VOCABULARY, MERGES = "vocab.json", "merges.txt"
+
+
+def needed(part: Part) -> Iterator[Origin]:
+    """The files of a part: its own, the configuration that lies where it does, and the merges of a vocabulary."""
+    if part.file:
+        yield part
+    own = PurePosixPath(part.file)
+    beside = [part.config_file, str(own.with_name(MERGES)) if own.name == VOCABULARY else None]
+    for name in filter(None, beside):
+        yield Origin(name, part.hub, part.revision, part.path, licence=part.licence)
 
 
 def read_elsewhere(table: dict) -> Elsewhere:
@@ -199,19 +224,28 @@ def located(origin: Origin, folder: Path, pack: str) -> Path:
 
 def beside(origin: Origin, name: str, folder: Path, pack: str) -> Path:
     """Another file of where `origin` comes from, such as its configuration; as `located`."""
+    path = found(origin, name, folder)
+    if path is not None:
+        return path
     if origin.hub is None:
         path = folder / (origin.path or ".") / name
-        if not path.is_file():
-            raise RequestError(f"pack {pack}: {path} is missing; bring it back or name another file")
-        return path
+        what = "is no file" if path.exists() else "is missing"
+        raise RequestError(f"pack {pack}: {path} {what}; bring it back or name another file")
+    at = f" at {origin.revision:.12}" if origin.revision else ""
+    raise RequestError(
+        f"pack {pack}: {name} of {origin.hub}{at} is not here; fetch it with `vldm packs pull {pack}`"
+    )
+
+
+def found(origin: Origin, name: str, folder: Path) -> Path | None:
+    """The same, or None where it is not here."""
+    if origin.hub is None:
+        path = folder / (origin.path or ".") / name
+        return path if path.is_file() else None
     from huggingface_hub import try_to_load_from_cache
 
-    found = try_to_load_from_cache(origin.hub, name, revision=origin.revision)
-    if not isinstance(found, str):
-        raise RequestError(
-            f"pack {pack}: {name} of {origin.hub} is not here yet; fetch it with `vldm packs pull {pack}`"
-        )
-    return Path(found)
+    known = try_to_load_from_cache(origin.hub, name, revision=origin.revision)
+    return Path(known) if isinstance(known, str) else None
 
 
 def _several(table: dict, name: str, schema: Schema, kind: type):

@@ -8,6 +8,7 @@ from fractions import Fraction
 from pathlib import Path, PurePosixPath
 
 from vldm_cli.errors import RequestError
+from vldm_cli.packs.choice import Choice
 from vldm_cli.packs.elsewhere import Elsewhere, read_elsewhere
 from vldm_cli.packs.files import inside, parse, read_text
 from vldm_cli.packs.values import (
@@ -88,7 +89,8 @@ class Defaults:
 @dataclass(frozen=True)
 class Manifest:
     """The content of `pack.toml`; `hash` is the sha256 of the whole file, and so of every weight it lists. elsewhere:
-    the parts that lie in other places."""
+    the parts that lie in other places. choice: what names the pack, where its own name does not (of a diffusers folder,
+    a checkpoint, or a pack with additions)."""
 
     name: str
     version: int
@@ -99,6 +101,13 @@ class Manifest:
     files: dict[str, str]
     hash: str
     elsewhere: Elsewhere = field(default_factory=Elsewhere)
+    choice: Choice | None = None
+
+    @property
+    def told(self) -> dict:
+        """Name and hash, and the choice if there is one: what a result and a video's metadata say of the pack."""
+        chosen = {"choice": self.choice.as_table()} if self.choice else {}
+        return {"name": self.name, "hash": self.hash, **chosen}
 
 
 class _Rate(Check):
@@ -168,7 +177,16 @@ def read_manifest(folder: Path, links: bool = False) -> Manifest:
     RequestError when it cannot be read, lacks an entry, or says what no pack can be."""
     path = folder / MANIFEST
     try:
-        text = read_text(inside(folder, MANIFEST, links), _MOST_MANIFEST)
+        inside(folder, MANIFEST, links)
+    except ValueError as error:
+        raise _unusable(path, error) from error
+    return read_manifest_file(path)
+
+
+def read_manifest_file(path: Path) -> Manifest:
+    """A manifest of any name. Raises RequestError as `read_manifest` does."""
+    try:
+        text = read_text(path, _MOST_MANIFEST)
         table = parse(tomllib.loads, text)
         only_known(table, (*TOP, "video", "defaults", "files", "parts", "loras", "embeddings"))
         top = checked(table, TOP, tuple(TOP))
@@ -178,7 +196,7 @@ def read_manifest(folder: Path, links: bool = False) -> Manifest:
         elsewhere = read_elsewhere(table)
         files = _files(table.get("files", {} if elsewhere else None))
     except ValueError as error:
-        raise RequestError(f"{path} is no usable manifest ({error}); install the pack again") from error
+        raise _unusable(path, error) from error
     return Manifest(
         **top,
         video=video,
@@ -187,6 +205,10 @@ def read_manifest(folder: Path, links: bool = False) -> Manifest:
         hash=hashlib.sha256(text.encode()).hexdigest(),
         elsewhere=elsewhere,
     )
+
+
+def _unusable(path: Path, error: ValueError) -> RequestError:
+    return RequestError(f"{path} is no usable manifest ({error}); install the pack again")
 
 
 def _section(table: dict, name: str, schema: Schema, kind: type) -> dict:

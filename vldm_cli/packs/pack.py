@@ -10,14 +10,17 @@ bounds of `schemas`; nothing that lies there besides is ever opened.
 """
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from vldm_cli.errors import RequestError
 from vldm_cli.packs.contents import check_content, disagreements
-from vldm_cli.packs.elsewhere import Part, located
+from vldm_cli.packs.elsewhere import Origin, Part, found, located
 from vldm_cli.packs.files import Truncated, Unusable, inside, read_header
 from vldm_cli.packs.manifest import MANIFEST, Manifest, read_manifest
+from vldm_cli.packs.origins.digests import digest
+from vldm_cli.packs.origins.find import find
+from vldm_cli.packs.origins.identity import identified
 from vldm_cli.packs.parts import FRAME_UPSCALER, OWN, PARTS, SOURCES, TEMPORAL_PARTS, UPSCALERS, companions
 
 __all__ = ["OWN", "PARTS", "SOURCES", "TEMPORAL_PARTS", "UPSCALERS", "Pack", "embedded", "file_sha256"]
@@ -32,18 +35,22 @@ class Pack:
 
     @classmethod
     def open(cls, name_or_folder: str | Path = "toyland", check: bool = True) -> "Pack":
-        """The pack of that name (embedded ones) or in that folder, with every file checked unless told
-        otherwise.
+        """The pack of that name (one that comes with vldm or was fetched), in that folder (vldm's or diffusers'), in
+        that checkpoint or of that repository of the hub, which must be in its cache; with every file checked unless
+        told otherwise. Nothing is ever fetched.
 
         Raises RequestError when there is none, or when a file of it is missing, truncated or not the listed
         one.
         """
-        folder = _find(name_or_folder)
-        pack = cls(folder, read_manifest(folder, links=folder in embedded().values()))
+        pack = cls(*find(name_or_folder, embedded())).identified()
         if check:
             for problem in pack.problems():
                 raise RequestError(problem)
         return pack
+
+    def identified(self) -> "Pack":
+        """The same with the hash of what it is now made of."""
+        return replace(self, manifest=identified(self.manifest, self.folder, _hash_of))
 
     @property
     def name(self) -> str:
@@ -55,7 +62,10 @@ class Pack:
 
     def has(self, part: str) -> bool:
         """Whether the pack holds that part (a key of PARTS) or names it."""
-        return part in self.named or (part in PARTS and self.path(PARTS[part]).is_file())
+        if part in self.named:
+            return True
+        # a manifest without files is of parts elsewhere alone, whatever else may lie in the folder
+        return bool(self.manifest.files) and part in PARTS and self.path(PARTS[part]).is_file()
 
     @property
     def named(self) -> dict[str, Part]:
@@ -65,6 +75,10 @@ class Pack:
     def located(self, part: str) -> Path:
         """The file of a part that lies elsewhere. Raises RequestError where it is not here."""
         return located(self.named[part], self.folder, self.name)
+
+    def found(self, origin: Origin) -> Path | None:
+        """A file that lies elsewhere, or None where it is not here."""
+        return found(origin, origin.file, self.folder)
 
     @property
     def upscalers(self) -> tuple[str, ...]:
@@ -106,6 +120,7 @@ class Pack:
             except Unusable as error:
                 found.append(self.sentence(relative, error))
         found += [self.sentence(*fault) for fault in self._unlisted()]
+        found += self._elsewhere()
         if not found:
             found = [self.sentence(*fault) for fault in disagreements(self.folder, self.manifest)]
         return found
@@ -128,11 +143,34 @@ class Pack:
             raise damaged
         check_content(path, relative)
 
+    def _elsewhere(self) -> list[str]:
+        """One sentence for each file that lies elsewhere and is not here, or is not the one that it was."""
+        problems = []
+        for origin in self.manifest.elsewhere.files:
+            try:
+                path = located(origin, self.folder, self.name)
+                if origin.sha256 and digest(path) != origin.sha256:
+                    remedy = (
+                        f"fetch it anew with `vldm packs pull {self.name}`"
+                        if origin.hub
+                        else "bring the old one back, or make the pack anew"
+                    )
+                    problems.append(f"pack {self.name}: {origin.name} is another file than it was; {remedy}")
+            except RequestError as error:
+                problems.append(str(error))
+            except OSError as error:
+                problems.append(
+                    f"pack {self.name}: {origin.name} cannot be read ({error.strerror}); make it readable"
+                )
+        return problems
+
     def _unlisted(self) -> list[tuple[str, str]]:
         """Files that would be used, or that other programs would use in their place, without a checksum; and files that
         are needed and not listed."""
         listed, found = self.manifest.files, []
-        for part, weights in PARTS.items():
+        for part, weights in PARTS.items() if listed else ():
+            if part in self.named:
+                continue
             index = f"{weights}.index.json"
             if self._lies(index):
                 found.append((index, "names other weights than the pack's own; remove it"))
@@ -170,18 +208,9 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _find(name_or_folder: str | Path) -> Path:
-    known = embedded()
-    if str(name_or_folder) in known:
-        return known[str(name_or_folder)]
-    folder = Path(name_or_folder).expanduser()
-    if (folder / MANIFEST).is_file():
-        return folder.resolve()
-    if folder.is_dir():
-        raise RequestError(
-            f"{name_or_folder} is no pack: there is no {MANIFEST} in it; name a pack or its folder"
-        )
-    names = ", ".join(known) or "none is installed"
-    raise RequestError(
-        f"there is no pack {name_or_folder!s:.80}; known packs: {names} (or name a pack's folder)"
-    )
+def _hash_of(name: str) -> str:
+    """The hash of a pack that comes with vldm. Raises RequestError where there is none of that name."""
+    folder = embedded().get(name)
+    if folder is None:
+        raise RequestError(f"pack {name}, whose upscaler another pack uses, is not here; install vldm again")
+    return read_manifest(folder, links=True).hash
