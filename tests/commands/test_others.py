@@ -17,7 +17,9 @@ def test_packs_list(vldm, installed):
     code, out, err = vldm("packs", "list")
     assert (code, err) == (0, "") and "tiny" in out and "48x32" in out and "Apache-2.0" in out
     table = json.loads(vldm("packs", "list", "--json")[1])
-    assert [pack["name"] for pack in table["packs"]] == ["tiny"]
+    assert [pack["name"] for pack in table["packs"] if pack["here"]] == ["tiny"]
+    assert {"sd15-animatediff", "svd-xt"} <= {pack["name"] for pack in table["packs"] if not pack["here"]}
+    assert "not here yet, CC-BY-NC-4.0" in out
 
 
 def test_packs_show_and_check(vldm, installed, tiny_pack):

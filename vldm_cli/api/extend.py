@@ -10,15 +10,18 @@ from typing import TYPE_CHECKING
 
 from vldm_cli.api import checks
 from vldm_cli.api import clip as clips
-from vldm_cli.api.packs import LoadedPack, device_of, loaded
+from vldm_cli.api.packs import LoadedPack, check_moves, device_of, loaded
 from vldm_cli.api.remarks import check_material
 from vldm_cli.errors import RequestError
+from vldm_cli.packs.choice import Choice
+from vldm_cli.packs.combine import is_name, open_choice
 from vldm_cli.packs.pack import embedded
 from vldm_cli.runs.events import ProgressEvent, reporter
 from vldm_cli.runs.result import Video
 
 if TYPE_CHECKING:
     from vldm_cli.pipelines.extend.job import ExtendJob
+    from vldm_cli.pipelines.extend.settings import Memory
 
 
 def extend(
@@ -87,7 +90,7 @@ def prepare(
     prompt: str | None,
     negative: str | None,
     only_new: bool,
-    pack: str | Path | LoadedPack | None,
+    pack: str | Path | Choice | LoadedPack | None,
     seed: int | None,
     steps: int | None,
     guidance: float | None,
@@ -115,8 +118,8 @@ def prepare(
     from vldm_cli.pipelines.extend.settings import Memory, Options
 
     memory = Memory.of(opened)
-    own = memory.pack if memory.pack in embedded() else None
-    model = model or loaded(own or "toyland", device, dtype)
+    model = model or loaded(_own(memory), device, dtype)
+    check_moves(model.pack)
     asked = Options(frames, memory.prompt if prompt is None else prompt, negative, only_new, seed, steps)
     warning = check_material(
         model.pack,
@@ -152,3 +155,23 @@ def prepare(
     job = replace(job, warnings=[*([warning] if warning else []), *job.warnings])
     clips.check_place(job)
     return job
+
+
+def _own(memory: Memory) -> Choice | str:
+    """What made the clip, if it is here; Toyland where nobody knows. Raises RequestError for a combination that the
+    clip names and that is not here as it was: no other model goes on with it unasked."""
+    choice = memory.choice
+    if choice is None:
+        return (
+            memory.pack if memory.pack and (memory.pack in embedded() or is_name(memory.pack)) else "toyland"
+        )
+    try:
+        same = open_choice(choice, check=False).manifest.hash == memory.pack_hash
+    except RequestError:
+        same = False
+    if not same:
+        made = " ".join(choice.words())
+        raise RequestError(
+            f"the clip was made with {made}, which is not here as it was; name a model with --pack"
+        )
+    return choice

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vldm_cli.api import checks
-from vldm_cli.api.packs import LoadedPack, loaded
+from vldm_cli.api.packs import LoadedPack, check_moves, loaded
 from vldm_cli.api.remarks import check_prompt
+from vldm_cli.packs.choice import Choice
 from vldm_cli.runs.events import ProgressEvent, reporter
 from vldm_cli.runs.folder import DELIVERED, is_bare, run_folder
 from vldm_cli.runs.naming import numbered
@@ -145,7 +146,7 @@ def prepare(
     out: str | Path | None,
     *,
     frames: int | None,
-    pack: str | Path | LoadedPack,
+    pack: str | Path | Choice | LoadedPack,
     image: str | Path | np.ndarray | None,
     negative: str,
     variations: int,
@@ -174,6 +175,7 @@ def prepare(
     checks.check_variations(variations, seed)
     checks.check_weights(guidance=guidance, context_guidance=context_guidance)
     opened = loaded(pack, device, dtype)
+    check_moves(opened.pack)
     request = GenerateRequest(
         prompt=prompt,
         out=Path("video.mp4" if out is None else out),

@@ -6,6 +6,8 @@ from pathlib import Path
 
 from vldm_cli.api.recipe import recipe
 from vldm_cli.errors import RequestError
+from vldm_cli.packs.choice import Choice
+from vldm_cli.packs.combine import open_choice
 from vldm_cli.packs.pack import Pack
 from vldm_cli.video.read import video_info
 from vldm_cli.video.stored import whole
@@ -58,7 +60,8 @@ def _pack_of(made: dict) -> tuple[Pack | None, str]:
     if not made["pack"]:
         return None, ""
     try:
-        pack = Pack.open(made["pack"]["name"], check=False)
+        choice = Choice.read(made["pack"].get("choice")) or Choice(made["pack"]["name"])
+        pack = open_choice(choice, check=False)
     except RequestError:
         return None, f"pack {made['pack']['name']} is not here; it is needed to make the video again"
     if pack.manifest.hash != made["pack"]["hash"]:

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vldm_cli.api.device import choose_device, choose_dtype
 from vldm_cli.errors import RequestError
-from vldm_cli.packs.pack import Pack
+from vldm_cli.packs.choice import Choice
+from vldm_cli.packs.combine import open_choice
+from vldm_cli.packs.manifest import MANIFEST
+from vldm_cli.packs.origins.home import pulled, pulled_packs
+from vldm_cli.packs.origins.shipped import shipped
+from vldm_cli.packs.pack import Pack, embedded
 
 if TYPE_CHECKING:
     from vldm_cli.stages.models import Models
@@ -48,25 +55,80 @@ class LoadedPack:
         return Models(self.pack, self.device, self.dtype)
 
 
-def load_pack(name: str | Path = "toyland", *, device: str = "auto", dtype: str = "auto") -> LoadedPack:
+def check_moves(pack: Pack) -> None:
+    """That a pack makes videos. Raises RequestError that says what else it is for."""
+    keyframes = pack.named.get("keyframes")
+    if keyframes and not pack.has("unet") and keyframes.family in ("animatediff", "animatediff-window"):
+        raise RequestError(
+            f"pack {pack.name} is motion without an image model; name it with --motion, and Stable Diffusion with "
+            "--pack"
+        )
+    if pack.has("keyframes"):
+        return
+    if pack.has("unet"):
+        raise RequestError(
+            f"pack {pack.name} makes single pictures; name what makes them move with --motion, such as --motion "
+            "sd15-lightning after `vldm packs pull sd15-lightning`"
+        )
+    raise RequestError(
+        f"pack {pack.name} makes no videos; use it with `vldm upscale CLIP --pack {pack.name}`"
+    )
+
+
+def known_packs() -> list[tuple[Pack, bool]]:
+    """Every pack that has a name, unchecked, and whether it is here: those that come with vldm, that were fetched or
+    made (`vldm packs pull`, `new`), and that can be fetched."""
+    here = {name: Pack.open(folder, check=False) for name, folder in embedded().items()}
+    for folder in pulled_packs():
+        with suppress(RequestError):  # one that was spoilt by hand hides no other
+            pack = Pack.open(folder, check=False)
+            here.setdefault(pack.name, pack)
+    away = [Pack(Path(), manifest) for name, manifest in shipped().items() if name not in here]
+    return [*((pack, True) for pack in here.values()), *((pack.identified(), False) for pack in away)]
+
+
+def look_at(name: str) -> tuple[Pack, bool]:
+    """The pack of that name, unchecked, and whether it is here. Raises RequestError where there is none."""
+    known = pulled(name)
+    if name in shipped() and not (known and (known / MANIFEST).is_file()):
+        return Pack(Path(), shipped()[name]).identified(), False
+    return Pack.open(name, check=False), True
+
+
+def load_pack(
+    name: str | Path = "toyland",
+    *,
+    motion: str | Path | None = None,
+    loras: Sequence[str | Path] = (),
+    vae: str | Path | None = None,
+    embeddings: Sequence[str | Path] = (),
+    device: str = "auto",
+    dtype: str = "auto",
+) -> LoadedPack:
     """The pack of that name, or in that folder, for this device: "auto", "cuda", "cuda:N", "mps" or "cpu".
 
-    dtype: "auto", "float32", "bfloat16" or "float16"; "auto" is bfloat16 where it is the faster one. The files are
-    checked now and the models loaded when they are first used. Raises RequestError when there is no such pack or
-    device, or when a file of the pack is not what it should be.
+    name: also a diffusers folder, a checkpoint in one file, or OWNER/NAME of the hub if it has been fetched. motion:
+    what makes an image model's pictures move (a file, a folder, a pack's name, OWNER/NAME). loras: "FILE" or
+    "FILE:STRENGTH" each; vae: another autoencoder; embeddings: files of textual inversions. dtype: "auto", "float32",
+    "bfloat16" or "float16"; "auto" is bfloat16 where it is the faster one. The files are checked now and the models
+    loaded when they are first used. Raises RequestError when there is no such pack or device, or when a file of the
+    pack is not what it should be.
     """
-    loaded = LoadedPack(Pack.open(name), device, dtype)
+    moving, autoencoder = (None if word is None else str(word) for word in (motion, vae))
+    choice = Choice(str(name), moving, tuple(map(str, loras)), autoencoder, tuple(map(str, embeddings)))
+    loaded = LoadedPack(open_choice(choice), device, dtype)
     _ = loaded.dtype  # a device that is not here is refused now
     return loaded
 
 
-def loaded(pack: str | Path | LoadedPack, device: str = "auto", dtype: str = "auto") -> LoadedPack:
+def loaded(pack: str | Path | Choice | LoadedPack, device: str = "auto", dtype: str = "auto") -> LoadedPack:
     """The pack itself if it is loaded; otherwise the one of that name or in that folder, its device not yet chosen.
 
     Raises RequestError as `load_pack` does, and where a loaded pack is asked for another device or number format.
     """
     if not isinstance(pack, LoadedPack):
-        return LoadedPack(Pack.open(pack), device, dtype)
+        opened = open_choice(pack if isinstance(pack, Choice) else Choice(str(pack)))
+        return LoadedPack(opened, device, dtype)
     for option, asked, has in (("device", device, pack.device), ("dtype", dtype, pack.dtype)):
         if asked not in ("auto", has):
             raise RequestError(
@@ -75,7 +137,7 @@ def loaded(pack: str | Path | LoadedPack, device: str = "auto", dtype: str = "au
     return pack
 
 
-def device_of(pack: str | Path | LoadedPack | None, device: str, dtype: str) -> tuple[str, str]:
+def device_of(pack: str | Path | Choice | LoadedPack | None, device: str, dtype: str) -> tuple[str, str]:
     """(device, number format) of a call. Raises RequestError when they are not here or not the loaded pack's."""
     if isinstance(pack, LoadedPack):
         pack = loaded(pack, device, dtype)

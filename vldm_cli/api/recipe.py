@@ -2,6 +2,7 @@
 
 import sys
 
+from vldm_cli.packs.choice import Choice
 from vldm_cli.packs.manifest import Defaults
 from vldm_cli.runs.command_line import typed
 
@@ -14,7 +15,7 @@ def recipe(metadata: dict, out: str, defaults: Defaults | None = None) -> str:
     if "clip" in metadata:
         return _of_a_clip(metadata, out)
     words = ["vldm", "generate", settings["prompt"], "--frames", settings["frames"]]
-    words += ["--seed", metadata["seed"], "--pack", metadata["pack"]["name"]]
+    words += ["--seed", metadata["seed"], *_pack(metadata["pack"])]
     words += ["--size", f"{settings['width']}x{settings['height']}", "--fps", settings["fps"]]
     words += ["--dtype", settings["dtype"]]
     if settings["negative"]:
@@ -47,6 +48,12 @@ def _line(words: list, out: str) -> str:
     return typed(line, getattr(sys.stdout, "encoding", None) or "utf-8")
 
 
+def _pack(pack: dict) -> list[str]:
+    """The options that name the pack and what was put into it."""
+    choice = Choice.read(pack.get("choice"))
+    return list(choice.words()) if choice else ["--pack", pack["name"]]
+
+
 def _of_a_clip(metadata: dict, out: str) -> str:
     """The command on a clip, with every setting that is an option of it."""
     settings = metadata["settings"]
@@ -60,7 +67,7 @@ def _of_a_clip(metadata: dict, out: str) -> str:
         words += _of_an_extension(settings)
     words += ["--slow"] if settings.get("slow") else []
     words += ["--seed", metadata["seed"]] if metadata["seed"] is not None else []
-    words += ["--pack", metadata["pack"]["name"]] if metadata["pack"] else []
+    words += _pack(metadata["pack"]) if metadata["pack"] else []
     return _line(words, out)
 
 

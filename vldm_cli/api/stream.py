@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from vldm_cli.api import checks
 from vldm_cli.api.generate import complete
-from vldm_cli.api.packs import LoadedPack, loaded
+from vldm_cli.api.packs import LoadedPack, check_moves, loaded
 from vldm_cli.api.remarks import check_prompt
 from vldm_cli.runs.events import ProgressEvent, reporter
 
@@ -84,6 +84,7 @@ def stream(
 
     checks.check_weights(guidance=guidance, context_guidance=context_guidance)
     opened = loaded(pack, device, dtype)
+    check_moves(opened.pack)
     drawn = secrets.randbelow(2**31) if seed is None else seed
     request = GenerateRequest(
         prompt=prompt,

@@ -5,9 +5,12 @@ import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, overload
 
 import typer
+
+from vldm_cli.errors import RequestError
+from vldm_cli.packs.choice import Choice
 
 SUFFIXES = ".mp4, .mov, .mkv, .webm, .gif, .webp, or a folder for PNGs"
 
@@ -18,7 +21,30 @@ Out = Annotated[
     Path | None,
     typer.Option("-o", "--out", help=f"The file: {SUFFIXES}; default: a name made from what it is made of."),
 ]
-Pack = Annotated[str, typer.Option(help="The model: a pack's name or folder.")]
+Pack = Annotated[
+    str,
+    typer.Option(help="The model: a pack's name or folder, a diffusers folder, a checkpoint, or OWNER/NAME."),
+]
+Motion = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="What makes an image model's pictures move: a file, a folder, a pack, or OWNER/NAME.",
+    ),
+]
+Lora = Annotated[
+    list[str] | None,
+    typer.Option(metavar="FILE[:STRENGTH]", help="A LoRA, of pictures or of motion; again for another one."),
+]
+Vae = Annotated[
+    str | None, typer.Option(metavar="FILE", help="Another autoencoder: a file, a folder or OWNER/NAME.")
+]
+Embedding = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="FILE", help="A textual inversion, a word to use in prompts; again for another one."
+    ),
+]
 Seed = Annotated[int | None, typer.Option(help="The same seed gives the same video; default: drawn.")]
 Steps = Annotated[int | None, typer.Option(help="Denoising steps; default: the pack's.")]
 Guidance = Annotated[float | None, typer.Option(help="How closely to follow the text.")]
@@ -93,3 +119,23 @@ def on_clip(command: Callable[..., None]) -> Callable[..., None]:
     mine = [parameter for parameter in own.parameters.values() if parameter.name != "common"]
     setattr(whole, "__signature__", own.replace(parameters=[*mine, *common]))  # noqa: B010 (no attribute of functions)
     return whole
+
+
+@overload
+def chosen(
+    pack: str, motion: str | None, lora: list[str] | None, vae: str | None, embedding: list[str] | None
+) -> Choice: ...
+@overload
+def chosen(
+    pack: None, motion: str | None, lora: list[str] | None, vae: str | None, embedding: list[str] | None
+) -> None: ...
+def chosen(pack, motion, lora, vae, embedding):
+    """What the options name together; None where they name nothing. Raises RequestError for what is to be put into no
+    named pack."""
+    given = {"--motion": motion, "--lora": lora, "--vae": vae, "--embedding": embedding}
+    if pack is None:
+        option = next((name for name, value in given.items() if value), None)
+        if option:
+            raise RequestError(f"{option} goes into a pack; name the pack with --pack")
+        return None
+    return Choice(pack, motion, tuple(lora or ()), vae, tuple(embedding or ()))

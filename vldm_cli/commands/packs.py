@@ -1,29 +1,40 @@
-"""`vldm packs`: which models are here, what they can do, their licence, and whether their files are whole."""
+"""`vldm packs`: which models are here, what they can do, their licence, whether their files are whole; fetching public
+ones, and making one of several."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-app = typer.Typer(help="Models: what is here, what it can do, its licence, its checksums.")
+from vldm_cli.commands import options
+
+app = typer.Typer(
+    help="Models: what is here, what it can do, its licence, its checksums; fetching public ones."
+)
 
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
 Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="Tracebacks.")]
-Name = Annotated[str, typer.Argument(metavar="NAME", help="A pack's name or folder.")]
+Name = Annotated[
+    str, typer.Argument(metavar="NAME", help="A pack's name or folder, a checkpoint, or OWNER/NAME.")
+]
 
 
 @app.command("list")
 def list_packs(as_json: AsJson = False, verbose: Verbose = False) -> None:
-    """The packs that are here."""
+    """The packs that are here, and those that can be fetched."""
+    from vldm_cli.api.packs import known_packs
     from vldm_cli.commands.console import Console, size
-    from vldm_cli.packs.pack import Pack, embedded
 
-    packs = [Pack.open(folder, check=False) for folder in embedded().values()]
-    tables = [_table(pack) for pack in packs]
-    lines = [
-        f"{t['name']:<12} {t['video']['width']}x{t['video']['height']}, {t['video']['fps']} fps, "
-        f"{size(t['bytes'])}, {_line(t['licence'])}: {_line(t['description'])}"
-        for t in tables
-    ]
+    tables, lines = [], []
+    for pack, here in known_packs():
+        table = {**_table(pack), "here": here}
+        tables.append(table)
+        video = table["video"]
+        amount = size(table["bytes"]) if here else "not here yet"
+        lines.append(
+            f"{table['name']:<16} {video['width']}x{video['height']}, {video['fps']} fps, {amount}, "
+            f"{_line(table['licence'])}: {_line(table['description'])}"
+        )
     text = "\n".join(lines) or "no pack is installed; install vldm again"
     Console(verbose=verbose, as_json=as_json).result({"packs": tables}, text)
 
@@ -31,21 +42,26 @@ def list_packs(as_json: AsJson = False, verbose: Verbose = False) -> None:
 @app.command()
 def show(name: Name, as_json: AsJson = False, verbose: Verbose = False) -> None:
     """All about one pack."""
+    from vldm_cli.api.packs import look_at
     from vldm_cli.commands.console import Console, size
-    from vldm_cli.packs.pack import Pack
 
-    table = _table(Pack.open(name, check=False))
+    pack, here = look_at(name)
+    table = {**_table(pack), "here": here}
     video, defaults = table["video"], table["defaults"]
+    where = f"{table['folder']} ({size(table['bytes'])})" if here else "not here yet"
     lines = [
         f"{table['name']}, version {table['version']}: {_line(table['description'])}",
         f"licence: {_line(table['licence'])}",
-        f"folder: {table['folder']} ({size(table['bytes'])})",
+        f"folder: {where}",
         f"hash: {table['hash']}",
         f"can: {', '.join(table['can'])}",
-        "video: " + ", ".join(f"{key} {value}" for key, value in video.items()),
+        "video: " + ", ".join(f"{key} {value}" for key, value in video.items() if value is not None),
         "defaults: " + ", ".join(f"{key} {value}" for key, value in defaults.items()),
         f"parts: {', '.join(table['parts'])}",
+        *(f"  {_named(one)}" for one in table["elsewhere"]),
     ]
+    if not here:
+        lines.append(f"fetch it with `vldm packs pull {name}`")
     Console(verbose=verbose, as_json=as_json).result(table, "\n".join(lines))
 
 
@@ -64,13 +80,96 @@ def check(name: Name = "toyland", as_json: AsJson = False, verbose: Verbose = Fa
         problems = list(misfits(pack))
     table = {"name": pack.name, "folder": str(pack.folder), "ok": not problems, "problems": problems}
     console = Console(verbose=verbose, as_json=as_json)
-    console.result(
-        table, "\n".join(problems) or f"pack {pack.name}: {len(pack.manifest.files)} files, all well"
-    )
+    files = len(pack.manifest.files) + len(pack.manifest.elsewhere.files)
+    console.result(table, "\n".join(problems) or f"pack {pack.name}: {files} files, all well")
     if problems:
         raise RequestError(
             f"pack {pack.name} cannot be used: {len(problems)} of its files are not as they must be"
         )
+
+
+@app.command()
+def pull(
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="A pack of `vldm packs list`, or OWNER/NAME[@REVISION].")
+    ],
+    accept_licence: Annotated[
+        bool,
+        typer.Option(
+            "--accept-licence", help="You have read and accept licences that are not free for every use."
+        ),
+    ] = False,
+    as_json: AsJson = False,
+    quiet: options.Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Fetch a public model from the Hugging Face hub, into its cache. Interrupted, the same command goes on.
+
+    HF_HOME, HF_TOKEN, HF_ENDPOINT and HF_HUB_OFFLINE mean what they do there. No other command uses the network.
+    """
+    from vldm_cli.api.pull import megabytes, plan_pull
+    from vldm_cli.commands.console import Console, size
+    from vldm_cli.commands.failures import going_on
+
+    console = Console(quiet, verbose, as_json)
+    with going_on(lambda: "what has been fetched is kept"):
+        plan = plan_pull(name, accept_licence)
+        manifest = plan.manifest
+        console.note(f"{name}: {_line(manifest.description)}")
+        console.note(f"licence: {_line(manifest.licence)}")
+        for one in plan.wanted:
+            state = "here" if one.here else size(one.size)
+            licence = one.origin.licence or "no licence stated"
+            console.note(f"  {one.origin.name} ({', '.join(one.parts)}; {licence}): {state}")
+        console.note(f"to fetch: {size(plan.bytes)} in {len(plan.missing)} files")
+        with console.progress() as progress:
+
+            def begin(one):
+                return megabytes(progress, one.origin.file, one.size)
+
+            made = plan.fetch(begin)
+    table = {
+        "name": name,
+        "folder": str(plan.folder),
+        "hash": made.hash,
+        "licence": manifest.licence,
+        "fetched": [one.origin.name for one in plan.missing],
+        "bytes": plan.bytes,
+        "files": [
+            {"file": o.name, "revision": o.revision, "sha256": o.sha256, "licence": o.licence or None}
+            for o in made.elsewhere.files
+            if o.hub
+        ],
+    }
+    console.result(table, f"pack {name} is here: `vldm generate PROMPT --pack {name}`")
+
+
+@app.command()
+def new(
+    name: Annotated[
+        str,
+        typer.Argument(metavar="NAME-OR-FOLDER", help="What the new pack is called, or where it shall lie."),
+    ],
+    from_: Annotated[
+        str,
+        typer.Option("--from", metavar="PACK", help="A pack, a diffusers folder, a checkpoint, OWNER/NAME."),
+    ],
+    motion: options.Motion = None,
+    lora: options.Lora = None,
+    vae: options.Vae = None,
+    embedding: options.Embedding = None,
+    as_json: AsJson = False,
+    verbose: Verbose = False,
+) -> None:
+    """Make a pack of others' parts: a manifest with where they lie and their checksums, which holds none of them."""
+    from vldm_cli.commands.console import Console
+    from vldm_cli.packs.combine import write_choice
+
+    pack = write_choice(name, options.chosen(from_, motion, lora, vae, embedding))
+    asked = pack.folder if "/" in name or Path(name).is_absolute() else name
+    Console(verbose=verbose, as_json=as_json).result(
+        _table(pack), f"{pack.folder / 'pack.toml'}: use it with --pack {asked}"
+    )
 
 
 def _line(text: str) -> str:
@@ -78,19 +177,26 @@ def _line(text: str) -> str:
     return " ".join(text.split())
 
 
+def _named(one: dict) -> str:
+    """A part that lies elsewhere on one line."""
+    from vldm_cli.commands.console import size
+
+    what = [one["family"] and f"family {one['family']}", one["revision"] and f"at {one['revision']:.12}"]
+    what += [one["licence"], size(one["bytes"]) if one["bytes"] is not None else None]
+    return f"{one['part']}: {', '.join([one['file'], *filter(None, what)])}"
+
+
 def _table(pack) -> dict:
     """A pack as JSON has it."""
     from dataclasses import asdict
 
-    from vldm_cli.packs.pack import PARTS, UPSCALERS
+    from vldm_cli.packs.describe import abilities
+    from vldm_cli.packs.elsewhere import NAMES
+    from vldm_cli.packs.pack import PARTS
 
     manifest = pack.manifest
     files = [pack.path(name) for name in manifest.files]
-    parts = [part for part in PARTS if pack.has(part)]
-    needs = {
-        "generate": ("unet", "vae", "text", "keyframes", "interpolation", "decoder"),
-        **{f"upscale ×4 in {space} space": wanted for space, wanted in UPSCALERS.items()},
-    }
+    lies = [path for path in map(pack.found, manifest.elsewhere.files) if path]
     return {
         "name": manifest.name,
         "version": manifest.version,
@@ -98,9 +204,36 @@ def _table(pack) -> dict:
         "licence": manifest.licence,
         "folder": str(pack.folder),
         "hash": manifest.hash,
-        "bytes": sum(path.stat().st_size for path in files if path.is_file()),
-        "can": [ability for ability, wanted in needs.items() if set(wanted) <= set(parts)],
-        "parts": parts,
+        "bytes": sum(path.stat().st_size for path in [*files, *lies] if path.is_file()),
+        "can": abilities(pack),
+        "parts": [part for part in dict.fromkeys((*PARTS, *NAMES)) if pack.has(part)],
+        "elsewhere": _elsewhere(pack),
         "video": {**asdict(manifest.video), "fps": str(manifest.video.fps)},
         "defaults": asdict(manifest.defaults),
     }
+
+
+def _elsewhere(pack) -> list[dict]:
+    """The parts that lie elsewhere, LoRAs and words."""
+    every = pack.manifest.elsewhere
+    named = list(every.parts.items())
+    named += [(f"LoRA of {lora.strength:g} to the {lora.to} model", lora) for lora in every.loras]
+    named += [(f"the word {one.token or one.file}", one) for one in every.embeddings]
+    found = []
+    for name, origin in named:
+        path = pack.found(origin) if origin.file else None
+        lender = getattr(origin, "pack", None)
+        config = getattr(origin, "config", None) or getattr(origin, "config_file", None)
+        brought = f"vldm's own configuration {config}" if config else "no file"
+        found.append(
+            {
+                "part": name,
+                "file": origin.name if origin.file else f"of pack {lender}" if lender else brought,
+                "family": getattr(origin, "family", None),
+                "revision": origin.revision,
+                "sha256": origin.sha256,
+                "licence": origin.licence or None,
+                "bytes": path.stat().st_size if path else None,
+            }
+        )
+    return found

@@ -8,6 +8,7 @@ from fractions import Fraction
 from pathlib import Path, PurePosixPath
 
 from vldm_cli.errors import RequestError
+from vldm_cli.packs.choice import Choice
 from vldm_cli.packs.elsewhere import Elsewhere, read_elsewhere
 from vldm_cli.packs.files import inside, parse, read_text
 from vldm_cli.packs.values import (
@@ -87,7 +88,8 @@ class Defaults:
 @dataclass(frozen=True)
 class Manifest:
     """The content of `pack.toml`; `hash` is the sha256 of the whole file, and so of every weight it lists. elsewhere:
-    the parts that lie in other places."""
+    the parts that lie in other places. choice: what names the pack, where its own name does not (of a diffusers folder,
+    a checkpoint, or a pack with additions)."""
 
     name: str
     version: int
@@ -98,6 +100,13 @@ class Manifest:
     files: dict[str, str]
     hash: str
     elsewhere: Elsewhere = field(default_factory=Elsewhere)
+    choice: Choice | None = None
+
+    @property
+    def told(self) -> dict:
+        """Name and hash, and the choice if there is one: what a result and a video's metadata say of the pack."""
+        chosen = {"choice": self.choice.as_table()} if self.choice else {}
+        return {"name": self.name, "hash": self.hash, **chosen}
 
 
 class _Rate(Check):

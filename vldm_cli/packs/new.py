@@ -13,8 +13,9 @@ from vldm_cli.align import align
 from vldm_cli.errors import RequestError
 from vldm_cli.packs.image_models import SCHEDULE, new_text, new_unet, new_vae
 from vldm_cli.packs.manifest import MANIFEST
+from vldm_cli.packs.origins.written import write_manifest
 from vldm_cli.packs.pack import Pack
-from vldm_cli.packs.save import save_part, seal, write_manifest
+from vldm_cli.packs.save import save_part, seal
 from vldm_cli.packs.sizes import TINY, Sizes
 from vldm_cli.packs.upscalers import add_upscaler, randomise_zeros
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from vldm_cli.errors import RequestError
 from vldm_cli.packs.contents import check_content, disagreements
-from vldm_cli.packs.elsewhere import Part, located
+from vldm_cli.packs.elsewhere import Origin, Part, found, located
 from vldm_cli.packs.files import Truncated, Unusable, inside, read_header
 from vldm_cli.packs.manifest import MANIFEST, Manifest, read_manifest
 from vldm_cli.packs.origins.digests import digest
@@ -75,6 +75,10 @@ class Pack:
     def located(self, part: str) -> Path:
         """The file of a part that lies elsewhere. Raises RequestError where it is not here."""
         return located(self.named[part], self.folder, self.name)
+
+    def found(self, origin: Origin) -> Path | None:
+        """A file that lies elsewhere, or None where it is not here."""
+        return found(origin, origin.file, self.folder)
 
     @property
     def upscalers(self) -> tuple[str, ...]:
@@ -147,7 +151,7 @@ class Pack:
 
     def _elsewhere(self) -> list[str]:
         """One sentence for each file that lies elsewhere and is not here, or is not the one that it was."""
-        found = []
+        problems = []
         for origin in self.manifest.elsewhere.files:
             try:
                 path = located(origin, self.folder, self.name)
@@ -157,14 +161,14 @@ class Pack:
                         if origin.hub
                         else "bring the old one back, or make the pack anew"
                     )
-                    found.append(f"pack {self.name}: {origin.name} is another file than it was; {remedy}")
+                    problems.append(f"pack {self.name}: {origin.name} is another file than it was; {remedy}")
             except RequestError as error:
-                found.append(str(error))
+                problems.append(str(error))
             except OSError as error:
-                found.append(
+                problems.append(
                     f"pack {self.name}: {origin.name} cannot be read ({error.strerror}); make it readable"
                 )
-        return found
+        return problems
 
     def _unlisted(self) -> list[tuple[str, str]]:
         """Files that would be used, or that other programs would use in their place, without a checksum; and files that

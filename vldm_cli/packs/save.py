@@ -7,6 +7,7 @@ import tomllib
 from pathlib import Path
 
 from vldm_cli.packs.manifest import MANIFEST
+from vldm_cli.packs.origins.written import write_manifest, write_text
 from vldm_cli.packs.pack import OWN, PARTS, SOURCES, TEMPORAL_PARTS, file_sha256
 
 # Only these belong to a pack; checkpoints or notes lying beside them are not listed in the manifest.
@@ -55,7 +56,7 @@ def save_part(pack_folder: str | Path, part: str, module, dtype=None) -> Path:
             # stock transformers would run it in the 16 bits that it is stored in, beside a UNet in 32
             config["dtype"] = "float32"
         config.pop("_name_or_path", None)  # the folder that the module was read from: nobody else's business
-        _write(path.parent / "config.json", json.dumps(config, indent=2) + "\n")
+        write_text(path.parent / "config.json", json.dumps(config, indent=2) + "\n")
     os.replace(temporary, path)
     seal(pack_folder)
     return path
@@ -74,30 +75,6 @@ def seal(pack_folder: str | Path) -> None:
     write_manifest(folder, table)
 
 
-def write_manifest(folder: Path, table: dict) -> None:
-    """Write `pack.toml`: top-level values first, then one section for each nested table."""
-    lines = [f"{key} = {_toml(value)}" for key, value in table.items() if not isinstance(value, dict)]
-    for name, section in table.items():
-        if isinstance(section, dict):
-            lines += ["", f"[{name}]", *(f"{_key(key)} = {_toml(value)}" for key, value in section.items())]
-    _write(folder / MANIFEST, "\n".join(lines) + "\n")
-
-
-def _write(path: Path, text: str) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    temporary.write_text(text)
-    os.replace(temporary, path)
-
-
 def _stored(tensor, dtype):
     tensor = tensor.detach().cpu()
     return (tensor.to(dtype) if tensor.is_floating_point() else tensor).contiguous()
-
-
-def _key(key: str) -> str:
-    return key if key.replace("_", "").replace("-", "").isalnum() else json.dumps(key)
-
-
-def _toml(value) -> str:
-    """Strings, booleans, numbers and lists of them: JSON's spelling of these is TOML's."""
-    return json.dumps(value, ensure_ascii=False)

@@ -12,8 +12,9 @@ class Video:
     out: the file, or the folder of PNGs. width, height: in pixels. fps: frames a second (on average, where they vary).
     seconds: of wall time by stage, each without the stages that it waited for; total_seconds: for all;
     first_segment_seconds: until the first finished frames were on disk, None if they were there before.
-    seed, prompt and pack (its "name" and "hash"): None where none is used. settings: what else decides the frames, as
-    JSON has it. peak_memory_bytes: of the device, or else of the process; None if unknown. warnings: a sentence each.
+    seed, prompt and pack (its "name", "hash" and what else names it): None where none is used. settings: what else
+    decides the frames, as JSON has it. peak_memory_bytes: of the device, or else of the process; None if unknown.
+    warnings: a sentence each.
     """
 
     out: Path
@@ -26,7 +27,7 @@ class Video:
     first_segment_seconds: float | None
     seed: int | None
     prompt: str | None = None
-    pack: dict[str, str] | None
+    pack: dict | None
     settings: dict
     device: str
     peak_memory_bytes: int | None

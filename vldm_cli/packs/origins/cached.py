@@ -1,8 +1,10 @@
 """A repository of the hub that is in its cache already. No torch, no network."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from vldm_cli.errors import RequestError
+from vldm_cli.packs.choice import Choice
 from vldm_cli.packs.manifest import Manifest
 from vldm_cli.packs.origins.listing import Folder
 from vldm_cli.packs.origins.repository import INDEX, read_repository
@@ -15,7 +17,8 @@ def cached(name: str, hub: str, revision: str | None) -> tuple[Path, Manifest]:
         raise RequestError(
             f"there is no folder {name}, and the repository {name} is not here; fetch it with `vldm packs pull {name}`"
         )
-    return folder, read_repository(Folder(folder, name, hub, folder.name))
+    manifest = read_repository(Folder(folder, name, hub, folder.name))
+    return folder, replace(manifest, choice=Choice(f"{hub}@{folder.name}"))
 
 
 def snapshot(hub: str, revision: str | None, file: str) -> Path | None:

@@ -1,7 +1,6 @@
 """A Stable Diffusion checkpoint in one file as a pack: which version it is of, by the shapes of its layers. Its
 configurations are vldm's own (`packs/configs`); nothing is ever fetched for it. No torch but for pickles."""
 
-from dataclasses import replace
 from pathlib import Path
 
 from vldm_cli.errors import RequestError
@@ -43,7 +42,7 @@ def read_checkpoint(path: Path) -> Manifest:
 
 
 def _sd1(path: Path) -> Manifest:
-    parts = _parts(path, "sd15", "sd15")
+    parts = _parts(path, "sd15")
     return numbered(
         "image", path.name, "", "Stable Diffusion 1.x: single pictures, which --motion makes move", parts
     )
@@ -52,14 +51,14 @@ def _sd1(path: Path) -> Manifest:
 def _sd2(path: Path) -> Manifest:
     # 512 and 768 pixels have the same shapes, and not the same schedule
     base = any(word in path.stem.lower() for word in ("base", "512"))
-    parts = _parts(path, "sd21", "sd21-base" if base else "sd21")
+    parts = _parts(path, "sd21-base" if base else "sd21")
     side = 512 if base else 768
     about = "Stable Diffusion 2.x: single pictures, which --motion makes move"
     return numbered("image", path.name, "", about, parts, [side, side])
 
 
 def _x4(path: Path) -> Manifest:
-    parts = _parts(path, "x4", "x4").parts
+    parts = _parts(path, "x4").parts
     of = {"unet": "", "vae": "_vae", "text": "_text", "tokenizer": "_tokenizer", "schedule": "_schedule"}
     renamed = {f"upscaler_frame{end}": parts[name] for name, end in of.items()}
     renamed["upscaler_frame_low_schedule"] = Part(config="x4")
@@ -70,14 +69,14 @@ def _x4(path: Path) -> Manifest:
 _VERSIONS = {(4, 768): _sd1, (4, 1024): _sd2, (7, 1024): _x4}
 
 
-def _parts(path: Path, version: str, schedule: str) -> Elsewhere:
-    whole = Part(file=path.name, layout="original")
+def _parts(path: Path, version: str) -> Elsewhere:
+    whole = Part(file=path.name, layout="original", config=version)
     words = "clip-sd15" if version == "sd15" else "clip-sd21"
     return Elsewhere(
         {
-            **{name: replace(whole, config=version) for name in ("unet", "vae", "text")},
+            **dict.fromkeys(("unet", "vae", "text"), whole),
             "tokenizer": Part(config=words),
-            "schedule": Part(config=schedule),
+            "schedule": Part(config=version),
         }
     )
 

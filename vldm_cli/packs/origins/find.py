@@ -1,9 +1,11 @@
 """Which pack a name means. No torch, no network."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from vldm_cli.errors import RequestError
+from vldm_cli.packs.choice import Choice, absolute
 from vldm_cli.packs.manifest import MANIFEST, Manifest, read_manifest
 from vldm_cli.packs.origins.cached import cached
 from vldm_cli.packs.origins.checkpoint import SUFFIXES, read_checkpoint
@@ -33,9 +35,9 @@ def find(name_or_folder: str | Path, embedded: Mapping[str, Path]) -> tuple[Path
     if (path / MANIFEST).is_file():
         return path.resolve(), read_manifest(path.resolve())
     if path.is_dir():
-        return path.resolve(), read_repository(Folder(path.resolve(), name))
+        return path.resolve(), _chosen(path, read_repository(Folder(path.resolve(), path.resolve().name)))
     if path.is_file() and path.suffix.lower() in SUFFIXES:
-        return path.resolve().parent, read_checkpoint(path.resolve())
+        return path.resolve().parent, _chosen(path, read_checkpoint(path.resolve()))
     if path.is_file():
         raise RequestError(
             f"{shown(name)} is no checkpoint; name a {', '.join(SUFFIXES)} file, a pack or its folder"
@@ -49,6 +51,11 @@ def find(name_or_folder: str | Path, embedded: Mapping[str, Path]) -> tuple[Path
     raise RequestError(
         f"there is no pack {shown(name)}; known packs: {names} (or name a pack's folder, a checkpoint or OWNER/NAME)"
     )
+
+
+def _chosen(path: Path, manifest: Manifest) -> Manifest:
+    """A pack in memory is found by its place again, not by its name."""
+    return replace(manifest, choice=Choice(absolute(path)))
 
 
 def not_here(manifest: Manifest) -> str:

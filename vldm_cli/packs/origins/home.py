@@ -29,6 +29,11 @@ def pulled(name: str) -> Path | None:
     return data_folder() / "packs" / name.replace("/", "--")
 
 
+def pulled_packs() -> list[Path]:
+    """The folders of all of them."""
+    return sorted(manifest.parent for manifest in (data_folder() / "packs").glob("*/pack.toml"))
+
+
 def repository(name: str) -> tuple[str, str | None] | None:
     """ "owner/name@revision" → (owner/name, revision or None); None for what is no repository's name."""
     found = _REPOSITORY.fullmatch(name)

@@ -8,7 +8,7 @@ from vldm_cli.packs.origins.shipped import shipped
 from vldm_cli.packs.values import shown
 
 # The shipped manifest that has a kind's numbers. A single picture has those that it will have once it moves.
-_KINDS = {
+KINDS = {
     "image": "sd15-animatediff",
     "animatediff": "sd15-animatediff",
     "lightning": "sd15-lightning",
@@ -30,7 +30,7 @@ def numbered(
     kind: str, name: str, licence: str, description: str, elsewhere: Elsewhere, size: list[int] | None = None
 ) -> Manifest:
     """A manifest of such parts; size: (height, width) where it is another than is usual. Its hash is still empty."""
-    model = shipped()[_KINDS[kind]]
+    model = shipped()[KINDS[kind]]
     video = model.video
     multiple = video.size_multiple
     if size and all(0 < side <= 16384 and side % multiple == 0 for side in size):

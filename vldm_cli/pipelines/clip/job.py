@@ -89,7 +89,8 @@ def identity(job: ClipJob, fingerprint: str) -> dict:
         "times": _hash(job.times.clock, job.times.end, job.times.start, job.times.ticks.tolist()),
         "out": job.kind,
         "coded": _hash(job.raw, job.look, job.baggage),
-        "pack": job.pack,
+        # how it was named says nothing about what it is
+        "pack": job.pack and {name: job.pack[name] for name in ("name", "hash")},
         "seed": job.seed,
         "settings": {**job.settings, "crf": job.crf},
         "vldm": __version__,

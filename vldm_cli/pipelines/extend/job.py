@@ -143,7 +143,7 @@ def make_job(
         crf=settings.crf,
         device=models.device,
         remedy="--dtype bfloat16 needs less, and --device cpu has another memory",
-        pack={"name": manifest.name, "hash": manifest.hash},
+        pack=manifest.told,
         prompt=settings.prompt,
         source=source,
         kept=0 if options.only_new else clip.frames,

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
+from vldm_cli.packs.choice import Choice
 from vldm_cli.packs.manifest import Manifest
 from vldm_cli.pipelines.generate.request import Settings
 from vldm_cli.stages.plan import UPSCALE
@@ -37,10 +38,12 @@ class Options:
 class Memory:
     """What a clip says of how it was made; None for all that it does not say or says in a way that cannot be.
 
-    pack and pack_hash: of the pack that made it. latents: what it says to be those of its last frames (see `tail`)."""
+    pack and pack_hash: of the pack that made it; choice: what names it, where its name does not. latents: what it says
+    to be those of its last frames (see `tail`)."""
 
     pack: str | None = None
     pack_hash: str | None = None
+    choice: Choice | None = None
     prompt: str | None = None
     negative: str | None = None
     seed: int | None = None
@@ -60,6 +63,7 @@ class Memory:
         return cls(
             pack=_text(pack.get("name")),
             pack_hash=_text(pack.get("hash")),
+            choice=Choice.read(pack.get("choice")),
             prompt=_text(made.get("prompt")) or _text(settings.get("prompt")),
             negative=_text(settings.get("negative")),
             seed=_whole(made.get("seed"), 0, 2**63 - 1),

@@ -90,7 +90,7 @@ def generate(
         first_segment_seconds=first_seconds,
         seed=seed,
         prompt=settings.prompt,
-        pack={"name": pack.manifest.name, "hash": pack.manifest.hash},
+        pack=pack.manifest.told,
         settings=settings.as_dict(),
         device=str(models.device),
         peak_memory_bytes=peak_bytes(models.device),
@@ -192,7 +192,7 @@ def _metadata(settings: Settings, pack: Pack, seed: int | None) -> dict:
         "command": "generate",
         "prompt": settings.prompt,
         **({} if seed is None else {"seed": seed}),
-        "pack": {"name": pack.manifest.name, "hash": pack.manifest.hash},
+        "pack": pack.manifest.told,
         "settings": settings.as_dict(),
     }
 

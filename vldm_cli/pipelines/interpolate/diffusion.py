@@ -72,7 +72,7 @@ def by_diffusion(job: Job, models: Models, seed: int | None, factor: int) -> Job
         calls={stage: n for stage, n in plan.calls.items() if stage != "upscale"},
         device=models.device,
         remedy="--dtype bfloat16 needs less, and --engine motion needs little",
-        pack={"name": manifest.name, "hash": manifest.hash},
+        pack=manifest.told,
         seed=seed,
         plan={
             **job.plan,

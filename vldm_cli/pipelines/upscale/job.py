@@ -103,7 +103,7 @@ def make_job(
         crf=crf,
         device=models.device,
         remedy="a smaller --tile needs less",
-        pack={"name": pack.manifest.name, "hash": pack.manifest.hash},
+        pack=pack.manifest.told,
         preview=preview,
         resume=resume,
         force=force,

@@ -1,0 +1,83 @@
+"""What a person named to make a pack of: a pack, and what is put in or added. No torch."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Choice:
+    """pack: a name, a folder, a file or OWNER/NAME. motion: of what makes its pictures move; loras: FILE or
+    FILE:STRENGTH; vae: of its autoencoder; embeddings: files of textual inversions."""
+
+    pack: str
+    motion: str | None = None
+    loras: tuple[str, ...] = ()
+    vae: str | None = None
+    embeddings: tuple[str, ...] = ()
+
+    def settled(self, pack: str, is_name: Callable[[str], bool]) -> "Choice":
+        """The same from anywhere: of the pack that is found as `pack`, names of files and folders absolute, but for
+        what `is_name` knows as a pack's name."""
+        motion = self.motion if self.motion is None or is_name(self.motion) else absolute(self.motion)
+        vae = None if self.vae is None else absolute(self.vae)
+        loras, embeddings = (tuple(map(absolute, names)) for names in (self.loras, self.embeddings))
+        return Choice(pack, motion, loras, vae, embeddings)
+
+    @classmethod
+    def read(cls, table) -> "Choice | None":
+        """Of a table that `as_table` made; None where it is none."""
+        if not isinstance(table, dict) or not isinstance(table.get("pack"), str):
+            return None
+        found = {}
+        for field in fields(cls):
+            value = table.get(field.name)
+            several = field.name in ("loras", "embeddings")
+            whole = isinstance(value, list) and all(isinstance(one, str) for one in value)
+            if value is not None and not (whole if several else isinstance(value, str)):
+                return None
+            if value is not None:
+                found[field.name] = tuple(value) if several else value
+        return cls(**found)
+
+    @property
+    def plain(self) -> bool:
+        """Whether it is a pack as it is."""
+        return self == Choice(self.pack)
+
+    def as_table(self) -> dict:
+        """For JSON; what is not chosen is left out."""
+        return {
+            name: list(value) if isinstance(value, tuple) else value
+            for name, value in asdict(self).items()
+            if value
+        }
+
+    def words(self) -> Iterator[str]:
+        """The options that choose it on the command line."""
+        yield from ("--pack", self.pack)
+        for option, values in (
+            ("--motion", [self.motion]),
+            ("--lora", self.loras),
+            ("--vae", [self.vae]),
+            ("--embedding", self.embeddings),
+        ):
+            for value in values:
+                if value:
+                    yield from (option, value)
+
+
+def strength_of(lora: str) -> tuple[str, str | None]:
+    """ "FILE:STRENGTH" → its two halves; a file whose name has a colon in it is taken as it is."""
+    file, colon, strength = lora.rpartition(":")
+    if not colon or not file or Path(lora).expanduser().exists() or "/" in strength or "\\" in strength:
+        return lora, None
+    return file, strength
+
+
+def absolute(name: str | Path) -> str:
+    """The name, absolute where there is such a file or folder."""
+    file, strength = strength_of(str(name))
+    path = Path(file).expanduser()
+    found = str(path.resolve()) if path.exists() else file
+    return found if strength is None else f"{found}:{strength}"

@@ -1,0 +1,119 @@
+"""A pack with other motion, LoRAs, another autoencoder or words added: what `--motion`, `--lora`, `--vae` and
+`--embedding` make of it. No torch but for pickles; nothing is loaded."""
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+from vldm_cli.errors import RequestError
+from vldm_cli.packs.choice import Choice
+from vldm_cli.packs.elsewhere import Elsewhere
+from vldm_cli.packs.manifest import MANIFEST
+from vldm_cli.packs.origins import additions
+from vldm_cli.packs.origins.home import pulled
+from vldm_cli.packs.origins.identity import pinned
+from vldm_cli.packs.origins.motion import motion
+from vldm_cli.packs.origins.written import as_table, write_manifest
+from vldm_cli.packs.pack import Pack, embedded
+
+
+def open_choice(choice: Choice, check: bool = True) -> Pack:
+    """The pack that was chosen, as `Pack.open`. Raises RequestError."""
+    pack = Pack.open(choice.pack, check)
+    return pack if choice.plain else combined(pack, choice, check)
+
+
+def combined(pack: Pack, choice: Choice, check: bool = True) -> Pack:
+    """The pack with what the choice puts in or adds, which must be here: nothing is fetched. It lies in memory alone.
+    Raises RequestError, naming the option, for what does not go with it."""
+    every = absolute(pack)
+    manifest = pack.manifest
+    parts, loras = dict(every.parts), list(every.loras)
+    if choice.motion:
+        if not pack.has("unet"):
+            raise RequestError(
+                f"--motion goes with an image model, and pack {pack.name} has none; name Stable Diffusion with --pack"
+            )
+        moving = motion(choice.motion)
+        for name in ("keyframes", "context", "interpolation"):
+            parts.pop(name, None)
+        parts |= moving.parts
+        loras += moving.loras
+        size = {"width": manifest.video.width, "height": manifest.video.height}
+        manifest = replace(manifest, video=replace(moving.video, **size), defaults=moving.defaults)
+    for named in choice.loras:
+        one = additions.lora(named)
+        if one.to == "motion" and "keyframes" not in parts:
+            raise RequestError(
+                f"--lora {named} is a MotionLoRA, and pack {pack.name} has no motion modules; name some with --motion"
+            )
+        loras.append(one)
+    if choice.vae:
+        name, part = additions.vae(choice.vae)
+        parts[name] = part
+        if name == "vae":
+            parts.pop("decoder", None)  # else it would go on decoding
+    words = [*every.embeddings, *map(additions.embedding, choice.embeddings)]
+    whole = Elsewhere(parts, tuple(loras), tuple(words))
+    told = choice.settled(_word_of(pack), is_name)
+    made = replace(pack, manifest=replace(manifest, elsewhere=whole, choice=told)).identified()
+    if check:
+        for problem in made.problems():
+            raise RequestError(problem)
+    return made
+
+
+def write_choice(name_or_folder: str, choice: Choice) -> Pack:
+    """Writes what was chosen as a manifest of its own, with where every file lies and its sha256: into a folder, or
+    under a name that `Pack.open` knows from then on. Raises RequestError, and writes nothing, where that is taken or
+    cannot be."""
+    pack = open_choice(choice)
+    if pack.manifest.files:
+        raise RequestError(
+            f"pack {pack.name} holds its files itself, and a manifest alone cannot have them; give the options to "
+            f"`vldm generate --pack {choice.pack}`"
+        )
+    own = None if "/" in name_or_folder or os.sep in name_or_folder else pulled(name_or_folder)
+    folder = own or Path(name_or_folder).expanduser().resolve()
+    if (folder / MANIFEST).exists():
+        raise RequestError(f"{folder} already holds a pack; name another one")
+    every = pinned(absolute(pack), pack.folder)
+    manifest = replace(pack.manifest, name=folder.name[:100], elsewhere=every)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_manifest(folder, as_table(manifest))
+    except OSError as error:
+        raise RequestError(
+            f"cannot write {folder / MANIFEST} ({error.strerror}); name another place"
+        ) from error
+    return Pack.open(folder)
+
+
+def _word_of(pack: Pack) -> str:
+    """What `Pack.open` finds the pack by, from anywhere."""
+    if pack.manifest.choice:
+        return pack.manifest.choice.pack
+    known = {*embedded().values(), *filter(None, [pulled(pack.name)])}
+    return pack.name if pack.folder in known else str(pack.folder)
+
+
+def is_name(name: str) -> bool:
+    """Whether a pack of that name was fetched or made."""
+    folder = pulled(name)
+    return folder is not None and (folder / MANIFEST).is_file()
+
+
+def absolute(pack: Pack) -> Elsewhere:
+    """What the pack names, local files by their absolute places."""
+
+    def one(origin):
+        if origin.hub or not (origin.file or getattr(origin, "config_file", None)):
+            return origin
+        return replace(origin, path=str((pack.folder / (origin.path or ".")).resolve()))
+
+    every = pack.manifest.elsewhere
+    return Elsewhere(
+        {name: one(part) for name, part in every.parts.items()},
+        tuple(map(one, every.loras)),
+        tuple(map(one, every.embeddings)),
+    )

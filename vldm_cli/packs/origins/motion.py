@@ -1,0 +1,105 @@
+"""What makes an image model's pictures move: motion modules in a file, a folder, a repository, or those of a pack."""
+
+import re
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from vldm_cli.errors import RequestError
+from vldm_cli.packs.elsewhere import Addition, Part
+from vldm_cli.packs.manifest import MANIFEST, Defaults, Manifest, VideoNumbers, read_manifest
+from vldm_cli.packs.origins.additions import located_at, place
+from vldm_cli.packs.origins.home import pulled
+from vldm_cli.packs.origins.numbers import KINDS
+from vldm_cli.packs.origins.repository import adapter
+from vldm_cli.packs.origins.shapes import Shapes, shapes
+from vldm_cli.packs.origins.shipped import shipped
+
+_ENCODING = re.compile(r"motion_modules\.0\..*(pos_encoder|pos_embed)\.pe$")
+_STEPS = re.compile(r"(\d{1,2})[ _-]?step")
+_POSITIONS_OF_V1 = 24
+
+
+@dataclass(frozen=True)
+class Motion:
+    """Parts ("keyframes", "schedule", and what of "context" there is), the numbers that go with them, and LoRAs that
+    they cannot do without."""
+
+    parts: dict[str, Part]
+    video: VideoNumbers
+    defaults: Defaults
+    loras: tuple[Addition, ...] = ()
+
+
+def motion(named: str) -> Motion:
+    """The motion of that name: a pack's that was fetched, a file of motion modules, a folder or repository of a
+    MotionAdapter. Raises RequestError."""
+    folder = pulled(named)
+    if folder and (folder / MANIFEST).is_file():
+        return _of_pack(named, read_manifest(folder))
+    if named in shipped():
+        raise RequestError(f"--motion {named} is not here yet; fetch it with `vldm packs pull {named}`")
+    path = Path(named).expanduser()
+    if path.is_file():
+        return _of_file(path.resolve())
+    listing = place("--motion", named)
+    if listing.has(MANIFEST):
+        return _of_pack(named, read_manifest(listing.root))
+    return _made(located_at(adapter(listing), listing), _told_by(named))
+
+
+def _of_pack(named: str, manifest: Manifest) -> Motion:
+    every = manifest.elsewhere
+    if "keyframes" not in every.parts or every.parts["keyframes"].family not in (
+        "animatediff",
+        "animatediff-window",
+    ):
+        raise RequestError(
+            f"--motion {named} has no motion modules that go with another image model; name AnimateDiff's"
+        )
+    parts = {name: every.parts[name] for name in ("keyframes", "context", "schedule") if name in every.parts}
+    return Motion(parts, manifest.video, manifest.defaults, every.loras)
+
+
+def _of_file(path: Path) -> Motion:
+    held = shapes(path)
+    if not any("motion_modules." in name for name in held):
+        raise RequestError(f"--motion {path} holds no motion modules; name a file of AnimateDiff's")
+    if any("lora" in name for name in held):
+        raise RequestError(
+            f"--motion {path} is a MotionLoRA, which is added to motion modules; name it with --lora"
+        )
+    original = any(".temporal_transformer." in name for name in held)
+    part = Part(
+        file=path.name,
+        path=str(path.parent),
+        family="animatediff",
+        layout="original" if original else "diffusers",
+        config=_version(held),
+    )
+    return _made(part, _told_by(path.stem), path.stem)
+
+
+def _version(held: Shapes) -> str:
+    """Which of AnimateDiff's sets for Stable Diffusion 1.5 it is shaped like: v2 alone has a module in the middle; v1
+    knows fewer positions."""
+    if any("mid_block.motion_modules." in name for name in held):
+        return "animatediff-v2"
+    lengths = [shape[1] for name, shape in held.items() if _ENCODING.search(name) and len(shape) == 3]
+    return "animatediff-v1" if lengths and max(lengths) <= _POSITIONS_OF_V1 else "animatediff-v3"
+
+
+def _told_by(name: str) -> str:
+    """The kind of motion modules, which have the same shapes distilled or not: by their name."""
+    lower = name.lower()
+    return "lightning" if "lightning" in lower else "lcm" if "lcm" in lower else "animatediff"
+
+
+def _made(part: Part, kind: str, stem: str = "") -> Motion:
+    model = shipped()[KINDS[kind]]
+    defaults = model.defaults
+    steps = _STEPS.search(stem.lower())
+    if kind == "lightning" and steps and 1 <= int(steps.group(1)) <= 16:
+        count = int(steps.group(1))
+        defaults = replace(defaults, keyframe_steps=count, interpolation_steps=(count, count))
+    parts = {"keyframes": part, "schedule": model.elsewhere.parts["schedule"]}
+    return Motion(parts, model.video, defaults)
