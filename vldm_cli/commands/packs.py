@@ -190,7 +190,7 @@ def _table(pack) -> dict:
     """A pack as JSON has it."""
     from dataclasses import asdict
 
-    from vldm_cli.packs.abilities import abilities
+    from vldm_cli.packs.describe import abilities
     from vldm_cli.packs.elsewhere import NAMES
     from vldm_cli.packs.pack import PARTS
 

@@ -1,39 +1,59 @@
-"""What a pack can do, in words, by its parts. No torch."""
+"""What the parts of a pack can do, as plans and commands ask it. No torch."""
 
-from vldm_cli.packs.pack import Pack
+from dataclasses import dataclass
 
-_OWN = ("unet", "vae", "text", "keyframes", "interpolation", "decoder")
-# Families whose files hold the image model, too.
-_WHOLE = ("svd", "modelscope")
-# How known frames reach a model → what that is good for.
-_CONTEXT = {
-    "sparsectrl": ("a picture that begins to move", "extend"),
-    "first-frame": ("a picture that begins to move", "extend from the last frame, without its motion"),
-    None: ("a picture that begins to move and extend, as well as it can",),
-}
+from vldm_cli.packs.manifest import Manifest
+from vldm_cli.packs.parts import PARTS
+
+# What known frames of a window a keyframes' model was made for: any of them, its first one alone, or none.
+ANY, FIRST, NONE = "any", "first", "none"
+# Families whose image model is in their own file and reads no text.
+_WITHOUT_TEXT = ("svd",)
 
 
-def abilities(pack: Pack) -> list[str]:
-    """What `vldm packs show` lists."""
-    return [*_moves(pack), *_enlarges(pack)]
+@dataclass(frozen=True)
+class Abilities:
+    """keyframes: it makes videos at all. text: it reads prompts. context: one of ANY, FIRST, NONE. fills: its model can
+    make the frames between known ones. temporal_decoder: its decoder was trained on frames of the pack's own rate.
+    upscales: it has the upscaler that it chooses, or another pack's. own: its temporal layers are vldm's,
+    which know what they were trained on and not much else."""
 
+    keyframes: bool
+    text: bool
+    context: str
+    fills: bool
+    temporal_decoder: bool
+    upscales: bool
+    own: bool
 
-def _moves(pack: Pack) -> tuple[str, ...]:
-    keyframes, context = pack.named.get("keyframes"), pack.named.get("context")
-    if keyframes is None:
-        if all(map(pack.has, _OWN)):
-            return ("generate",)
-        if pack.has("unet"):
-            return ("single pictures, which --motion makes move",)
-        autoencoder = pack.has("vae") or pack.has("decoder")
-        return (f"an autoencoder, with --vae {pack.name}",) if autoencoder else ()
-    if not pack.has("unet") and keyframes.family not in _WHOLE:
-        return (f"motion for an image model, with --motion {pack.name}",)
-    known = _CONTEXT.get(context.family if context else None, _CONTEXT[None])
-    return ("generate", *known) if pack.has("text") else known
+    @classmethod
+    def of(cls, manifest: Manifest) -> "Abilities":
+        """Of a pack with that manifest."""
+        named, listed = manifest.elsewhere.parts, manifest.files
+        space = f"upscaler_{manifest.defaults.upscale_space}"
+        upscales = "upscaler" in named or space in named or PARTS.get(space) in listed
+        if "keyframes" not in named:  # vldm's own layers
+            return cls(
+                PARTS["keyframes"] in listed,
+                True,
+                ANY,
+                PARTS["interpolation"] in listed,
+                PARTS["decoder"] in listed,
+                upscales,
+                True,
+            )
+        family, reader = named["keyframes"].family, named.get("context")
+        context = NONE if reader is None else FIRST if reader.family == "first-frame" else ANY
+        return cls(True, family not in _WITHOUT_TEXT, context, context == ANY, False, upscales, False)
 
-
-def _enlarges(pack: Pack) -> list[str]:
-    lender = pack.named.get("upscaler")
-    own = f" with the upscaler of {lender.pack}" if lender and lender.pack else ""
-    return [f"upscale ×4 in {space} space{own}" for space in pack.upscalers]
+    def remarks(self, between: str) -> list[str]:
+        """What is to be said of a plan whose frames between keyframes are made so: nothing of vldm's own way."""
+        known = {
+            ANY: [],
+            FIRST: [
+                "each window goes on from the last frame of the one before, alone: motion is not carried on"
+            ],
+            NONE: ["known frames are put in the place of predictions: best effort, beyond one window"],
+        }
+        fills = ["frames between keyframes are made by motion, in pixels"] if between == "motion" else []
+        return [*known[self.context], *([] if self.text else ["the prompt is not read"]), *fills]

@@ -1,7 +1,6 @@
 """Temporal layers that others have trained, and what reads known frames for them, on the meta device with their files
 (`align.foreign`, `align.readers`)."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -16,16 +15,16 @@ from diffusers import (
 )
 from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 from diffusers.models.embeddings import SinusoidalPositionalEmbedding
-from torch import Tensor, nn
+from torch import nn
 
 from vldm_cli.align.families import FAMILIES
 from vldm_cli.align.foreign import Family, ForeignDecoder, ForeignUNet
 from vldm_cli.align.readers import FirstFrame, NoContext, SparseCtrl
-from vldm_cli.packs.build import Convert, Prepared, Source, arguments, differing, on_meta
+from vldm_cli.packs.build import Prepared, Source, arguments, differing, on_meta
 from vldm_cli.packs.files import Unusable
 from vldm_cli.packs.models import prepare_image, weights
 from vldm_cli.packs.named import layouts
-from vldm_cli.packs.named.places import Named, place
+from vldm_cli.packs.named.places import Named
 from vldm_cli.packs.named.schemas import FAMILY_KINDS, SPARSECTRL_KIND
 from vldm_cli.packs.pack import Pack
 from vldm_cli.packs.values import shown

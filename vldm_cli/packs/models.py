@@ -91,7 +91,7 @@ def _transformer(pack: Pack, part: str, made_of: type, config_of: type, kind: Ki
 
 
 def _numbered(model: nn.Module) -> None:
-    """The numbers of the places of a prompt's tokens or a picture's patches, which the model keeps and no file holds."""
+    """The numbers of the places of a prompt's tokens or a picture's patches, which models keep and no file holds."""
     for module in model.modules():
         if hasattr(module, "position_ids"):
             places = module.position_embedding.num_embeddings

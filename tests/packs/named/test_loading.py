@@ -2,7 +2,6 @@
 
 import pytest
 import torch
-from safetensors.torch import save_file
 
 from tests.packs.named import public
 from vldm_cli.align.foreign import ForeignDecoder, ForeignUNet
@@ -31,7 +30,7 @@ def test_a_repository_of_diffusers(repository, tmp_path):
 
 @torch.no_grad()
 def test_animatediff_with_sparsectrl_and_the_temporal_decoder(repository, tmp_path):
-    folder, pipe = repository
+    folder, _ = repository
     adapter, network, decoder = public.adapter(), public.sparsectrl(), public.temporal_vae()
     for name, model in (("adapter", adapter), ("sparse", network), ("svd", decoder)):
         model.save_pretrained(tmp_path / name)

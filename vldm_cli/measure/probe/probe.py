@@ -31,8 +31,8 @@ from vldm_cli.measure.probe.layers import (
     middles,
 )
 from vldm_cli.packs.contents import Kind
-from vldm_cli.packs.pack import Pack
 from vldm_cli.packs.models import prepare_model
+from vldm_cli.packs.pack import Pack
 from vldm_cli.packs.values import Each, Schema, Whole
 from vldm_cli.toyland.world import RELATIONS
 

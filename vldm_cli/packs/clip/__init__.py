@@ -1,7 +1,7 @@
 """CLIP's tokenizer (Radford et al. 2021, arXiv:2103.00020): byte pairs of lower-case text, by `tokenizers` alone.
 
-Its vocabulary follows from its merges, which lie beside this (LICENSE): every byte, every byte that ends a word, what each
-merge makes, and both ends of a text. No torch, no transformers.
+Its vocabulary follows from its merges, which lie beside this (LICENSE): every byte, every byte that ends a word, what
+each merge makes, and both ends of a text. No torch, no transformers.
 """
 
 import gzip

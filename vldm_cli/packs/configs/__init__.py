@@ -1,4 +1,4 @@
-"""Configurations of public checkpoints, which vldm brings along: a file of weights alone needs nothing fetched beside it.
+"""Configurations of public checkpoints, which vldm brings along: nothing is ever fetched for a single file of weights.
 
 One JSON file for each: a table for each part of it, by its role ("unet", "vae", "text", "tokenizer", "schedule",
 "low_schedule", "keyframes", "context", "decoder", "eyes"), as diffusers and transformers spell them, or the name of

@@ -3,7 +3,7 @@
 
 from vldm_cli.packs.contents import Kind
 from vldm_cli.packs.schemas import SCHEDULER, TEXT, UNET, UNET_NEEDS, VAE, VAE_NEEDS
-from vldm_cli.packs.values import Each, Flag, OneOf, Real, Schema, Whole, some
+from vldm_cli.packs.values import Each, Flag, OneOf, Schema, Whole, some
 
 _CHANNELS = Whole(1, 8192)
 _LEVELS = 8
