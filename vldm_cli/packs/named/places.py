@@ -133,7 +133,9 @@ class Named(Place):
             return sound(configs.read(self.origin.config, self.role), kind)
         if not self._config_file:
             having = ", ".join(name for name in configs.names() if self.role in configs.roles(name))
-            raise Unusable(f"needs the name of a configuration, for its file brings none; use one of {having}")
+            raise Unusable(
+                f"needs the name of a configuration, for its file brings none; use one of {having}"
+            )
         return read_config(self.beside(self._config_file), kind)
 
     def beside(self, name: str) -> Path:
