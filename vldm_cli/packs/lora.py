@@ -65,7 +65,7 @@ class _Addition:
 
 
 def additions(source: Source, strength: float, part: str, model: nn.Module) -> dict[str, Change]:
-    """What a file of LoRA adds to a model, by the names of its weights. part: "unet" or "text", which the model is; what
+    """What a file of LoRA adds to a model, by the names of its weights. part: "unet" or "text", what the model is; what
     is for the other is passed over. Raises Unusable for other kinds of additions and for those of another model."""
     weights = _weights(model)
     spelt = _spelt(weights)
