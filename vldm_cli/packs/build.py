@@ -9,9 +9,10 @@ import errno
 import inspect
 import os
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -140,14 +141,15 @@ def differing(found: Mapping[str, Entry | Piece], wanted: Mapping[str, Tensor]) 
 
 @dataclass(frozen=True)
 class Source:
-    """A file of weights: `prefix` + the names of `pieces` are those of the model's state. changes: of weights, by these
-    names, as they are read. Make one with `Source.of`."""
+    """A file of weights: `prefix` + the names of `pieces` are those of the model's state. remark: what is to be told of
+    it. changes: of weights, by these names, as they are read. Make one with `Source.of`."""
 
     path: Path
     header: Header
     prefix: str
     state: tuple
     pieces: Mapping[str, Piece]
+    remark: str = ""
     changes: Mapping[str, Change] = field(default_factory=dict)
 
     @classmethod
@@ -160,17 +162,28 @@ class Source:
     def tensors(self, device: torch.device | str, dtype: torch.dtype) -> Iterator[tuple[str, Tensor]]:
         """All of it, one after the other, floating point in `dtype`. Raises RunError where the file is no longer what
         it was, and MemoryError."""
+        with self._opened() as file:
+            for name, piece in self.pieces.items():
+                tensor = piece.of(file.get_tensor(piece.name))
+                if name in self.changes:
+                    tensor = self.changes[name](tensor.float())
+                # always a copy: what is mapped would change with the file, or end the process if it is cut short
+                yield self.prefix + name, _copied(tensor, device, dtype)
+
+    def read(self, name: str) -> Tensor:
+        """One tensor in float32, without `prefix`. Raises as `tensors` does."""
+        with self._opened() as file:
+            piece = self.pieces[name]
+            return _copied(piece.of(file.get_tensor(piece.name)), "cpu", torch.float32)
+
+    @contextmanager
+    def _opened(self) -> Iterator[Any]:
         gone = f"{self.path} has changed since it was checked"
         try:
             if file_state(self.path) != self.state:
                 raise RunError(gone)
             with safe_open(os.fspath(self.path), framework="pt") as file:
-                for name, piece in self.pieces.items():
-                    tensor = piece.of(file.get_tensor(piece.name))
-                    if name in self.changes:
-                        tensor = self.changes[name](tensor.float())
-                    # always a copy: what is mapped would change with the file, or end the process if it is cut short
-                    yield self.prefix + name, _copied(tensor, device, dtype)
+                yield file
         except (OSError, SafetensorError) as error:
             if getattr(error, "errno", None) == errno.ENOMEM or "os error 12" in str(error):
                 raise MemoryError(str(error)) from error
@@ -180,14 +193,17 @@ class Source:
 @dataclass
 class Prepared(Generic[Model]):
     """A model on the meta device and the files that have been found to fit it; later ones replace what earlier ones
-    hold. finish: gives it what no file holds. dtype: what it must be in, whatever is asked for. remarks: what whoever
-    uses it should be told."""
+    hold. finish: gives it what no file holds. dtype: what it must be in, whatever is asked for."""
 
     model: Model
     sources: list[Source]
     finish: Callable[[Model], object] = lambda model: None
     dtype: torch.dtype | None = None
-    remarks: list[str] = field(default_factory=list)
+
+    @property
+    def remarks(self) -> list[str]:
+        """What whoever uses it should be told."""
+        return [source.remark for source in self.sources if source.remark]
 
     def load(self, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32) -> Model:
         """The model with its weights; once only. Raises RunError where a file is no longer what it was."""
