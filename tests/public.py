@@ -142,7 +142,7 @@ def svd_folder(folder: Path) -> Path:
     )
     save(unet, folder / "unet")
     decoder = AutoencoderKLTemporalDecoder(
-        block_out_channels=(32,) * 4, down_block_types=("DownEncoderBlock2D",) * 4, layers_per_block=1
+        block_out_channels=(32,) * 4, down_block_types=("DownEncoderBlock2D",) * 4, layers_per_block=2
     )
     save(decoder, folder / "vae")
     eyes = CLIPVisionConfig(
