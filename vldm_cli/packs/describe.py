@@ -1,36 +1,39 @@
-"""What a pack can do, in words, by its parts. No torch."""
+"""What a pack can do, in words for a person (`vldm packs show`), by its parts. No torch."""
 
-from vldm_cli.packs.pack import UPSCALERS, Pack
+from vldm_cli.packs.pack import Pack
 
 _OWN = ("unet", "vae", "text", "keyframes", "interpolation", "decoder")
-# How known frames reach a model, and what that is good for.
-_WITH_ANY = ("a picture that begins to move", "extend", "interpolate")
-_WITH_FIRST = ("a picture that begins to move", "extend from the last frame, without its motion")
-_WITH_NONE = ("a picture that begins to move and extend, as well as it can",)
+# Families whose files hold the image model, too.
+_WHOLE = ("svd", "modelscope")
+# How known frames reach a model → what that is good for.
+_CONTEXT = {
+    "sparsectrl": ("a picture that begins to move", "extend"),
+    "first-frame": ("a picture that begins to move", "extend from the last frame, without its motion"),
+    None: ("a picture that begins to move and extend, as well as it can",),
+}
 
 
 def abilities(pack: Pack) -> list[str]:
     """What `vldm packs show` lists."""
-    found: list[str] = []
+    return [*_moves(pack), *_enlarges(pack)]
+
+
+def _moves(pack: Pack) -> tuple[str, ...]:
     keyframes, context = pack.named.get("keyframes"), pack.named.get("context")
-    if all(map(pack.has, _OWN)) and keyframes is None:
-        found = ["generate"]
-    elif keyframes is not None:
-        whole = pack.has("unet") or keyframes.family in ("svd", "modelscope")
-        if not whole:
-            found = [f"motion for an image model, with --motion {pack.name}"]
-        else:
-            reader = context.family if context else None
-            found = ["generate"] if pack.has("text") else []
-            found += {"sparsectrl": _WITH_ANY, "first-frame": _WITH_FIRST}.get(reader or "", _WITH_NONE)
-    elif pack.has("unet"):
-        found = ["single pictures, which --motion makes move"]
-    spaces = [
-        *pack.upscalers,
-        *(["frame"] if pack.has("upscaler_frame") and "frame" not in UPSCALERS else []),
-    ]
-    found += [f"upscale ×4 in {space} space" for space in spaces]
+    if keyframes is None:
+        if all(map(pack.has, _OWN)):
+            return ("generate",)
+        if pack.has("unet"):
+            return ("single pictures, which --motion makes move",)
+        autoencoder = pack.has("vae") or pack.has("decoder")
+        return (f"an autoencoder, with --vae {pack.name}",) if autoencoder else ()
+    if not pack.has("unet") and keyframes.family not in _WHOLE:
+        return (f"motion for an image model, with --motion {pack.name}",)
+    known = _CONTEXT.get(context.family if context else None, _CONTEXT[None])
+    return ("generate", *known) if pack.has("text") else known
+
+
+def _enlarges(pack: Pack) -> list[str]:
     lender = pack.named.get("upscaler")
-    if lender and lender.pack:
-        found.append(f"upscale ×4 with the upscaler of {lender.pack}")
-    return found
+    own = f" with the upscaler of {lender.pack}" if lender and lender.pack else ""
+    return [f"upscale ×4 in {space} space{own}" for space in pack.upscalers]
