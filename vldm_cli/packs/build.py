@@ -140,14 +140,15 @@ def differing(found: Mapping[str, Entry | Piece], wanted: Mapping[str, Tensor]) 
 
 @dataclass(frozen=True)
 class Source:
-    """A file of weights: `prefix` + the names of `pieces` are those of the model's state. changes: of weights, by these
-    names, as they are read. Make one with `Source.of`."""
+    """A file of weights: `prefix` + the names of `pieces` are those of the model's state. remark: what is to be told of
+    it. changes: of weights, by these names, as they are read. Make one with `Source.of`."""
 
     path: Path
     header: Header
     prefix: str
     state: tuple
     pieces: Mapping[str, Piece]
+    remark: str = ""
     changes: Mapping[str, Change] = field(default_factory=dict)
 
     @classmethod
@@ -180,14 +181,17 @@ class Source:
 @dataclass
 class Prepared(Generic[Model]):
     """A model on the meta device and the files that have been found to fit it; later ones replace what earlier ones
-    hold. finish: gives it what no file holds. dtype: what it must be in, whatever is asked for. remarks: what whoever
-    uses it should be told."""
+    hold. finish: gives it what no file holds. dtype: what it must be in, whatever is asked for."""
 
     model: Model
     sources: list[Source]
     finish: Callable[[Model], object] = lambda model: None
     dtype: torch.dtype | None = None
-    remarks: list[str] = field(default_factory=list)
+
+    @property
+    def remarks(self) -> list[str]:
+        """What whoever uses it should be told."""
+        return [source.remark for source in self.sources if source.remark]
 
     def load(self, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32) -> Model:
         """The model with its weights; once only. Raises RunError where a file is no longer what it was."""

@@ -52,7 +52,7 @@ def prepare_foreign_unet(pack: Pack) -> Prepared[ForeignUNet]:
         model = on_meta(lambda: ForeignUNet(image.model, family, config, reader))
     sources = [replace(source, prefix="unet.") for source in image.sources]
     sources.append(_layers(lies, family, model, image.model, "unet."))
-    return Prepared(model, [*sources, *read], image.finish, remarks=image.remarks)
+    return Prepared(model, [*sources, *read], image.finish)
 
 
 def prepare_foreign_decoder(pack: Pack) -> Prepared[ForeignDecoder]:
@@ -99,7 +99,7 @@ def _layers(
         if name.startswith(prefix) and (family.whole or ".temporal." in name)
     }
     with lies.blame():
-        source = Source.of(lies.path, prefix, named)
+        source = lies.source(named, prefix)
         difference = differing(source.pieces, wanted)
         if difference:
             raise Unusable(

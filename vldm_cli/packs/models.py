@@ -70,7 +70,7 @@ def convert(lies: Place, layout: Layout, config: Mapping[str, Any]) -> Convert |
 def weights(lies: Place, model: nn.Module, names: Convert | None = None) -> Source:
     """The weights' file of a part that is a whole model; names: how they are converted."""
     with lies.blame():
-        source = Source.of(lies.path, convert=names)
+        source = lies.source(names)
         difference = differing(source.pieces, model.state_dict())
         if difference:
             raise Unusable(f"does not fit {lies.config_name}: it {difference}")

@@ -63,7 +63,7 @@ def prepare_video(pack: Pack, part: str, own: bool = False) -> Prepared:
     if part == "decoder" and SPATIAL[part] in pack.named and not pack.has(part):
         return Prepared(on_meta(lambda: FrameDecoder(image.model)), sources)
     with lies.blame():
-        layers = Source.of(lies.path)
+        layers = lies.source()
         sizes = read_sizes(layers.header, part)
         kind = VideoDecoder if part == "decoder" else VideoUNet
         model = on_meta(lambda: kind(image.model, **sizes))
@@ -71,11 +71,11 @@ def prepare_video(pack: Pack, part: str, own: bool = False) -> Prepared:
     if own and part in OWN and pack.has(OWN[part]):
         lies = Own(pack, OWN[part])
         with lies.blame():
-            closing = Source.of(lies.path)
+            closing = lies.source()
             sources.append(_fitting(closing, model, CLOSING))
             # a layer without weights: each set says for itself whether it goes with it
             model.sizes["compensated"] = read_sizes(closing.header, OWN[part]).get("compensated", False)
-    return Prepared(model, sources, remarks=image.remarks)
+    return Prepared(model, sources)
 
 
 def prepare_frame_upscaler(pack: Pack) -> Prepared[ForeignUNet]:

@@ -1,22 +1,27 @@
 """Where a part's configuration and weights lie: in the pack's own folder, or where its manifest says.
 
 Both are read in the same way, and whatever is wrong with either is a RequestError that names pack, part, file and what
-to do about it.
+to do about it. No torch until weights are asked for.
 """
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
 
 from vldm_cli.errors import RequestError, RunError
 from vldm_cli.packs import configs
 from vldm_cli.packs.contents import Kind, read_config, sound
-from vldm_cli.packs.elsewhere import beside
+from vldm_cli.packs.elsewhere import beside, found
 from vldm_cli.packs.files import Unusable
+from vldm_cli.packs.origins.pickles import converted, is_pickle
 from vldm_cli.packs.pack import PARTS, Pack
 from vldm_cli.packs.parts import SCHEDULERS, config_of
+
+if TYPE_CHECKING:
+    from vldm_cli.packs.build import Convert, Source
 
 # What a part is to the checkpoint that it is from, where that is not its own name.
 _ROLES = {
@@ -48,10 +53,10 @@ class Place(ABC):
     def config_name(self) -> str:
         """The configuration, for sentences."""
 
-    @property
     @abstractmethod
-    def path(self) -> Path:
-        """The file of weights. Raises RequestError where it is not here."""
+    def source(self, convert: "Convert | None" = None, prefix: str = "") -> "Source":
+        """The file of weights, its names converted; nothing of them is read. Raises Unusable, and RequestError where it
+        is not here."""
 
     @abstractmethod
     def config(self, kind: Kind) -> dict:
@@ -80,9 +85,10 @@ class Own(Place):
     def config_name(self) -> str:
         return SCHEDULERS[self.part] if self.part not in PARTS else config_of(self.part)
 
-    @property
-    def path(self) -> Path:
-        return self.pack.file(self.name)
+    def source(self, convert: "Convert | None" = None, prefix: str = "") -> "Source":
+        from vldm_cli.packs.build import Source  # with it comes torch
+
+        return Source.of(self.pack.file(self.name), prefix, convert)
 
     def config(self, kind: Kind) -> dict:
         return read_config(self.pack.file(self.config_name), kind)
@@ -110,17 +116,24 @@ class Named(Place):
 
     @property
     def config_name(self) -> str:
-        if self.origin.config:
+        if self.origin.config or not self._config_file:
             return f"[parts.{self.part}]"
         return str(PurePosixPath(self.origin.hub or self.origin.path or ".", self._config_file))
 
     @property
     def path(self) -> Path:
+        """The file that is named. Raises RequestError where it is not here."""
         return self.pack.located(self.part)
+
+    def source(self, convert: "Convert | None" = None, prefix: str = "") -> "Source":
+        return source(self.path, convert, prefix)
 
     def config(self, kind: Kind) -> dict:
         if self.origin.config:
             return sound(configs.read(self.origin.config, self.role), kind)
+        if not self._config_file:
+            having = ", ".join(name for name in configs.names() if self.role in configs.roles(name))
+            raise Unusable(f"needs the name of a configuration, for its file brings none; use one of {having}")
         return read_config(self.beside(self._config_file), kind)
 
     def beside(self, name: str) -> Path:
@@ -135,13 +148,23 @@ class Named(Place):
 
     @property
     def _config_file(self) -> str:
+        """The configuration that lies where the weights do; "" where there is none."""
         own = self.origin.config_file
-        if self.role.endswith("schedule"):
-            own = own or self.origin.file  # nothing but a configuration
-        if own or self.origin.layout == "diffusers":
-            return own or str(PurePosixPath(self.origin.file).with_name(_CONFIG))
-        having = ", ".join(name for name in configs.names() if self.role in configs.roles(name))
-        raise Unusable(f"needs the name of a configuration, for such a file brings none; use one of {having}")
+        if own or self.role.endswith("schedule"):
+            return own or self.origin.file  # a schedule is nothing but a configuration
+        usual = str(PurePosixPath(self.origin.file).with_name(_CONFIG)) if self.origin.file else ""
+        here = usual and found(self.origin, usual, self.pack.folder)
+        return usual if here and self.origin.layout == "diffusers" else ""
+
+
+def source(path: Path, convert: "Convert | None" = None, prefix: str = "") -> "Source":
+    """A file of weights that lies anywhere; of a pickle, what it was converted to. Raises Unusable."""
+    from vldm_cli.packs.build import Source  # with it comes torch
+
+    remark = ""
+    if is_pickle(path):
+        path, remark = converted(path)
+    return replace(Source.of(path, prefix, convert), remark=remark)
 
 
 def place(pack: Pack, part: str) -> Own | Named:

@@ -4,9 +4,8 @@ from pathlib import Path
 
 from vldm_cli.errors import RequestError
 from vldm_cli.packs.files import Unusable, read_header
-from vldm_cli.packs.values import shown
+from vldm_cli.packs.origins.pickles import PICKLES, read_pickle
 
-PICKLES = (".ckpt", ".pt", ".pth", ".bin")
 SUFFIXES = (".safetensors", *PICKLES)
 Shapes = dict[str, tuple[int, ...]]
 
@@ -22,30 +21,7 @@ def shapes(path: Path) -> Shapes:
             return {name: entry.shape for name, entry in read_header(path).tensors.items()}
         except Unusable as error:
             raise RequestError(f"{path} {error}; name a whole safetensors file") from error
-    return _pickled(path)
-
-
-def _pickled(path: Path) -> Shapes:
-    import torch
-
     try:
-        table = torch.load(path, map_location="meta", weights_only=True)
-    except (
-        Exception
-    ) as error:  # torch has a dozen kinds for files that are none, and one for pickles that run code
-        reason = shown((str(error).splitlines() or [type(error).__name__])[0])
-        raise RequestError(
-            f"{path} cannot be read with torch's weights-only loader ({reason}); name a safetensors file"
-        ) from error
-    while isinstance(table, dict) and isinstance(table.get("state_dict"), dict):
-        table = table["state_dict"]
-    if not isinstance(table, dict):
-        raise RequestError(f"{path} holds no table of weights; name a safetensors file")
-    found: Shapes = {}
-    for name, value in table.items():
-        # textual inversions of other programs keep a table within the table
-        inner = value.items() if isinstance(value, dict) else [("", value)]
-        for rest, tensor in inner:
-            if isinstance(tensor, torch.Tensor):
-                found[f"{name}.{rest}".strip(".")] = tuple(tensor.shape)
-    return found
+        return {name: tuple(tensor.shape) for name, tensor in read_pickle(path, meta=True)[0].items()}
+    except Unusable as error:
+        raise RequestError(f"{path} {error}") from error
