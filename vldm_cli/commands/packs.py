@@ -56,7 +56,7 @@ def show(name: Name, as_json: AsJson = False, verbose: Verbose = False) -> None:
         f"hash: {table['hash']}",
         f"can: {', '.join(table['can'])}",
         "video: " + ", ".join(f"{key} {value}" for key, value in video.items() if value is not None),
-        "defaults: " + ", ".join(f"{key} {value}" for key, value in defaults.items()),
+        "defaults: " + ", ".join(f"{key} {value}" for key, value in defaults.items() if value is not None),
         f"parts: {', '.join(table['parts'])}",
         *(f"  {_named(one)}" for one in table["elsewhere"]),
     ]
