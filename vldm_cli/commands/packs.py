@@ -1,6 +1,7 @@
 """`vldm packs`: which models are here, what they can do, their licence, whether their files are whole; fetching public
 ones, and making one of several."""
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -125,7 +126,9 @@ def pull(
         with console.progress() as progress:
 
             def begin(one):
-                return megabytes(progress, one.origin.file, one.size)
+                if not sys.stderr.isatty():  # nothing is drawn there
+                    console.note(f"fetching {one.origin.name}")
+                return megabytes(progress, ", ".join(one.parts), one.size)
 
             made = plan.fetch(begin)
     table = {
