@@ -1,5 +1,5 @@
-"""What is wrong with a part that lies elsewhere is said in one sentence, which names pack, part, file and remedy, before
-a weight is read."""
+"""What is wrong with a part that lies elsewhere is said in one sentence, which names pack, part, file and remedy,
+before a weight is read."""
 
 import json
 import pickle

@@ -55,8 +55,8 @@ def _latents(parts: _Parts) -> Iterator[str]:
     )
     if unet is not None and parts.moving == "unet" and unet["in_channels"] != unet["out_channels"]:
         yield (
-            f"pack {parts.pack.name}: unet ({_said(place(parts.pack, 'unet'))}) takes {unet['in_channels']} channels and "
-            f"gives {unet['out_channels']}: it fills in or edits pictures; name one that makes them"
+            f"pack {parts.pack.name}: unet ({_said(place(parts.pack, 'unet'))}) takes {unet['in_channels']} channels "
+            f"and gives {unet['out_channels']}: it fills in or edits pictures; name one that makes them"
         )
     for part, config in (("vae", vae), ("decoder", decoder)):
         if config is None:
