@@ -138,8 +138,8 @@ def schedule(pack: Pack, part: str) -> dict:
                 with Named(pack, other).blame(Named(pack, other).config_name):
                     if "schedule" in configs.roles(config):
                         return _sound(configs.read(config, "schedule"))
-    if part not in SCHEDULERS:
-        raise RequestError(f"pack {pack.name} names no {name}; add [parts.{name}] to its pack.toml")
+    if part not in SCHEDULERS or (part in pack.named and SCHEDULERS[part] not in pack.manifest.files):
+        raise RequestError(f"pack {pack.name}: it names no {name}; add [parts.{name}] to its pack.toml")
     with blame(pack.sentence, SCHEDULERS[part], f"{SCHEDULERS[part]} of pack {pack.name}"):
         return _sound(read_config(pack.file(SCHEDULERS[part]), SCHEDULER))
 
@@ -151,7 +151,7 @@ def low_schedule(pack: Pack, part: str = "upscaler_frame") -> dict:
         return _named_schedule(pack, name)
     config = pack.named[part].config if part in pack.named else None
     if config is None or "low_schedule" not in configs.roles(config):
-        raise RequestError(f"pack {pack.name} names no {name}; add [parts.{name}] to its pack.toml")
+        raise RequestError(f"pack {pack.name}: it names no {name}; add [parts.{name}] to its pack.toml")
     return _sound(configs.read(config, "low_schedule"))
 
 
@@ -170,11 +170,13 @@ def misfits(pack: Pack) -> Iterator[str]:
 
 def _checks(pack: Pack) -> Iterator[Callable[[], object]]:
     own = [part for part in PARTS if part != "probe" and part not in OWN.values() and pack.has(part)]
-    others = [part for part in pack.named if part not in (*own, *_NO_MODELS) and not part.endswith(_NO_WEIGHTS)]
+    others = [
+        part for part in pack.named if part not in (*own, *_NO_MODELS) and not part.endswith(_NO_WEIGHTS)
+    ]
     for part in [*own, *others]:
         if part.endswith("text"):
             yield partial(Words.of, pack, part)
-        if part in SCHEDULERS or part in pack.named and part in ("keyframes", "upscaler_frame"):
+        if part in SCHEDULERS or (part in pack.named and part in ("keyframes", "upscaler_frame")):
             yield partial(schedule, pack, "unet" if part == "keyframes" else part)
         if part == "upscaler_frame":
             yield partial(low_schedule, pack)
