@@ -250,7 +250,7 @@ def test_motion_modules_and_an_autoencoder_alone(vldm, hub, repositories):
         assert code == 2 and f"fetch it with `vldm packs pull {name}`" in err
         assert vldm("packs", "pull", name)[0] == 0
         assert option in json.loads(vldm("packs", "show", name, "--json")[1])["can"][0]
-    code, out, err = vldm(
+    code, _, err = vldm(
         "packs",
         "new",
         "mine",

@@ -9,9 +9,10 @@ import errno
 import inspect
 import os
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -161,17 +162,28 @@ class Source:
     def tensors(self, device: torch.device | str, dtype: torch.dtype) -> Iterator[tuple[str, Tensor]]:
         """All of it, one after the other, floating point in `dtype`. Raises RunError where the file is no longer what
         it was, and MemoryError."""
+        with self._opened() as file:
+            for name, piece in self.pieces.items():
+                tensor = piece.of(file.get_tensor(piece.name))
+                if name in self.changes:
+                    tensor = self.changes[name](tensor.float())
+                # always a copy: what is mapped would change with the file, or end the process if it is cut short
+                yield self.prefix + name, _copied(tensor, device, dtype)
+
+    def read(self, name: str) -> Tensor:
+        """One tensor in float32, without `prefix`. Raises as `tensors` does."""
+        with self._opened() as file:
+            piece = self.pieces[name]
+            return _copied(piece.of(file.get_tensor(piece.name)), "cpu", torch.float32)
+
+    @contextmanager
+    def _opened(self) -> Iterator[Any]:
         gone = f"{self.path} has changed since it was checked"
         try:
             if file_state(self.path) != self.state:
                 raise RunError(gone)
             with safe_open(os.fspath(self.path), framework="pt") as file:
-                for name, piece in self.pieces.items():
-                    tensor = piece.of(file.get_tensor(piece.name))
-                    if name in self.changes:
-                        tensor = self.changes[name](tensor.float())
-                    # always a copy: what is mapped would change with the file, or end the process if it is cut short
-                    yield self.prefix + name, _copied(tensor, device, dtype)
+                yield file
         except (OSError, SafetensorError) as error:
             if getattr(error, "errno", None) == errno.ENOMEM or "os error 12" in str(error):
                 raise MemoryError(str(error)) from error

@@ -35,5 +35,6 @@ def _moves(pack: Pack) -> tuple[str, ...]:
 
 def _enlarges(pack: Pack) -> list[str]:
     lender = pack.named.get("upscaler")
-    own = f" with the upscaler of {lender.pack}" if lender and lender.pack else ""
-    return [f"upscale ×4 in {space} space{own}" for space in pack.upscalers]
+    if lender:
+        return [f"upscale ×4 with the upscaler of {lender.pack}"]
+    return [f"upscale ×4 in {space} space" for space in pack.upscalers]

@@ -21,10 +21,13 @@ from vldm_cli.align.families import FAMILIES
 from vldm_cli.align.foreign import Family, ForeignDecoder, ForeignUNet
 from vldm_cli.align.readers import FirstFrame, NoContext, SparseCtrl
 from vldm_cli.packs.build import Prepared, Source, arguments, differing, on_meta
+from vldm_cli.packs.elsewhere import located
 from vldm_cli.packs.files import Unusable
-from vldm_cli.packs.models import prepare_image, weights
+from vldm_cli.packs.lora import motion_additions, together
+from vldm_cli.packs.models import of_lora, prepare_image, weights, with_loras
 from vldm_cli.packs.named import layouts
 from vldm_cli.packs.named.places import Named
+from vldm_cli.packs.named.places import source as weights_in
 from vldm_cli.packs.named.schemas import FAMILY_KINDS, SPARSECTRL_KIND
 from vldm_cli.packs.pack import Pack
 from vldm_cli.packs.values import shown
@@ -51,7 +54,9 @@ def prepare_foreign_unet(pack: Pack) -> Prepared[ForeignUNet]:
         reader, read = _reader(pack)
         model = on_meta(lambda: ForeignUNet(image.model, family, config, reader))
     sources = [replace(source, prefix="unet.") for source in image.sources]
-    sources.append(_layers(lies, family, model, image.model, "unet."))
+    layers = _layers(lies, family, model, image.model, "unet.")
+    layers = with_loras(pack, layers, "unet", image.model) if family.whole else layers
+    sources.append(_with_motion(pack, layers, family, image.model))
     return Prepared(model, [*sources, *read], image.finish)
 
 
@@ -107,6 +112,18 @@ def _layers(
                 f"{'' if family.whole else ' and the image model under it'}: it {difference}"
             )
     return source
+
+
+def _with_motion(pack: Pack, source: Source, family: Family, image_model: nn.Module) -> Source:
+    """The layers with what the pack's MotionLoRAs add to them."""
+    changes, remarks = [], [source.remark]
+    for lora in pack.manifest.elsewhere.loras:
+        if lora.to == "motion":
+            with of_lora(pack, lora):
+                added = weights_in(located(lora, pack.folder, pack.name))
+                changes.append(motion_additions(added, lora.strength, family, image_model))
+                remarks.append(added.remark)
+    return replace(source, remark="; ".join(filter(None, remarks)), changes=together(changes))
 
 
 def _reader(pack: Pack) -> tuple[nn.Module, list[Source]]:

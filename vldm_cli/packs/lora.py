@@ -1,22 +1,26 @@
-"""LoRA (Hu et al. 2021, arXiv:2106.09685): low-rank additions to an image model's weights, merged before anything runs.
+"""LoRA (Hu et al. 2021, arXiv:2106.09685): low-rank additions to a model's weights, merged as these are read.
 
     W ← W + strength · (α / r) · up · down
 
 Three layouts are about, which differ in names alone: kohya's (`lora_unet_<module with _>.lora_down.weight`, `.alpha`),
 diffusers' (`unet.<module>.lora.down.weight` or `.lora_A.weight`, older ones with `.processor.`) and peft's
-(`base_model.model.<module>.lora_A.weight`). Merged, the model is as fast as without.
+(`base_model.model.<module>.lora_A.weight`). Merged, the model is as fast as without. Whether a file fits a model is
+found out by its header.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import cast
+from math import prod
 
-import torch
 from torch import Tensor, nn
 
-from vldm_cli.errors import RequestError
+from vldm_cli.align.families.animatediff import motion_lora_key
+from vldm_cli.align.foreign import Family
+from vldm_cli.packs.build import Change, Piece, Source
+from vldm_cli.packs.files import Unusable
+from vldm_cli.packs.values import shown
 
 _DOWN = (
     ".lora_down.weight",
@@ -28,107 +32,155 @@ _DOWN = (
 _UP = (".lora_up.weight", ".lora.up.weight", ".lora_B.weight", ".lora_B.default.weight", "_lora.up.weight")
 # what kohya's and diffusers' files call the parts of a pipeline
 _PREFIXES = {
-    "unet": ("lora_unet_", "unet.", "base_model.model.unet.", "base_model.model.", ""),
     "text": ("lora_te_", "lora_te1_", "text_encoder.", "base_model.model.text_encoder."),
+    "unet": ("lora_unet_", "unet.", "base_model.model.unet.", "base_model.model.", "module.", ""),
 }
 _OTHERS = ("hada_w1_a", "lokr_w1", "lora_mid", "dora_scale", "diff_b", "oft_blocks")
 
 
 @dataclass
-class _Pair:
-    """One addition: halves and α (None: r, so that their product counts as it is)."""
+class Pair:
+    """One addition of a file: the names of its halves and of its α (None: r, so that their product counts as it is)."""
 
-    down: Tensor | None = None
-    up: Tensor | None = None
-    alpha: float | None = None
+    down: str | None = None
+    up: str | None = None
+    alpha: str | None = None
 
 
 @dataclass(frozen=True)
-class Lora:
-    """A file of additions and how much of them is wanted. name: for sentences about it."""
+class _Addition:
+    """What a weight becomes: the halves are read when it is."""
 
-    tensors: Mapping[str, Tensor]
-    strength: float = 1.0
-    name: str = "the LoRA"
+    source: Source
+    pair: Pair
+    strength: float
 
-    def pairs(self) -> dict[str, _Pair]:
-        """Additions by the name of the module as the file has it. Raises RequestError for other kinds of additions."""
-        found: dict[str, _Pair] = {}
-        for key, tensor in self.tensors.items():
-            if any(word in key for word in _OTHERS):
-                raise RequestError(
-                    f"{self.name} holds {key}, which is no plain LoRA (LoHa, LoKr, DoRA …); use a LoRA of up and down"
-                )
-            for ends, half in ((_DOWN, "down"), (_UP, "up")):
-                end = next((end for end in ends if key.endswith(end)), None)
-                if end:
-                    module = key.removesuffix(end).replace(".processor.", ".")
-                    setattr(found.setdefault(module, _Pair()), half, tensor)
-                    break
-            else:
-                if key.endswith(".alpha"):
-                    found.setdefault(key.removesuffix(".alpha"), _Pair()).alpha = float(tensor)
-                else:
-                    raise RequestError(f"{self.name} holds {key}, which belongs to no LoRA; use another file")
-        if not found:
-            raise RequestError(f"{self.name} is empty; use another file")
-        return found
+    def __call__(self, weight: Tensor) -> Tensor:
+        assert self.pair.down is not None and self.pair.up is not None  # `_checked`
+        down, up = self.source.read(self.pair.down), self.source.read(self.pair.up)
+        scale = self.strength
+        if self.pair.alpha is not None:
+            scale *= float(self.source.read(self.pair.alpha)) / down.shape[0]
+        return weight + (scale * up.flatten(1) @ down.flatten(1)).view(weight.shape).to(weight.device)
 
 
-@torch.no_grad()
-def merge(lora: Lora, models: Mapping[str, nn.Module]) -> int:
-    """Adds it to the weights of `models` ("unet", "text"); returns how many weights changed.
-
-    Raises RequestError, and changes nothing, if a name or a shape is of another model.
-    """
-    weights = {part: _weights(model) for part, model in models.items()}
-    additions: list[tuple[nn.Parameter, Tensor]] = []
-    for name, pair in lora.pairs().items():
-        weight = _find(name, weights)
-        if weight is None or pair.down is None or pair.up is None:
-            why = "has no such layer" if weight is None else "needs both halves of it"
-            raise RequestError(
-                f"{lora.name} is for another model: this one {why} ({name}); use a LoRA of its kind"
-            )
-        additions.append((weight, _product(pair, weight, lora, name)))
-    for weight, delta in additions:
-        weight.add_(delta.to(weight) * lora.strength)
-    return len(additions)
-
-
-def _weights(model: nn.Module) -> dict[str, nn.Parameter]:
-    """Weights of linear layers and convolutions by their modules' names, with dots and, for kohya, without."""
-    found: dict[str, nn.Parameter] = {}
-    for name, module in model.named_modules():
-        if isinstance(module, nn.Linear | nn.Conv2d):
-            weight = cast(nn.Parameter, module.weight)  # torch types both kinds' as Tensor
-            found[name] = found[name.replace(".", "_")] = weight
-            # older diffusers files name the projection, not its first layer
-            if name.endswith(".to_out.0"):
-                found[name.removesuffix(".0")] = weight
+def additions(source: Source, strength: float, part: str, model: nn.Module) -> dict[str, Change]:
+    """What a file of LoRA adds to a model, by the names of its weights. part: "unet" or "text", what the model is; what
+    is for the other is passed over. Raises Unusable for other kinds of additions and for those of another model."""
+    weights = _weights(model)
+    spelt = _spelt(weights)
+    found: dict[str, Change] = {}
+    for module, pair in _pairs(source.pieces).items():
+        if _part_of(module) == part:
+            name = _find(module, part, spelt)
+            found[name] = _checked(source, strength, module, pair, weights[name])
     return found
 
 
-def _find(name: str, weights: Mapping[str, Mapping[str, nn.Parameter]]) -> nn.Parameter | None:
-    for part, own in weights.items():
-        for prefix in _PREFIXES[part]:
-            rest = name.removeprefix(prefix)
-            # a text encoder's layers lie below `text_model`, which newer transformers leave out
-            for tried in (rest, rest.removeprefix("text_model."), rest.removeprefix("text_model_")):
-                if name.startswith(prefix) and tried in own:
-                    return own[tried]
-    return None
+def motion_additions(
+    source: Source, strength: float, family: Family, image_model: nn.Module
+) -> dict[str, Change]:
+    """The same of a MotionLoRA to the family's layers in an image model. Raises Unusable."""
+    pairs: dict[str, Pair] = {}
+    for key in source.pieces:
+        found = motion_lora_key(key)
+        if found is None:
+            raise Unusable(f"holds {shown(key)}, which belongs to no MotionLoRA")
+        setattr(pairs.setdefault(found[0], Pair()), found[1], key)
+    if not pairs:
+        raise Unusable("is empty")
+    weights = _weights(image_model)
+    changes: dict[str, Change] = {}
+    for theirs, pair in pairs.items():
+        try:
+            name = family.key(theirs, image_model) or ""
+        except AttributeError:
+            name = ""
+        if ".temporal." not in name or name not in weights:
+            raise Unusable(f"is for other motion modules: these have no {shown(theirs)}")
+        changes[name] = _checked(source, strength, theirs, pair, weights[name])
+    return changes
 
 
-def _product(pair: _Pair, weight: nn.Parameter, lora: Lora, name: str) -> Tensor:
-    """(α / r) · up · down in float32, of the weight's shape."""
-    assert pair.up is not None and pair.down is not None
-    down, up = pair.down.float(), pair.up.float()
-    rank = down.shape[0]
-    if up.flatten(1).shape[1] != rank or up.shape[0] * down[0].numel() != weight.numel():
-        raise RequestError(
-            f"{lora.name} is for another model: {name} has shapes {tuple(up.shape)} and {tuple(down.shape)}, and the "
-            f"layer {tuple(weight.shape)}; use a LoRA of this model's kind"
+def together(changes: Iterable[Mapping[str, Change]]) -> dict[str, Change]:
+    """All of them, one behind the other."""
+    found: dict[str, Change] = {}
+    for table in changes:
+        for name, change in table.items():
+            found[name] = _behind(found[name], change) if name in found else change
+    return found
+
+
+def _behind(first: Change, second: Change) -> Change:
+    return lambda weight: second(first(weight))
+
+
+def _pairs(pieces: Mapping[str, Piece]) -> dict[str, Pair]:
+    """Additions by the name of the module as the file has it."""
+    found: dict[str, Pair] = {}
+    for key in pieces:
+        if any(word in key for word in _OTHERS):
+            raise Unusable(f"holds {shown(key)}, which is no plain LoRA (but LoHa, LoKr, DoRA …)")
+        for ends, half in ((_DOWN, "down"), (_UP, "up"), ((".alpha",), "alpha")):
+            end = next((end for end in ends if key.endswith(end)), None)
+            if end:
+                module = key.removesuffix(end).replace(".processor.", ".")
+                setattr(found.setdefault(module, Pair()), half, key)
+                break
+        else:
+            raise Unusable(f"holds {shown(key)}, which belongs to no LoRA")
+    if not found:
+        raise Unusable("is empty")
+    return found
+
+
+def _part_of(module: str) -> str:
+    return "text" if module.startswith(_PREFIXES["text"]) else "unet"
+
+
+def _weights(model: nn.Module) -> dict[str, tuple[int, ...]]:
+    """Shapes of the weights of linear layers and convolutions."""
+    return {
+        f"{name}.weight": tuple(module.weight.shape)
+        for name, module in model.named_modules()
+        if isinstance(module, nn.Linear | nn.Conv2d)
+    }
+
+
+def _spelt(weights: Mapping[str, object]) -> dict[str, str]:
+    """Weights by their modules' names, with dots and, for kohya, without."""
+    spelt: dict[str, str] = {}
+    for weight in weights:
+        name = weight.removesuffix(".weight")
+        spelt[name] = spelt[name.replace(".", "_")] = weight
+        # older diffusers files name the projection, not its first layer
+        if name.endswith(".to_out.0"):
+            spelt[name.removesuffix(".0")] = weight
+    return spelt
+
+
+def _find(module: str, part: str, spelt: Mapping[str, str]) -> str:
+    for prefix in _PREFIXES[part]:
+        rest = module.removeprefix(prefix)
+        # a text encoder's layers lie below `text_model`, which newer transformers leave out
+        for tried in (rest, rest.removeprefix("text_model."), rest.removeprefix("text_model_")):
+            if module.startswith(prefix) and tried in spelt:
+                return spelt[tried]
+    raise Unusable(f"is for another model: this one has no such layer ({shown(module)})")
+
+
+def _checked(source: Source, strength: float, module: str, pair: Pair, weight: tuple[int, ...]) -> _Addition:
+    """The addition to a weight of that shape, if it is one."""
+    if pair.down is None or pair.up is None:
+        raise Unusable(f"lacks one half of {shown(module)}")
+    down, up = source.pieces[pair.down].shape, source.pieces[pair.up].shape
+    fits = (
+        len(down) > 1 and len(up) > 1 and prod(up[1:]) == down[0] and up[0] * prod(down[1:]) == prod(weight)
+    )
+    if not fits:
+        raise Unusable(
+            f"is for another model: {shown(module)} has shapes {list(up)} and {list(down)}, the layer {list(weight)}"
         )
-    scale = 1.0 if pair.alpha is None else pair.alpha / rank
-    return (scale * up.flatten(1) @ down.flatten(1)).view(weight.shape)
+    if pair.alpha is not None and prod(source.pieces[pair.alpha].shape) != 1:
+        raise Unusable(f"has an alpha of {shown(module)} that is no number")
+    return _Addition(source, pair, strength)

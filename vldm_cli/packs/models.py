@@ -1,7 +1,9 @@
 """Whole models of a pack on the meta device, with the files that have been found to fit them (`build.Prepared`): image
 models, text encoders, and what sees pictures; wherever they lie (`named.places`)."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -11,9 +13,13 @@ from transformers import CLIPTextConfig, CLIPTextModel, CLIPVisionConfig, CLIPVi
 
 from vldm_cli.packs.build import Convert, Model, Prepared, Source, arguments, chosen, differing, on_meta
 from vldm_cli.packs.contents import TEXT, UNET, VAE, Kind
+from vldm_cli.packs.elsewhere import Addition, located
 from vldm_cli.packs.files import Unusable
+from vldm_cli.packs.lora import additions, together
 from vldm_cli.packs.named import layouts
-from vldm_cli.packs.named.places import Named, Place, place
+from vldm_cli.packs.named.inversions import inversions, of_embedding
+from vldm_cli.packs.named.places import Named, Place, blame, place
+from vldm_cli.packs.named.places import source as weights_in
 from vldm_cli.packs.named.schemas import EYES_KIND
 from vldm_cli.packs.pack import Pack
 from vldm_cli.packs.schemas import TEXT_NOTES
@@ -25,7 +31,10 @@ Layout = Callable[[str, Mapping[str, Any]], Convert]
 def prepare_image(pack: Pack, part: str) -> Prepared:
     """An image model of diffusers' own: a UNet or an autoencoder."""
     if not part.endswith("vae"):
-        return prepare_model(pack, part, UNet2DConditionModel, UNET, layout=layouts.unet)
+        prepared = prepare_model(pack, part, UNet2DConditionModel, UNET, layout=layouts.unet)
+        if part == "unet":
+            _with_loras(pack, prepared, "unet")
+        return prepared
     prepared = prepare_model(pack, part, AutoencoderKL, VAE, layout=layouts.vae)
     if part == "upscaler_frame_vae":
         prepared.dtype = torch.float32  # it overflows in float16
@@ -51,8 +60,12 @@ def prepare_model(
 
 
 def prepare_text(pack: Pack, part: str = "text") -> Prepared[CLIPTextModel]:
-    """A text encoder."""
-    return _transformer(pack, part, CLIPTextModel, CLIPTextConfig, TEXT, layouts.text)
+    """A text encoder, with the words of the pack's textual inversions if it is the image model's."""
+    prepared = _transformer(pack, part, CLIPTextModel, CLIPTextConfig, TEXT, layouts.text)
+    if part == "text":
+        _with_loras(pack, prepared, "text")
+        _with_words(pack, prepared)
+    return prepared
 
 
 def prepare_eyes(pack: Pack) -> Prepared[CLIPVisionModelWithProjection]:
@@ -75,6 +88,59 @@ def weights(lies: Place, model: nn.Module, names: Convert | None = None) -> Sour
         if difference:
             raise Unusable(f"does not fit {lies.config_name}: it {difference}")
     return source
+
+
+def with_loras(pack: Pack, source: Source, part: str, model: nn.Module) -> Source:
+    """The weights of the image model ("unet") or of its text encoder ("text") with what the pack's LoRAs add."""
+    changes, remarks = [], [source.remark]
+    for lora in pack.manifest.elsewhere.loras:
+        if lora.to == "image":
+            with of_lora(pack, lora):
+                added = weights_in(located(lora, pack.folder, pack.name))
+                changes.append(additions(added, lora.strength, part, model))
+                remarks.append(added.remark)
+    remark = "; ".join(filter(None, remarks))
+    return replace(source, remark=remark, changes=together(changes))
+
+
+@contextmanager
+def of_lora(pack: Pack, lora: Addition) -> Iterator[None]:
+    """Whatever is wrong within is told of that LoRA."""
+
+    def sentence(name: str, fault: object) -> str:
+        return f"pack {pack.name}: the LoRA {name} {fault}; name one for this model, or leave it out"
+
+    with blame(sentence, lora.name, lora.name):
+        yield
+
+
+def _with_loras(pack: Pack, prepared: Prepared, part: str) -> None:
+    prepared.sources = [with_loras(pack, prepared.sources[0], part, prepared.model)]
+
+
+def _with_words(pack: Pack, prepared: Prepared[CLIPTextModel]) -> None:
+    """The pack's textual inversions behind the words that the text encoder has."""
+    width, rows = prepared.model.config.hidden_size, []
+    for one, word in zip(pack.manifest.elsewhere.embeddings, inversions(pack), strict=True):
+        with of_embedding(pack, one):
+            if word.width != width:
+                raise Unusable(f"has vectors of {word.width} numbers, and the text encoder's have {width}")
+            rows.append(replace(weights_in(word.path), remark=word.remark))
+    if not rows:
+        return
+
+    def finish(model: CLIPTextModel) -> None:
+        _numbered(model)
+        known = model.get_input_embeddings().weight
+        new = [source.read(name).view(-1, width).to(known) for source in rows for name in source.pieces]
+        model.set_input_embeddings(nn.Embedding.from_pretrained(torch.cat([known, *new])))
+        model.config.vocab_size = len(known) + sum(map(len, new))
+
+    prepared.finish = finish
+    prepared.sources[0] = replace(
+        prepared.sources[0],
+        remark="; ".join(filter(None, [prepared.sources[0].remark, *(source.remark for source in rows)])),
+    )
 
 
 def _transformer(pack: Pack, part: str, made_of: type, config_of: type, kind: Kind, layout: Layout):

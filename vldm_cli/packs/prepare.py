@@ -5,8 +5,9 @@ wrong is a RequestError that names the file.
 """
 
 import inspect
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 
 import diffusers
 
@@ -21,6 +22,7 @@ from vldm_cli.packs.contents import SCHEDULER, UNET, Kind, read_config, read_siz
 from vldm_cli.packs.files import Unusable
 from vldm_cli.packs.foreign import prepare_foreign_decoder, prepare_foreign_unet
 from vldm_cli.packs.models import prepare_eyes, prepare_image, prepare_text
+from vldm_cli.packs.named.agreement import disagreements
 from vldm_cli.packs.named.places import Named, Own, blame, place
 from vldm_cli.packs.named.schemas import FAMILY_KINDS, FAMILY_SCHEDULES, SCHEDULE_KIND
 from vldm_cli.packs.pack import OWN, PARTS, Pack
@@ -37,11 +39,16 @@ SPATIAL = {
     "upscaler_latent_temporal": "upscaler_latent",
 }
 """The parts that are temporal layers, whole sets of them."""
+# Of the parts that may lie elsewhere, those that go with others: what reads known frames comes with the keyframes, and
+# another pack is checked for itself; and those that are configurations.
+_NO_MODELS, _NO_WEIGHTS = ("context", "upscaler"), ("tokenizer", "schedule")
 
 
 def prepare(pack: Pack, part: str, own: bool = False) -> Prepared:
     """Any part that videos are made with; own: as for `load_upscaler`. A second set of layers of its own is none."""
     pack = lender(pack, part)
+    for problem in disagreements(pack):
+        raise RequestError(problem)
     if part.endswith("text"):
         return prepare_text(pack, part)
     if part == "eyes":
@@ -151,16 +158,27 @@ def low_schedule(pack: Pack, part: str = "upscaler_frame") -> dict:
 def misfits(pack: Pack) -> Iterator[str]:
     """One sentence for each part whose weights do not fit its configuration, or whose tokenizer cannot be read: what
     `Pack.problems` has no eyes for. A probe is checked by who measures with it."""
-    parts = [part for part in PARTS if part != "probe" and part not in OWN.values() and pack.has(part)]
-    for part in parts:
+    found: set[str] = set()  # two parts may have one fault
+    for check in _checks(pack):
         try:
-            if part == "text":
-                Words.of(pack)
-            if part in SCHEDULERS:
-                schedule(pack, part)
-            prepare(pack, part, own=True)
+            check()
         except RequestError as error:
-            yield str(error)
+            if str(error) not in found:
+                found.add(str(error))
+                yield str(error)
+
+
+def _checks(pack: Pack) -> Iterator[Callable[[], object]]:
+    own = [part for part in PARTS if part != "probe" and part not in OWN.values() and pack.has(part)]
+    others = [part for part in pack.named if part not in (*own, *_NO_MODELS) and not part.endswith(_NO_WEIGHTS)]
+    for part in [*own, *others]:
+        if part.endswith("text"):
+            yield partial(Words.of, pack, part)
+        if part in SCHEDULERS or part in pack.named and part in ("keyframes", "upscaler_frame"):
+            yield partial(schedule, pack, "unet" if part == "keyframes" else part)
+        if part == "upscaler_frame":
+            yield partial(low_schedule, pack)
+        yield partial(prepare, pack, part, True)
 
 
 def _config(pack: Pack, part: str, kind: Kind) -> dict:

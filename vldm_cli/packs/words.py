@@ -3,12 +3,14 @@
 Light: no torch, no transformers."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from pathlib import Path
 
 from vldm_cli.errors import RequestError
 from vldm_cli.packs import clip
 from vldm_cli.packs.contents import TEXT, WORDS, read_config
 from vldm_cli.packs.files import Unusable
+from vldm_cli.packs.named.inversions import Inversion, inversions
 from vldm_cli.packs.named.places import Named, place
 from vldm_cli.packs.named.tokenizers import Clip, clip_tokenizer
 from vldm_cli.packs.pack import Pack
@@ -37,10 +39,10 @@ class Words(ABC):
             config = text.config(TEXT)
         if named in pack.named:
             lies = Named(pack, named)
+            inverted = inversions(pack) if part == "text" else []
             with lies.blame():
-                return ClipWords(
-                    clip_tokenizer(lies), config["vocab_size"], config["max_position_embeddings"]
-                )
+                known, places = config["vocab_size"], config["max_position_embeddings"]
+                return ClipWords(clip_tokenizer(lies), known, places, inverted)
         name = TOKENIZER_CONFIG
         try:
             settings = read_config(pack.file(name), WORDS)
@@ -72,18 +74,28 @@ class Words(ABC):
 
 class ClipWords(Words):
     """CLIP's tokenizer, for a text encoder that knows so many tokens and has so many places. It spells words that it
-    does not know. Raises Unusable where these do not go together."""
+    does not know. inverted: words whose vectors are behind those tokens, in order, each as many tokens as it has
+    vectors. Raises Unusable where these do not go together."""
 
     cuts = True
 
-    def __init__(self, clip_: Clip, known: int, places: int) -> None:
+    def __init__(self, clip_: Clip, known: int, places: int, inverted: Sequence[Inversion] = ()) -> None:
         self._tokenizer, self._length = clip_.tokenizer, min(clip_.length or places, places)
         self._start, self._end, self._pad = map(self._id, (clip.START, clip.END, clip_.pad))
         self.max_words = self._length - 2
-        if self.max_words < 1 or self._tokenizer.get_vocab_size() > known:
+        if self.max_words < 1 or max(self._tokenizer.get_vocab().values()) >= known:
             raise Unusable(
                 f"has {self._tokenizer.get_vocab_size()} tokens, and the text encoder of the pack knows {known}"
             )
+        self._vectors: dict[int, range] = {}
+        for word in inverted:
+            if self._id(word.token) is not None:
+                raise Unusable(
+                    f"has {shown(word.token)}, which a textual inversion is for; give that another token"
+                )
+            self._tokenizer.add_tokens([word.token])
+            self._vectors[self._id(word.token)] = range(known, known + word.vectors)
+            known += word.vectors
 
     def ids(self, prompt: str) -> list[int]:
         ids = [self._start, *self._tokens(prompt)[0][: self.max_words], self._end]
@@ -99,7 +111,12 @@ class ClipWords(Words):
     def _tokens(self, prompt: str) -> tuple[list[int], list[int]]:
         """Ids, and where in the prompt each begins."""
         encoding = self._tokenizer.encode(prompt, add_special_tokens=False)
-        return encoding.ids, [start for start, _ in encoding.offsets]
+        ids, starts = [], []
+        for token, (start, _) in zip(encoding.ids, encoding.offsets, strict=True):
+            own = self._vectors.get(token, (token,))
+            ids += own
+            starts += [start] * len(own)
+        return ids, starts
 
     def _id(self, token: str) -> int:
         return self._tokenizer.token_to_id(token)

@@ -129,15 +129,17 @@ def test_motion_modules_as_guoyww_publishes_them(tmp_path, config, keys, size):
 
 @pytest.mark.parametrize(
     ("family", "config", "keys", "size"),
-    [("svd", "svd", 1428, 1524.6), ("svd", "svd-xt", 1428, 1524.6), ("modelscope", "modelscope", 1480, 1411.2)],
+    [
+        ("svd", "svd", 1428, 1524.6),
+        ("svd", "svd-xt", 1428, 1524.6),
+        ("modelscope", "modelscope", 1480, 1411.2),
+    ],
 )
 def test_whole_video_models(tmp_path, family, config, keys, size):
     names = shapes(family, config, "keyframes")
     assert (len(names), millions(names)) == (keys, size)
     file = sparse(tmp_path / "w.safetensors", names)
-    pack = public.named(
-        tmp_path, {"keyframes": {"family": family, "config": config, **file}}, check=False
-    )
+    pack = public.named(tmp_path, {"keyframes": {"family": family, "config": config, **file}}, check=False)
     model = prepare.prepare(pack, "keyframes").model
     assert round(sum(p.numel() for p in model.parameters()) / 1e6, 1) == size
 

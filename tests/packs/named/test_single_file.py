@@ -27,7 +27,9 @@ def checkpoint(kind):
 def single(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp(request.param)
     state, models = checkpoint(request.param)
-    save_file({k: t.half() if t.is_floating_point() else t for k, t in state.items()}, folder / "sd.safetensors")
+    save_file(
+        {k: t.half() if t.is_floating_point() else t for k, t in state.items()}, folder / "sd.safetensors"
+    )
     for name, model in models.items():
         model.half().save_pretrained(folder / name)
     return folder, models
@@ -60,15 +62,24 @@ def test_it_is_what_diffusers_makes_of_it(single, tmp_path, part, kind):
         torch_dtype=torch.float16,
     )
     pack = public.named(tmp_path, {part: parts(folder)[part]}, check=False)
-    public.same(load.load_unet(pack, dtype=torch.float16) if part == "unet" else load.load_vae(pack, dtype=torch.float16), theirs)
+    public.same(getattr(load, f"load_{part}")(pack, dtype=torch.float16), theirs)
 
 
 def test_an_autoencoder_alone(tmp_path):
     vae = public.vae()
-    state = {**original.vae(vae, prefix=""), "loss.logvar": torch.zeros(()), "model_ema.decay": torch.zeros(())}
+    state = {
+        **original.vae(vae, prefix=""),
+        "loss.logvar": torch.zeros(()),
+        "model_ema.decay": torch.zeros(()),
+    }
     save_file(state, tmp_path / "vae.safetensors")
     vae.save_config(tmp_path)
-    origin = {"path": str(tmp_path), "file": "vae.safetensors", "layout": "original", "config_file": "config.json"}
+    origin = {
+        "path": str(tmp_path),
+        "file": "vae.safetensors",
+        "layout": "original",
+        "config_file": "config.json",
+    }
     public.same(load.load_vae(public.named(tmp_path / "pack", {"vae": origin})), vae)
 
 

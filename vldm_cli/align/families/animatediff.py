@@ -88,7 +88,12 @@ def motion_lora_key(theirs: str) -> tuple[str, str] | None:
     it, and "down" or "up"; None for what is none."""
     name = theirs.removeprefix("unet.")
     for half in ("down", "up"):
-        for end in (f"_lora.{half}.weight", f".lora_{'A' if half == 'down' else 'B'}.weight"):
+        ends = (
+            f"_lora.{half}.weight",
+            f".lora.{half}.weight",
+            f".lora_{'A' if half == 'down' else 'B'}.weight",
+        )
+        for end in ends:
             if name.endswith(end):
                 base = name.removesuffix(end).replace(".processor.", ".")
                 return (f"{base}.0.weight" if base.endswith("to_out") else f"{base}.weight"), half

@@ -133,7 +133,9 @@ class Named(Place):
             return sound(configs.read(self.origin.config, self.role), kind)
         if not self._config_file:
             having = ", ".join(name for name in configs.names() if self.role in configs.roles(name))
-            raise Unusable(f"needs the name of a configuration, for its file brings none; use one of {having}")
+            raise Unusable(
+                f"needs the name of a configuration, for its file brings none; use one of {having}"
+            )
         return read_config(self.beside(self._config_file), kind)
 
     def beside(self, name: str) -> Path:
@@ -142,6 +144,8 @@ class Named(Place):
 
     def sentence(self, name: str, fault: object) -> str:
         remedy = f"name one that fits in [parts.{self.part}] of {self.pack.folder / 'pack.toml'}"
+        if self.pack.manifest.choice:  # a pack in memory has none
+            remedy = "name one that fits"
         if self.origin.hub:
             remedy = f"fetch it again with `vldm packs pull {self.pack.name}`, or {remedy}"
         return f"pack {self.pack.name}: {self.part}: {name} {fault}; {remedy}"

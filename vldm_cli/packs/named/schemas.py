@@ -91,6 +91,8 @@ FAMILY_KINDS = {
     "modelscope": Kind(MODELSCOPE, (*_TEMPORAL_UNET, "attention_head_dim"), "UNet3DConditionModel"),
     "svd-decoder": Kind(SVD_DECODER, VAE_NEEDS, "AutoencoderKLTemporalDecoder"),
 }
+# Of these, those whose files hold an image model, too.
+WHOLE = ("svd", "modelscope")
 SPARSECTRL_KIND = Kind(SPARSECTRL, ("block_out_channels", "cross_attention_dim"), "SparseControlNetModel")
 EYES_KIND = Kind(EYES, ("hidden_size", "num_hidden_layers", "image_size", "patch_size", "model_type"))
 # Stable Diffusion 1's own does not say what it predicts: the noise, as diffusers takes it then.

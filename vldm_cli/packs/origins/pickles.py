@@ -1,4 +1,4 @@
-"""Weights in pickles (.ckpt, .pt, .pth, .bin): read by torch's weights-only loader alone, which runs nothing that lies in
+"""Weights in pickles (.ckpt, .pt, .pth, .bin): read by torch's weights-only loader alone, which runs nothing that is in
 them, and kept as safetensors in the user's cache folder, so that this happens once."""
 
 import json
@@ -77,9 +77,13 @@ def read_pickle(path: Path, meta: bool = False) -> tuple[dict[str, "Tensor"], di
             if "mmap" not in str(error):  # an old kind of file, which is read whole
                 raise
             table = torch.load(path, "cpu", weights_only=True)
-    except Exception as error:  # torch has a dozen kinds for files that are none, and one for pickles that run code
+    except (
+        Exception
+    ) as error:  # torch has a dozen kinds for files that are none, and one for pickles that run code
         reason = shown((str(error).splitlines() or [type(error).__name__])[0])
-        raise Unusable(f"cannot be read with torch's weights-only loader ({reason}); use a safetensors file") from error
+        raise Unusable(
+            f"cannot be read with torch's weights-only loader ({reason}); use a safetensors file"
+        ) from error
     while isinstance(table, dict) and (inner := next(filter(table.get, _WRAPPERS), None)):
         if not isinstance(table[inner], dict):
             break
@@ -105,7 +109,9 @@ def _check(path: Path, tensors: dict[str, "Tensor"]) -> None:
 
     for name, tensor in tensors.items():
         if tensor.layout != torch.strided or str(tensor.dtype) not in _TYPES:
-            raise Unusable(f"holds {shown(name)} in a form that weights are not kept in; use a safetensors file")
+            raise Unusable(
+                f"holds {shown(name)} in a form that weights are not kept in; use a safetensors file"
+            )
     if sum(tensor.nbytes for tensor in tensors.values()) > _MOST * path.stat().st_size:
         raise Unusable("is a pickle whose weights are larger than itself; use a safetensors file")
 
@@ -118,7 +124,11 @@ def _write(path: Path, tensors: dict[str, "Tensor"], told: dict[str, str]) -> No
     end = 0
     for name, tensor in tensors.items():
         offsets = [end, end + tensor.nbytes]
-        table[name] = {"dtype": _TYPES[str(tensor.dtype)], "shape": list(tensor.shape), "data_offsets": offsets}
+        table[name] = {
+            "dtype": _TYPES[str(tensor.dtype)],
+            "shape": list(tensor.shape),
+            "data_offsets": offsets,
+        }
         end = offsets[1]
     header = json.dumps(table).encode()
     with path.open("wb") as file:
