@@ -174,7 +174,7 @@ def _checks(pack: Pack) -> Iterator[Callable[[], object]]:
     for part in [*own, *others]:
         if part.endswith("text"):
             yield partial(Words.of, pack, part)
-        if part in SCHEDULERS or part in pack.named and part in ("keyframes", "upscaler_frame"):
+        if part in SCHEDULERS or (part in pack.named and part in ("keyframes", "upscaler_frame")):
             yield partial(schedule, pack, "unet" if part == "keyframes" else part)
         if part == "upscaler_frame":
             yield partial(low_schedule, pack)
