@@ -27,6 +27,18 @@ for number, usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHU
             signal.signal(number, usual)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def home(tmp_path_factory):
+    """What vldm keeps for a user lies in a folder of the tests', and nobody's own packs are seen by them."""
+    before = os.environ.get("VLDM_HOME")
+    os.environ["VLDM_HOME"] = str(tmp_path_factory.mktemp("home"))
+    yield
+    if before is None:
+        del os.environ["VLDM_HOME"]
+    else:
+        os.environ["VLDM_HOME"] = before
+
+
 @pytest.fixture(scope="session")
 def tiny_pack(tmp_path_factory):
     """One tiny pack for the whole run: read it, never write to it (copy its folder for that)."""

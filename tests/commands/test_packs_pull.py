@@ -268,3 +268,16 @@ def test_motion_modules_and_an_autoencoder_alone(vldm, hub, repositories):
     assert len(pack.named["vae"].sha256) == 64 and pack.named["schedule"].config == "animatediff"
     code, _, err = vldm("generate", "a fox", "--pack", adapter)
     assert code == 2 and "motion without an image model" in err
+
+
+def test_a_manifest_in_a_folder_is_fetched_for_and_pinned(vldm, hub, repositories, tmp_path):
+    """Of a person who wrote one by hand, or got one from a friend."""
+    assert vldm("packs", "pull", SD, "-q")[0] == 0
+    vldm("packs", "new", tmp_path / "mine", "--from", SD)
+    path = tmp_path / "mine/pack.toml"
+    lines = path.read_text().splitlines()
+    path.write_text("\n".join(line for line in lines if not line.startswith(("revision =", "sha256 =", "size ="))))
+    code, _, err = vldm("generate", "a fox", "--pack", "mine")
+    assert code == 2 and f"fetch it with `vldm packs pull {tmp_path / 'mine'}`" in err
+    assert vldm("packs", "pull", "mine", "-q") == (0, "", "")
+    assert Pack.open(tmp_path / "mine").named["unet"].revision == hub.commit(SD)

@@ -41,7 +41,7 @@ def root(tmp_path_factory):
 
 
 @pytest.fixture(autouse=True)
-def home(tmp_path_factory, monkeypatch):
+def own_home(tmp_path_factory, monkeypatch):
     monkeypatch.setenv("VLDM_HOME", str(tmp_path_factory.mktemp("home")))
 
 

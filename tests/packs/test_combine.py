@@ -22,7 +22,7 @@ def sd(tmp_path_factory):
 
 
 @pytest.fixture
-def home(tmp_path, monkeypatch):
+def own_home(tmp_path, monkeypatch):
     monkeypatch.setenv("VLDM_HOME", str(tmp_path / "home"))
     return tmp_path / "home"
 
@@ -149,10 +149,10 @@ def test_words_are_called_as_their_file_says_or_is_called(sd, files):
     assert [one.token for one in pack.manifest.elsewhere.embeddings] == ["<corgi>", "cat"]
 
 
-def test_a_written_choice_is_the_same_pack(sd, files, home, tmp_path):
+def test_a_written_choice_is_the_same_pack(sd, files, own_home, tmp_path):
     choice = Choice(str(sd), files["motion"], (f"{files['image']}:0.5",), files["vae"], (files["word"],))
     written = write_choice("mine", choice)
-    assert written.folder == home / "packs/mine" and Pack.open("mine").name == "mine"
+    assert written.folder == own_home / "packs/mine" and Pack.open("mine").name == "mine"
     assert written.manifest.hash == open_choice(choice).manifest.hash
     weights = [one for one in written.manifest.elsewhere.files if one.file.endswith(".safetensors")]
     assert weights and all(one.sha256 for one in weights)
@@ -165,13 +165,13 @@ def test_a_written_choice_is_the_same_pack(sd, files, home, tmp_path):
         Pack.open("mine")
 
 
-def test_nothing_is_written_where_a_choice_is_none(sd, files, home):
+def test_nothing_is_written_where_a_choice_is_none(sd, files, own_home):
     with pytest.raises(RequestError):
         write_choice("mine", Choice(str(sd), motion="nowhere.safetensors"))
-    assert not (home / "packs").exists()
+    assert not (own_home / "packs").exists()
 
 
-def test_a_pack_of_its_own_files_can_be_added_to_but_not_written(tiny_pack, files, home):
+def test_a_pack_of_its_own_files_can_be_added_to_but_not_written(tiny_pack, files, own_home):
     pack = open_choice(Choice(str(tiny_pack.folder), loras=(files["image"],)))
     assert pack.manifest.files == tiny_pack.manifest.files and pack.manifest.hash != tiny_pack.manifest.hash
     with pytest.raises(RequestError, match="holds its files itself"):
@@ -224,7 +224,7 @@ def test_what_is_no_choice_is_none(table):
         ({"embeddings": ["@g"]}, "is for Stable Diffusion XL"),
     ],
 )
-def test_what_does_not_go_is_refused_in_a_sentence(sd, files, home, tmp_path, given, words):
+def test_what_does_not_go_is_refused_in_a_sentence(sd, files, own_home, tmp_path, given, words):
     class Payload:
         def __reduce__(self):
             return print, ("code was run",)
@@ -268,7 +268,7 @@ def test_motion_wants_an_image_model(tmp_path, files):
         open_choice(Choice(str(svd), motion=files["motion"]))
 
 
-def test_two_homes_of_a_part_are_refused(sd, tmp_path, home):
+def test_two_homes_of_a_part_are_refused(sd, tmp_path, own_home):
     folder = write_choice(str(tmp_path / "mine"), Choice(str(sd))).folder
     text = (folder / MANIFEST).read_text().replace("[parts.vae]", '[parts.vae]\nhub = "a/b"')
     (folder / MANIFEST).write_text(text)

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING
 
 from vldm_cli.api.device import choose_device, choose_dtype
 from vldm_cli.errors import RequestError
+from vldm_cli.packs import pack as packs
 from vldm_cli.packs.choice import Choice
 from vldm_cli.packs.combine import open_choice
 from vldm_cli.packs.manifest import MANIFEST
 from vldm_cli.packs.origins.home import pulled, pulled_packs
 from vldm_cli.packs.origins.shipped import shipped
-from vldm_cli.packs.pack import Pack, embedded
+from vldm_cli.packs.pack import Pack
 
 if TYPE_CHECKING:
     from vldm_cli.stages.models import Models
@@ -78,7 +79,7 @@ def check_moves(pack: Pack) -> None:
 def known_packs() -> list[tuple[Pack, bool]]:
     """Every pack that has a name, unchecked, and whether it is here: those that come with vldm, that were fetched or
     made (`vldm packs pull`, `new`), and that can be fetched."""
-    here = {name: Pack.open(folder, check=False) for name, folder in embedded().items()}
+    here = {name: Pack.open(folder, check=False) for name, folder in packs.embedded().items()}
     for folder in pulled_packs():
         with suppress(RequestError):  # one that was spoilt by hand hides no other
             pack = Pack.open(folder, check=False)

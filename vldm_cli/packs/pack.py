@@ -20,6 +20,7 @@ from vldm_cli.packs.files import Truncated, Unusable, inside, read_header
 from vldm_cli.packs.manifest import MANIFEST, Manifest, read_manifest
 from vldm_cli.packs.origins.digests import digest
 from vldm_cli.packs.origins.find import find
+from vldm_cli.packs.origins.home import pulled
 from vldm_cli.packs.origins.identity import identified
 from vldm_cli.packs.parts import FRAME_UPSCALER, OWN, PARTS, SOURCES, TEMPORAL_PARTS, UPSCALERS, companions
 
@@ -154,10 +155,10 @@ class Pack:
         problems = []
         for origin in self.manifest.elsewhere.files:
             try:
-                path = located(origin, self.folder, self.name)
+                path = located(origin, self.folder, self._word)
                 if origin.sha256 and digest(path) != origin.sha256:
                     remedy = (
-                        f"fetch it anew with `vldm packs pull {self.name}`"
+                        f"fetch it anew with `vldm packs pull {self._word}`"
                         if origin.hub
                         else "bring the old one back, or make the pack anew"
                     )
@@ -169,6 +170,12 @@ class Pack:
                     f"pack {self.name}: {origin.name} cannot be read ({error.strerror}); make it readable"
                 )
         return problems
+
+    @property
+    def _word(self) -> str:
+        """What `vldm packs pull` knows the pack by."""
+        own = self.manifest.choice is not None or pulled(self.name) == self.folder
+        return self.name if own else str(self.folder)
 
     def _unlisted(self) -> list[tuple[str, str]]:
         """Files that would be used, or that other programs would use in their place, without a checksum; and files that

@@ -77,10 +77,14 @@ class Plan:
 
 
 def plan(name: str, accept_licence: bool = False) -> Plan:
-    """What is to be done for the pack of that name: a shipped one, one that was fetched before, or
-    OWNER/NAME[@REVISION] of the hub in diffusers' layout. Only the hub's lists are looked at, and configurations of the
-    last kind."""
+    """What is to be done for the pack of that name: a shipped one, one that was fetched before, one in a folder with a
+    pack.toml (which is then pinned), or OWNER/NAME[@REVISION] of the hub in diffusers' layout. Only the hub's lists are
+    looked at, and configurations of the last kind."""
     folder = pulled(name)
+    if name not in shipped() and (Path(name) / MANIFEST).is_file():
+        manifest = read_manifest(Path(name))
+        _check_licences(name, {o.name: o.licence for o in _origins(manifest.elsewhere)}, accept_licence)
+        return _resolved(manifest, Path(name).resolve(), {})
     known = folder is not None and (folder / MANIFEST).is_file()
     before = read_manifest(folder) if folder is not None and known else None
     if folder is None or (name not in shipped() and not before and not repository(name)):
