@@ -9,7 +9,7 @@ _WHOLE = ("svd", "modelscope")
 _CONTEXT = {
     "sparsectrl": ("a picture that begins to move", "extend"),
     "first-frame": ("a picture that begins to move", "extend from the last frame, without its motion"),
-    None: ("a picture that begins to move and extend, as well as it can",),
+    None: ("a picture that begins to move, and going on, as well as it can with --replacement",),
 }
 
 

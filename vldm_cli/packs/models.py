@@ -56,7 +56,7 @@ def prepare_model(
         entries = arguments(made_of, lies.config(kind), kind.schema)
         model = on_meta(lambda: made_of(**entries))
     source = weights(lies, model, None if layout is None else convert(lies, layout, entries))
-    return Prepared(model, [source], *([finish] if finish else []))
+    return Prepared(model, [source]) if finish is None else Prepared(model, [source], finish)
 
 
 def prepare_text(pack: Pack, part: str = "text") -> Prepared[CLIPTextModel]:
@@ -160,5 +160,5 @@ def _numbered(model: nn.Module) -> None:
     """The numbers of the places of a prompt's tokens or a picture's patches, which models keep and no file holds."""
     for module in model.modules():
         if hasattr(module, "position_ids"):
-            places = module.position_embedding.num_embeddings
-            module.position_ids = torch.arange(places, device=model.device).expand((1, -1))
+            weight = module.get_submodule("position_embedding").get_parameter("weight")
+            module.position_ids = torch.arange(len(weight), device=weight.device).expand((1, -1))

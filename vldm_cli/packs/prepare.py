@@ -139,8 +139,8 @@ def schedule(pack: Pack, part: str) -> dict:
                 with Named(pack, other).blame(Named(pack, other).config_name):
                     if "schedule" in configs.roles(config):
                         return _sound(configs.read(config, "schedule"))
-    if part not in SCHEDULERS:
-        raise RequestError(f"pack {pack.name} names no {name}; add [parts.{name}] to its pack.toml")
+    if part not in SCHEDULERS or (part in pack.named and SCHEDULERS[part] not in pack.manifest.files):
+        raise RequestError(f"pack {pack.name}: it names no {name}; add [parts.{name}] to its pack.toml")
     with blame(pack.sentence, SCHEDULERS[part], f"{SCHEDULERS[part]} of pack {pack.name}"):
         return _sound(read_config(pack.file(SCHEDULERS[part]), SCHEDULER))
 
@@ -152,7 +152,7 @@ def low_schedule(pack: Pack, part: str = "upscaler_frame") -> dict:
         return _named_schedule(pack, name)
     config = pack.named[part].config if part in pack.named else None
     if config is None or "low_schedule" not in configs.roles(config):
-        raise RequestError(f"pack {pack.name} names no {name}; add [parts.{name}] to its pack.toml")
+        raise RequestError(f"pack {pack.name}: it names no {name}; add [parts.{name}] to its pack.toml")
     return _sound(configs.read(config, "low_schedule"))
 
 

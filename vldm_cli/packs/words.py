@@ -89,7 +89,7 @@ class ClipWords(Words):
             )
         self._vectors: dict[int, range] = {}
         for word in inverted:
-            if self._id(word.token) is not None:
+            if self._tokenizer.token_to_id(word.token) is not None:
                 raise Unusable(
                     f"has {shown(word.token)}, which a textual inversion is for; give that another token"
                 )
@@ -111,7 +111,8 @@ class ClipWords(Words):
     def _tokens(self, prompt: str) -> tuple[list[int], list[int]]:
         """Ids, and where in the prompt each begins."""
         encoding = self._tokenizer.encode(prompt, add_special_tokens=False)
-        ids, starts = [], []
+        ids: list[int] = []
+        starts: list[int] = []
         for token, (start, _) in zip(encoding.ids, encoding.offsets, strict=True):
             own = self._vectors.get(token, (token,))
             ids += own
@@ -119,7 +120,9 @@ class ClipWords(Words):
         return ids, starts
 
     def _id(self, token: str) -> int:
-        return self._tokenizer.token_to_id(token)
+        number = self._tokenizer.token_to_id(token)
+        assert number is not None  # `clip_tokenizer` has looked for it, or it was added
+        return number
 
 
 class WordList(Words):

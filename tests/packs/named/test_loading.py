@@ -2,11 +2,17 @@
 
 import pytest
 import torch
+from diffusers import DDIMScheduler, DDPMScheduler
 
+from tests.align.shapes import randomise
 from tests.packs.named import public
+from vldm_cli.align import VideoUNet, align
 from vldm_cli.align.foreign import ForeignDecoder, ForeignUNet
 from vldm_cli.align.readers import FirstFrame, NoContext, SparseCtrl
+from vldm_cli.errors import RequestError
 from vldm_cli.packs import load, prepare
+from vldm_cli.packs.pack import Pack
+from vldm_cli.packs.save import save_part
 
 
 @pytest.fixture(scope="module")
@@ -83,3 +89,100 @@ def test_modelscope(tmp_path):
         tmp_path / "pack", {"keyframes": {"family": "modelscope", "path": str(tmp_path), "file": file}}
     )
     assert isinstance(load.load_keyframes(pack).reader, NoContext)
+
+
+def times_four(folder):
+    """Stable Diffusion's ×4 upscaler as its repository has it, and what a manifest says of it."""
+    unet, vae, text = public.x4_unet(), public.x4_vae(), public.text("sd21")
+    for name, model in (("unet", unet), ("vae", vae), ("text_encoder", text)):
+        model.save_pretrained(folder / name)
+    public.tokenizer(folder / "tokenizer", "!")
+    DDIMScheduler(beta_schedule="scaled_linear", prediction_type="v_prediction").save_pretrained(
+        folder / "scheduler"
+    )
+    DDPMScheduler(beta_schedule="scaled_linear").save_pretrained(folder / "low_res_scheduler")
+    path, file = str(folder), "diffusion_pytorch_model.safetensors"
+    parts = {
+        "upscaler_frame": {"path": path, "file": f"unet/{file}"},
+        "upscaler_frame_vae": {"path": path, "file": f"vae/{file}"},
+        "upscaler_frame_text": {"path": path, "file": "text_encoder/model.safetensors"},
+        "upscaler_frame_tokenizer": {"path": path, "file": "tokenizer/vocab.json"},
+        "upscaler_frame_schedule": {"path": path, "config_file": "scheduler/scheduler_config.json"},
+        "upscaler_frame_low_schedule": {"path": path, "file": "low_res_scheduler/scheduler_config.json"},
+    }
+    return parts, {"unet": unet, "vae": vae, "text": text}
+
+
+@torch.no_grad()
+def test_the_times_four_upscaler(tmp_path):
+    parts, models = times_four(tmp_path)
+    pack = public.named(tmp_path / "pack", parts)
+    assert pack.upscalers == ("frame",) and not list(prepare.misfits(pack))
+    model = load.load_upscaler(pack, "frame", dtype=torch.float16)
+    public.same(model.unet, models["unet"].half())
+    assert model.sizes["compensated"] and not model.temporal_state_dict()
+    space = load.load_space(pack, "frame", dtype=torch.float16)
+    public.same(space.vae, models["vae"])
+    assert space.vae.dtype == torch.float32 and space.channels == 4 and space.scale == 4
+    assert load.upscaler_scheduler_config(pack, "frame")["prediction_type"] == "v_prediction"
+    text = load.load_upscaler_text(pack)
+    public.same(text.model, models["text"])
+    assert text.words.ids("red")[-1] == public.VOCABULARY.index("!")
+    z, low = torch.randn(1, 2, 4, 8, 8).half(), torch.randn(1, 2, 3, 8, 8).half()
+    told = torch.tensor([20])
+    ours = model(z, 500, text.encode(["red"]).half(), extra_BTCHW=low, class_labels=told)
+    words = text.encode(["red"]).half()[..., : public.WIDTH["sd21"]]
+    for t in range(2):
+        theirs = models["unet"](torch.cat([z[:, t], low[:, t]], 1), 500, words, class_labels=told).sample
+        torch.testing.assert_close(ours[:, t], theirs, rtol=1e-2, atol=1e-2)
+
+
+def test_another_packs_upscaler(repository, tmp_path):
+    toyland = Pack.open(check=False)
+    pack = public.named(tmp_path, {**public.image_parts(repository[0]), "upscaler": {"pack": "toyland"}})
+    assert pack.upscalers == toyland.upscalers
+    public.same(load.load_upscaler(pack, "pixel"), load.load_upscaler(toyland, "pixel"))
+    public.same(load.load_upscaler_vae(pack), load.load_upscaler_vae(toyland))
+    assert load.upscaler_scheduler_config(pack) == load.upscaler_scheduler_config(toyland)
+
+
+@torch.no_grad()
+def test_single_frames_are_decoded_where_nothing_else_is_named(repository, tmp_path):
+    folder, pipe = repository
+    decoder = load.load_decoder(public.named(tmp_path, public.image_parts(folder)))
+    z = torch.randn(1, 3, 4, 4, 6)
+    x = decoder(z)
+    assert x.shape == (1, 3, 3, 32, 48)
+    for t in range(3):
+        wanted = pipe.vae.decode(z[:, t] / pipe.vae.config.scaling_factor).sample
+        torch.testing.assert_close(x[:, t], wanted, rtol=1e-4, atol=1e-4)
+
+
+def test_vldms_own_layers_over_an_image_model_that_lies_elsewhere(repository, tmp_path):
+    """Trained on another one of its shape: the pack has them, and names the rest."""
+    folder, pipe = repository
+    video, decoder = align(public.unet(), context_dim=8, embed_dim=16), align(public.vae())
+    randomise(video)
+    pack = public.named(tmp_path, public.image_parts(folder))
+    for part, model in (("keyframes", video), ("interpolation", video), ("decoder", decoder)):
+        save_part(pack.folder, part, model, torch.float32)
+    pack = Pack.open(pack.folder)
+    assert pack.named and pack.has("keyframes") and not list(prepare.misfits(pack))
+    loaded = load.load_keyframes(pack)
+    assert isinstance(loaded, VideoUNet)
+    public.same(loaded, video)
+    assert prepare.weights_of(pack, "interpolation") == "interpolation"
+    public.same(load.load_decoder(pack), decoder)
+    public.same(load.load_bare(pack, "keyframes"), pipe.unet)
+
+
+def test_what_reads_no_context_interpolates_nothing(repository, tmp_path):
+    public.adapter().save_pretrained(tmp_path / "mm")
+    keyframes = {
+        "family": "animatediff",
+        "path": str(tmp_path / "mm"),
+        "file": "diffusion_pytorch_model.safetensors",
+    }
+    pack = public.named(tmp_path / "p", {**public.image_parts(repository[0]), "keyframes": keyframes})
+    with pytest.raises(RequestError, match=r'fills in nothing between known frames.*between = "motion"'):
+        load.load_interpolation(pack)

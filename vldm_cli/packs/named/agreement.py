@@ -50,18 +50,22 @@ def _latents(parts: _Parts) -> Iterator[str]:
     """Latent frames are of one space: as many channels, scaled alike."""
     unet, vae = parts.unet, parts.of("vae", VAE)
     named = parts.pack.named.get("decoder")
-    decoder = parts.of("decoder", FAMILY_KINDS["svd-decoder"]) if named and named.family == "svd-decoder" else None
+    decoder = (
+        parts.of("decoder", FAMILY_KINDS["svd-decoder"]) if named and named.family == "svd-decoder" else None
+    )
     if unet is not None and parts.moving == "unet" and unet["in_channels"] != unet["out_channels"]:
         yield (
-            f"pack {parts.pack.name}: unet ({_said(place(parts.pack, 'unet'))}) takes {unet['in_channels']} channels and "
-            f"gives {unet['out_channels']}: it fills in or edits pictures; name one that makes them"
+            f"pack {parts.pack.name}: unet ({_said(place(parts.pack, 'unet'))}) takes {unet['in_channels']} channels "
+            f"and gives {unet['out_channels']}: it fills in or edits pictures; name one that makes them"
         )
     for part, config in (("vae", vae), ("decoder", decoder)):
         if config is None:
             continue
         channels = config["latent_channels"]
         if unet is not None and unet["out_channels"] != channels:
-            yield parts.apart(part, parts.moving, f"{channels} latent channels, and not {unet['out_channels']}")
+            yield parts.apart(
+                part, parts.moving, f"{channels} latent channels, and not {unet['out_channels']}"
+            )
         factor = parts.pack.manifest.video.latent_factor
         if 2 ** (len(config["block_out_channels"]) - 1) != factor:
             yield (
@@ -72,7 +76,9 @@ def _latents(parts: _Parts) -> Iterator[str]:
     if vae is not None and decoder is not None:
         scales = [config.get("scaling_factor", _SCALE) for config in (decoder, vae)]
         if abs(scales[0] - scales[1]) > 1e-4 * scales[1]:
-            yield parts.apart("decoder", "vae", f"its latents are scaled by {scales[0]:g}, and not by {scales[1]:g}")
+            yield parts.apart(
+                "decoder", "vae", f"its latents are scaled by {scales[0]:g}, and not by {scales[1]:g}"
+            )
 
 
 def _words(parts: _Parts) -> Iterator[str]:
@@ -91,7 +97,9 @@ def _words(parts: _Parts) -> Iterator[str]:
     if reader is not None and list(reader["block_out_channels"]) != list(unet["block_out_channels"]):
         yield parts.apart("context", parts.moving, "it was made for an image model of another shape")
     elif reader is not None and reader["cross_attention_dim"] != wide:
-        yield parts.apart("context", parts.moving, f"it attends to {reader['cross_attention_dim']}, and not to {wide}")
+        yield parts.apart(
+            "context", parts.moving, f"it attends to {reader['cross_attention_dim']}, and not to {wide}"
+        )
 
 
 def _upscaler(parts: _Parts) -> Iterator[str]:

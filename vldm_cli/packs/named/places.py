@@ -150,6 +150,10 @@ class Named(Place):
             remedy = f"fetch it again with `vldm packs pull {self.pack.name}`, or {remedy}"
         return f"pack {self.pack.name}: {self.part}: {name} {fault}; {remedy}"
 
+    def found(self, name: str) -> bool:
+        """Whether that one is here."""
+        return found(self.origin, name, self.pack.folder) is not None
+
     @property
     def _config_file(self) -> str:
         """The configuration that lies where the weights do; "" where there is none."""
@@ -157,7 +161,7 @@ class Named(Place):
         if own or self.role.endswith("schedule"):
             return own or self.origin.file  # a schedule is nothing but a configuration
         usual = str(PurePosixPath(self.origin.file).with_name(_CONFIG)) if self.origin.file else ""
-        here = usual and found(self.origin, usual, self.pack.folder)
+        here = usual and self.found(usual)
         return usual if here and self.origin.layout == "diffusers" else ""
 
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from vldm_cli.errors import RequestError
 from vldm_cli.packs import clip, configs
 from vldm_cli.packs.contents import tokens_of
 from vldm_cli.packs.files import Unusable, read_json, read_text
@@ -49,6 +48,8 @@ def clip_tokenizer(lies: Named) -> Clip:
     for token in (clip.START, clip.END, pad):
         if made.token_to_id(token) is None:
             raise Unusable(f"has no token {shown(token)}")
+    # transformers takes it for itself in a prompt, too: Stable Diffusion 2 reads "!" so
+    made.add_special_tokens([pad])
     made.no_padding()
     made.no_truncation()
     return Clip(made, pad, settings.get("model_max_length"))
@@ -60,11 +61,11 @@ def _settings(lies: Named) -> dict:
     if not lies.origin.file:
         raise Unusable("has neither file nor config; use the config clip-sd15 or clip-sd21")
     found: dict = {}
-    for name in _SAYING:
-        try:
-            table = read_json(lies.beside(_beside(lies, name)))
-        except RequestError:  # not there
-            continue
+    there = [name for name in _SAYING if lies.found(_beside(lies, name))]
+    if not there:
+        raise Unusable(f"has neither {' nor '.join(_SAYING)} beside it, and no config (clip-sd15 or clip-sd21)")
+    for name in there:
+        table = read_json(lies.beside(_beside(lies, name)))
         if not isinstance(table, dict):
             raise Unusable(f"has a {name} beside it that is no table")
         pad, length = table.get("pad_token"), table.get("model_max_length")
@@ -72,10 +73,6 @@ def _settings(lies: Named) -> dict:
         # transformers' number for "as many as you like" is as good as none
         said |= {"model_max_length": length if type(length) is int and length < 10**6 else None}
         found = {**{k: v for k, v in said.items() if v is not None}, **found}
-    if not found:
-        raise Unusable(
-            f"has neither {' nor '.join(_SAYING)} beside it, and no config (clip-sd15 or clip-sd21)"
-        )
     return checked(found, _SETTINGS)
 
 

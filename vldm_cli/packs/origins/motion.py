@@ -17,6 +17,8 @@ from vldm_cli.packs.origins.shipped import shipped
 _ENCODING = re.compile(r"motion_modules\.0\..*(pos_encoder|pos_embed)\.pe$")
 _STEPS = re.compile(r"(\d{1,2})[ _-]?step")
 _POSITIONS_OF_V1 = 24
+# What of another pack its motion is.
+_PARTS = ("keyframes", "context", "schedule")
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,7 @@ def _of_pack(named: str, manifest: Manifest) -> Motion:
         raise RequestError(
             f"--motion {named} has no motion modules that go with another image model; name AnimateDiff's"
         )
-    parts = {name: every.parts[name] for name in ("keyframes", "context", "schedule") if name in every.parts}
+    parts = {name: part for name, part in every.parts.items() if name in _PARTS}
     return Motion(parts, manifest.video, manifest.defaults, every.loras)
 
 

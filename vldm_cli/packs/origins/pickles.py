@@ -4,6 +4,7 @@ them, and kept as safetensors in the user's cache folder, so that this happens o
 import json
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -61,7 +62,8 @@ def converted(path: Path) -> tuple[Path, str]:
             "folder with room"
         ) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink()
     return kept, f"{path.name} is a pickle: its weights, and nothing else of it, were read and kept as {kept}"
 
 

@@ -162,9 +162,8 @@ def _made(
     sides = side if isinstance(side, list) and len(side) == 2 else [side, side]
     size = [_CELL * cells if type(cells) is int and 0 < cells <= 512 else 0 for cells in sides]
     manifest = numbered(kind, listing.name, listing.licence, description, Elsewhere(parts), size)
-    sampler = sampler_of(
-        class_of(listing, str(parts.get("schedule", parts.get("upscaler_frame_schedule")).config_file))
-    )
+    of = parts["schedule"] if "schedule" in parts else parts["upscaler_frame_schedule"]
+    sampler = sampler_of(class_of(listing, of.config_file or ""))
     return replace(manifest, defaults=replace(manifest.defaults, scheduler=sampler))
 
 
