@@ -151,3 +151,21 @@ def _say(
     request.end_headers()
     if request.command == "GET":
         request.wfile.write(data)
+
+
+def use(monkeypatch, hub: FakeHub | None, home: Path) -> None:
+    """For this process: huggingface_hub asks that hub (None: nobody), and it and vldm keep everything below `home`."""
+    from huggingface_hub import constants
+
+    url = hub.url if hub else "http://127.0.0.1:9"  # a port that nobody listens at
+    monkeypatch.setattr(constants, "ENDPOINT", url)
+    monkeypatch.setattr(
+        constants, "HUGGINGFACE_CO_URL_TEMPLATE", url + "/{repo_id}/resolve/{revision}/{filename}"
+    )
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(home / "hub"))
+    monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(home / "token"))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
+    monkeypatch.setenv("VLDM_HOME", str(home / "vldm"))
+    for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"):
+        monkeypatch.delenv(name, raising=False)

@@ -27,7 +27,7 @@ def write_tokenizer(folder: Path, pad: str = "<|endoftext|>") -> None:
     letters = "abcdefghijklmnopqrstuvwxyz0123456789!.,'"
     words = [*letters, *(f"{letter}</w>" for letter in letters), "<|startoftext|>", "<|endoftext|>"]
     (folder / "vocab.json").write_text(json.dumps({word: i for i, word in enumerate(words)}))
-    (folder / "merges.txt").write_text("#version: 0.2\na b\n")
+    (folder / "merges.txt").write_text("#version: 0.2\n")
     special = {"bos_token": "<|startoftext|>", "eos_token": "<|endoftext|>", "unk_token": "<|endoftext|>"}
     (folder / "special_tokens_map.json").write_text(json.dumps({**special, "pad_token": pad}))
     config = {**special, "pad_token": pad, "model_max_length": 77, "tokenizer_class": "CLIPTokenizer"}
@@ -142,7 +142,7 @@ def svd_folder(folder: Path) -> Path:
     )
     save(unet, folder / "unet")
     decoder = AutoencoderKLTemporalDecoder(
-        block_out_channels=(32,) * 4, down_block_types=("DownEncoderBlock2D",) * 4, layers_per_block=1
+        block_out_channels=(32,) * 4, down_block_types=("DownEncoderBlock2D",) * 4, layers_per_block=2
     )
     save(decoder, folder / "vae")
     eyes = CLIPVisionConfig(

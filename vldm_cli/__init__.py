@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from vldm_cli.api.info import Info, info
     from vldm_cli.api.interpolate import interpolate
     from vldm_cli.api.packs import LoadedPack, load_pack
+    from vldm_cli.api.pull import pull_pack
     from vldm_cli.api.stream import Stream, stream
     from vldm_cli.api.upscale import upscale
     from vldm_cli.errors import RequestError, RunError
@@ -42,6 +43,7 @@ __all__ = [
     "info",
     "interpolate",
     "load_pack",
+    "pull_pack",
     "stream",
     "upscale",
 ]
@@ -55,6 +57,7 @@ _HOMES = {
     "Stream": "api.stream",
     "Video": "runs.result",
     "load_pack": "api.packs",
+    "pull_pack": "api.pull",
     **{name: f"api.{name}" for name in ("extend", "generate", "info", "interpolate", "stream", "upscale")},
 }
 

@@ -174,3 +174,27 @@ def test_as_dict_is_json_and_complete():
 def test_no_plan(frames, interpolation):
     with pytest.raises(ValueError, match="no plan"):
         plan(frames, interpolation)
+
+
+@pytest.mark.parametrize("interpolation", [4, 16])
+@pytest.mark.parametrize("upscale", [False, True])
+def test_where_motion_fills_in_only_keyframes_are_decoded(interpolation, upscale):
+    for frames in COUNTS:
+        p = plan(frames, interpolation, between="motion", upscale=upscale, run_up=3)
+        assert p.levels == () and p.run_up == 0
+        assert p.keyframes == -(-(frames - 1) // interpolation) + 1
+        assert p.decode_windows[-1].stop == p.keyframes == p.totals["decode"]
+        assert p.totals["fill"] == p.frames == p.totals["write"]
+        if upscale:
+            assert p.upscale_windows[-1].stop == frames
+        done = [p.progress(stop) for _, stop in p.segments]
+        assert done[-1] == {k: v for k, v in p.totals.items() if k not in ("keyframes", "join")}
+        assert all(d["decode"] <= interpolation + d["write"] for d in done)
+
+
+def test_without_frames_between_there_is_nothing_to_fill_in():
+    assert plan(20, 1, between="motion") == plan(20, 1)
+
+
+def test_what_fills_in_decides_what_is_made():
+    assert plan(20, 4, between="motion").hash != plan(20, 4).hash

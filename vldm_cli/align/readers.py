@@ -134,6 +134,12 @@ class FirstFrame(nn.Module):
             },
         )
 
+    def show(self, seen: Callable[[Tensor], tuple[Tensor, Tensor]], fps: float) -> None:
+        """Goes over to another video, with frames of its own, and its rate."""
+        self.fps = fps
+        if seen is not self.seen:
+            self.seen, self.last = seen, None
+
     def _seen(self, z_BCHW: Tensor) -> tuple[Tensor, Tensor]:
         if self.last is None or not _same(self.last[0], z_BCHW):
             assert self.seen is not None  # whoever loads the model says how it sees

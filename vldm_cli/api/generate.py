@@ -30,12 +30,14 @@ def generate(
     prompt: str,
     out: str | Path | None = None,
     *,
-    frames: int = 240,
+    frames: int | None = None,
     pack: str | Path | LoadedPack = "toyland",
     image: str | Path | np.ndarray | None = None,
     negative: str = "",
-    upscale: bool = True,
-    interpolation: int = 16,
+    upscale: bool | None = None,
+    interpolation: int | None = None,
+    between: str | None = None,
+    replacement: bool = False,
     size: tuple[int, int] | str | None = None,
     seed: int | None = None,
     steps: int | None = None,
@@ -53,7 +55,8 @@ def generate(
     """Makes a video from text, or from text and a first frame (METHOD.md §1 to §6).
 
     out: the file (.mp4, .mov, .mkv, .webm, .gif, .webp, or a name without suffix for a folder of PNGs), by default one
-    named after the prompt in this folder. frames: 1 to 10000. image: the first frame: a picture's file, or uint8
+    named after the prompt in this folder. frames: 1 to 10000, by default 240 where the
+    pack can. image: the first frame: a picture's file, or uint8
     (H, W, 3) RGB of the size before or after upscaling. negative: what the video does not show. upscale: four times the
     width and height at the end. interpolation: 1, 4 or 16 frames from one keyframe to the next. size: before upscaling,
     (height, width) or "WIDTHxHEIGHT". seed: the same one gives the same video; None for a drawn one. steps: of
@@ -75,6 +78,8 @@ def generate(
         variations=1,
         upscale=upscale,
         interpolation=interpolation,
+        between=between,
+        replacement=replacement,
         size=size,
         seed=seed,
         steps=steps,
@@ -140,13 +145,15 @@ def prepare(
     prompt: str,
     out: str | Path | None,
     *,
-    frames: int,
+    frames: int | None,
     pack: str | Path | Choice | LoadedPack,
     image: str | Path | np.ndarray | None,
     negative: str,
     variations: int,
-    upscale: bool,
-    interpolation: int,
+    upscale: bool | None,
+    interpolation: int | None,
+    between: str | None,
+    replacement: bool,
     size: tuple[int, int] | str | None,
     seed: int | None,
     steps: int | None,
@@ -180,6 +187,8 @@ def prepare(
         guidance=guidance,
         context_guidance=context_guidance,
         interpolation=interpolation,
+        between=between,
+        replacement=replacement,
         upscale=upscale,
         size=checks.parse_size(size) if size is None or isinstance(size, str) else size,
         crf=crf,

@@ -84,14 +84,14 @@ def known_packs() -> list[tuple[Pack, bool]]:
             pack = Pack.open(folder, check=False)
             here.setdefault(pack.name, pack)
     away = [Pack(Path(), manifest) for name, manifest in shipped().items() if name not in here]
-    return [*((pack, True) for pack in here.values()), *((pack.identified(), False) for pack in away)]
+    return [*((pack, True) for pack in here.values()), *((pack, False) for pack in away)]
 
 
 def look_at(name: str) -> tuple[Pack, bool]:
     """The pack of that name, unchecked, and whether it is here. Raises RequestError where there is none."""
     known = pulled(name)
     if name in shipped() and not (known and (known / MANIFEST).is_file()):
-        return Pack(Path(), shipped()[name]).identified(), False
+        return Pack(Path(), shipped()[name]), False
     return Pack.open(name, check=False), True
 
 

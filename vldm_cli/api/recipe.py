@@ -6,6 +6,8 @@ from vldm_cli.packs.choice import Choice
 from vldm_cli.packs.manifest import Defaults
 from vldm_cli.runs.command_line import typed
 
+_HEARD = ("prompt", "negative", "guidance")
+
 
 def recipe(metadata: dict, out: str, defaults: Defaults | None = None) -> str:
     """The command with the settings of `metadata`; what is the pack's default is left out if those are given."""
@@ -20,6 +22,8 @@ def recipe(metadata: dict, out: str, defaults: Defaults | None = None) -> str:
         words += ["--negative", settings["negative"]]
     if settings["interpolation"] != 16:
         words += ["--interpolation", settings["interpolation"]]
+    if settings.get("between", "model") != (known.between if known else "model"):
+        words += ["--between", settings["between"]]
     if not settings["upscale"]:
         words += ["--no-upscale"]
     if settings["crf"] != 16:
@@ -57,6 +61,8 @@ def _of_a_clip(metadata: dict, out: str) -> str:
     for key in ("scale", "factor", "space", "engine", "noise", "steps", "tile", "dtype", "crf"):
         if key in settings:
             words += [f"--{key}", settings[key]]
+    if metadata["command"] == "upscale":
+        words += [word for key in _HEARD if settings.get(key) for word in (f"--{key}", settings[key])]
     if metadata["command"] == "extend":
         words += _of_an_extension(settings)
     words += ["--slow"] if settings.get("slow") else []

@@ -1,30 +1,34 @@
 """What is to be said of a prompt before a video is made of it. Light: no torch."""
 
 from vldm_cli.errors import RequestError
+from vldm_cli.packs.abilities import Abilities
 from vldm_cli.packs.pack import Pack
-from vldm_cli.packs.words import Words
+from vldm_cli.pipelines.generate.prompt import check_length, words_of
 
 
 def check_prompt(pack: Pack, prompt: str, negative: str = "") -> str | None:
-    """The one warning that names the words which the pack has never seen, or None.
+    """The one warning about what the pack has never seen or does not read of the prompt, or None.
 
     Raises RequestError when there is nothing in the prompt or more than the pack reads.
     """
-    if not prompt.strip():
+    words = words_of(pack)
+    if words and not prompt.strip():
         raise RequestError("the prompt is empty; say what the video shall show")
-    unknown = _unknown(pack, prompt, negative)
-    if not unknown:
-        return None
-    return f"pack {pack.name} has never seen: {', '.join(unknown)}{_knows(pack)}"
+    said = check_length(pack, words, prompt, negative)
+    unknown = words.strange(prompt) if words else []
+    said += [f"pack {pack.name} has never seen: {', '.join(unknown)}{_knows(pack)}"] if unknown else []
+    return "; ".join(said) or None
 
 
 def check_material(pack: Pack, clip: str, known: bool, prompt: str, negative: str) -> str | None:
     """The one warning about a clip that goes on and its prompt (which may be empty), or None. `known`: this pack made
     the clip. Raises RequestError when there is more in the prompt than the pack reads.
     """
-    unknown = _unknown(pack, prompt, negative)
-    if known and not unknown:
-        return None
+    words = words_of(pack)
+    said = check_length(pack, words, prompt, negative)
+    unknown = words.strange(prompt) if words else []
+    if not Abilities.of(pack.manifest).own or (known and not unknown):
+        return "; ".join(said) or None
     lacks = [] if known else [f"was never trained on material such as {clip}, which it did not make"]
     lacks += [f"has never seen: {', '.join(unknown)}"] if unknown else []
     return (
@@ -32,22 +36,6 @@ def check_material(pack: Pack, clip: str, known: bool, prompt: str, negative: st
         "such material would do better (`vldm train all --pack FOLDER --data CLIPS --minutes N`)"
         f"{_knows(pack) if unknown else ''}"
     )
-
-
-def _unknown(pack: Pack, prompt: str, negative: str) -> list[str]:
-    """Words of the prompt that the pack has never seen. Raises RequestError when it cannot read the texts."""
-    words = Words.of(pack)
-    for name, text in (("prompt", prompt), ("--negative text", negative)):
-        try:
-            text.encode()
-        except UnicodeEncodeError as error:  # bytes from the command line that are no text
-            raise RequestError(f"the {name} is no valid UTF-8 text; type it again") from error
-        count = words.count(text)
-        if count > words.max_words:
-            raise RequestError(
-                f"the {name} has {count} words, and pack {pack.name} reads at most {words.max_words}; say it shorter"
-            )
-    return words.strange(prompt)
 
 
 def _knows(pack: Pack) -> str:

@@ -29,6 +29,9 @@ def upscale(
     tile: int | None = None,
     steps: int | None = None,
     seed: int | None = None,
+    prompt: str = "",
+    negative: str = "",
+    guidance: float | None = None,
     device: str = "auto",
     dtype: str = "auto",
     crf: int = 16,
@@ -41,12 +44,13 @@ def upscale(
     """Upscales a clip; its times, sound, subtitles and tags are kept (METHOD.md §7).
 
     clip: a video, GIF, WebP, picture or folder of pictures; out: the file, by default one named after the clip in this
-    folder. scale: 2 or 4. noise: how much detail may be invented, 0 to below 1; space: "pixel" or "latent", where the
-    model works; steps: of denoising; None for what the pack has. tile: side of the tiles in pixels of the clip, smaller
-    ones need less memory. seed: None for a drawn one. device and dtype: as in `load_pack`, where `pack` is not loaded.
-    crf: quality of the file, 0 (best) to 51. fps: frames a second of a folder of pictures. preview: a .png, a contact
-    sheet that is refreshed meanwhile. resume: go on with the same interrupted call. force: replace an existing file,
-    and take HDR video as if it were not.
+    folder. scale: 2 or 4. noise: how much detail may be invented, 0 to below 1; space: "pixel", "latent" or "frame",
+    where the model works; steps: of denoising; None for what the pack has. prompt, negative, guidance: what the clip
+    shows, what it does not, and how closely to follow that, of an upscaler that reads text. tile: side of the tiles in
+    pixels of the clip, smaller ones need less memory. seed: None for a drawn one. device and dtype: as in `load_pack`,
+    where `pack` is not loaded. crf: quality of the file, 0 (best) to 51. fps: frames a second of a folder of pictures.
+    preview: a .png, a contact sheet that is refreshed meanwhile. resume: go on with the same interrupted call. force:
+    replace an existing file, and take HDR video as if it were not.
 
     Raises RequestError, with nothing written, for what cannot be served, and RunError when it breaks: what is finished
     is kept and the same call goes on.
@@ -63,6 +67,9 @@ def upscale(
         tile=tile,
         steps=steps,
         seed=seed,
+        prompt=prompt,
+        negative=negative,
+        guidance=guidance,
         device=device,
         dtype=dtype,
         crf=crf,
@@ -85,6 +92,9 @@ def prepare(
     tile: int | None,
     steps: int | None,
     seed: int | None,
+    prompt: str,
+    negative: str,
+    guidance: float | None,
     device: str,
     dtype: str,
     crf: int,
@@ -104,8 +114,11 @@ def prepare(
         raise RequestError(f"--noise {noise} is not between 0 and below 1")
     checks.check_sampling(steps, seed)
     checks.check_tile(tile)
+    checks.check_weights(guidance=guidance)
     chosen, number = device_of(pack, device, dtype)
     model = loaded(pack, chosen, number)
+    if model.pack.upscaling is not model.pack:
+        model = loaded(model.pack.upscaling.folder, chosen, number)
     preview = None if preview is None else Path(preview)
     # Last, because every frame of the clip is decoded once.
     opened, out = clips.prepare(clip, out, f"x{scale}", crf, fps, preview, force)
@@ -113,6 +126,10 @@ def prepare(
     from vldm_cli.pipelines.upscale.job import Options, make_job
 
     defaults = model.pack.manifest.defaults
+    if (prompt or negative or guidance is not None) and (space or defaults.upscale_space) != "frame":
+        raise RequestError(
+            f"pack {model.name}'s upscaler reads no text; leave out --prompt, --negative and --guidance"
+        )
     asked = Options(
         scale=scale,
         space=space or defaults.upscale_space,
@@ -120,6 +137,9 @@ def prepare(
         steps=steps or defaults.upscale_steps,
         tile=tile,
         seed=seed,
+        prompt=prompt,
+        negative=negative,
+        guidance=defaults.upscale_guidance if guidance is None else guidance,
         device=chosen,
         dtype=number,
     )

@@ -40,6 +40,7 @@ def extend(
     ] = None,
     guidance: options.Guidance = None,
     context_guidance: options.ContextGuidance = None,
+    replacement: options.Replacement = False,
     dtype: options.Dtype = "auto",
     crf: Annotated[
         int | None, typer.Option(help="Quality of the file, 0 (best) to 51; default: the clip's own, or 16.")
@@ -64,6 +65,7 @@ def extend(
         steps=steps,
         guidance=guidance,
         context_guidance=context_guidance,
+        replacement=replacement,
         dtype=dtype,
         crf=crf,
         **common.for_job(),

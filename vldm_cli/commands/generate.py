@@ -14,14 +14,24 @@ Text = Annotated[str, typer.Argument(metavar="PROMPT", help="What the video show
 def generate(
     prompt: Text,
     out: options.Out = None,
-    frames: Annotated[int, typer.Option(help="How many frames, 1 to 10000.")] = 240,
+    frames: Annotated[
+        int | None, typer.Option(help="How many frames, 1 to 10000; default: 240 where the pack can.")
+    ] = None,
     image: Annotated[Path | None, typer.Option(help="A picture that is the first frame.")] = None,
     negative: Annotated[str, typer.Option(metavar="TEXT", help="What the video does not show.")] = "",
     variations: Annotated[int, typer.Option(help="So many videos, each of another seed.")] = 1,
-    upscale: Annotated[bool, typer.Option(help="Four times the width and height at the end.")] = True,
+    upscale: Annotated[
+        bool | None,
+        typer.Option(
+            "--upscale/--no-upscale", help="Four times the width and height; default: if the pack can."
+        ),
+    ] = None,
     interpolation: Annotated[
-        int, typer.Option(metavar="1|4|16", help="Frames from one keyframe to the next.")
-    ] = 16,
+        int | None,
+        typer.Option(metavar="1|4|16", help="Frames from one keyframe to the next; default: the pack's."),
+    ] = None,
+    between: options.Between = None,
+    replacement: options.Replacement = False,
     size: Annotated[
         str | None, typer.Option(metavar="WxH", help="Size before upscaling; default: the pack's.")
     ] = None,
@@ -61,6 +71,8 @@ def generate(
         variations=variations,
         upscale=upscale,
         interpolation=interpolation,
+        between=between,
+        replacement=replacement,
         size=size,
         seed=seed,
         steps=steps,
@@ -85,6 +97,7 @@ def generate(
 
 def _show_plan(console, job) -> None:
     from vldm_cli.commands.console import clock, size
+    from vldm_cli.packs.abilities import Abilities
 
     request, pack, settings, plan = job.request, job.pack.pack, job.settings, job.plan
     variations = len(job.outs)
@@ -99,12 +112,13 @@ def _show_plan(console, job) -> None:
     }
     windows = {"keyframes": len(plan.keyframe_windows), "decode": len(plan.decode_windows)}
     windows |= {level.stage: len(level.windows) for level in plan.levels}
-    windows["upscale"] = len(plan.upscale_windows)
+    windows |= {"upscale": len(plan.upscale_windows), "fill": plan.keyframes - 1}
     height, width = plan.out_size
     lines = [
         f"{request.out}: {plan.frames} frames of {width}x{height} at {settings.fps} fps"
         + (f", {variations} variations of it" if variations > 1 else ""),
         f"{plan.keyframes} keyframes, one every {plan.keyframe_step} frames",
+        *Abilities.of(pack.manifest).remarks(plan.between),
     ]
     for stage, seconds in plan.estimated_seconds.items():
         calls = f"{plan.calls[stage]} denoiser calls" if stage in plan.calls else ""
@@ -130,7 +144,7 @@ def _make(console, job) -> None:
         if len(outs) > 1:
             console.note(f"{out}: variation {number + 1} of {len(outs)}, seed {one.seed}")
         progress = console.progress()
-        saved = partial("{0.frames} of {1.frames} frames of {1.out} are saved".format, progress, one)
+        saved = partial("{0.frames} of {1} frames of {2} are saved".format, progress, job.plan.frames, out)
         with going_on(saved), progress:
             result = job.make(one, progress)
         for text in result.warnings:

@@ -49,6 +49,19 @@ Seed = Annotated[int | None, typer.Option(help="The same seed gives the same vid
 Steps = Annotated[int | None, typer.Option(help="Denoising steps; default: the pack's.")]
 Guidance = Annotated[float | None, typer.Option(help="How closely to follow the text.")]
 ContextGuidance = Annotated[float | None, typer.Option(help="How closely to follow the frames before.")]
+Between = Annotated[
+    str | None,
+    typer.Option(
+        metavar="model|motion", help="What makes the frames between keyframes; default: the pack's."
+    ),
+]
+Replacement = Annotated[
+    bool,
+    typer.Option(
+        "--replacement",
+        help="Let a model go on from frames that it was not made to know: as well as it goes.",
+    ),
+]
 Device = Annotated[str, typer.Option(help="auto, cuda, cuda:N, mps or cpu.")]
 Dtype = Annotated[str, typer.Option(help="auto, float32, bfloat16 or float16.")]
 Crf = Annotated[int, typer.Option(help="Quality of the file, 0 (best) to 51.")]

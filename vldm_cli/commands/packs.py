@@ -1,6 +1,7 @@
 """`vldm packs`: which models are here, what they can do, their licence, whether their files are whole; fetching public
 ones, and making one of several."""
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -56,7 +57,7 @@ def show(name: Name, as_json: AsJson = False, verbose: Verbose = False) -> None:
         f"hash: {table['hash']}",
         f"can: {', '.join(table['can'])}",
         "video: " + ", ".join(f"{key} {value}" for key, value in video.items() if value is not None),
-        "defaults: " + ", ".join(f"{key} {value}" for key, value in defaults.items()),
+        "defaults: " + ", ".join(f"{key} {value}" for key, value in defaults.items() if value is not None),
         f"parts: {', '.join(table['parts'])}",
         *(f"  {_named(one)}" for one in table["elsewhere"]),
     ]
@@ -125,7 +126,9 @@ def pull(
         with console.progress() as progress:
 
             def begin(one):
-                return megabytes(progress, one.origin.file, one.size)
+                if not sys.stderr.isatty():  # nothing is drawn there
+                    console.note(f"fetching {one.origin.name}")
+                return megabytes(progress, ", ".join(one.parts), one.size)
 
             made = plan.fetch(begin)
     table = {
@@ -190,7 +193,7 @@ def _table(pack) -> dict:
     """A pack as JSON has it."""
     from dataclasses import asdict
 
-    from vldm_cli.packs.abilities import abilities
+    from vldm_cli.packs.describe import abilities
     from vldm_cli.packs.elsewhere import NAMES
     from vldm_cli.packs.pack import PARTS
 

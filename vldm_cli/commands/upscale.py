@@ -18,7 +18,8 @@ def upscale(
         typer.Option(help="How much detail may be invented, 0 to below 1; default: the pack's."),
     ] = None,
     space: Annotated[
-        str | None, typer.Option(metavar="pixel|latent", help="Where the model works; default: the pack's.")
+        str | None,
+        typer.Option(metavar="pixel|latent|frame", help="Where the model works; default: the pack's."),
     ] = None,
     tile: Annotated[
         int | None, typer.Option(help="Side of the tiles, in pixels of the clip; smaller needs less memory.")
@@ -26,6 +27,11 @@ def upscale(
     steps: options.Steps = None,
     pack: options.Pack = "toyland",
     seed: options.Seed = None,
+    prompt: Annotated[
+        str, typer.Option(metavar="TEXT", help="What the clip shows, for packs that read it.")
+    ] = "",
+    negative: Annotated[str, typer.Option(metavar="TEXT", help="What it does not show.")] = "",
+    guidance: options.Guidance = None,
     dtype: options.Dtype = "auto",
     crf: options.Crf = 16,
     *,
@@ -46,6 +52,9 @@ def upscale(
         steps=steps,
         pack=pack,
         seed=seed,
+        prompt=prompt,
+        negative=negative,
+        guidance=guidance,
         dtype=dtype,
         crf=crf,
         **common.for_job(),

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from vldm_cli.align.context import Context
+from vldm_cli.align.foreign import ForeignUNet
 from vldm_cli.align.unet import VideoUNet
 
 
@@ -35,7 +36,7 @@ class Guidance:
 
 
 def guided(
-    model: VideoUNet,
+    model: VideoUNet | ForeignUNet,
     z_BTCHW: Tensor,
     timestep: Tensor,
     text_BLD: Tensor | None,
@@ -75,7 +76,7 @@ def guided(
 
 
 def _predicted(
-    model: VideoUNet, z_BTCHW: Tensor, timestep: Tensor, passes: list, conditions: dict
+    model: VideoUNet | ForeignUNet, z_BTCHW: Tensor, timestep: Tensor, passes: list, conditions: dict
 ) -> list[Tensor]:
     """The float32 predictions of passes (text, context), made in one batch."""
     n, (text_BLD, context) = len(passes), passes[0]

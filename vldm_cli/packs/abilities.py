@@ -1,36 +1,59 @@
-"""What a pack can do, in words, by its parts. No torch."""
+"""What the parts of a pack can do, as plans and commands ask it. No torch."""
 
-from vldm_cli.packs.pack import UPSCALERS, Pack
+from dataclasses import dataclass
 
-_OWN = ("unet", "vae", "text", "keyframes", "interpolation", "decoder")
-# How known frames reach a model, and what that is good for.
-_WITH_ANY = ("a picture that begins to move", "extend", "interpolate")
-_WITH_FIRST = ("a picture that begins to move", "extend from the last frame, without its motion")
-_WITH_NONE = ("a picture that begins to move and extend, as well as it can",)
+from vldm_cli.packs.manifest import Manifest
+from vldm_cli.packs.parts import PARTS
+
+# What known frames of a window a keyframes' model was made for: any of them, its first one alone, or none.
+ANY, FIRST, NONE = "any", "first", "none"
+# Families whose image model is in their own file and reads no text.
+_WITHOUT_TEXT = ("svd",)
 
 
-def abilities(pack: Pack) -> list[str]:
-    """What `vldm packs show` lists."""
-    found: list[str] = []
-    keyframes, context = pack.named.get("keyframes"), pack.named.get("context")
-    if all(map(pack.has, _OWN)) and keyframes is None:
-        found = ["generate"]
-    elif keyframes is not None:
-        whole = pack.has("unet") or keyframes.family in ("svd", "modelscope")
-        if not whole:
-            found = [f"motion for an image model, with --motion {pack.name}"]
-        else:
-            reader = context.family if context else None
-            found = ["generate"] if pack.has("text") else []
-            found += {"sparsectrl": _WITH_ANY, "first-frame": _WITH_FIRST}.get(reader or "", _WITH_NONE)
-    elif pack.has("unet"):
-        found = ["single pictures, which --motion makes move"]
-    spaces = [
-        *pack.upscalers,
-        *(["frame"] if pack.has("upscaler_frame") and "frame" not in UPSCALERS else []),
-    ]
-    found += [f"upscale ×4 in {space} space" for space in spaces]
-    lender = pack.named.get("upscaler")
-    if lender and lender.pack:
-        found.append(f"upscale ×4 with the upscaler of {lender.pack}")
-    return found
+@dataclass(frozen=True)
+class Abilities:
+    """keyframes: it makes videos at all. text: it reads prompts. context: one of ANY, FIRST, NONE. fills: its model can
+    make the frames between known ones. temporal_decoder: its decoder was trained on frames of the pack's own rate.
+    upscales: it has the upscaler that it chooses, or another pack's. own: its temporal layers are vldm's,
+    which know what they were trained on and not much else."""
+
+    keyframes: bool
+    text: bool
+    context: str
+    fills: bool
+    temporal_decoder: bool
+    upscales: bool
+    own: bool
+
+    @classmethod
+    def of(cls, manifest: Manifest) -> "Abilities":
+        """Of a pack with that manifest."""
+        named, listed = manifest.elsewhere.parts, manifest.files
+        space = f"upscaler_{manifest.defaults.upscale_space}"
+        upscales = "upscaler" in named or space in named or PARTS.get(space) in listed
+        if "keyframes" not in named:  # vldm's own layers
+            return cls(
+                PARTS["keyframes"] in listed,
+                True,
+                ANY,
+                PARTS["interpolation"] in listed,
+                PARTS["decoder"] in listed,
+                upscales,
+                True,
+            )
+        family, reader = named["keyframes"].family, named.get("context")
+        context = NONE if reader is None else FIRST if reader.family == "first-frame" else ANY
+        return cls(True, family not in _WITHOUT_TEXT, context, context == ANY, False, upscales, False)
+
+    def remarks(self, between: str) -> list[str]:
+        """What is to be said of a plan whose frames between keyframes are made so: nothing of vldm's own way."""
+        known = {
+            ANY: [],
+            FIRST: [
+                "each window goes on from the last frame of the one before, alone: motion is not carried on"
+            ],
+            NONE: ["known frames are put in the place of predictions: best effort, beyond one window"],
+        }
+        fills = ["frames between keyframes are made by motion, in pixels"] if between == "motion" else []
+        return [*known[self.context], *([] if self.text else ["the prompt is not read"]), *fills]

@@ -1,8 +1,9 @@
 """What a person named to make a pack of: a pack, and what is put in or added. No torch."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -25,20 +26,18 @@ class Choice:
         return Choice(pack, motion, loras, vae, embeddings)
 
     @classmethod
-    def read(cls, table) -> "Choice | None":
+    def read(cls, table: Any) -> "Choice | None":
         """Of a table that `as_table` made; None where it is none."""
-        if not isinstance(table, dict) or not isinstance(table.get("pack"), str):
+        if not isinstance(table, dict):
             return None
-        found = {}
-        for field in fields(cls):
-            value = table.get(field.name)
-            several = field.name in ("loras", "embeddings")
-            whole = isinstance(value, list) and all(isinstance(one, str) for one in value)
-            if value is not None and not (whole if several else isinstance(value, str)):
-                return None
-            if value is not None:
-                found[field.name] = tuple(value) if several else value
-        return cls(**found)
+        pack, motion, vae = (table.get(name) for name in ("pack", "motion", "vae"))
+        loras, embeddings = (table.get(name, []) for name in ("loras", "embeddings"))
+        words = [pack, *(one for one in (motion, vae) if one is not None)]
+        if not isinstance(loras, list) or not isinstance(embeddings, list):
+            return None
+        if not all(isinstance(word, str) for word in (*words, *loras, *embeddings)):
+            return None
+        return cls(pack, motion, tuple(loras), vae, tuple(embeddings))
 
     @property
     def plain(self) -> bool:

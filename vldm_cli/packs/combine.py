@@ -39,8 +39,8 @@ def combined(pack: Pack, choice: Choice, check: bool = True) -> Pack:
             parts.pop(name, None)
         parts |= moving.parts
         loras += moving.loras
-        size = {"width": manifest.video.width, "height": manifest.video.height}
-        manifest = replace(manifest, video=replace(moving.video, **size), defaults=moving.defaults)
+        video = replace(moving.video, width=manifest.video.width, height=manifest.video.height)
+        manifest = replace(manifest, video=video, defaults=moving.defaults)
     for named in choice.loras:
         one = additions.lora(named)
         if one.to == "motion" and "keyframes" not in parts:

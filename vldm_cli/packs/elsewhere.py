@@ -69,7 +69,8 @@ class Part(Origin):
     """One part. family: of temporal layers (`align.families.FAMILIES`), or of what reads known frames ("sparsectrl",
     "first-frame"). layout: one of LAYOUTS. config: the name of a configuration that vldm brings along (`configs`);
     config_file: one that lies where the file does. pack: the name of the pack whose upscaler it is. scale: of a
-    reader's residuals. fps, bucket, noise: what a "first-frame" reader tells its model. optional: the pack is whole
+    reader's residuals. fps, bucket, noise: what a "first-frame" reader tells its model;
+    fps: None for the keyframes' rate of the video. optional: the pack is whole
     without it, for a licence that not everybody accepts (`vldm packs pull`)."""
 
     family: str | None = None

@@ -14,7 +14,6 @@ from vldm_cli.packs.files import inside, parse, read_text
 from vldm_cli.packs.values import (
     Check,
     Each,
-    Either,
     OneOf,
     Real,
     Schema,
@@ -62,13 +61,13 @@ class Defaults:
     all frames of a video have in common, in training and in sampling; `guide_from_noise`: from which share of
     noise on keyframes are guided (`Guidance.from_noise`); `timestep_shift`: how much nearer to noise the steps of
     keyframes are taken (`sampler.shifted`), 1 for evenly; `upscale_space` is one of SPACES; `between` one of FILLERS.
-    `context_guidance` of two numbers is the first frame's and the last one's of a window. `negative`: what the video
-    does not show where nothing else is asked for; `upscale_guidance`: of an upscaler that listens to text."""
+    `first_context_guidance`: the first frame's of a window, from which it changes to the last one's,
+    `context_guidance`; None: the same for all. `upscale_guidance`: the text's, of an upscaler that listens to some."""
 
     keyframe_steps: int
     interpolation_steps: tuple[int, int]
     guidance: float
-    context_guidance: float | tuple[float, float]
+    context_guidance: float
     upscale_steps: int
     upscale_noise: float
     scheduler: str
@@ -82,7 +81,7 @@ class Defaults:
     timestep_shift: float = 1.0
     upscale_space: str = "pixel"
     between: str = "model"
-    negative: str = ""
+    first_context_guidance: float | None = None
     upscale_guidance: float = 1.0
 
 
@@ -153,7 +152,7 @@ DEFAULTS: Schema = {
     "keyframe_steps": _STEPS,
     "interpolation_steps": Each(_STEPS, 2, 2),
     "guidance": _WEIGHT,
-    "context_guidance": Either((_WEIGHT, Each(_WEIGHT, 2, 2))),
+    "context_guidance": _WEIGHT,
     "upscale_steps": _STEPS,
     "upscale_noise": _SHARE,
     "scheduler": OneOf(SAMPLERS),
@@ -167,7 +166,7 @@ DEFAULTS: Schema = {
     "timestep_shift": Real(0, 1000, above=True),
     "upscale_space": OneOf(SPACES),
     "between": OneOf(FILLERS),
-    "negative": Text(2000),
+    "first_context_guidance": _WEIGHT,
     "upscale_guidance": _WEIGHT,
 }
 

@@ -82,16 +82,22 @@ class Pack:
 
     @property
     def upscalers(self) -> tuple[str, ...]:
-        """The spaces (`manifest.SPACES`) that the pack holds, or names, a whole upscaler for."""
-        if "upscaler" in self.named:
-            return Pack.open(self.named["upscaler"].pack or "", check=False).upscalers
-        found = [space for space, parts in UPSCALERS.items() if all(map(self.has, parts))]
-        return (*found, "frame") if all(part in self.named for part in FRAME_UPSCALER) else tuple(found)
+        """The spaces (`manifest.SPACES`) that the pack holds a whole upscaler for, or names another pack for."""
+        if self.upscaling is not self:
+            return self.upscaling.upscalers
+        own = tuple(space for space, parts in UPSCALERS.items() if all(map(self.has, parts)))
+        return (*own, "frame") if all(map(self.has, FRAME_UPSCALER)) else own
 
     @property
     def upscales(self) -> bool:
         """Whether the upscaler that the pack chooses is there."""
-        return self.manifest.defaults.upscale_space in self.upscalers
+        return self.upscaling.manifest.defaults.upscale_space in self.upscalers
+
+    @property
+    def upscaling(self) -> "Pack":
+        """The pack whose upscaler it uses: itself, or the one that it names. RequestError where that is not here."""
+        other = self.named.get("upscaler")
+        return self if other is None or other.pack is None else Pack.open(other.pack, check=False)
 
     def file(self, relative: str) -> Path:
         """That file of the pack. Raises RequestError when it is missing, no regular file, or a link that leads out of

@@ -4,9 +4,12 @@ Nothing is allocated and no weight is read (`build`), so a command can refuse a 
 wrong is a RequestError that names the file.
 """
 
+import inspect
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
+
+import diffusers
 
 from vldm_cli.align.decoder import FrameDecoder, VideoDecoder
 from vldm_cli.align.foreign import ForeignUNet
@@ -204,9 +207,23 @@ def _named_schedule(pack: Pack, name: str) -> dict:
         return _sound({"prediction_type": "epsilon", **lies.config(SCHEDULE_KIND)})
 
 
+def _usual(name: object) -> dict:
+    """The settings of one of diffusers' schedulers by default; none of a class that it has not."""
+    made = getattr(diffusers, name, None) if isinstance(name, str) and name.endswith("Scheduler") else None
+    if not isinstance(made, type):
+        return {}
+    return {key: p.default for key, p in inspect.signature(made).parameters.items()}
+
+
 def _sound(table: dict) -> dict:
     """The entries of a schedule that has been checked, if they go together."""
-    entries = {key: value for key, value in table.items() if not key.startswith("_")}
+    usual = _usual(table.get("_class_name"))
+    entries = {
+        key: value
+        for key, value in table.items()
+        # diffusers writes every setting of a sampler down; one as its class has it says nothing of the noise
+        if not key.startswith("_") and (key in SCHEDULER.schema or key not in usual or value != usual[key])
+    }
     only_known(entries, SCHEDULER.schema)
     betas, steps = entries.get("trained_betas"), entries["num_train_timesteps"]
     if betas is not None and len(betas) != steps:

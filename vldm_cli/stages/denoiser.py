@@ -20,16 +20,16 @@ OnStep = Callable[[int], None]
 class Denoiser:
     """Fills windows of latents around the frames that are known in them.
 
-    model and scheduler are asked for when the first window is filled (resuming may need none) and a scheduler for
-    each call, since it has a state. frame_step: frames at the final rate between items of this stage; `told` is what
-    the model is told of it, counted at the pack's rate, where that is another one. text: () → (text_BLD, negative_BLD),
-    one row each. shape: (C, h, w) of a latent frame. first: the number of item 0's frame in the whole video.
-    shared: the share of noise that all frames have in common.
+    model and scheduler are asked for when the first window is filled (resuming may need none) and a scheduler for each
+    call, since it has a state. frame_step: frames at the final rate between items of this stage; `told` is what the
+    model is told of it, counted at the pack's rate, where that is another one. text: () → (text_BLD, negative_BLD), one
+    row each, or None and None for a model that reads none. shape: (C, h, w) of a latent frame. first: the number of
+    item 0's frame in the whole video. shared: the share of noise that all frames have in common.
     """
 
     model: Callable[[], VideoUNet]
     scheduler: Callable[[], object]
-    text: Callable[[], tuple[Tensor, Tensor]]
+    text: Callable[[], tuple[Tensor | None, Tensor | None]]
     seed: int
     stage: str
     frame_step: int
@@ -48,18 +48,12 @@ class Denoiser:
         model = self.model()
         device = next(model.parameters()).device
         T = known_BTCHW.shape[1]
-        noise_BTCHW = torch.stack(
-            [
-                frame_noise(
-                    self.seed,
-                    self.stage,
-                    [self.first + (start + t) * self.frame_step for t in range(T)],
-                    self.shape,
-                    self.shared,
-                )
-                for start in starts
-            ]
-        )
+
+        def drawn(stage: str) -> Tensor:
+            """Noise (B, T, C, h, w), each item's its frame's."""
+            numbers = [[self.first + (start + t) * self.frame_step for t in range(T)] for start in starts]
+            return torch.stack([frame_noise(self.seed, stage, n, self.shape, self.shared) for n in numbers])
+
         context = (
             Context.at(known_BTCHW.to(device, torch.float32), mask_BT.to(device)) if mask_BT.any() else None
         )
@@ -68,13 +62,14 @@ class Denoiser:
         z_BTCHW = sample(
             model,
             self.scheduler(),
-            noise_BTCHW.to(device),
+            drawn(self.stage).to(device),
             steps=self.steps,
             text_BLD=text_BLD,
             negative_BLD=negative_BLD,
             context=context,
             guidance=self.guidance,
             callback=callback,
+            fresh=lambda step: drawn(f"{self.stage}/{step}").to(device),
             frame_step=self.told or self.frame_step,
         )
         return z_BTCHW.float().cpu()

@@ -1,17 +1,19 @@
 """The models of a pack, each loaded when it is first needed and kept for the next video."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import torch
 from torch import Tensor
+from transformers import CLIPVisionModelWithProjection
 
 from vldm_cli.align.decoder import VideoDecoder
-from vldm_cli.align.space import LatentSpace, PixelSpace, Space
+from vldm_cli.align.space import FrameSpace, LatentSpace, PixelSpace, Space
 from vldm_cli.align.unet import VideoUNet
 from vldm_cli.denoise.schedulers import make_scheduler
 from vldm_cli.errors import RequestError
 from vldm_cli.packs import load, prepare
+from vldm_cli.packs.abilities import Abilities
 from vldm_cli.packs.build import Prepared
 from vldm_cli.packs.pack import UPSCALERS, Pack
 from vldm_cli.packs.text import TextEncoder
@@ -23,11 +25,20 @@ from vldm_cli.stages.upsampling import Model, fold_upsampling
 
 @dataclass(frozen=True)
 class Upscaler:
-    """A denoiser and the space of what it denoises. text_BLD: what one that listens to text hears, (1, L, D)."""
+    """A denoiser and the space of what it denoises. text: of one that listens to some."""
 
     model: VideoUNet
     space: Space
-    text_BLD: Tensor | None = None
+    text: TextEncoder | None = None
+    _heard: dict = field(default_factory=dict, compare=False)
+
+    def hears(self, prompt: str, negative: str) -> tuple[Tensor | None, Tensor | None]:
+        """Hidden states (1, L, D) of both texts, or None and None."""
+        if self.text is None:
+            return None, None
+        if (prompt, negative) not in self._heard:
+            self._heard[prompt, negative] = self.text.encode([prompt, negative]).split(1)
+        return self._heard[prompt, negative]
 
 
 class Models:
@@ -35,6 +46,7 @@ class Models:
 
     def __init__(self, pack: Pack, device: str = "cpu", dtype: str = "float32") -> None:
         self.pack = pack
+        self.abilities = Abilities.of(pack.manifest)
         self._upscalers: dict[tuple[str, bool], Upscaler] = {}
         self._prepared: dict[tuple[str, bool], Prepared] = {}
         self._loaded: set[tuple[str, bool]] = set()
@@ -58,6 +70,9 @@ class Models:
         """Finds out, before work begins, whether the weights of these parts fit their models, which are then loaded
         when they are needed; upscaler: that of a space, with its noise schedule, as for `upscaler_in`. Raises
         RequestError for what cannot be loaded."""
+        if upscaler is not None and self.upscaling is not self:
+            self.upscaling.prepare(upscaler=upscaler, own=own)
+            upscaler = None
         wanted = [(part, False) for part in parts]
         if upscaler is not None:
             temporal, *others = _upscaler_parts(upscaler)
@@ -70,30 +85,43 @@ class Models:
     def prepare_for(self, plan: Plan) -> None:
         """The same for all that a plan needs, by the names and in the order of its stages."""
         self.prepare(
-            "text",
-            *(["keyframes"] if plan.keyframe_windows else []),
-            *(["interpolation"] if plan.levels else []),
+            *(["text"] if self.abilities.text else []),
+            *(["keyframes"] if plan.keyframe_windows or (plan.levels and self._one_for_both) else []),
+            *(["interpolation"] if plan.levels and not self._one_for_both else []),
             "decoder",
+            *(["eyes"] if self.pack.has("eyes") else []),
         )
         if plan.upscale:
-            self.prepare(upscaler=self.pack.manifest.defaults.upscale_space, own=True)
+            # of another pack it is the one for clips: it has not made these frames
+            self.prepare(upscaler=self.upscale_space, own=self.upscaling is self)
 
     @cached_property
-    def words(self) -> Words:
-        """The tokenizer alone."""
-        return Words.of(self.pack)
+    def words(self) -> Words | None:
+        """The tokenizer alone; None of a pack that reads no text."""
+        return Words.of(self.pack) if self.abilities.text else None
 
     @cached_property
     def text(self) -> TextEncoder:
+        assert self.words is not None  # asked for by those that read text
         return TextEncoder(self.words, self._load("text"))
 
     @cached_property
     def keyframes(self) -> VideoUNet:
         return self._quick(self._load("keyframes"))
 
+    @property
+    def _one_for_both(self) -> bool:
+        """Whether the keyframes' model makes the frames between them too: any that was made for known frames can."""
+        return "keyframes" in self.pack.named
+
     @cached_property
     def interpolation(self) -> VideoUNet:
-        return self._quick(self._load("interpolation"))
+        return self.keyframes if self._one_for_both else self._quick(self._load("interpolation"))
+
+    @cached_property
+    def eyes(self) -> CLIPVisionModelWithProjection:
+        """What sees a picture for models that hear it in place of a text."""
+        return self._load("eyes")
 
     @cached_property
     def decoder(self) -> VideoDecoder:
@@ -112,15 +140,36 @@ class Models:
     @property
     def upscaler(self) -> Upscaler:
         """The upscaler for frames that the pack has made, of the space that it uses where nothing else is asked for."""
-        return self.upscaler_in(self.pack.manifest.defaults.upscale_space, own=True)
+        return self.upscaler_in(self.upscale_space, own=self.upscaling is self)
+
+    @cached_property
+    def upscaling(self) -> "Models":
+        """The models of the pack that upscales: these, unless the manifest names another pack's."""
+        pack = self.pack.upscaling
+        if pack is self.pack:
+            return self
+        return Models(Pack.open(pack.folder), str(self.device), str(self.dtype).removeprefix("torch."))
+
+    @property
+    def upscale_space(self) -> str:
+        """Where the upscaler works that is used where nothing else is asked for."""
+        return self.upscaling.pack.manifest.defaults.upscale_space
 
     def upscaler_in(self, space: str, own: bool = False) -> Upscaler:
         """The upscaler of that space, one of `manifest.SPACES`, for clips of people's own, or for the pack's."""
+        if self.upscaling is not self:
+            return self.upscaling.upscaler_in(space, own)
         if (space, own) not in self._upscalers:
-            temporal, *vae = _upscaler_parts(space)
+            temporal, *others = _upscaler_parts(space)
             model = self._quick(self._load(temporal, own))
-            made = LatentSpace(self._load(vae[0])) if vae else PixelSpace()
-            self._upscalers[space, own] = Upscaler(model, made)
+            made: Space = PixelSpace()
+            text = None
+            if space == "latent":
+                made = LatentSpace(self._load(others[0]))
+            elif space == "frame":
+                made = FrameSpace(self._load(others[0]), prepare.low_schedule(self.pack))
+                text = TextEncoder(Words.of(self.pack, others[1]), self._load(others[1]))
+            self._upscalers[space, own] = Upscaler(model, made, text)
         return self._upscalers[space, own]
 
     @cached_property
@@ -134,11 +183,18 @@ class Models:
 
     def upscaler_scheduler(self, name: str, space: str | None = None):
         """A new sampler over the noise schedule of the upscaler of that space; None: the pack's own."""
-        space = space or self.pack.manifest.defaults.upscale_space
+        if self.upscaling is not self:
+            return self.upscaling.upscaler_scheduler(self.upscaling.pack.manifest.defaults.scheduler, space)
+        space = space or self.upscale_space
+        # the pack's sampler is chosen for its keyframes; that of frame space is its own model's
+        name = "ddim" if space == "frame" else name
         return make_scheduler(load.upscaler_scheduler_config(self.pack, space), name)
 
 
 def _upscaler_parts(space: str) -> list[str]:
-    """The temporal layers (and so the denoiser) of that space's upscaler, then its autoencoder where it has one."""
+    """The temporal layers (and so the denoiser) of that space's upscaler, then its autoencoder and its text encoder
+    where it has them."""
+    if space == "frame":
+        return ["upscaler_frame_temporal", "upscaler_frame_vae", "upscaler_frame_text"]
     vae = f"upscaler_{space}_vae"
     return [f"upscaler_{space}_temporal", *([vae] if vae in UPSCALERS[space] else [])]

@@ -18,6 +18,8 @@ SEGMENT = 24  # finished frames that are encoded and put on disk together
 # disk early.
 FIRST_SEGMENT = 6
 UPSCALE = 4
+# What makes the frames between keyframes: a pack's model, on latents, or motion, on decoded frames.
+MODEL, MOTION = "model", "motion"
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,7 @@ class Plan:
 
     frames: int
     interpolation: int
+    between: str
     height: int
     width: int
     upscale: bool
@@ -45,6 +48,17 @@ class Plan:
     estimated_peak_bytes: int = field(compare=False)
 
     @property
+    def shown(self) -> int:
+        """Items that the decoder shows: frames, or keyframes where motion fills in what is between."""
+        return self.keyframes if self.between == MOTION else self.run_up + self.frames
+
+    def progress(self, stop: int) -> dict[str, int]:
+        """Stage → units that are done where the frames before `stop` are finished."""
+        shown = stop if self.between == MODEL else min(_known(stop, self.interpolation), self.shown)
+        done = {"decode": shown, "fill": stop, "upscale": stop, "write": stop}
+        return {stage: n for stage, n in done.items() if stage in self.totals}
+
+    @property
     def keyframe_step(self) -> int:
         """Frames between keyframes."""
         return self.interpolation
@@ -59,7 +73,8 @@ class Plan:
     def totals(self) -> dict[str, int]:
         """Stage → units of progress: denoiser calls, then frames; in the order in which the stages run."""
         frames = {
-            "decode": self.run_up + self.frames,
+            "decode": self.shown,
+            **({"fill": self.frames} if self.between == MOTION else {}),
             **({"upscale": self.run_up + self.frames} if self.upscale else {}),
             "write": self.frames,
         }
@@ -98,7 +113,8 @@ def make_plan(
     lead: int = 0,
     before: int = 0,
     run_up: int = 0,
-    between: bool = False,
+    given: bool = False,
+    between: str = MODEL,
     cuts: Sequence[int] = (),
     device: str = "cpu",
 ) -> Plan:
@@ -107,15 +123,20 @@ def make_plan(
     `lead` counts the keyframes that are given at the start (1 with `--image`), of which `before` lie before the first
     frame (they carry the motion of a clip that goes on; keyframe windows count them, nothing else does). `run_up`
     counts the known frames before the first one which the decoder and the upscaler see along; their windows count them.
-    With `between` all keyframes are given, and `cuts` are the intervals between them that no window spans with others.
-    `device` is "cpu", "cuda" or "mps" and only decides the estimates. Raises ValueError for numbers that no plan fits.
+    With `given` all keyframes are, and `cuts` are the intervals between them that no window spans with others.
+    `between` is what fills these: MODEL, or MOTION, which does it between decoded keyframes, so that there are neither
+    levels nor a run-up. `device` is "cpu", "cuda" or "mps" and only decides the estimates. Raises ValueError for
+    numbers that no plan fits.
     """
     if frames < 1 or interpolation not in LEVELS:
         raise ValueError(f"no plan for {frames} frames at interpolation {interpolation}")
-    steps = LEVELS[interpolation]
-    counts = [-(-(frames - 1) // step) + 1 for step in steps]
+    if interpolation == 1:
+        between = MODEL  # there is nothing between
+    steps = LEVELS[interpolation] if between == MODEL else (interpolation,)
+    run_up = run_up if between == MODEL else 0
+    counts = [_known(frames, step) for step in steps]
     keyframe_windows = (
-        () if between else continued_windows(before + counts[0], numbers.window, numbers.context, lead)
+        () if given else continued_windows(before + counts[0], numbers.window, numbers.context, lead)
     )
     levels = tuple(
         Level(
@@ -130,17 +151,17 @@ def make_plan(
     )
     shown = run_up + frames
     upscale_windows = fixed_windows(shown, numbers.upscale_window, numbers.upscale_overlap) if upscale else ()
+    # What the first segment is made of, and no more: its frames, or those that the upscaler sees of them …
+    first = max(run_up + FIRST_SEGMENT, upscale_windows[0].stop if upscale else 0)
+    if between == MOTION:
+        shown, first = counts[0], _known(first, interpolation)
+    # … and the ones that fade into the next window.
     decode_windows = fixed_windows(
-        shown,
-        numbers.decode_window,
-        numbers.decode_overlap,
-        # What the first segment is made of, and no more: its frames, or those that the upscaler sees of them, and the
-        # ones that fade into the next window.
-        first=max(run_up + FIRST_SEGMENT, upscale_windows[0].stop if upscale else 0) + numbers.decode_overlap,
+        shown, numbers.decode_window, numbers.decode_overlap, first=first + numbers.decode_overlap
     )
 
     calls, seen = {}, {}
-    if not between:
+    if not given:
         calls["keyframes"] = sum(w.new < w.stop for w in keyframe_windows) * numbers.keyframe_steps
         frames_seen = sum(w.length * passes(w, numbers) for w in keyframe_windows)
         seen["keyframes"] = round(frames_seen * numbers.keyframe_steps)
@@ -148,6 +169,8 @@ def make_plan(
         calls[level.stage] = len(level.windows) * level.steps
         seen[level.stage] = sum(4 * (w.length - 1) + 1 for w in level.windows) * level.steps
     seen["decode"] = sum(w.length for w in decode_windows)
+    if between == MOTION:
+        seen["fill"] = frames - counts[0]
     if upscale:
         calls["upscale"] = len(upscale_windows) * numbers.upscale_steps
         seen["upscale"] = sum(w.length for w in upscale_windows) * numbers.upscale_steps
@@ -156,6 +179,7 @@ def make_plan(
     return Plan(
         frames=frames,
         interpolation=interpolation,
+        between=between,
         height=size[0],
         width=size[1],
         upscale=upscale,
@@ -174,6 +198,11 @@ def make_plan(
         estimated_seconds=seconds,
         estimated_peak_bytes=peak,
     )
+
+
+def _known(frames: int, step: int) -> int:
+    """Keyframes that so many frames from the first one on lie between."""
+    return -(-(frames - 1) // step) + 1
 
 
 def _finer(cuts: Sequence[int], factor: int) -> list[int]:

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from vldm_cli.align.space import video
+from vldm_cli.denoise.guidance import Guidance
 from vldm_cli.denoise.noise import frame_noise
 from vldm_cli.denoise.sampler import sample
 from vldm_cli.runs.progress import Meter
@@ -22,7 +23,7 @@ class Upscale:
     """The source of upscaled frames (3, 4H, 4W) in [−1, 1] from the source of frames (3, H, W).
 
     noise: level of noise augmentation of the low-resolution frame, 0 ≤ noise < 1: how much detail may be invented.
-    first: the number of item 0's frame in the whole video.
+    first: the number of item 0's frame in the whole video. prompt, negative, guidance: for one that listens to text.
     What is denoised has a cell for each low-resolution pixel in every space, so a frame's noise has that size.
     """
 
@@ -38,6 +39,9 @@ class Upscale:
         steps: int,
         noise: float,
         first: int = 0,
+        prompt: str = "",
+        negative: str = "",
+        guidance: float = 1.0,
     ) -> None:
         self.windows, self.frames, self.upscaler, self.scheduler, self.meter = (
             windows,
@@ -47,6 +51,7 @@ class Upscale:
             meter,
         )
         self.seed, self.steps, self.noise, self.first = seed, steps, noise, first
+        self.prompt, self.negative, self.guidance = prompt, negative, Guidance(guidance)
 
     def __call__(self, start: int) -> Iterator[Tensor]:
         """Frames start, start + 1, …: the same ones wherever one starts."""
@@ -62,7 +67,9 @@ class Upscale:
             yield x_CHW
 
     def _window(self, frames: range, lr_TCHW: Tensor) -> Tensor:
-        model, space = self.upscaler().model, self.upscaler().space
+        upscaler = self.upscaler()
+        model, space = upscaler.model, upscaler.space
+        text_BLD, negative_BLD = upscaler.hears(self.prompt, self.negative)
         weight = next(model.parameters())
         size = lr_TCHW.shape[-2:]
         noise_TCHW = frame_noise(self.seed, f"{STAGE}-input", frames, (3, *size), SHARED_NOISE)
@@ -75,7 +82,9 @@ class Upscale:
             ),
             steps=self.steps,
             extra_BTCHW=seen_TCHW[None].to(weight.device, weight.dtype),
-            text_BLD=self.upscaler().text_BLD,
+            text_BLD=text_BLD,
+            negative_BLD=negative_BLD,
+            guidance=self.guidance,
             class_labels=torch.tensor([space.label(self.noise)], device=weight.device),
         )
         return video(model, space, x_BTCHW, lr_TCHW[None].to(weight.device))[0].clamp(-1, 1)

@@ -6,6 +6,7 @@ import torch
 from accelerate import PartialState
 
 from vldm_cli.errors import RequestError
+from vldm_cli.packs.layers import with_layers
 from vldm_cli.packs.pack import PARTS, Pack
 from vldm_cli.toyland.dataset import Drawing
 from vldm_cli.train.data.source import open_source
@@ -93,7 +94,7 @@ def start(
         raise RequestError(f"--teacher is for keyframes, not for {part}; leave it out")
     more = emphasis(part, outlines, fine, rolling, plain)
     # No checksums: another process may be training another part of the same pack at this moment.
-    pack = Pack.open(pack_name, check=False)
+    pack = with_layers(Pack.open(pack_name, check=False), part, seed)
     taught_by = None if teacher is None else _open_teacher(teacher, pack)
     where = torch.device(device)
     processes = PartialState(cpu=where.type == "cpu")

@@ -144,6 +144,8 @@ class Named(Place):
 
     def sentence(self, name: str, fault: object) -> str:
         remedy = f"name one that fits in [parts.{self.part}] of {self.pack.folder / 'pack.toml'}"
+        if self.pack.manifest.choice:  # a pack in memory has none
+            remedy = "name one that fits"
         if self.origin.hub:
             remedy = f"fetch it again with `vldm packs pull {self.pack.name}`, or {remedy}"
         return f"pack {self.pack.name}: {self.part}: {name} {fault}; {remedy}"

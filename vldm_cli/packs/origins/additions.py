@@ -7,8 +7,9 @@ from pathlib import Path
 from vldm_cli.errors import RequestError
 from vldm_cli.packs.choice import strength_of
 from vldm_cli.packs.elsewhere import Addition, Embedding, Part
+from vldm_cli.packs.manifest import MANIFEST, read_manifest
 from vldm_cli.packs.origins.cached import snapshot
-from vldm_cli.packs.origins.home import repository
+from vldm_cli.packs.origins.home import pulled, repository
 from vldm_cli.packs.origins.listing import Folder, class_of, part
 from vldm_cli.packs.origins.shapes import SUFFIXES, shapes
 
@@ -72,7 +73,13 @@ def embedding(named: str) -> Embedding:
 def vae(named: str) -> tuple[str, Part]:
     """("vae" or "decoder", the part): an autoencoder's file or folder; Stable Video Diffusion's is a decoder of frames
     that see each other. Raises RequestError, also for one of another latent space."""
-    path = Path(named).expanduser()
+    path, known = Path(named).expanduser(), pulled(named)
+    if known and (known / MANIFEST).is_file():
+        parts = read_manifest(known).elsewhere.parts
+        for name in ("decoder", "vae"):
+            if name in parts:
+                return name, parts[name]
+        raise RequestError(f"--vae {named} holds no autoencoder; name another pack, a file or a folder")
     if path.is_file():
         return _vae_file(_file("--vae", named))
     listing = place("--vae", named)

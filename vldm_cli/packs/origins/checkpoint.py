@@ -15,13 +15,18 @@ _FIRST = "model.diffusion_model.input_blocks.0.0.weight"  # convolution: what go
 _TEXT = (
     "model.diffusion_model.input_blocks.{}.1.transformer_blocks.0.attn2.to_k.weight"  # what is attended to
 )
+# What the names in whole models of other kinds have in them, and in files that are no model.
 _OTHERS = {
     "conditioner.embedders.1.": "Stable Diffusion XL",
     "model.diffusion_model.joint_blocks.": "Stable Diffusion 3",
     "double_blocks.": "FLUX",
-    "model.diffusion_model.input_blocks.1.0.time_stack.": "Stable Video Diffusion, which is taken as diffusers' folder",
-    "motion_modules.": "AnimateDiff's motion modules alone, which --motion takes",
+    ".time_stack.": "Stable Video Diffusion, which is taken as diffusers' folder",
+}
+_ADDITIONS = {
     "lora_": "a LoRA, which --lora takes",
+    ".lora.": "a LoRA, which --lora takes",
+    "motion_modules.": "AnimateDiff's motion modules alone, which --motion takes",
+    "decoder.conv_in.": "an autoencoder alone, which --vae takes",
 }
 
 
@@ -83,9 +88,9 @@ def _parts(path: Path, version: str) -> Elsewhere:
 
 def _otherwise(held: Shapes, inputs: int) -> str:
     """What a file is that is no such checkpoint, as far as can be told."""
-    for start, name in _OTHERS.items():
-        if any(key.startswith(start) or f".{start}" in key for key in held):
+    for part, name in {**_OTHERS, **({} if inputs else _ADDITIONS)}.items():
+        if any(part in key for key in held):
             return name
-    if inputs:
+    if inputs and inputs not in {channels for channels, _ in _VERSIONS}:
         return f"a model of {inputs} input channels, which vldm makes no videos with"
-    return "no whole checkpoint"
+    return f"no whole checkpoint{' of a known version' if inputs else ''}"

@@ -78,11 +78,12 @@ def part(listing: Listing, folder: str, weights: str = DIFFUSERS, **told) -> Par
 def tokenizer(listing: Listing, folder: str = "tokenizer") -> Part:
     """The tokenizer in a folder of it: a CLIP vocabulary with its merges, or one file with all."""
     there = PurePosixPath(folder)
-    config = str(there / "tokenizer_config.json")
+    # the first of them says how prompts are filled up (`named.tokenizers`)
+    configs = (str(there / f"{name}.json") for name in ("special_tokens_map", "tokenizer_config"))
+    config = next(filter(listing.has, configs), None)
     for name in ("vocab.json", "tokenizer.json"):
         if listing.has(str(there / name)):
-            has = listing.has(config)
-            return placed(listing, str(there / name), config_file=config if has else None)
+            return placed(listing, str(there / name), config_file=config)
     raise RequestError(
         f"{listing.name} has no {there / 'vocab.json'}; name a whole model in diffusers' layout"
     )

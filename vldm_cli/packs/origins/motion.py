@@ -9,7 +9,7 @@ from vldm_cli.packs.elsewhere import Addition, Part
 from vldm_cli.packs.manifest import MANIFEST, Defaults, Manifest, VideoNumbers, read_manifest
 from vldm_cli.packs.origins.additions import located_at, place
 from vldm_cli.packs.origins.home import pulled
-from vldm_cli.packs.origins.numbers import KINDS
+from vldm_cli.packs.origins.numbers import KINDS, kind_of_motion, schedule_of
 from vldm_cli.packs.origins.repository import adapter
 from vldm_cli.packs.origins.shapes import Shapes, shapes
 from vldm_cli.packs.origins.shipped import shipped
@@ -17,6 +17,8 @@ from vldm_cli.packs.origins.shipped import shipped
 _ENCODING = re.compile(r"motion_modules\.0\..*(pos_encoder|pos_embed)\.pe$")
 _STEPS = re.compile(r"(\d{1,2})[ _-]?step")
 _POSITIONS_OF_V1 = 24
+# What of another pack its motion is.
+_PARTS = ("keyframes", "context", "schedule")
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,7 @@ def motion(named: str) -> Motion:
     listing = place("--motion", named)
     if listing.has(MANIFEST):
         return _of_pack(named, read_manifest(listing.root))
-    return _made(located_at(adapter(listing), listing), _told_by(named))
+    return _made(located_at(adapter(listing), listing), kind_of_motion(named))
 
 
 def _of_pack(named: str, manifest: Manifest) -> Motion:
@@ -56,7 +58,7 @@ def _of_pack(named: str, manifest: Manifest) -> Motion:
         raise RequestError(
             f"--motion {named} has no motion modules that go with another image model; name AnimateDiff's"
         )
-    parts = {name: every.parts[name] for name in ("keyframes", "context", "schedule") if name in every.parts}
+    parts = {name: part for name, part in every.parts.items() if name in _PARTS}
     return Motion(parts, manifest.video, manifest.defaults, every.loras)
 
 
@@ -76,7 +78,7 @@ def _of_file(path: Path) -> Motion:
         layout="original" if original else "diffusers",
         config=_version(held),
     )
-    return _made(part, _told_by(path.stem), path.stem)
+    return _made(part, kind_of_motion(path.stem), path.stem)
 
 
 def _version(held: Shapes) -> str:
@@ -88,12 +90,6 @@ def _version(held: Shapes) -> str:
     return "animatediff-v1" if lengths and max(lengths) <= _POSITIONS_OF_V1 else "animatediff-v3"
 
 
-def _told_by(name: str) -> str:
-    """The kind of motion modules, which have the same shapes distilled or not: by their name."""
-    lower = name.lower()
-    return "lightning" if "lightning" in lower else "lcm" if "lcm" in lower else "animatediff"
-
-
 def _made(part: Part, kind: str, stem: str = "") -> Motion:
     model = shipped()[KINDS[kind]]
     defaults = model.defaults
@@ -101,5 +97,5 @@ def _made(part: Part, kind: str, stem: str = "") -> Motion:
     if kind == "lightning" and steps and 1 <= int(steps.group(1)) <= 16:
         count = int(steps.group(1))
         defaults = replace(defaults, keyframe_steps=count, interpolation_steps=(count, count))
-    parts = {"keyframes": part, "schedule": model.elsewhere.parts["schedule"]}
+    parts = {"keyframes": part, "schedule": schedule_of(kind)}
     return Motion(parts, model.video, defaults)

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from vldm_cli.packs.elsewhere import Elsewhere
+from vldm_cli.packs.elsewhere import Elsewhere, Part
 from vldm_cli.packs.manifest import Manifest
 from vldm_cli.packs.origins.shipped import shipped
 from vldm_cli.packs.values import shown
@@ -35,8 +35,9 @@ def numbered(
     multiple = video.size_multiple
     if size and all(0 < side <= 16384 and side % multiple == 0 for side in size):
         video = replace(video, height=size[0], width=size[1])
-    part = elsewhere.parts.get("upscaler") or model.elsewhere.parts.get("upscaler")
-    parts = {**elsewhere.parts, **({"upscaler": part} if part else {})}
+    # what a video of this kind is enlarged with; a part alone makes none
+    lent = model.elsewhere.parts.get("upscaler") if len(elsewhere.parts) > 2 else None
+    parts = {**({"upscaler": lent} if lent else {}), **elsewhere.parts}
     return Manifest(
         name=shown(name),
         version=1,
@@ -48,6 +49,17 @@ def numbered(
         hash="",
         elsewhere=replace(elsewhere, parts=parts),
     )
+
+
+def kind_of_motion(name: str) -> str:
+    """The kind of motion modules by what they are called: distilled or not, their shapes are the same."""
+    lower = name.lower()
+    return "lightning" if "lightning" in lower else "lcm" if "lcm" in lower else "animatediff"
+
+
+def schedule_of(kind: str) -> Part:
+    """The noise schedule that motion modules of a kind were trained with."""
+    return shipped()[KINDS[kind]].elsewhere.parts["schedule"]
 
 
 def sampler_of(scheduler: str) -> str:

@@ -18,7 +18,7 @@ from vldm_cli.packs.origins.cached import snapshot
 from vldm_cli.packs.origins.digests import digest
 from vldm_cli.packs.origins.home import pulled, repository
 from vldm_cli.packs.origins.licences import restricted
-from vldm_cli.packs.origins.repository import read_repository
+from vldm_cli.packs.origins.repository import INDEX, read_part, read_repository
 from vldm_cli.packs.origins.shipped import shipped
 from vldm_cli.packs.origins.written import as_table, write_manifest
 from vldm_cli.packs.values import shown
@@ -92,14 +92,17 @@ def plan(name: str, accept_licence: bool = False) -> Plan:
         manifest = shipped()[name]
         manifest = replace(manifest, elsewhere=_chosen(manifest.elsewhere, accept_licence, before))
         _check_licences(name, {o.name: o.licence for o in _origins(manifest.elsewhere)}, accept_licence)
-        manifest = replace(manifest, elsewhere=_as_before(manifest.elsewhere, before))
+        licences = dict.fromkeys(o.licence for o in _origins(manifest.elsewhere) if o.licence)
+        every = _as_before(manifest.elsewhere, before)
+        manifest = replace(manifest, elsewhere=every, licence=", ".join(licences) or manifest.licence)
         return _resolved(manifest, folder, {})
     if before:
         return _resolved(before, folder, {})
     owner, revision = repository(name) or ("", None)
     listing = _look(owner, revision)
     _check_licences(name, {owner: listing.licence}, accept_licence)
-    manifest = replace(read_repository(listing), name=name)
+    read = read_repository if listing.has(INDEX) else read_part
+    manifest = replace(read(listing), name=name)
     return _resolved(manifest, folder, {(owner, listing.revision): listing})
 
 

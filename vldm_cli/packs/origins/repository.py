@@ -10,7 +10,7 @@ from vldm_cli.errors import RequestError
 from vldm_cli.packs.elsewhere import Elsewhere, Part
 from vldm_cli.packs.manifest import Manifest
 from vldm_cli.packs.origins.listing import TRANSFORMERS, Listing, class_of, part, schedule, tokenizer
-from vldm_cli.packs.origins.numbers import numbered, sampler_of
+from vldm_cli.packs.origins.numbers import kind_of_motion, numbered, sampler_of, schedule_of
 from vldm_cli.packs.values import shown
 
 INDEX = "model_index.json"
@@ -29,6 +29,23 @@ def read_repository(listing: Listing) -> Manifest:
             f"{listing.name} is a {shown(kind)}, and vldm makes videos with {', '.join(PIPELINES)}; name one of these"
         )
     return PIPELINES[kind](listing)
+
+
+def read_part(listing: Listing) -> Manifest:
+    """A repository of one part as a pack that has nothing else: motion modules, or an autoencoder. Raises RequestError
+    where it is none."""
+    config = "config.json"
+    kind = class_of(listing, config) if listing.has(config) else ""
+    if kind == "MotionAdapter":
+        of = kind_of_motion(listing.name)
+        parts = {"keyframes": adapter(listing), "schedule": schedule_of(of)}
+        return numbered(of, listing.name, listing.licence, "Motion modules for --motion", Elsewhere(parts))
+    if kind in ("AutoencoderKL", "AutoencoderKLTemporalDecoder"):
+        temporal = kind == "AutoencoderKLTemporalDecoder"
+        name, family = ("decoder", "svd-decoder") if temporal else ("vae", None)
+        parts = {name: part(listing, "", family=family)}
+        return numbered("image", listing.name, listing.licence, "An autoencoder for --vae", Elsewhere(parts))
+    raise _no_pipeline(listing)
 
 
 def adapter(listing: Listing) -> Part:
@@ -145,9 +162,8 @@ def _made(
     sides = side if isinstance(side, list) and len(side) == 2 else [side, side]
     size = [_CELL * cells if type(cells) is int and 0 < cells <= 512 else 0 for cells in sides]
     manifest = numbered(kind, listing.name, listing.licence, description, Elsewhere(parts), size)
-    sampler = sampler_of(
-        class_of(listing, str(parts.get("schedule", parts.get("upscaler_frame_schedule")).config_file))
-    )
+    of = parts["schedule"] if "schedule" in parts else parts["upscaler_frame_schedule"]
+    sampler = sampler_of(class_of(listing, of.config_file or ""))
     return replace(manifest, defaults=replace(manifest.defaults, scheduler=sampler))
 
 

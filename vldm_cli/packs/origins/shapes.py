@@ -4,7 +4,7 @@ from pathlib import Path
 
 from vldm_cli.errors import RequestError
 from vldm_cli.packs.files import Unusable, read_header
-from vldm_cli.packs.origins.pickles import PICKLES, read_pickle
+from vldm_cli.packs.origins.pickles import PICKLES, is_pickle, read_pickle
 
 SUFFIXES = (".safetensors", *PICKLES)
 Shapes = dict[str, tuple[int, ...]]
@@ -12,16 +12,12 @@ Shapes = dict[str, tuple[int, ...]]
 
 def shapes(path: Path) -> Shapes:
     """Of a safetensors file by its header; of a pickle by torch's weights-only loader, which runs nothing that lies in
-    it. What a wrapper calls "state_dict" is unwrapped. Raises RequestError where the file cannot be read, or is a
-    pickle that needs more."""
+    it. Raises RequestError where the file cannot be read, or is a pickle that needs more."""
     if path.suffix.lower() not in SUFFIXES:
         raise RequestError(f"{path} is no file of weights; name a {', '.join(SUFFIXES)} file")
-    if path.suffix.lower() == ".safetensors":
-        try:
-            return {name: entry.shape for name, entry in read_header(path).tensors.items()}
-        except Unusable as error:
-            raise RequestError(f"{path} {error}; name a whole safetensors file") from error
     try:
-        return {name: tuple(tensor.shape) for name, tensor in read_pickle(path, meta=True)[0].items()}
+        if is_pickle(path):
+            return {name: tuple(tensor.shape) for name, tensor in read_pickle(path, meta=True)[0].items()}
+        return {name: entry.shape for name, entry in read_header(path).tensors.items()}
     except Unusable as error:
-        raise RequestError(f"{path} {error}") from error
+        raise RequestError(f"{path} {error}; name a whole file of weights") from error

@@ -53,7 +53,7 @@ class ExtendClip:
         """New frames start, start + 1, …; `start` 0 is the one after the clip's last."""
         run_up = self.plan.run_up
         assert isinstance(stages.journal, Journal), "`stages` makes them over a run's"
-        made = stages.decoded(self._led(self._latents(stages), stages.journal))
+        made = stages.filled(stages.decoded(self._led(self._latents(stages), stages.journal)))
         made = self._fitted(stages.upscaled(made) if self.plan.upscale else made)
         joined = Joined(
             lambda first: made(run_up + first),
@@ -68,7 +68,8 @@ class ExtendClip:
     def tail(self, stages: Stages, numbers: list[int]) -> Tensor:
         """Latents (T, C, h, w) of frames `numbers` (ascending), counted from the clip's first one on."""
         old = [n for n in numbers if n < self.last]
-        new_TCHW = pulled(self._latents(stages), [n - self.last for n in numbers if n >= self.last])
+        new = [n - self.last for n in numbers if n >= self.last]
+        new_TCHW = pulled(self._latents(stages), new, self.plan)
         return torch.cat([self._known(old), new_TCHW]) if old else new_TCHW
 
     def _latents(self, stages: Stages) -> Source:

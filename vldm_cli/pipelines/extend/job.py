@@ -8,6 +8,8 @@ from pathlib import Path
 from torch import Tensor
 
 from vldm_cli import __version__
+from vldm_cli.errors import RequestError
+from vldm_cli.packs.abilities import NONE, Abilities
 from vldm_cli.packs.pack import Pack
 from vldm_cli.pipelines.clip.fit import Fit
 from vldm_cli.pipelines.clip.job import ClipJob, identity
@@ -77,6 +79,13 @@ def make_job(
     models: Models | None = None,
 ) -> ExtendJob:
     """Raises RequestError where the file cannot hold such frames."""
+    can = Abilities.of(pack.manifest)
+    if not can.keyframes:
+        raise RequestError(f"pack {pack.name} makes no videos: it has no temporal layers for its image model")
+    if can.context == NONE and not options.replacement:
+        raise RequestError(
+            f"pack {pack.name} was not made to go on from known frames; --replacement does all the same what it can"
+        )
     memory = Memory.of(clip) if memory is None else memory
     models = models or Models(pack, options.device, options.dtype)
     manifest, video = pack.manifest, pack.manifest.video
@@ -96,6 +105,7 @@ def make_job(
         upscale=settings.upscale,
         lead=context,
         before=context - 1,
+        between=settings.between,
         run_up=run_up_of(clip.frames, manifest),
         device=options.device.split(":")[0],
     )

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from vldm_cli.pipelines.clip.run import carry_out
 from vldm_cli.pipelines.extend.job import ExtendJob, frame_ticks
-from vldm_cli.pipelines.generate.tail import KEY, stored, tail_frames
+from vldm_cli.pipelines.generate.tail import KEY, are_made, stored, tail_frames
 from vldm_cli.runs.journal import Journal
 from vldm_cli.runs.preview import ContactSheet
 from vldm_cli.runs.progress import Clock, Meter, Progress
@@ -61,9 +61,9 @@ class _Run:
                 first_seconds = self.clock.elapsed if first_seconds is None else first_seconds
                 if self.sheet:
                     self.sheet.write()
-            for stage in ("decode", "upscale"):
-                if stage in self.meters:
-                    done = job.source.plan.run_up + stop - job.kept + 1
+            plan = job.source.plan
+            for stage, done in plan.progress(plan.run_up + stop - job.kept + 1).items():
+                if stage in self.meters and stage != "write":
                     self.meters[stage].upto(done if stop > job.kept else 0)
             done = stop - len(job.times) + job.encoded
             if done > 0:  # packets that are copied are no frames to wait for
@@ -128,7 +128,10 @@ class _Run:
         numbers = tail_frames(
             frames, Fraction(job.times.clock, frame_ticks(job.times)), job.source.models.pack.manifest
         )
-        z_TCHW = job.source.tail(self.stages, [before + n for n in numbers])
+        wanted = [before + n for n in numbers]
+        if not are_made([n - job.source.last for n in wanted if n >= job.source.last], job.source.plan):
+            return {}
+        z_TCHW = job.source.tail(self.stages, wanted)
         return {KEY: stored(z_TCHW, numbers, frames, (job.raw.height, job.raw.width))}
 
     @property

@@ -28,6 +28,7 @@ class Options:
     steps: int | None = None
     guidance: float | None = None
     context_guidance: float | None = None
+    replacement: bool = False
     crf: int | None = None
     device: str = "cpu"
     dtype: str = "float32"
@@ -95,6 +96,7 @@ def settings_of(
         frames=options.frames,
         fps=rate,
         interpolation=step,
+        between=manifest.defaults.between,
         upscale=False,
         upscale_noise=defaults.upscale_noise,
         height=height,

@@ -8,6 +8,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from vldm_cli.align.readers import FirstFrame
 from vldm_cli.align.unet import VideoUNet
 from vldm_cli.denoise.guidance import Guidance
 from vldm_cli.pipelines.generate.joined import Joined
@@ -18,11 +19,13 @@ from vldm_cli.runs.units import Units
 from vldm_cli.stages.costs import BASE
 from vldm_cli.stages.decode import Decode
 from vldm_cli.stages.denoiser import Denoiser
+from vldm_cli.stages.fill import Fill
+from vldm_cli.stages.first_frame import FirstFrames
 from vldm_cli.stages.interpolate import Interpolation
 from vldm_cli.stages.keyframes import Keyframes, encode_image
 from vldm_cli.stages.levels import trained_step
 from vldm_cli.stages.models import Models
-from vldm_cli.stages.plan import Plan
+from vldm_cli.stages.plan import MOTION, Plan
 from vldm_cli.stages.source import Source
 from vldm_cli.stages.upscale import Upscale
 
@@ -54,7 +57,7 @@ class Stages:
     def frames(self, image: np.ndarray | None = None) -> Source:
         """Finished frames (3, H, W) in [−1, 1]: the whole chain, from text or from a picture (uint8 RGB), which is the
         first frame as it is."""
-        frames = self.decoded(self.latents(image))
+        frames = self.filled(self.decoded(self.latents(image)))
         frames = self.upscaled(frames) if self.plan.upscale else frames
         if image is None:
             return frames
@@ -63,22 +66,28 @@ class Stages:
         return Joined(frames, lambda: given_CHW, self.journal, round(self.settings.fps))
 
     def latents(self, image: np.ndarray | None = None) -> Source:
-        """Latents (C, h, w) of every frame, from text or from a picture."""
+        """Latents (C, h, w) of every frame, from text or from a picture; of keyframes alone where motion fills in what
+        is between."""
         if image is None:
             return self.interpolated(self.keyframes())
         seen = resized(image, (self.plan.height, self.plan.width))
-        return self.interpolated(self.keyframes(lambda: encode_image(self.models.decoder, seen)))
+
+        def lead() -> Tensor:
+            z_TCHW = encode_image(self.models.decoder, seen)
+            self.first_frames.latent = z_TCHW[0]
+            self.first_frames.picture = torch.from_numpy(seen.copy()).permute(2, 0, 1) / 127.5 - 1
+            return z_TCHW
+
+        return self.interpolated(self.keyframes(lead))
 
     def keyframes(self, lead: Callable[[], Tensor] | None = None) -> Source:
         """Latents (C, h, w) of keyframes; `lead` returns the given ones at the start, (T, C, h, w)."""
         settings = self.settings
         defaults = self.models.pack.manifest.defaults
-        guidance = Guidance(
-            settings.guidance, settings.context_guidance, from_noise=defaults.guide_from_noise
-        )
+        guidance = Guidance(settings.guidance, self.context_guidance, from_noise=defaults.guide_from_noise)
         denoiser = self.denoiser(
             "keyframes",
-            lambda: self.models.keyframes,
+            self.keyframe_model,
             self.plan.keyframe_step,
             settings.keyframe_steps,
             guidance,
@@ -87,6 +96,23 @@ class Stages:
         )
         source = Keyframes(self.plan.keyframe_windows, denoiser, self.journal, self.meters["keyframes"], lead)
         return self.timed("keyframes", source)
+
+    @cached_property
+    def first_frames(self) -> FirstFrames:
+        """What a model that animates pictures is shown of them."""
+        context = self.models.pack.named.get("context")
+        noise = 0.0 if context is None or context.noise is None else context.noise
+        return FirstFrames(lambda: self.models.decoder, lambda: self.models.eyes, self.seed, noise)
+
+    def keyframe_model(self) -> VideoUNet:
+        """The keyframes' model; one that animates pictures sees this video's, at this video's rate."""
+        model = self.models.keyframes
+        reader = getattr(model, "reader", None)
+        if isinstance(reader, FirstFrame):
+            told = self.models.pack.named["context"].fps
+            rate = float(self.settings.fps) / self.settings.interpolation
+            reader.show(self.first_frames, told or rate)
+        return model
 
     def interpolated(self, latents: Source) -> Source:
         """Latents of every frame from those of the keyframes."""
@@ -109,8 +135,9 @@ class Stages:
     def decoded(self, latents: Source) -> Source:
         """Frames (3, H, W) from latents."""
         meter = self.meters["decode"]
-        # the decoder was trained on neighbouring frames of the pack's rate
-        temporal = trained_step(self.speed) == 1
+        # vldm's own decoders were trained on neighbouring frames of the pack's rate
+        apart = self.speed * (self.plan.interpolation if self.plan.between == MOTION else 1)
+        temporal = not self.models.abilities.temporal_decoder or trained_step(apart) == 1
         source = Decode(self.plan.decode_windows, latents, lambda: self.models.decoder, meter, temporal)
 
         def fetched(start: int) -> Iterator[Tensor]:
@@ -121,6 +148,13 @@ class Stages:
             yield from source(start)
 
         return self.timed("decode", fetched)
+
+    def filled(self, frames: Source) -> Source:
+        """Every frame from those that are decoded: the same ones, unless these are keyframes."""
+        if self.plan.between != MOTION:
+            return frames
+        source = Fill(frames, self.plan.interpolation, self.plan.frames, self.meters["fill"])
+        return self.timed("fill", source)
 
     def upscaled(self, frames: Source) -> Source:
         """Frames (3, 4H, 4W) from frames."""
@@ -135,6 +169,9 @@ class Stages:
             steps=settings.upscale_steps,
             noise=settings.upscale_noise,
             first=self.origin - self.plan.run_up,
+            prompt=settings.prompt,
+            negative=settings.negative,
+            guidance=self.models.pack.manifest.defaults.upscale_guidance,
         )
         return self.timed("upscale", source)
 
@@ -166,9 +203,18 @@ class Stages:
             shared=self.models.pack.manifest.defaults.shared_noise,
         )
 
+    @property
+    def context_guidance(self) -> float | tuple[float, float]:
+        """The weight of the frames before, or the first and the last frame's of a window."""
+        first = self.models.pack.manifest.defaults.first_context_guidance
+        last = self.settings.context_guidance
+        return last if first is None or first == last else (first, last)
+
     @cached_property
-    def text_BLDs(self) -> tuple[Tensor, Tensor]:
-        """Hidden states (1, L, D) of the prompt and of the negative prompt."""
+    def text_BLDs(self) -> tuple[Tensor | None, Tensor | None]:
+        """Hidden states (1, L, D) of the prompt and of the negative prompt; None of a pack that reads none."""
+        if not self.models.abilities.text:
+            return None, None
         text_BLD = self.models.text.encode([self.settings.prompt, self.settings.negative])
         return text_BLD[:1], text_BLD[1:]
 

@@ -9,22 +9,24 @@ import numpy as np
 
 from vldm_cli import __version__
 from vldm_cli.errors import RequestError
-from vldm_cli.packs.manifest import Manifest
+from vldm_cli.packs.abilities import FIRST, NONE, Abilities
+from vldm_cli.packs.manifest import FILLERS, Manifest
 from vldm_cli.stages.levels import LEVELS, Numbers
-from vldm_cli.stages.plan import UPSCALE, Plan, make_plan
+from vldm_cli.stages.plan import MODEL, MOTION, UPSCALE, Plan, make_plan
 
 MAX_FRAMES = 10_000
+USUAL_FRAMES = 240
 
 
 @dataclass(frozen=True)
 class GenerateRequest:
     """One video. None means: as the pack has it. `size` is (height, width) before upscaling; `image` the first frame,
     uint8 (H, W, 3) of that size or of the finished video's; `steps` limits all denoising steps; `device` and `dtype` as
-    torch names them."""
+    torch names them. replacement: a model that was not made for known frames goes on from them all the same."""
 
     prompt: str
     out: Path
-    frames: int = 240
+    frames: int | None = None
     negative: str = ""
     seed: int | None = None
     fps: Fraction | None = None
@@ -33,8 +35,10 @@ class GenerateRequest:
     context_guidance: float | None = None
     scheduler: str | None = None
     image: np.ndarray | None = None
-    interpolation: int = 16
-    upscale: bool = True
+    interpolation: int | None = None
+    between: str | None = None
+    replacement: bool = False
+    upscale: bool | None = None
     upscale_noise: float | None = None
     size: tuple[int, int] | None = None
     crf: int = 16
@@ -54,6 +58,7 @@ class Settings:
     frames: int
     fps: Fraction
     interpolation: int
+    between: str
     upscale: bool
     upscale_noise: float
     height: int
@@ -78,14 +83,16 @@ def resolve(request: GenerateRequest, manifest: Manifest) -> Settings:
     video, defaults = manifest.video, manifest.defaults
     height, width = request.size or (video.height, video.width)
     fps = video.fps if request.fps is None else Fraction(request.fps)
-    if not request.prompt.strip():
+    can = Abilities.of(manifest)
+    if not request.prompt.strip() and can.text:
         raise RequestError("the prompt is empty; say what the video shall show")
-    if not 1 <= request.frames <= MAX_FRAMES:
-        raise RequestError(f"--frames {request.frames} is not between 1 and {MAX_FRAMES}")
-    if request.interpolation not in LEVELS:
+    interpolation = video.keyframe_step if request.interpolation is None else request.interpolation
+    if interpolation not in LEVELS:
         raise RequestError(
-            f"--interpolation {request.interpolation} is none of {', '.join(map(str, sorted(LEVELS)))}"
+            f"--interpolation {interpolation} is none of {', '.join(map(str, sorted(LEVELS)))}"
         )
+    between = _between(request, manifest, can)
+    frames = _frames(request, manifest, can, interpolation)
     multiple = video.size_multiple
     if min(height, width) < multiple or height % multiple or width % multiple:
         near = [max(multiple, round(side / multiple) * multiple) for side in (width, height)]
@@ -105,7 +112,8 @@ def resolve(request: GenerateRequest, manifest: Manifest) -> Settings:
     if not 0 <= noise < 1:
         raise RequestError(f"--noise {noise} is not between 0 and 1")
     image = request.image
-    shapes = {(scale * height, scale * width, 3) for scale in (1, UPSCALE if request.upscale else 1)}
+    upscale = can.upscales if request.upscale is None else request.upscale
+    shapes = {(scale * height, scale * width, 3) for scale in (1, UPSCALE if upscale else 1)}
     if image is not None and (image.shape not in shapes or image.dtype != np.uint8):
         raise RequestError(
             f"the first frame must be an RGB image of {width}x{height} pixels, not {image.shape}"
@@ -117,10 +125,11 @@ def resolve(request: GenerateRequest, manifest: Manifest) -> Settings:
     return Settings(
         prompt=request.prompt,
         negative=request.negative,
-        frames=request.frames,
+        frames=frames,
         fps=fps,
-        interpolation=request.interpolation,
-        upscale=request.upscale,
+        interpolation=interpolation,
+        between=between,
+        upscale=upscale,
         upscale_noise=noise,
         height=height,
         width=width,
@@ -136,6 +145,47 @@ def resolve(request: GenerateRequest, manifest: Manifest) -> Settings:
         dtype=request.dtype,
         image_sha256=None if image is None else hashlib.sha256(np.ascontiguousarray(image).data).hexdigest(),
     )
+
+
+def _between(request: GenerateRequest, manifest: Manifest, can: Abilities) -> str:
+    """What fills in the frames between keyframes."""
+    asked = request.between or manifest.defaults.between
+    if asked not in FILLERS:
+        raise RequestError(f"--between {asked:.40} is none of {', '.join(FILLERS)}")
+    if asked == MODEL and not can.fills and request.interpolation != 1:
+        raise RequestError(
+            f"pack {manifest.name} has no model for frames between others; use --between {MOTION}"
+        )
+    return asked
+
+
+def _frames(request: GenerateRequest, manifest: Manifest, can: Abilities, interpolation: int) -> int:
+    """How many frames: 240 where nothing else is asked for, or what fits into the only window of a model that cannot
+    go on."""
+    if not can.keyframes:
+        raise RequestError(
+            f"pack {manifest.name} makes no videos: it has no temporal layers for its image model"
+        )
+    most = MAX_FRAMES if can.context != NONE else (manifest.video.window - 1) * interpolation + 1
+    # where motion fills in, one more ends with a keyframe, from which `extend` goes on without a loss
+    usual = USUAL_FRAMES + (manifest.defaults.between == MOTION)
+    frames = min(usual, most) if request.frames is None else request.frames
+    if not 1 <= frames <= MAX_FRAMES:
+        raise RequestError(f"--frames {frames} is not between 1 and {MAX_FRAMES}")
+    if can.context == NONE and not request.replacement and (frames > most or request.image is not None):
+        raise RequestError(
+            f"pack {manifest.name} was not made to go on from known frames, so it makes {most} at most, from text; "
+            "--replacement does all the same what it can"
+        )
+    return frames
+
+
+def check_first_frame(settings: Settings, manifest: Manifest) -> None:
+    """Raises RequestError for a pack that animates a picture and has none."""
+    if Abilities.of(manifest).context == FIRST and settings.image_sha256 is None:
+        raise RequestError(
+            f"pack {manifest.name} makes a picture move and none of its own; give one as --image FILE"
+        )
 
 
 def numbers_of(settings: Settings, manifest: Manifest) -> Numbers:
@@ -169,6 +219,7 @@ def plan_of(settings: Settings, manifest: Manifest, device: str = "cpu") -> Plan
         size=(settings.height, settings.width),
         upscale=settings.upscale,
         lead=int(settings.image_sha256 is not None),
+        between=settings.between,
         device=device.split(":")[0],
     )
 

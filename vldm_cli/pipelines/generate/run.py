@@ -12,17 +12,18 @@ import numpy as np
 from torch import Tensor
 
 from vldm_cli import __version__
-from vldm_cli.errors import RequestError
 from vldm_cli.packs.pack import Pack
 from vldm_cli.pipelines.generate.compose import Stages, as_image
+from vldm_cli.pipelines.generate.prompt import check_length
 from vldm_cli.pipelines.generate.request import (
     GenerateRequest,
     Settings,
+    check_first_frame,
     identity,
     plan_of,
     resolve,
 )
-from vldm_cli.pipelines.generate.tail import KEY, pulled, stored, tail_frames
+from vldm_cli.pipelines.generate.tail import KEY, are_made, pulled, stored, tail_frames
 from vldm_cli.runs.attempt import attempt, check_out, seed_of
 from vldm_cli.runs.journal import Journal
 from vldm_cli.runs.memory import check_fits, peak_bytes
@@ -49,6 +50,7 @@ def generate(
     clock = Clock()
     settings = resolve(request, pack.manifest)
     models = models or Models(pack, request.device, request.dtype)
+    check_first_frame(settings, pack.manifest)
     plan = plan_of(settings, pack.manifest, request.device)
     metadata = _metadata(settings, pack, request.seed)
     check_out(request.out, request.resume, request.force, metadata)
@@ -135,9 +137,8 @@ class _Run:
                 first_seconds = self.clock.elapsed if first_seconds is None else first_seconds
                 if sheet:
                     sheet.write()
-            for stage in ("decode", "upscale", "write"):
-                if stage in meters:
-                    meters[stage].upto(stop)
+            for stage, done in plan.progress(stop).items():
+                meters[stage].upto(done)
             progress.finished(stop - start)
         if sheet:  # a run that was stopped before it wrote it may have had its last segment
             sheet.write()
@@ -179,7 +180,8 @@ class _Run:
         kept = {}
         if KINDS[self.kind].codec:
             numbers = tail_frames(plan.frames, self.settings.fps, manifest)
-            kept[KEY] = stored(pulled(latents, numbers), numbers, plan.frames, plan.out_size)
+            if are_made(numbers, plan):
+                kept[KEY] = stored(pulled(latents, numbers, plan), numbers, plan.frames, plan.out_size)
         return {**_metadata(self.settings, self.pack, self.seed), **kept}
 
 
@@ -196,15 +198,7 @@ def _metadata(settings: Settings, pack: Pack, seed: int | None) -> dict:
 
 
 def _read_prompt(models: Models, settings: Settings) -> list[str]:
-    """Warnings about words that the pack does not know. Raises RequestError for a text that is too long."""
-    text = models.words
-    for name, words in (("prompt", settings.prompt), ("--negative", settings.negative)):
-        count = text.count(words)
-        if count > text.max_words:
-            raise RequestError(
-                f"the {name} has {count} words; pack {models.pack.name} reads at most {text.max_words}"
-            )
-    unknown = text.strange(settings.prompt)
-    if not unknown:
-        return []
-    return [f"pack {models.pack.name} has never seen: {', '.join(unknown)}"]
+    """Warnings about what the pack does not know or read. Raises RequestError for a text that is too long."""
+    said = check_length(models.pack, models.words, settings.prompt, settings.negative)
+    unknown = models.words.strange(settings.prompt) if models.words else []
+    return [*said, f"pack {models.pack.name} has never seen: {', '.join(unknown)}"] if unknown else said

@@ -55,9 +55,9 @@ def stream(
                 raise RunError(
                     f"memory ran out {stage}on {models.device} (a smaller size or no upscaling needs less)"
                 ) from error
-            for stage in ("decode", "upscale"):
+            for stage, done in plan.progress(stop).items():
                 if stage in meters:
-                    meters[stage].upto(stop)
+                    meters[stage].upto(done)
             progress.finished(len(batch))
             yield batch
             del batch  # the next one is made without it

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from vldm_cli.packs.manifest import Manifest
 from vldm_cli.stages.levels import LEVELS
+from vldm_cli.stages.plan import MOTION, Plan
 from vldm_cli.stages.source import Source
 
 KEY = "latents"
@@ -32,8 +33,9 @@ def context_of(frames: int, speed: float, keyframe_step: int, context: int) -> t
 
 
 def run_up_of(frames: int, manifest: Manifest) -> int:
-    """How many known frames before the last one the decoder sees along, as it does from window to window."""
-    return min(manifest.defaults.decode_overlap, frames - 1)
+    """How many known frames before the last one the decoder sees along, as it does from window to window; none where it
+    sees keyframes only."""
+    return 0 if manifest.defaults.between == MOTION else min(manifest.defaults.decode_overlap, frames - 1)
 
 
 def tail_frames(frames: int, rate: Fraction, manifest: Manifest) -> list[int]:
@@ -45,10 +47,17 @@ def tail_frames(frames: int, rate: Fraction, manifest: Manifest) -> list[int]:
     return sorted({last - i * step for i in range(context)} | {last - i for i in range(run_up + 1)})
 
 
-def pulled(latents: Source, numbers: list[int]) -> Tensor:
-    """Items `numbers` (ascending) of a source of latents (C, h, w), as (T, C, h, w)."""
-    items = zip(range(numbers[0], numbers[-1] + 1), latents(numbers[0]), strict=False)
-    return torch.stack([z_CHW for number, z_CHW in items if number in numbers])
+def are_made(numbers: list[int], plan: Plan) -> bool:
+    """Whether all of these frames have latents: keyframes alone where motion fills in the others."""
+    return plan.between != MOTION or not any(number % plan.interpolation for number in numbers)
+
+
+def pulled(latents: Source, numbers: list[int], plan: Plan) -> Tensor:
+    """The latents (T, C, h, w) of frames `numbers` (ascending, `are_made`) out of a plan's source of them."""
+    apart = plan.interpolation if plan.between == MOTION else 1
+    wanted = [number // apart for number in numbers]
+    items = zip(range(wanted[0], wanted[-1] + 1), latents(wanted[0]), strict=False)
+    return torch.stack([z_CHW for item, z_CHW in items if item in wanted])
 
 
 def stored(z_TCHW: Tensor, numbers: list[int], frames: int, size: tuple[int, int]) -> dict:

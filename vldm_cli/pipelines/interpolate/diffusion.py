@@ -45,7 +45,7 @@ def by_diffusion(job: Job, models: Models, seed: int | None, factor: int) -> Job
         numbers=numbers_of(settings, manifest),
         size=(settings.height, settings.width),
         upscale=settings.upscale,
-        between=True,
+        given=True,
         cuts=cuts,
         device=models.device.type,
     )

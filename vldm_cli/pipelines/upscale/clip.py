@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from vldm_cli.align.pixels import faithful, from_residual
+from vldm_cli.denoise.guidance import Guidance
 from vldm_cli.denoise.noise import frame_noise
 from vldm_cli.denoise.sampler import sample
 from vldm_cli.runs.ahead import ahead
@@ -37,7 +38,8 @@ class UpscaleClip:
     """Frames of a clip `scale` (2 or 4) times as large, as raw RGB; the same ones wherever one starts.
 
     noise, 0 ≤ noise < 1: noise augmentation of the low-resolution frames, so how much detail may be invented.
-    window and overlap count frames; tile is in pixels of the clip.
+    window and overlap count frames; tile is in pixels of the clip. prompt, negative, guidance: for an upscaler that
+    listens to text.
     """
 
     def __init__(
@@ -53,9 +55,13 @@ class UpscaleClip:
         window: int,
         overlap: int,
         tile: int = TILE,
+        prompt: str = "",
+        negative: str = "",
+        guidance: float = 1.0,
     ) -> None:
         self.clip, self.upscaler, self.scheduler, self.scale = clip, upscaler, scheduler, scale
         self.seed, self.steps, self.noise = seed, steps, noise
+        self.prompt, self.negative, self.guidance = prompt, negative, Guidance(guidance)
         self.windows = fixed_windows(clip.frames, window, overlap)
         self.tiles = Tiles(clip.height, clip.width, tile, min(OVERLAP, tile // 4), MULTIPLE)
         self.read = clip.raw(rgb=True)
@@ -123,7 +129,9 @@ class UpscaleClip:
 
     def _residual(self, lr_TCHW: Tensor, noise_CHW: Tensor, grain_CHW: Tensor) -> Tensor:
         """The folded residual (T, 48, H, W) of one window, put together from tiles; noise of the padded size."""
-        model, space, tiles = self.upscaler().model, self.upscaler().space, self.tiles
+        upscaler = self.upscaler()
+        model, space, tiles = upscaler.model, upscaler.space, self.tiles
+        text_BLD, negative_BLD = upscaler.hears(self.prompt, self.negative)
         weight = next(model.parameters())
         small_TCHW, size = tiles.pad(lr_TCHW), tiles.padded
         seen_TCHW = space.noised(small_TCHW, grain_CHW, self.noise)
@@ -139,7 +147,9 @@ class UpscaleClip:
                 torch.stack([noise_CHW[..., y, x].expand(len(lr_TCHW), -1, -1, -1) for y, x in places]),
                 steps=self.steps,
                 extra_BTCHW=torch.stack([seen_TCHW[..., y, x] for y, x in places]).to(weight.dtype),
-                text_BLD=self.upscaler().text_BLD,
+                text_BLD=text_BLD,
+                negative_BLD=negative_BLD,
+                guidance=self.guidance,
                 class_labels=torch.full((len(places),), space.label(self.noise), device=weight.device),
             )
             for (y, x), x_TCHW in zip(places, x_BTCHW, strict=True):

@@ -22,8 +22,8 @@ from vldm_cli.video.segments import stored_look
 
 @dataclass(frozen=True)
 class Options:
-    """space: one of `manifest.SPACES`. tile: None for as large as usual. seed: None for a drawn one, or the interrupted
-    run's."""
+    """space: one of `manifest.SPACES`. prompt, negative, guidance: for an upscaler that listens to text. tile: None for
+    as large as usual. seed: None for a drawn one, or the interrupted run's."""
 
     scale: int
     space: str
@@ -33,6 +33,9 @@ class Options:
     seed: int | None
     device: str
     dtype: str
+    prompt: str = ""
+    negative: str = ""
+    guidance: float = 1.0
 
 
 def make_job(
@@ -62,6 +65,8 @@ def make_job(
         "dtype": options.dtype,
         "scheduler": defaults.scheduler,
     }
+    if options.space == "frame":
+        settings |= {"prompt": options.prompt, "negative": options.negative, "guidance": options.guidance}
 
     def upscaler(seed: int) -> UpscaleClip:
         return UpscaleClip(
@@ -75,6 +80,9 @@ def make_job(
             window=defaults.upscale_window,
             overlap=defaults.upscale_overlap,
             tile=options.tile or TILE,
+            prompt=options.prompt,
+            negative=options.negative,
+            guidance=options.guidance,
         )
 
     raw = upscaler(0).raw
@@ -126,6 +134,8 @@ def _missing(pack: Pack, space: str) -> str:
         there = f"{' and '.join(pack.upscalers)} space, so use --space {pack.upscalers[0]}"
     else:
         there = "no space, so use another --pack"
+    if space not in UPSCALERS:
+        return f"pack {pack.name} has no upscaler for --space {space}: it has one in {there}"
     parts = ", then ".join(UPSCALERS[space].values())
     return (
         f"pack {pack.name} has no upscaler for --space {space}: it has one in {there}, "

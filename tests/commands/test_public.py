@@ -1,0 +1,130 @@
+"""Public checkpoints on the command line: fetched from a hub on this machine, named as folders and files, combined."""
+
+import json
+import shlex
+import shutil
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from tests import public
+from tests.hub import serving, use
+
+REPOSITORY = "someone/small-animatediff"
+SMALL = ("--size", "64x64", "--frames", 5, "--steps", 1, "--no-upscale", "--seed", 1)
+DEVICE = ("--device", "cpu", "--dtype", "float32", "-q")
+_ATTENTION = "down_blocks.0.attentions.0.transformer_blocks.0.attn1.to_q"
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    """sd: an image model; adapter: motion modules; and both as one repository."""
+    root = tmp_path_factory.mktemp("public")
+    public.sd_folder(root / "sd")
+    public.adapter_folder(root / "adapter")
+    whole = shutil.copytree(root / "sd", root / "hub" / REPOSITORY)
+    shutil.copytree(root / "adapter", whole / "motion_adapter")
+    table = json.loads((whole / "model_index.json").read_text())
+    (whole / "model_index.json").write_text(json.dumps({**table, "_class_name": "AnimateDiffPipeline"}))
+    generator = torch.Generator().manual_seed(5)
+    shapes = {"down": (4, 32), "up": (32, 4)}
+    save_file(
+        {
+            f"unet.{_ATTENTION}.lora.{way}.weight": torch.randn(shape, generator=generator)
+            for way, shape in shapes.items()
+        },
+        root / "style.safetensors",
+    )
+    save_file({"<corgi>": torch.randn(2, 32, generator=generator)}, root / "corgi.safetensors")
+    return root
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path_factory, monkeypatch):
+    monkeypatch.setenv("VLDM_HOME", str(tmp_path_factory.mktemp("home")))
+
+
+def test_fetched_and_then_generated_without_any_network(vldm, root, here, monkeypatch, tmp_path_factory):
+    home = tmp_path_factory.mktemp("home")
+    with serving(root / "hub") as hub:
+        use(monkeypatch, hub, home)
+        assert vldm("packs", "pull", REPOSITORY, "-q")[0] == 0
+    use(monkeypatch, None, home)  # the hub is gone
+    code, _, err = vldm("generate", "a fox", "--pack", REPOSITORY, *SMALL, *DEVICE, "-o", "a.mp4")
+    assert (code, err) == (0, ""), err
+    assert here() == ["a.mp4"]
+    command = json.loads(vldm("info", "a.mp4", "--json")[1])["command"]
+    assert f"--pack {REPOSITORY}" in command
+    code, out, _ = vldm("packs", "check", REPOSITORY)
+    assert code == 0 and "all well" in out
+
+
+def test_the_printed_command_names_what_was_put_in_and_makes_the_same_video(
+    vldm, root, tmp_path, monkeypatch
+):
+    for name in ("sd", "adapter", "style.safetensors", "corgi.safetensors"):
+        (tmp_path / name).symlink_to(root / name)
+    added = ("--motion", "adapter", "--lora", "style.safetensors:0.5", "--embedding", "corgi.safetensors")
+    code, _, err = vldm("generate", "a <corgi>", "--pack", "sd", *added, *SMALL, *DEVICE, "-o", "a.mp4")
+    assert (code, err) == (0, "")
+    command = json.loads(vldm("info", "a.mp4", "--json")[1])["command"]
+    assert f"--lora {(root / 'style.safetensors').resolve()}:0.5" in command
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert vldm(*shlex.split(command)[1:-1], "b.mp4", "--device", "cpu", "-q")[0] == 0
+    assert (tmp_path / "elsewhere/b.mp4").read_bytes() == (tmp_path / "a.mp4").read_bytes()
+
+
+def test_a_written_combination_goes_on_where_its_options_began(vldm, root):
+    """Identity is of the contents: the same run, whether the parts are named or the manifest."""
+    added = ("--motion", root / "adapter", "--lora", root / "style.safetensors")
+    plan = json.loads(
+        vldm("generate", "a fox", "--pack", root / "sd", *added, *SMALL, "--dry-run", "--json")[1]
+    )
+    assert vldm("packs", "new", "mine", "--from", root / "sd", *added)[0] == 0
+    again = json.loads(vldm("generate", "a fox", "--pack", "mine", *SMALL, "--dry-run", "--json")[1])
+    assert plan["pack"]["hash"] == again["pack"]["hash"]
+    assert plan["pack"]["choice"]["loras"] == [str(root / "style.safetensors")]
+
+
+def test_a_clip_of_a_combination_goes_on_with_it_or_not_at_all(vldm, root, tmp_path):
+    lora = shutil.copy(root / "style.safetensors", tmp_path / "own.safetensors")
+    added = ("--motion", root / "adapter", "--lora", lora)
+    assert vldm("generate", "a fox", "--pack", root / "sd", *added, *SMALL, *DEVICE, "-o", "a.mp4")[0] == 0
+    (tmp_path / "own.safetensors").unlink()
+    code, _, err = vldm("extend", "a.mp4", "--frames", 4, *DEVICE)
+    assert code == 2 and err.count("\n") == 1 and "not here as it was" in err and "--pack" in err
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--pack", "nowhere"], "there is no pack nowhere"),
+        (["--pack", "nowhere.safetensors"], "there is no file nowhere.safetensors"),
+        (["--pack", "someone/something"], "fetch it with `vldm packs pull someone/something`"),
+        (["--pack", "svd-xt"], "not here yet"),
+        (["--pack", "@sd"], "--motion"),
+        (["--pack", "@adapter"], "is one part of a model, MotionAdapter; name it with --motion"),
+        (["--pack", "@."], "is no pack"),
+        (["--pack", "@style.safetensors"], "a LoRA, which --lora takes"),
+        (["--pack", "@notes.txt"], "is no checkpoint"),
+        (["--pack", "@sd", "--motion", "@sd"], "holds no motion modules"),
+        (["--pack", "@sd", "--motion", "@adapter", "--lora", "gone.safetensors"], "there is no such file"),
+        (["--pack", "@sd", "--motion", "@adapter", "--lora", "@style.safetensors:x"], "is no strength"),
+        (["--pack", "@sd", "--motion", "@adapter", "--vae", "@adapter"], "holds no autoencoder"),
+        (["--pack", "@sd", "--motion", "@adapter", "--embedding", "@style.safetensors"], "textual inversion"),
+        (["--lora", "gone.safetensors"], "there is no such file"),
+    ],
+)
+def test_what_cannot_be_named_is_refused_in_a_sentence(vldm, root, here, words, said):
+    (root / "notes.txt").write_text("no model")
+    words = [str(root / word[1:]) if word.startswith("@") else word for word in words]
+    code, _, err = vldm("generate", "a fox", *words, *SMALL, *DEVICE)
+    assert code == 2 and err.count("\n") == 1 and said in err, err
+    assert here() == []
+
+
+def test_additions_to_no_named_pack_are_refused(vldm):
+    code, _, err = vldm("extend", "a.mp4", "--lora", "style.safetensors")
+    assert code == 2 and "--lora goes into a pack; name the pack with --pack" in err

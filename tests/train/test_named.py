@@ -1,0 +1,51 @@
+"""Temporal layers of vldm's own, trained on an image model that others have trained: the paper's own use (§3.1)."""
+
+import pytest
+import torch
+
+import vldm_cli as vldm
+from tests import public
+from vldm_cli.errors import RequestError
+from vldm_cli.packs.choice import Choice
+from vldm_cli.packs.combine import write_choice
+from vldm_cli.packs.layers import with_layers
+from vldm_cli.packs.load import load_keyframes, load_unet
+from vldm_cli.packs.pack import Pack
+from vldm_cli.train.start import start
+
+
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory):
+    return public.sd_folder(tmp_path_factory.mktemp("sd") / "sd", None)
+
+
+def test_training_begins_at_the_image_model_and_the_pack_makes_videos(repository, tmp_path):
+    pack = write_choice(str(tmp_path / "mine"), Choice(pack=str(repository)))
+    before = pack.located("unet").read_bytes()
+    start("keyframes", str(pack.folder), "toyland", steps=1, batch=1, bank_frames=8)
+    trained = Pack.open(pack.folder)
+    assert trained.located("unet").read_bytes() == before
+    assert list(trained.manifest.files) == ["temporal/keyframes.safetensors"]
+    model = load_keyframes(trained)
+    assert model.reads_context
+    torch.testing.assert_close(model.unet.conv_in.weight, load_unet(trained).conv_in.weight)
+    call = dict(pack=trained.folder, upscale=False, seed=1, steps=1, device="cpu", dtype="float32")
+    assert vldm.generate("a dog", tmp_path / "a.mp4", frames=5, **call).frames == 5
+
+
+def test_new_layers_change_nothing(repository, tmp_path):
+    pack = write_choice(str(tmp_path / "mine"), Choice(pack=str(repository)))
+    pack = with_layers(pack, "keyframes")
+    model, unet = load_keyframes(pack), load_unet(pack)
+    z_BTCHW, text_BLD = torch.randn(1, 3, 4, 8, 8), torch.randn(1, 5, public.WIDTH)
+    with torch.no_grad():
+        video = model(z_BTCHW, 500, text_BLD)
+        frames = unet(z_BTCHW[0], 500, text_BLD.expand(3, -1, -1)).sample
+    torch.testing.assert_close(video[0], frames, rtol=1e-4, atol=1e-5)
+    assert with_layers(pack, "keyframes") is pack
+
+
+def test_a_repository_is_no_place_for_what_is_trained(repository):
+    with pytest.raises(RequestError, match="packs new FOLDER --from"):
+        start("keyframes", str(repository), "toyland", steps=1)
+    assert not (repository / "temporal").exists()
