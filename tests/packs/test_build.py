@@ -15,7 +15,7 @@ from tests.packs.hostile import Spoilt
 from vldm_cli.align.unet import VideoUNet
 from vldm_cli.denoise.schedulers import SCHEDULERS
 from vldm_cli.errors import RequestError, RunError
-from vldm_cli.packs import load, schemas
+from vldm_cli.packs import build, load, schemas
 from vldm_cli.packs.build import Prepared, Source, differing, on_meta
 from vldm_cli.packs.files import Unusable, read_header
 from vldm_cli.packs.manifest import SAMPLERS
@@ -133,3 +133,40 @@ def test_buffers_that_no_file_holds_are_there(tiny_pack):
 
 def test_a_packs_text_encoder_says_that_it_runs_in_float32(tiny_pack):
     assert json.loads(tiny_pack.path("text_encoder/config.json").read_text())["dtype"] == "float32"
+
+
+def test_little_of_a_file_is_mapped_at_a_time(tmp_path, monkeypatch):
+    """Pages of a file that were read are the process's memory as long as it is open."""
+    tensors = {f"w{i}": torch.randn(10, 10) for i in range(9)}
+    save_file(tensors, tmp_path / "w.safetensors")
+    opened = []
+    stock = build.safe_open
+
+    class Counting:
+        def __init__(self, *args, **kwargs):
+            self.context, self.read = stock(*args, **kwargs), 0
+            opened.append(self)
+
+        def __enter__(self):
+            self.file = self.context.__enter__()
+            return self
+
+        def __exit__(self, *error):
+            return self.context.__exit__(*error)
+
+        def get_tensor(self, name):
+            self.read += 400
+            return self.file.get_tensor(name)
+
+    monkeypatch.setattr(build, "safe_open", Counting)
+    monkeypatch.setattr(build, "STRETCH", 1000)
+    read = dict(Source.of(tmp_path / "w.safetensors").tensors("cpu", torch.float32))
+    assert all(torch.equal(read[name], tensor) for name, tensor in tensors.items())
+    assert [one.read for one in opened] == [1200] * 3
+
+
+def test_nothing_is_left_where_a_model_was_built(tiny_pack):
+    """What no file holds is in the type and place of the weights."""
+    model = prepare(tiny_pack, "keyframes").load("cpu", torch.bfloat16)
+    assert {t.dtype for t in model.buffers() if t.is_floating_point()} <= {torch.bfloat16}
+    assert not any(t.is_meta for t in (*model.parameters(), *model.buffers()))

@@ -8,6 +8,7 @@ from vldm_cli.packs.pack import PARTS, UPSCALERS, Pack
 from vldm_cli.packs.save import seal
 
 UNET = PARTS["unet"]
+NOT_IN_NEW_PACKS = ("upscaler_pixel_own", "upscaler_frame_temporal")
 
 
 @pytest.fixture
@@ -21,7 +22,7 @@ def test_manifest_lists_every_file_but_itself(tiny_pack):
 
 
 def test_has_names_what_is_there(tiny_pack):
-    assert {part for part in PARTS if tiny_pack.has(part)} == set(PARTS) - {"probe", "upscaler_pixel_own"}
+    assert {part for part in PARTS if tiny_pack.has(part)} == set(PARTS) - {"probe", *NOT_IN_NEW_PACKS}
     assert tiny_pack.upscalers == tuple(UPSCALERS)
 
 

@@ -9,7 +9,7 @@ from vldm_cli.errors import RequestError
 from vldm_cli.packs.choice import Choice
 from vldm_cli.packs.combine import write_choice
 from vldm_cli.packs.layers import with_layers
-from vldm_cli.packs.load import load_keyframes, load_unet
+from vldm_cli.packs.load import load_keyframes, load_unet, load_upscaler
 from vldm_cli.packs.pack import Pack
 from vldm_cli.train.start import start
 
@@ -49,3 +49,24 @@ def test_a_repository_is_no_place_for_what_is_trained(repository):
     with pytest.raises(RequestError, match="packs new FOLDER --from"):
         start("keyframes", str(repository), "toyland", steps=1)
     assert not (repository / "temporal").exists()
+
+
+def test_an_upscaler_of_whole_frames_gets_temporal_layers(tmp_path):
+    repository = public.x4_folder(tmp_path / "x4")
+    pack = write_choice(str(tmp_path / "mine"), Choice(pack=str(repository)))
+    manifest = pack.folder / "pack.toml"  # smaller clips are rendered sooner
+    manifest.write_text(
+        manifest.read_text().replace("width = 512", "width = 64").replace("height = 320", "height = 64")
+    )
+    before = load_upscaler(pack, "frame")
+    start("upscaler-frame", str(pack.folder), "toyland", steps=1, batch=1, bank_frames=8)
+    trained = Pack.open(pack.folder)
+    assert list(trained.manifest.files) == ["upscaler_frame/temporal.safetensors"]
+    model = load_upscaler(trained, "frame")
+    assert torch.equal(model.unet.conv_in.weight, before.unet.conv_in.weight)
+    assert sum(p.numel() for p in model.temporal_parameters()) > 0 and trained.upscalers == ("frame",)
+
+
+def test_without_such_an_upscaler_the_way_to_one_is_named(tiny_pack):
+    with pytest.raises(RequestError, match="packs new FOLDER --from sd-x4"):
+        start("upscaler-frame", str(tiny_pack.folder), "toyland", steps=1)

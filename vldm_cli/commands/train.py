@@ -22,6 +22,7 @@ PARTS = {
     "upscaler-latent-autoencoder": "The latent upscaler's own autoencoder; adds that upscaler to a pack without one.",
     "upscaler-latent-image": "The latent upscaler, on single patches; needs upscaler-latent-autoencoder.",
     "upscaler-latent": "Temporal layers of the latent upscaler; needs upscaler-latent-image.",
+    "upscaler-frame": "Temporal layers of an upscaler of whole frames that the pack names, such as Stable Diffusion's.",
     "probe": "The network that `vldm measure` reads videos with.",
 }
 

@@ -25,6 +25,7 @@ from vldm_cli.packs.values import Schema, shown
 
 Model = TypeVar("Model", bound=nn.Module)
 
+STRETCH = 2**27
 # The types in which a file may hold what a model computes with; anything else must be of the model's own type.
 _FLOATS = ("F16", "BF16", "F32", "F64")
 _WHOLE = {torch.int64: "I64", torch.int32: "I32", torch.uint8: "U8", torch.bool: "BOOL"}
@@ -162,19 +163,35 @@ class Source:
     def tensors(self, device: torch.device | str, dtype: torch.dtype) -> Iterator[tuple[str, Tensor]]:
         """All of it, one after the other, floating point in `dtype`. Raises RunError where the file is no longer what
         it was, and MemoryError."""
-        with self._opened() as file:
-            for name, piece in self.pieces.items():
-                tensor = piece.of(file.get_tensor(piece.name))
-                if name in self.changes:
-                    tensor = self.changes[name](tensor.float())
-                # always a copy: what is mapped would change with the file, or end the process if it is cut short
-                yield self.prefix + name, _copied(tensor, device, dtype)
+        for some in self._stretches():
+            # opened anew for each: pages that were read count as the process's memory until the file is closed
+            with self._opened() as file:
+                for name in some:
+                    piece = self.pieces[name]
+                    tensor = piece.of(file.get_tensor(piece.name))
+                    if name in self.changes:
+                        tensor = self.changes[name](tensor.float())
+                    # always a copy: what is mapped would change with the file, or end the process if it is cut short
+                    yield self.prefix + name, _copied(tensor, device, dtype)
 
     def read(self, name: str) -> Tensor:
         """One tensor in float32, without `prefix`. Raises as `tensors` does."""
         with self._opened() as file:
             piece = self.pieces[name]
             return _copied(piece.of(file.get_tensor(piece.name)), "cpu", torch.float32)
+
+    def _stretches(self) -> Iterator[list[str]]:
+        """The names, as many at a time as are STRETCH bytes in the file."""
+        some, size = [], 0
+        for name, piece in self.pieces.items():
+            some.append(name)
+            entry = self.header.tensors[piece.name]
+            size += entry.end - entry.begin
+            if size >= STRETCH:
+                yield some
+                some, size = [], 0
+        if some:
+            yield some
 
     @contextmanager
     def _opened(self) -> Iterator[Any]:

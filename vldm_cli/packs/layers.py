@@ -19,10 +19,13 @@ def with_layers(pack: Pack, part: str, seed: int = 0) -> Pack:
         return pack
     if not (pack.folder / MANIFEST).is_file():
         raise RequestError(
-            f"pack {pack.name} has no folder of its own for what is trained; make one with `vldm packs new FOLDER --from "
-            f"{pack.name}` and train that"
+            f"pack {pack.name} has no folder of its own for what is trained; make one with "
+            f"`vldm packs new FOLDER --from {pack.name}` and train that"
         )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        save_part(pack.folder, part, align(load_bare(pack, part)))
+        # an upscaler reads no known frames, and what it makes is averaged along the motion besides
+        sizes = {"context_channels": 0, "repeated_ends": True, "compensated": True}
+        kind = sizes if part.startswith("upscaler") else {}
+        save_part(pack.folder, part, align(load_bare(pack, part), **kind))
     return Pack.open(pack.folder, check=False)

@@ -19,6 +19,7 @@ PARTS = {
     "upscaler_latent_vae": "upscaler_latent/vae/diffusion_pytorch_model.safetensors",
     "upscaler_latent": "upscaler_latent/unet/diffusion_pytorch_model.safetensors",
     "upscaler_latent_temporal": "upscaler_latent/temporal.safetensors",
+    "upscaler_frame_temporal": "upscaler_frame/temporal.safetensors",
     "probe": "probe/diffusion_pytorch_model.safetensors",  # no model of videos: what measures them
 }
 
@@ -30,6 +31,7 @@ TEMPORAL_PARTS = (
     "upscaler_pixel_temporal",
     "upscaler_pixel_own",
     "upscaler_latent_temporal",
+    "upscaler_frame_temporal",
 )
 # Of these, second sets of some of a part's layers, which a pack may have: its own frames are of one world, clips of
 # people's own of many, and what makes the former steady makes the latter soft.

@@ -37,6 +37,7 @@ SPATIAL = {
     "decoder": "vae",
     "upscaler_pixel_temporal": "upscaler_pixel",
     "upscaler_latent_temporal": "upscaler_latent",
+    "upscaler_frame_temporal": "upscaler_frame",
 }
 """The parts that are temporal layers, whole sets of them."""
 # Of the parts that may lie elsewhere, those that go with others: what reads known frames comes with the keyframes, and
@@ -53,7 +54,7 @@ def prepare(pack: Pack, part: str, own: bool = False) -> Prepared:
         return prepare_text(pack, part)
     if part == "eyes":
         return prepare_eyes(pack)
-    if part == "upscaler_frame_temporal":
+    if part == "upscaler_frame_temporal" and not pack.has(part):
         return prepare_frame_upscaler(pack)
     return prepare_video(pack, part, own) if part in SPATIAL else prepare_image(pack, part)
 

@@ -21,6 +21,7 @@ CONTENT = (
     "temporal",
     "upscaler_pixel",
     "upscaler_latent",
+    "upscaler_frame",
     "probe",
     SOURCES,
 )

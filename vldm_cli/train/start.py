@@ -28,7 +28,10 @@ PERCEPTUAL = (
     "upscaler-latent-autoencoder",
     "upscaler-latent-image",
     "upscaler-latent",
+    "upscaler-frame",
 )
+# Parts whose temporal layers go by another name in a pack that names the image model under them.
+LAYERS = {"upscaler-frame": "upscaler_frame_temporal"}
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
@@ -94,7 +97,7 @@ def start(
         raise RequestError(f"--teacher is for keyframes, not for {part}; leave it out")
     more = emphasis(part, outlines, fine, rolling, plain)
     # No checksums: another process may be training another part of the same pack at this moment.
-    pack = with_layers(Pack.open(pack_name, check=False), part, seed)
+    pack = with_layers(Pack.open(pack_name, check=False), LAYERS.get(part, part), seed)
     taught_by = None if teacher is None else _open_teacher(teacher, pack)
     where = torch.device(device)
     processes = PartialState(cpu=where.type == "cpu")

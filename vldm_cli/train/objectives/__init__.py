@@ -14,6 +14,7 @@ from vldm_cli.train.objectives.upscaler import (
     UpscalerOwn,
 )
 from vldm_cli.train.objectives.upscaler_autoencoder import UpscalerAutoencoder
+from vldm_cli.train.objectives.upscaler_frame import UpscalerFrame
 
 OBJECTIVES: dict[str, type[Objective]] = {
     o.part: o
@@ -29,6 +30,7 @@ OBJECTIVES: dict[str, type[Objective]] = {
         UpscalerAutoencoder,
         UpscalerLatentImage,
         UpscalerLatent,
+        UpscalerFrame,
         ProbeObjective,
     )
 }
