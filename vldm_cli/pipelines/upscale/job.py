@@ -107,7 +107,7 @@ def make_job(
         preview=preview,
         resume=resume,
         force=force,
-        warnings=[*clip.warnings, *_remarks(clip, pack), *baggage.remarks, *said],
+        warnings=[*clip.warnings, *models.remarks, *_remarks(clip, pack), *baggage.remarks, *said],
     )
 
     def known_as(plan: dict) -> dict:
