@@ -165,7 +165,6 @@ def prepare(
     from vldm_cli.pipelines.generate.request import GenerateRequest, resolve
 
     checks.check_variations(variations, seed)
-    checks.check_weights(guidance=guidance, context_guidance=context_guidance)
     opened = loaded(pack, device, dtype)
     request = GenerateRequest(
         prompt=prompt,
@@ -173,13 +172,13 @@ def prepare(
         frames=frames,
         negative=negative,
         seed=seed,
-        fps=checks.parse_fps(None if fps is None else str(fps)),
+        fps=checks.parse_fps(fps),
         steps=steps,
         guidance=guidance,
         context_guidance=context_guidance,
         interpolation=interpolation,
         upscale=upscale,
-        size=checks.parse_size(size) if size is None or isinstance(size, str) else size,
+        size=checks.parse_size(size),
         crf=crf,
         preview=None if preview is None else Path(preview),
         resume=resume,
