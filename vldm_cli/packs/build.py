@@ -9,7 +9,7 @@ import errno
 import inspect
 import os
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -163,7 +163,7 @@ class Prepared(Generic[Model]):
     model: Model
     sources: list[Source]
     finish: Callable[[Model], object] = lambda model: None
-    sound: bool = False
+    sound: bool = field(default=False, init=False)
 
     def check(self) -> None:
         """Raises RequestError where a file holds weights that are no numbers; looked at once."""
