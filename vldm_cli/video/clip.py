@@ -102,7 +102,7 @@ def open_clip(
     files = Files(found or (path,))
     if found:
         times, height, width, bits, said = pictures.measure(found, fps)
-        look = Look(bits=10 if bits > 8 else 8, depth=bits)
+        look = Look.of_rgb(bits)
         return Clip(path, times, look, height, width, files, None, found, warnings=tuple(said))
     report = inspect(path)
     look = Look.of(report)
