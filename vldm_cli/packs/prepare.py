@@ -1,7 +1,7 @@
 """The first half of loading a part of a pack: its configuration and the headers of its files, and whether they fit.
 
-Nothing is allocated and no weight is read (`build`), so a command can refuse a pack before its work begins. Whatever is
-wrong is a RequestError that names the file.
+Nothing is allocated (`build`), so a command can refuse a pack before its work begins; of weights it is seen that they
+are numbers. Whatever is wrong is a RequestError that names the file.
 """
 
 import inspect
@@ -46,17 +46,22 @@ _NO_MODELS, _NO_WEIGHTS = ("context", "upscaler"), ("tokenizer", "schedule")
 
 
 def prepare(pack: Pack, part: str, own: bool = False) -> Prepared:
-    """Any part that videos are made with; own: as for `load_upscaler`. A second set of layers of its own is none."""
+    """Any part that videos are made with; own: as for `load_upscaler`. A second set of layers of its own is none.
+
+    Its weights have been looked at for what is no number."""
     pack = lender(pack, part)
     for problem in disagreements(pack):
         raise RequestError(problem)
     if part.endswith("text"):
-        return prepare_text(pack, part)
-    if part == "eyes":
-        return prepare_eyes(pack)
-    if part == "upscaler_frame_temporal" and not pack.has(part):
-        return prepare_frame_upscaler(pack)
-    return prepare_video(pack, part, own) if part in SPATIAL else prepare_image(pack, part)
+        prepared: Prepared = prepare_text(pack, part)
+    elif part == "eyes":
+        prepared = prepare_eyes(pack)
+    elif part == "upscaler_frame_temporal" and not pack.has(part):
+        prepared = prepare_frame_upscaler(pack)
+    else:
+        prepared = prepare_video(pack, part, own) if part in SPATIAL else prepare_image(pack, part)
+    prepared.check()
+    return prepared
 
 
 def prepare_video(pack: Pack, part: str, own: bool = False) -> Prepared:
