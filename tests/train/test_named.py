@@ -11,6 +11,7 @@ from vldm_cli.packs.combine import write_choice
 from vldm_cli.packs.layers import with_layers
 from vldm_cli.packs.load import load_keyframes, load_unet, load_upscaler
 from vldm_cli.packs.pack import Pack
+from vldm_cli.train.objectives import upscaler_frame
 from vldm_cli.train.start import start
 
 
@@ -51,7 +52,9 @@ def test_a_repository_is_no_place_for_what_is_trained(repository):
     assert not (repository / "temporal").exists()
 
 
-def test_an_upscaler_of_whole_frames_gets_temporal_layers(tmp_path):
+def test_an_upscaler_of_whole_frames_gets_temporal_layers(tmp_path, monkeypatch):
+    monkeypatch.setattr(upscaler_frame, "WAYS", {"1": (1, 0.052)})
+    monkeypatch.setattr(upscaler_frame, "SHEET_CLIPS", 1)
     repository = public.x4_folder(tmp_path / "x4")
     pack = write_choice(str(tmp_path / "mine"), Choice(pack=str(repository)))
     manifest = pack.folder / "pack.toml"  # smaller clips are rendered sooner
