@@ -59,3 +59,16 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
     while error is not None:
         yield error
         error = error.__cause__ or error.__context__
+
+
+def shown(value) -> str:
+    """A value from outside in few characters, of which none does anything to a terminal."""
+    if type(value) is int and abs(value) >= 10**20:
+        return "a number of more than 20 digits"
+    if isinstance(value, dict | list | tuple):
+        return f"{'a table' if isinstance(value, dict) else 'a list'} of {len(value)}"
+    try:
+        text = value if isinstance(value, str) and value.isprintable() and value.strip() else ascii(value)
+    except ValueError:  # Python writes out no integer of thousands of digits
+        return f"a {type(value).__name__} of thousands of digits"
+    return text if len(text) <= 60 else f"{text[:60]}…"

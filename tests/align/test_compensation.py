@@ -6,6 +6,7 @@ from diffusers import UNet2DConditionModel
 from torch.nn import functional as F
 
 from tests.align.pictures import moving, picture
+from tests.align.saved import read
 from tests.align.shapes import randomise, unet_inputs
 from vldm_cli.align import VideoUNet, align
 from vldm_cli.align import compensation as compensation_module
@@ -148,5 +149,5 @@ def test_a_single_frame_has_itself_beside_it():
 def test_a_file_says_whether_they_are_compensated(tmp_path):
     model, inputs = upscaler()
     model.save_temporal(tmp_path / "a.safetensors")
-    again = VideoUNet.from_file(image_upscaler(), tmp_path / "a.safetensors")
+    again = read(VideoUNet, image_upscaler(), tmp_path / "a.safetensors")
     assert again.sizes["compensated"] and torch.equal(again(**inputs), model(**inputs))

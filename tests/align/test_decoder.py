@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from tests.align.saved import read
 from tests.align.shapes import autoencoder, randomise
 from vldm_cli.align import VideoDecoder, align
 from vldm_cli.errors import RequestError
@@ -51,7 +52,7 @@ def test_save_and_load(tmp_path):
     model.save_temporal(tmp_path / "d.safetensors", torch.float32)
     z = torch.randn(1, 3, 4, 4, 6)
     assert torch.equal(
-        VideoDecoder.from_file(autoencoder(), tmp_path / "d.safetensors").decode(z), model.decode(z)
+        read(VideoDecoder, autoencoder(), tmp_path / "d.safetensors").decode(z), model.decode(z)
     )
     with pytest.raises(RequestError, match=r"missing\.safetensors"):
-        VideoDecoder.from_file(autoencoder(), tmp_path / "missing.safetensors")
+        read(VideoDecoder, autoencoder(), tmp_path / "missing.safetensors")

@@ -7,6 +7,7 @@ import torch
 from diffusers.models.transformers.transformer_2d import Transformer2DModel
 from safetensors.torch import load_file, save_file
 
+from tests.align.saved import read
 from tests.align.shapes import UNETS, first_video, randomise, unet_inputs
 from vldm_cli.align import Context, VideoUNet, align
 from vldm_cli.align.layers import SpaceTimeAttention, State
@@ -86,7 +87,7 @@ def test_words_are_heard_by_the_video_they_belong_to():
 def test_it_moves_in_a_file_and_files_from_before_it_are_read(tmp_path):
     model, inputs = aligned()
     model.save_temporal(tmp_path / "t.safetensors")
-    there = VideoUNet.from_file(UNETS["sd15"](), tmp_path / "t.safetensors")
+    there = read(VideoUNet, UNETS["sd15"](), tmp_path / "t.safetensors")
     assert torch.equal(there(**inputs), model(**inputs))
 
     old = align(UNETS["sd15"]())
@@ -95,7 +96,7 @@ def test_it_moves_in_a_file_and_files_from_before_it_are_read(tmp_path):
     sizes = {k: v for k, v in old.sizes.items() if k not in ("reach", "text_dim")}
     tensors = load_file(tmp_path / "old.safetensors")
     save_file(tensors, tmp_path / "old.safetensors", metadata={"align": json.dumps(sizes)})
-    there = VideoUNet.from_file(UNETS["sd15"](), tmp_path / "old.safetensors")
+    there = read(VideoUNet, UNETS["sd15"](), tmp_path / "old.safetensors")
     assert torch.equal(there(**inputs), old(**inputs))
 
 

@@ -3,6 +3,7 @@ import torch
 from diffusers.models.resnet import ResnetBlock2D
 from diffusers.models.transformers.transformer_2d import Transformer2DModel
 
+from tests.align.saved import read
 from tests.align.shapes import UNETS, first_video, randomise, unet_inputs
 from vldm_cli.align import Context, VideoUNet, align
 from vldm_cli.align.layers import TemporalAttention, TemporalConvolution
@@ -85,7 +86,7 @@ def test_temporal_layers_move_to_another_image_model_of_the_shape(shape, tmp_pat
     other = UNETS[shape]()
     for p in other.parameters():
         p.data.add_(0.05)
-    there = VideoUNet.from_file(other, tmp_path / "t.safetensors")
+    there = read(VideoUNet, other, tmp_path / "t.safetensors")
     moved = there.temporal_state_dict()
     assert all(torch.equal(moved[k], v) for k, v in model.temporal_state_dict().items())
     assert not torch.allclose(there(**inputs), model(**inputs))
@@ -96,10 +97,10 @@ def test_temporal_layers_move_to_another_image_model_of_the_shape(shape, tmp_pat
 def test_a_file_for_another_shape_is_refused(tmp_path):
     aligned("sd15")[0].save_temporal(tmp_path / "t.safetensors")
     with pytest.raises(RequestError, match="another shape"):
-        VideoUNet.from_file(UNETS["x4"](), tmp_path / "t.safetensors")
+        read(VideoUNet, UNETS["x4"](), tmp_path / "t.safetensors")
     (tmp_path / "t.safetensors").write_bytes(b"garbage")
     with pytest.raises(RequestError, match=r"t\.safetensors"):
-        VideoUNet.from_file(UNETS["sd15"](), tmp_path / "t.safetensors")
+        read(VideoUNet, UNETS["sd15"](), tmp_path / "t.safetensors")
 
 
 def test_aligning_twice_is_refused():

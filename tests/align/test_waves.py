@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from tests.align.saved import read
 from tests.align.shapes import UNETS, first_video, randomise, unet_inputs
 from vldm_cli.align import VideoUNet, align
 from vldm_cli.align.layers import TravellingWaves
@@ -56,7 +57,7 @@ def test_places_are_shares_of_the_picture_at_every_level():
 def test_it_moves_in_a_file(tmp_path):
     model, inputs = aligned()
     model.save_temporal(tmp_path / "t.safetensors")
-    there = VideoUNet.from_file(UNETS["x4"](), tmp_path / "t.safetensors")
+    there = read(VideoUNet, UNETS["x4"](), tmp_path / "t.safetensors")
     assert torch.equal(there(**inputs), model(**inputs))
 
 

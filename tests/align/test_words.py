@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from tests.align.saved import read
 from tests.align.shapes import UNETS, randomise, unet_inputs
 from vldm_cli.align import VideoUNet, align
 
@@ -46,7 +47,7 @@ def test_it_moves_in_the_file(tmp_path):
     model, inputs = aligned()
     randomise(model)
     model.save_temporal(tmp_path / "t.safetensors")
-    there = VideoUNet.from_file(UNETS["sd15"](), tmp_path / "t.safetensors")
+    there = read(VideoUNet, UNETS["sd15"](), tmp_path / "t.safetensors")
     assert there.sizes["reader_dim"] == READER
     assert torch.equal(there(**inputs), model(**inputs))
 

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from dataclasses import fields
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -120,6 +121,29 @@ def test_what_on_progress_raises_ends_the_run_which_then_goes_on(command, pack, 
         (lambda pack: vldm.generate(PROMPT, pack=pack, dtype="float16"), "tiny is loaded for float32"),
         (lambda pack: vldm.generate(PROMPT, pack=pack, fps="fast"), "--fps fast"),
         (lambda pack: vldm.generate(PROMPT, pack=pack, image=np.zeros((3, 3, 3), np.uint8)), "first frame"),
+        (lambda pack: vldm.generate(PROMPT, pack=pack, fps=Fraction(10**5000)), "--fps"),
+        (lambda pack: vldm.generate(PROMPT, pack=pack, fps=float("nan")), "--fps nan"),
+        (lambda pack: vldm.generate(PROMPT, pack=pack, frames=24.5), "--frames 24.5"),
+        (lambda pack: vldm.generate(PROMPT, pack=pack, frames=10**5000), "--frames a number of more than"),
+        (lambda pack: vldm.generate(PROMPT, pack=pack, frames="24"), "--frames 24 is no whole"),
+        (lambda pack: vldm.generate(PROMPT, pack=pack, frames=True), "--frames True"),
+        (lambda pack: vldm.generate(PROMPT, pack=pack, seed=1.0), "--seed 1.0"),
+        (lambda pack: vldm.generate(PROMPT, pack=pack, guidance="3"), "--guidance 3"),
+        (lambda pack: vldm.generate(PROMPT, pack=pack, size=(10**9, 8)), "--size 8x1000000000 is no size"),
+        (lambda pack: vldm.generate(PROMPT, pack=pack, size=(float("nan"), 8)), "--size"),
+        (lambda pack: vldm.generate(PROMPT, pack=pack, size=8), "--size 8"),
+        (lambda pack: vldm.stream(PROMPT, pack=pack, steps="all"), "--steps all"),
+        (lambda pack: vldm.upscale("gone.mp4", pack=pack, scale=2.0), "--scale 2.0"),
+        (lambda pack: vldm.upscale("gone.mp4", pack=pack, crf=None), "--crf None"),
+        (lambda pack: vldm.upscale("gone.mp4", pack=pack, tile=10**30), "--tile"),
+        (lambda pack: vldm.upscale("gone.mp4", pack=pack, noise=float("nan")), "--noise nan"),
+        (lambda pack: vldm.interpolate("gone.mp4", factor="2"), "--factor 2"),
+        (
+            lambda pack: vldm.extend("gone.mp4", pack=pack, context_guidance=float("inf")),
+            "--context-guidance inf",
+        ),
+        (lambda pack: vldm.extend("gone.mp4", pack=pack, frames=2**70), "--frames a number"),
+        (lambda pack: vldm.load_pack(pack.pack.folder, device="cuda:" + "9" * 5000), "--device cuda:999"),
         (lambda pack: vldm.stream(PROMPT, pack=pack, frames=0), "--frames 0"),
         (lambda pack: vldm.stream(PROMPT, pack="gone"), "no pack gone"),
         (lambda pack: vldm.stream(PROMPT, pack=pack, seed=-1), "--seed -1"),

@@ -1,6 +1,8 @@
 """What cannot be served: exit code 2, one sentence on stderr that names what and the remedy, nothing written."""
 
 import pytest
+from safetensors import safe_open
+from safetensors.torch import save
 
 from tests.packs.hostile import Spoilt
 from vldm_cli.packs.pack import PARTS
@@ -109,6 +111,24 @@ def test_a_pack_with_a_bad_file(vldm, here, pack_copy, harm, part):
 def test_a_traceback_only_with_v(vldm):
     assert "Traceback" not in vldm("generate", PROMPT, "--pack", "nonesuch")[2]
     assert "Traceback" in vldm("generate", PROMPT, "--pack", "nonesuch", "-v")[2]
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf")])
+@pytest.mark.parametrize("part", ["text", "keyframes", "decoder", "upscaler_pixel", "unet"])
+def test_weights_that_are_no_numbers_are_refused(vldm, here, tiny_pack, tmp_path_factory, part, number):
+    spoilt = Spoilt(tiny_pack, tmp_path_factory.mktemp("spoilt"))
+    with safe_open(spoilt.folder / PARTS[part], framework="pt") as file:
+        told, tensors = file.metadata(), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    name = max(tensors)
+    tensors[name].view(-1)[-1] = number
+    spoilt.put(PARTS[part], save(tensors, told))
+    spoilt.seal()
+    options = ["--frames", "2", "--pack", spoilt.folder, "--device", "cpu", "-o", "a.mp4"]
+    code, out, err = vldm("generate", PROMPT, *options)
+    assert (code, out, err.count("\n"), here()) == (2, "", 1, [])
+    assert PARTS[part] in err and "no finite numbers" in err
+    code, out, err = vldm("packs", "check", spoilt.folder)
+    assert code == 2 and PARTS[part] in out and err.count("\n") == 1
 
 
 @pytest.mark.parametrize("part", ["keyframes", "decoder", "upscaler_pixel_temporal", "unet"])

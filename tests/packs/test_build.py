@@ -86,6 +86,26 @@ def test_any_model_of_any_file(tmp_path):
         assert torch.equal(loaded.state_dict()[name], wanted), name
 
 
+@pytest.mark.parametrize("place", range(4))
+def test_numbers_of_every_type_are_looked_at_to_the_last(tmp_path, monkeypatch, place):
+    monkeypatch.setattr(
+        "vldm_cli.packs.build._AT_ONCE", 16
+    )  # so that a type's last bytes are in a block of their own
+    types = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+    tensors = {f"a{i}": torch.arange(21, dtype=dtype) for i, dtype in enumerate(types)}
+    tensors |= {"n": torch.full((5,), -1), "none": torch.zeros(0)}
+    save_file(tensors, tmp_path / "w.safetensors")
+    Source.of(tmp_path / "w.safetensors").check_numbers()
+    tensors[f"a{place}"][-1] = float("-inf") if place % 2 else float("nan")
+    save_file(tensors, tmp_path / "w.safetensors")
+    source = Source.of(tmp_path / "w.safetensors")
+    with pytest.raises(RequestError, match=r"w\.safetensors holds weights that are no finite numbers"):
+        source.check_numbers()
+    (tmp_path / "w.safetensors").write_bytes(b"12345678")
+    with pytest.raises(RunError, match="has changed since"):
+        source.check_numbers()
+
+
 def test_a_file_that_changes_after_it_was_checked_ends_the_run(tiny_pack, tmp_path):
     pack = Pack.open(shutil.copytree(tiny_pack.folder, tmp_path / "p"))
     prepared = prepare(pack, "keyframes")

@@ -25,10 +25,10 @@ def test_defaults_by_part():
     [
         (("keyframes", 1.0, None, None, None), "--outlines is for image"),
         (("decoder", None, None, None, 0.5), "--plain is for"),
-        (("image", -1.0, None, None, None), "--outlines must be 0 or more"),
-        (("image", None, 1.5, None, None), "--fine must be"),
-        (("image", None, None, 0.0, None), "--rolling must be"),
-        (("image", None, None, None, 2.0), "--plain must be"),
+        (("image", -1.0, None, None, None), "--outlines -1.0 is no number from 0 to 1000"),
+        (("image", None, 1.5, None, None), "--fine 1.5 is"),
+        (("image", None, None, 0.0, None), "--rolling 0.0 is"),
+        (("image", None, None, None, 2.0), "--plain 2.0 is"),
     ],
 )
 def test_refusals(given, word):

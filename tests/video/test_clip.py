@@ -1,6 +1,7 @@
 """Clips of many kinds go through reading and writing: what must stay stays, by ffmpeg's own report."""
 
 import os
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -245,12 +246,55 @@ def test_variable_times_go_into_a_gif(tmp_path):
         ("interlaced", "interlaced"),
         ("odd size", "odd"),
         ("12 bit", "10 bits, not the 12"),
-        ("16-bit rgb", "10 bits, not the 16"),
+        ("rgb", "full (4:4:4), which some players refuse"),
+        ("gif", "full (4:4:4), which some players refuse"),
+        ("webp", "full (4:4:4), which some players refuse"),
     ],
 )
 def test_what_changes_is_said(tmp_path, kind, words):
     _, said = clips.copy(clips.KINDS[kind](tmp_path), tmp_path / "out.mp4")
     assert len(said) == 1 and words in said[0]
+
+
+def test_two_things_that_change_are_both_said(tmp_path):
+    _, said = clips.copy(clips.KINDS["16-bit rgb"](tmp_path), tmp_path / "out.mp4")
+    assert len(said) == 2 and "10 bits, not the 16" in said[0] and "4:4:4" in said[1]
+
+
+@pytest.mark.parametrize("size", ["64x48", "63x47"])
+@pytest.mark.parametrize("out", ["out.mp4", "out.mov", "out.mkv", "out.webm"])
+@pytest.mark.parametrize("source", ["rgb24 avi", "gbrp ffv1", "H.264 rgb", "gif", "frames", "16-bit frames"])
+def test_every_pixel_of_rgb_keeps_its_own_colour(tmp_path, source, out, size):
+    """Columns of one pixel in pure colours, of which 4:2:0 makes a mud."""
+    pixels, name, codec = {
+        "rgb24 avi": ("bgr24", "a.avi", ["-c:v", "rawvideo"]),
+        "gbrp ffv1": ("gbrp", "a.mkv", ["-c:v", "ffv1"]),
+        "H.264 rgb": ("rgb24", "a.mp4", ["-c:v", "libx264rgb", "-qp", "0"]),
+        "gif": ("rgb24", "a.gif", []),
+        "frames": ("rgb24", "in/%03d.png", []),
+        "16-bit frames": ("rgb48be", "in/%03d.png", []),
+    }[source]
+    (tmp_path / "in").mkdir()
+    columns = "geq=r='255*eq(mod(X,3),0)':g='255*eq(mod(X,3),1)':b='255*eq(mod(X,3),2)'"
+    path = clips.make(
+        tmp_path, name, size=size, frames=3, filters=f"format=gbrp,{columns},format={pixels}", codec=codec
+    )
+    path = path.parent if "frames" in source else path
+    _, said = clips.copy(path, tmp_path / out, crf=1)
+    assert sum("4:4:4" in words for words in said) == 1
+    assert inspect(tmp_path / out).pixels.startswith("yuv444p")
+    a, b = open_clip(path), open_clip(tmp_path / out)
+    raw = replace(a.raw(rgb=True), pixels="rgb24")
+    for before, after in zip(a.read(0, raw), b.read(0, raw), strict=True):
+        x, y = (raw.planes(frame)[0].astype(int) for frame in (before, after))
+        assert np.abs(x - y).mean() < 6
+
+
+def test_what_is_not_rgb_keeps_the_colours_it_has(tmp_path):
+    for kind, pixels in (("plain mp4", "yuv420p"), ("4:2:2", "yuv422p"), ("4:4:4", "yuv444p")):
+        path = clips.KINDS[kind](tmp_path)
+        _, said = clips.copy(path, tmp_path / "out.mp4")
+        assert inspect(tmp_path / "out.mp4").pixels == pixels and said == []
 
 
 @pytest.mark.parametrize("suffix", [".gif", ".webp"])
@@ -268,7 +312,7 @@ def test_transparency_of_pictures_that_move_is_said_where_there_is_any(tmp_path,
         assert [("transparency, which is dropped" in words) for words in said] == ([] if opaque else [True])
 
 
-@pytest.mark.parametrize("kind", ["plain mp4", "with sound", "gif", "webp", "yuy2", "prores"])
+@pytest.mark.parametrize("kind", ["plain mp4", "with sound", "yuy2", "prores"])
 def test_nothing_is_said_of_an_ordinary_clip(tmp_path, kind):
     assert clips.copy(clips.KINDS[kind](tmp_path), tmp_path / "out.mp4")[1] == []
 

@@ -79,6 +79,35 @@ def test_a_fragment_that_is_missing_is_known_by_its_number(tmp_path):
     assert any("is damaged" in words for words in open_clip(path).warnings)
 
 
+def test_one_packet_of_an_avi_that_is_headed_otherwise_is_missed(tmp_path):
+    """Its main header counts one more than some codecs have, so the count does not tell."""
+    path = avi(tmp_path, "a.avi")
+    data = path.read_bytes()
+    assert structure(path).whole
+    begin = data.index(b"00dc", data.index(b"movi") + 20)
+    path.write_bytes(data[:begin] + b"\0" + data[begin + 1 :])
+    assert any("is damaged" in words for words in open_clip(path).warnings)
+
+
+@pytest.mark.parametrize("box", [b"tfdt", b"tfhd", b"trun", b"stsd", b"mdhd"])
+def test_a_box_larger_than_the_one_that_it_is_in_is_damage(tmp_path, box):
+    path = fragmented(tmp_path, "a.mp4")
+    data = bytearray(path.read_bytes())
+    begin = data.rindex(box) - 4
+    data[begin + 2] |= 0x10  # 4 KiB more
+    path.write_bytes(data)
+    assert not structure(path).whole
+
+
+def test_boxes_in_boxes_without_end_are_damage(tmp_path):
+    inner = b""
+    for _ in range(2000):
+        inner = (len(inner) + 8).to_bytes(4, "big") + b"trak" + inner
+    path = tmp_path / "a.mp4"
+    path.write_bytes((len(inner) + 8).to_bytes(4, "big") + b"moov" + inner)
+    assert not structure(path).whole
+
+
 def test_info_of_an_animation_reads_its_headers(tmp_path):
     path = animation(tmp_path, "a.gif")
     assert (video_info(path)["fps"], float(video_info(path)["duration"])) == (10, 0.8)

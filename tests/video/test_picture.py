@@ -46,6 +46,18 @@ def test_a_ramp_is_a_ramp_in_every_depth_for_images_clips_and_training(tmp_path,
     assert image.shape == (8, 256, 3) and open_clip(path).frames == 1
 
 
+@pytest.mark.parametrize("other", [".jpg", ".tif", ".bmp", ".png", ".webp"])
+@pytest.mark.parametrize("suffix", [".png", ".tif"])
+def test_a_deep_picture_is_of_its_kind_whatever_its_name(tmp_path, suffix, other):
+    """ffmpeg by itself goes by the suffix: at the first such frame the run broke, and so for ever."""
+    path = ramp(tmp_path / f"a{suffix}", "gray16le" if suffix == ".tif" else "gray16be")
+    path.replace(tmp_path / f"b{other}")
+    ramp(tmp_path / "a.png", "gray16be")
+    clip = open_clip(tmp_path)
+    one, two = clip.read(0, clip.raw(rgb=True))
+    assert one == two
+
+
 @pytest.mark.parametrize("mode", ["I", "F"])
 def test_samples_of_32_bits_are_refused_everywhere(tmp_path, mode):
     Image.new(mode, (16, 8)).save(tmp_path / "a.tif")

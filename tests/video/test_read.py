@@ -74,6 +74,47 @@ def test_info_of_any_clip_tells_its_frames_and_duration(tmp_path, kind):
     )
 
 
+def cropped(path, width, height):
+    """The MP4 gets a clean aperture of that size (ISO 14496-12, `clap`), as of recorders that code whole blocks."""
+    data = bytearray(path.read_bytes())
+    numbers = [width, 1, height, 1, 0, 1, 0, 1]
+    box = (40).to_bytes(4, "big") + b"clap" + b"".join(n.to_bytes(4, "big") for n in numbers)
+    at, outer = 0, [b"moov", b"trak", b"mdia", b"minf", b"stbl", b"stsd", b"avc1"]
+    assert data.index(b"mdat") < data.index(b"moov")  # so that no offset changes
+    for kind in outer:
+        at = data.index(kind, at) - 4
+        size = int.from_bytes(data[at : at + 4], "big")
+        data[at : at + 4] = (size + len(box)).to_bytes(4, "big")
+        at += 8
+    end = at - 8 + size
+    data[end:end] = box
+    path.write_bytes(data)
+
+
+def test_info_and_reading_of_a_cropped_clip_are_of_one_size(tmp_path):
+    path = clips.make(tmp_path, "a.mp4")
+    cropped(path, 60, 40)
+    found, clip = video_info(path), open_clip(path)
+    assert (found["width"], found["height"]) == (clip.width, clip.height) == (60, 40)
+    assert found["frames"] == clip.frames == 12
+
+
+@pytest.mark.parametrize(
+    "settings", [None, '{"settings": {"fps": "12"}}', '{"settings": {"fps": "1e999"}}', "["]
+)
+def test_info_of_a_folder(tmp_path, settings):
+    for number in (1, 2, 10):
+        Image.new("RGB", (20, 12)).save(tmp_path / f"{number}.png")
+    Image.new("RGB", (20, 12)).save(tmp_path / "3.jpg")
+    if settings:
+        (tmp_path / "settings.json").write_text(settings)
+    found = video_info(tmp_path)
+    rate = 12 if settings and '"12"' in settings else 0
+    assert (found["frames"], found["width"], found["height"], found["fps"]) == (4, 20, 12, rate)
+    assert found["streams"] == ["JPG and PNG frames, 20x12"] and found["metadata"] is None
+    assert found["duration"] == (4 / found["fps"] if rate else 0)
+
+
 def test_info_of_a_narrow_clip(tmp_path):
     path = clips.make(tmp_path, "a.mp4", filters="scale=8:16")
     assert (video_info(path)["width"], video_info(path)["height"]) == (8, 16)

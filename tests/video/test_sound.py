@@ -169,7 +169,7 @@ def test_stale_tags_go_and_others_stay(tmp_path):
 def test_what_is_said_of_the_whole_picture_is_missed_aloud(tmp_path):
     report = inspect(clips.make(tmp_path, "a.mkv", "-metadata:s:v:0", "stereo_mode=left_right"))
     assert "stereo" in " ".join(packed(report, "mp4").remarks) and packed(report, "mkv").remarks == ()
-    both = replace(report.video, beside=("Spherical Mapping", "Mastering Display Metadata"), tags=())
+    both = replace(report.video, beside=("Spherical Mapping", "Mastering display metadata"), tags=())
     for kind in KINDS:
         words = " ".join(packed(replace(report, video=both), kind).remarks)
         assert "spherical" in words and "mastering" in words

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
-
 import torch
 from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 from diffusers.models.resnet import ResnetBlock2D
 from torch import Tensor
 
 from vldm_cli.align.layers import TemporalConvolution
-from vldm_cli.align.temporal import TemporalModel, read_temporal
+from vldm_cli.align.temporal import TemporalModel
 
 
 class TemporalDecoder(TemporalModel):
@@ -55,11 +53,3 @@ class VideoDecoder(TemporalDecoder):
             self.attach(
                 block, TemporalConvolution(block.out_channels, block.norm2.num_groups, 0, 0, self.state)
             )
-
-    @classmethod
-    def from_file(cls, vae: AutoencoderKL, path: str | os.PathLike) -> VideoDecoder:
-        """The autoencoder with the temporal layers of a file. Raises RequestError if they do not fit."""
-        tensors, sizes = read_temporal(path)
-        model = cls(vae, **sizes)
-        model.load_temporal_state_dict(tensors)
-        return model

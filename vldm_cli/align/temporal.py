@@ -122,7 +122,7 @@ def read_temporal(path: str | os.PathLike) -> tuple[dict[str, Tensor], Sizes]:
         with safe_open(os.fspath(path), framework="pt") as file:
             sizes = json.loads((file.metadata() or {})["align"])
             return {name: file.get_tensor(name) for name in file.keys()}, sizes  # noqa: SIM118 (no dict)
-    except (OSError, SafetensorError, KeyError, ValueError) as error:
+    except (OSError, SafetensorError, KeyError, ValueError, RecursionError) as error:
         raise RequestError(
             f"{Path(path)} holds no readable temporal layers ({error}): check the pack with `vldm packs check`"
         ) from error

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 import torch
 from diffusers.models.resnet import ResnetBlock2D
 from diffusers.models.transformers.transformer_2d import Transformer2DModel
@@ -12,7 +10,7 @@ from torch import Tensor
 
 from vldm_cli.align.context import Context, ContextEncoder, StepEmbedding
 from vldm_cli.align.layers import SpaceTimeAttention, TemporalAttention, TemporalConvolution, TemporalLayer
-from vldm_cli.align.temporal import TemporalModel, read_temporal
+from vldm_cli.align.temporal import TemporalModel
 from vldm_cli.align.words import WordReader
 
 LAYERS = ("both", "attention")
@@ -109,14 +107,6 @@ class VideoUNet(TemporalModel):
                     else TemporalAttention(*own)
                 )
             self.attach(block, layer)
-
-    @classmethod
-    def from_file(cls, unet: UNet2DConditionModel, path: str | os.PathLike) -> VideoUNet:
-        """The UNet with the temporal layers of a file, in the file's sizes. Raises RequestError if they do not fit."""
-        tensors, sizes = read_temporal(path)
-        model = cls(unet, **sizes)
-        model.load_temporal_state_dict(tensors)
-        return model
 
     reads_context = True
 

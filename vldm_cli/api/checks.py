@@ -3,7 +3,6 @@
 Each function raises RequestError, one sentence that names the option and the remedy.
 """
 
-import math
 import os
 import re
 import tempfile
@@ -11,10 +10,10 @@ from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 
-from vldm_cli.errors import RequestError
+from vldm_cli.errors import RequestError, shown
 from vldm_cli.runs.naming import free_name
 from vldm_cli.video.kinds import open_container
-from vldm_cli.video.numbers import rate_of
+from vldm_cli.video.numbers import LAST_SEED, rate_of, real, whole, whole_of
 
 # A run's files are named after the output, with a little before and after it; file systems stop at 255 bytes.
 _LONGEST_NAME = 220
@@ -22,57 +21,66 @@ _MATROSKA_FPS = 500  # it counts milliseconds
 _GIF_FPS = 50  # two hundredths of a second: the shortest time of a frame that viewers keep to
 
 
-def parse_fps(text: str | None) -> Fraction | None:
-    """ "24", "23.976" or "24000/1001", exactly."""
-    if text is None:
+def parse_fps(rate: Fraction | str | float | None) -> Fraction | None:
+    """ "24", "23.976" or "24000/1001", exactly, or a number."""
+    if rate is None:
         return None
     try:
-        return rate_of(text)
+        return rate_of(rate)
     except ValueError as error:
         remedy = "give one such as 24 or 24000/1001, at most 1000"
-        raise RequestError(f"--fps {text:.40} {error}; {remedy}") from error
+        raise RequestError(f"--fps {shown(rate):.40} {error}; {remedy}") from error
 
 
-def parse_size(text: str | None, option: str = "--size") -> tuple[int, int] | None:
-    """ "256x160" (width × height) to (height, width)."""
-    if text is None:
+def parse_size(size: str | tuple[int, int] | None, option: str = "--size") -> tuple[int, int] | None:
+    """ "256x160" (width × height) to (height, width), which may be given as such."""
+    if size is None:
         return None
-    found = re.fullmatch(r"(\d{1,5})[x×X](\d{1,5})", text)
-    if not found:
-        raise RequestError(f"{option} {text:.40} is no size; give width and height as in 256x160")
-    return int(found.group(2)), int(found.group(1))
+    if isinstance(size, str):
+        found = re.fullmatch(r"([0-9]{1,5})[x×X]([0-9]{1,5})", size)
+        size = (int(found.group(2)), int(found.group(1))) if found else size
+    sides = [whole_of(side, 0, 2**20) for side in size] if isinstance(size, tuple | list) else []
+    if len(sides) != 2 or sides[0] is None or sides[1] is None:
+        said = "x".join(map(shown, reversed(size))) if len(sides) == 2 else shown(size)
+        raise RequestError(f"{option} {said:.60} is no size; give width and height as in 256x160")
+    return sides[0], sides[1]
 
 
-def check_tile(tile: int | None) -> None:
-    """That tiles of that side, where it was given, are ones that the upscaler can work in."""
-    if tile is not None and not (32 <= tile <= 4096 and tile % 8 == 0):
-        raise RequestError(f"--tile {tile} is no multiple of 8 from 32 to 4096")
+def tile_of(tile: int | None) -> int | None:
+    """The side of tiles, if it was given: one that the upscaler can work in."""
+    side = None if tile is None else whole_of(tile, 32, 4096)
+    if tile is not None and (side is None or side % 8):
+        raise RequestError(f"--tile {shown(tile)} is no multiple of 8 from 32 to 4096")
+    return side
 
 
-def check_sampling(steps: int | None, seed: int | None) -> None:
-    """That steps and seed, where they were given, are numbers that can be used."""
-    if steps is not None and not 1 <= steps <= 1000:
-        raise RequestError(f"--steps {steps} is not between 1 and 1000")
-    if seed is not None and not 0 <= seed < 2**63:
-        raise RequestError(f"--seed {seed} is not between 0 and 2^63 − 1")
+def steps_of(steps: int | None) -> int | None:
+    """Denoising steps, if they were given."""
+    return None if steps is None else whole("--steps", steps, 1, 1000)
+
+
+def seed_of(seed: int | None) -> int | None:
+    """The seed, if one was given."""
+    return None if seed is None else whole("--seed", seed, 0, LAST_SEED)
+
+
+def crf_of(crf: int) -> int:
+    """The file's quality, 0 (no loss) to 51."""
+    return whole("--crf", crf, 0, 51)
 
 
 def check_variations(variations: int, seed: int | None) -> None:
     """That there can be so many videos of neighbouring seeds."""
-    if not 1 <= variations <= 1000:
-        raise RequestError(f"--variations {variations} is not between 1 and 1000")
-    if seed is not None and seed < 2**63 < seed + variations:
+    variations, seed = whole("--variations", variations, 1, 1000), seed_of(seed)
+    if seed is not None and seed + variations - 1 > LAST_SEED:
         raise RequestError(
             f"--variations {variations} goes beyond the last seed, 2^63 − 1, from --seed {seed} on; give a lower one"
         )
 
 
-def check_weights(**weights: float | None) -> None:
-    """That guidance weights, given by their option's name, are numbers that can be computed with."""
-    for name, value in weights.items():
-        if value is not None and not (math.isfinite(value) and abs(value) <= 1000):
-            option = name.replace("_", "-")
-            raise RequestError(f"--{option} {value} is no weight; give a number such as 3, at most 1000")
+def weight_of(option: str, weight: float | None) -> float | None:
+    """A guidance weight, if one was given: a number that can be computed with."""
+    return None if weight is None else real(option, weight, -1000, 1000)
 
 
 def default_out(

@@ -28,10 +28,8 @@ def prepare(
     from vldm_cli.video.clip import open_clip
     from vldm_cli.video.kinds import KINDS, open_container
 
-    if not 0 <= crf <= 51:
-        raise RequestError(f"--crf {crf} is not between 0 (no loss) and 51")
     file = Path(file)
-    rate = checks.parse_fps(None if fps is None else str(fps))
+    rate = checks.parse_fps(fps)
     out = default_out(file, ending) if out is None else Path(out)
     kind = open_container(out)
     checks.check_preview(preview)

@@ -5,7 +5,7 @@ import platform
 import re
 from pathlib import Path
 
-from vldm_cli.errors import RequestError
+from vldm_cli.errors import RequestError, shown
 
 DTYPES = ("float32", "bfloat16", "float16")
 
@@ -15,8 +15,8 @@ def choose_device(name: str = "auto") -> str:
 
     Raises RequestError when there is no such device here.
     """
-    if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", name):
-        raise RequestError(f"--device {name} is none of auto, cuda, cuda:N, mps, cpu")
+    if not re.fullmatch(r"auto|cpu|mps|cuda(:[0-9]{1,4})?", name):
+        raise RequestError(f"--device {shown(name)} is none of auto, cuda, cuda:N, mps, cpu")
     if name == "cpu":
         return name  # without the seconds that importing torch takes
     import torch
@@ -42,7 +42,7 @@ def choose_dtype(name: str, device: str) -> str:
     if name == "auto":
         return explain_dtype(device)[0]
     if name not in DTYPES:
-        raise RequestError(f"--dtype {name} is none of auto, {', '.join(DTYPES)}")
+        raise RequestError(f"--dtype {shown(name)} is none of auto, {', '.join(DTYPES)}")
     return name
 
 

@@ -18,6 +18,7 @@ from vldm_cli.packs.combine import is_name, open_choice
 from vldm_cli.packs.pack import embedded
 from vldm_cli.runs.events import ProgressEvent, reporter
 from vldm_cli.runs.result import Video
+from vldm_cli.video.numbers import whole
 
 if TYPE_CHECKING:
     from vldm_cli.pipelines.extend.job import ExtendJob
@@ -107,10 +108,11 @@ def prepare(
     """The job of `extend`, with everything checked and nothing written. Raises RequestError."""
     from vldm_cli.pipelines.generate.request import MAX_FRAMES
 
-    if not 1 <= frames <= MAX_FRAMES:
-        raise RequestError(f"--frames {frames} is not between 1 and {MAX_FRAMES}")
-    checks.check_sampling(steps, seed)
-    checks.check_weights(guidance=guidance, context_guidance=context_guidance)
+    frames = whole("--frames", frames, 1, MAX_FRAMES)
+    steps, seed = checks.steps_of(steps), checks.seed_of(seed)
+    crf = None if crf is None else checks.crf_of(crf)
+    guidance = checks.weight_of("--guidance", guidance)
+    context_guidance = checks.weight_of("--context-guidance", context_guidance)
     model = None if pack is None else loaded(pack, device, dtype)
     preview = None if preview is None else Path(preview)
     opened, out = clips.prepare(clip, out, "extended", 16 if crf is None else crf, fps, preview, force)

@@ -173,7 +173,6 @@ def prepare(
     from vldm_cli.pipelines.generate.request import GenerateRequest, resolve
 
     checks.check_variations(variations, seed)
-    checks.check_weights(guidance=guidance, context_guidance=context_guidance)
     opened = loaded(pack, device, dtype)
     check_moves(opened.pack)
     request = GenerateRequest(
@@ -182,7 +181,7 @@ def prepare(
         frames=frames,
         negative=negative,
         seed=seed,
-        fps=checks.parse_fps(None if fps is None else str(fps)),
+        fps=checks.parse_fps(fps),
         steps=steps,
         guidance=guidance,
         context_guidance=context_guidance,
@@ -190,7 +189,7 @@ def prepare(
         between=between,
         replacement=replacement,
         upscale=upscale,
-        size=checks.parse_size(size) if size is None or isinstance(size, str) else size,
+        size=checks.parse_size(size),
         crf=crf,
         preview=None if preview is None else Path(preview),
         resume=resume,

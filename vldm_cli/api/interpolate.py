@@ -13,6 +13,7 @@ from vldm_cli.api.packs import LoadedPack, device_of
 from vldm_cli.errors import RequestError
 from vldm_cli.runs.events import ProgressEvent, reporter
 from vldm_cli.runs.result import Video
+from vldm_cli.video.numbers import choice
 
 if TYPE_CHECKING:
     from vldm_cli.pipelines.clip.job import Job
@@ -86,11 +87,10 @@ def prepare(
     force: bool,
 ) -> Job:
     """The job of `interpolate`, with everything checked and nothing written. Raises RequestError."""
-    if factor not in (2, 4, 8, 16):
-        raise RequestError(f"--factor {factor} is none of 2, 4, 8, 16")
+    factor = choice("--factor", factor, (2, 4, 8, 16))
     if engine not in ENGINES:
         raise RequestError(f"--engine {engine:.40} is none of {', '.join(ENGINES)}")
-    checks.check_sampling(None, seed)
+    seed, crf = checks.seed_of(seed), checks.crf_of(crf)
     ending = f"slow{factor}" if slow else f"i{factor}"
     chosen, number = device_of(pack, device, dtype)
     preview = None if preview is None else Path(preview)

@@ -13,6 +13,7 @@ from vldm_cli.api.generate import complete
 from vldm_cli.api.packs import LoadedPack, check_moves, loaded
 from vldm_cli.api.remarks import check_prompt
 from vldm_cli.runs.events import ProgressEvent, reporter
+from vldm_cli.video.numbers import LAST_SEED, whole
 
 if TYPE_CHECKING:
     import numpy as np
@@ -82,17 +83,16 @@ def stream(
     """
     from vldm_cli.pipelines.generate.request import GenerateRequest, plan_of, resolve
 
-    checks.check_weights(guidance=guidance, context_guidance=context_guidance)
     opened = loaded(pack, device, dtype)
     check_moves(opened.pack)
-    drawn = secrets.randbelow(2**31) if seed is None else seed
+    drawn = secrets.randbelow(2**31) if seed is None else whole("--seed", seed, 0, LAST_SEED)
     request = GenerateRequest(
         prompt=prompt,
         out=Path(),  # there is none, and nothing here looks at it
         frames=frames,
         negative=negative,
         seed=drawn,
-        fps=checks.parse_fps(None if fps is None else str(fps)),
+        fps=checks.parse_fps(fps),
         steps=steps,
         guidance=guidance,
         context_guidance=context_guidance,
@@ -100,7 +100,7 @@ def stream(
         between=between,
         replacement=replacement,
         upscale=upscale,
-        size=checks.parse_size(size) if size is None or isinstance(size, str) else size,
+        size=checks.parse_size(size),
     )
     warning = check_prompt(opened.pack, prompt, negative)
     resolve(request, opened.pack.manifest)

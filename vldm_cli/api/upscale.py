@@ -13,6 +13,7 @@ from vldm_cli.api.packs import LoadedPack, device_of, loaded
 from vldm_cli.errors import RequestError
 from vldm_cli.runs.events import ProgressEvent, reporter
 from vldm_cli.runs.result import Video
+from vldm_cli.video.numbers import choice, real
 
 if TYPE_CHECKING:
     from vldm_cli.pipelines.clip.job import Job
@@ -106,15 +107,13 @@ def prepare(
     """The job of `upscale`, with everything checked and nothing written. Raises RequestError."""
     from vldm_cli.packs.manifest import SPACES
 
-    if scale not in (2, 4):
-        raise RequestError(f"--scale {scale} is none of 2, 4")
+    scale = choice("--scale", scale, (2, 4))
     if space is not None and space not in SPACES:
         raise RequestError(f"--space {space:.40} is none of {', '.join(SPACES)}")
-    if noise is not None and not 0 <= noise < 1:
-        raise RequestError(f"--noise {noise} is not between 0 and below 1")
-    checks.check_sampling(steps, seed)
-    checks.check_tile(tile)
-    checks.check_weights(guidance=guidance)
+    noise = None if noise is None else real("--noise", noise, 0, 1, below=True)
+    steps, seed, crf = checks.steps_of(steps), checks.seed_of(seed), checks.crf_of(crf)
+    tile = checks.tile_of(tile)
+    guidance = checks.weight_of("--guidance", guidance)
     chosen, number = device_of(pack, device, dtype)
     model = loaded(pack, chosen, number)
     if model.pack.upscaling is not model.pack:

@@ -9,6 +9,7 @@ import typer
 from vldm_cli.commands.quality import NOTES, PAGES, parse_names
 from vldm_cli.errors import RequestError
 from vldm_cli.runs import interrupt
+from vldm_cli.video.numbers import LAST_SEED, LONGEST, real, whole
 
 
 def ablations(
@@ -50,7 +51,6 @@ def ablations(
     warping errors. Nine trainings at most; groups share them.
 
     Example: vldm measure ablations --run ablations --minutes 3 --gpus 2 --report ABLATIONS.md"""
-    import math
     import sys
     import time
     from datetime import UTC, datetime
@@ -64,8 +64,8 @@ def ablations(
     from vldm_cli.train.schedule import table as schedule_table
 
     console = Console(quiet, verbose, as_json)
-    if not 0 < minutes < math.inf:
-        raise RequestError(f"--minutes must be more than 0, not {minutes}")
+    real("--minutes", minutes, 0, LONGEST, above=True)
+    whole("--seed", seed, 0, LAST_SEED)
     if train_only and measure_only:
         raise RequestError("--train-only and --measure-only leave nothing to do; use one of them")
     for path in report or ():

@@ -19,13 +19,13 @@ def extend(
     """Where objects are after so many new frames of `extend`, against the renderer's ground truth."""
     from vldm_cli.api import device as devices
     from vldm_cli.commands.console import Console
-    from vldm_cli.errors import RequestError
     from vldm_cli.packs.pack import Pack
+    from vldm_cli.video.numbers import whole
 
     console = Console(quiet, verbose, as_json)
     for name, value, most in (("clips", clips, 1000), ("frames", frames, 240), ("steps", steps, 1000)):
-        if value is not None and not 1 <= value <= most:
-            raise RequestError(f"--{name} {value} is not between 1 and {most}")
+        if value is not None:
+            whole(f"--{name}", value, 1, most)
     opened = Pack.open(pack)
     chosen = devices.choose_device(device)
     kind = devices.choose_dtype(dtype, chosen)

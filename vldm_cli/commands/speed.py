@@ -42,12 +42,13 @@ def speed(
     from vldm_cli.packs.pack import Pack
     from vldm_cli.pipelines.generate.request import GenerateRequest, resolve
     from vldm_cli.runs import interrupt
+    from vldm_cli.video.numbers import whole
 
     console = Console(quiet, verbose, as_json)
     frame = checks.parse_size(clip, "--clip")
-    checks.check_tile(tile)
-    if frame and not 1 <= frames <= 100_000:
-        raise RequestError(f"--frames {frames} is not between 1 and 100000")
+    tile = checks.tile_of(tile)
+    if frame:
+        frames = whole("--frames", frames, 1, 100_000)
     if frame and 0 in frame:
         raise RequestError(f"--clip {clip} has no pixels")
     if tile is not None and frame is None:

@@ -45,7 +45,9 @@ def new(
     """Make a pack with fresh random weights."""
     from vldm_cli.packs.new import new_pack
     from vldm_cli.packs.sizes import TINY, TOYLAND
+    from vldm_cli.video.numbers import LAST_SEED, whole
 
+    whole("--seed", seed, 0, LAST_SEED)
     made = new_pack(pack, {"toyland": TOYLAND, "tiny": TINY}[sizes], seed=seed)
     print(f"made the pack {made.name} in {made.folder}; train its autoencoder first")
 

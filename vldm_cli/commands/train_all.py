@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from vldm_cli.errors import RequestError
+from vldm_cli.video.numbers import LAST_SEED, LONGEST, MOST_GPUS, real, whole
 
 
 def train_all(
@@ -68,8 +69,9 @@ def train_all(
     if chosen is None and data != "toyland":
         # the probe's answers are Toyland's; and an upscaler of one kind of clips needs no second set for them
         chosen = {part: None for part in PARTS if part not in ("probe", "upscaler-own")}
-    if keep_exporting <= 0 or sample_every <= 0:
-        raise RequestError("--keep-exporting and --sample-every must be more than 0")
+    for option, minute in (("--keep-exporting", keep_exporting), ("--sample-every", sample_every)):
+        real(option, minute, 0, LONGEST, above=True)
+    whole("--seed", seed, 0, LAST_SEED)
     further = further_options(options or [], PARTS)
     gpus = count_gpus(gpus, here=not dry_run)
     folder = Path(pack).expanduser()
@@ -132,6 +134,8 @@ def further_options(options: list[str], parts: tuple[str, ...]) -> dict[str, lis
 
 def count_gpus(wanted: int | None, here: bool) -> int:
     """How many GPUs to use. `here`: they must be in this machine. Raises RequestError."""
+    if wanted is not None:
+        whole("--gpus", wanted, 0, MOST_GPUS)
     if wanted == 0 or (wanted is not None and not here):
         return wanted
     import torch

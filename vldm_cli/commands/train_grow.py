@@ -20,6 +20,8 @@ def grow(
     from vldm_cli.packs.grow import grow_pack
     from vldm_cli.packs.pack import Pack
     from vldm_cli.toyland.captions import vocabulary
+    from vldm_cli.video.numbers import LAST_SEED, whole
 
+    whole("--seed", seed, 0, LAST_SEED)
     made = grow_pack(Pack.open(pack), out, layers, vocabulary(), seed)
     print(f"made the pack {made.name} in {made.folder}; train its image next")

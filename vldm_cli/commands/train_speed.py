@@ -28,7 +28,11 @@ def speed(
     it is saved when the same machine has compiled the same once before. The last lines are options for
     `vldm train all --with`."""
     from vldm_cli.api.device import choose_device
+    from vldm_cli.video.numbers import real, whole
 
+    real("--seconds", seconds, 0, 1e6, above=True)
+    if batch is not None:
+        whole("--batch", batch, 1, 10**5)
     device = choose_device(device)
     import tempfile
 

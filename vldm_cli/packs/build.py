@@ -11,6 +11,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from itertools import groupby
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -19,7 +20,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from vldm_cli.errors import RunError
+from vldm_cli.errors import RequestError, RunError
 from vldm_cli.packs.files import Entry, Header, Unusable, read_header
 from vldm_cli.packs.values import Schema, shown
 
@@ -28,6 +29,10 @@ Model = TypeVar("Model", bound=nn.Module)
 STRETCH = 2**27
 # The types in which a file may hold what a model computes with; anything else must be of the model's own type.
 _FLOATS = ("F16", "BF16", "F32", "F64")
+_NUMBERS = {"F16": torch.float16, "BF16": torch.bfloat16, "F32": torch.float32, "F64": torch.float64}
+# Files whose numbers have been looked at, as they were then: one of all parts of a checkpoint is read for each of them.
+_SOUND: set[tuple[Path, tuple]] = set()
+_AT_ONCE = 16 * 2**20  # bytes
 _WHOLE = {torch.int64: "I64", torch.int32: "I32", torch.uint8: "U8", torch.bool: "BOOL"}
 
 
@@ -206,6 +211,27 @@ class Source:
                 raise MemoryError(str(error)) from error
             raise RunError(f"{gone} ({shown(str(error))})") from error
 
+    def check_numbers(self) -> None:
+        """Raises RequestError where weights are NaN or infinite: every frame made with them would be of one colour. One
+        pass over the file; 24 million weights take some 0.02 s. RunError when it cannot be read any more."""
+        if (self.path, self.state) in _SOUND:
+            return
+        held = bytearray(_AT_ONCE)
+        try:
+            with self.path.open("rb") as file:
+                start = 8 + int.from_bytes(file.read(8), "little")
+                for dtype, begin, end in _stretches(self.header):
+                    file.seek(start + begin)
+                    for at in range(begin, end, _AT_ONCE):
+                        size = file.readinto(memoryview(held)[: min(_AT_ONCE, end - at)])
+                        numbers = torch.frombuffer(held, dtype=dtype, count=size // dtype.itemsize)
+                        if not torch.stack(torch.aminmax(numbers)).isfinite().all():
+                            what = f"{self.path} holds weights that are no finite numbers"
+                            raise RequestError(f"{what}; train that part again or install the pack again")
+        except (OSError, ValueError) as error:
+            raise RunError(f"{self.path} has changed since it was checked ({shown(str(error))})") from error
+        _SOUND.add((self.path, self.state))
+
 
 @dataclass
 class Prepared(Generic[Model]):
@@ -216,14 +242,24 @@ class Prepared(Generic[Model]):
     sources: list[Source]
     finish: Callable[[Model], object] = lambda model: None
     dtype: torch.dtype | None = None
+    sound: bool = field(default=False, init=False)
 
     @property
     def remarks(self) -> list[str]:
         """What whoever uses it should be told."""
         return [source.remark for source in self.sources if source.remark]
 
+    def check(self) -> None:
+        """Raises RequestError where a file holds weights that are no numbers; looked at once."""
+        if not self.sound:
+            for source in self.sources:
+                source.check_numbers()
+        self.sound = True
+
     def load(self, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32) -> Model:
-        """The model with its weights; once only. Raises RunError where a file is no longer what it was."""
+        """The model with its weights; once only. Raises RunError where a file is no longer what it was, and as
+        `check`."""
+        self.check()
         dtype = self.dtype or dtype
         for source in self.sources:
             state = dict(source.tensors(device, dtype))
@@ -232,6 +268,15 @@ class Prepared(Generic[Model]):
         # what no file holds and was made with the model: positions of temporal layers. Diffusers' own `to` warns of
         # casts, of which there is none left.
         return nn.Module.to(self.model, device, dtype)
+
+
+def _stretches(header: Header) -> Iterator[tuple[torch.dtype, int, int]]:
+    """(type, begin, end) of neighbours of one floating point type, in bytes from the header's end."""
+    entries = sorted(header.tensors.values(), key=lambda entry: entry.begin)
+    for kind, those in groupby(entries, key=lambda entry: entry.dtype):
+        near = list(those)
+        if kind in _NUMBERS and near[0].begin < near[-1].end:
+            yield _NUMBERS[kind], near[0].begin, near[-1].end
 
 
 def _copied(tensor: Tensor, device: torch.device | str, dtype: torch.dtype) -> Tensor:

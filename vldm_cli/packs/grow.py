@@ -20,6 +20,7 @@ from vldm_cli.packs.load import load_bare, load_text
 from vldm_cli.packs.manifest import MANIFEST
 from vldm_cli.packs.pack import PARTS, Pack
 from vldm_cli.packs.save import save_part, seal
+from vldm_cli.video.numbers import whole
 
 VIDEO_PARTS = ("keyframes", "interpolation")
 # Of the tokenizer's words: how far apart new ones begin, as those of new packs do (CLIP's initialisation).
@@ -37,8 +38,7 @@ def grow_pack(pack: Pack, folder: str | Path, layers: int, words: Iterable[str],
     folder = Path(folder)
     if (folder / MANIFEST).exists():
         raise RequestError(f"{folder} already holds a pack; name another folder")
-    if layers < 0:
-        raise RequestError(f"--layers must be 0 or more, not {layers}")
+    whole("--layers", layers, 0, 32)
     text = load_text(pack).model
     unet = load_bare(pack, "keyframes")
     shutil.copytree(pack.folder, folder, dirs_exist_ok=True)

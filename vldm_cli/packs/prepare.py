@@ -1,7 +1,7 @@
 """The first half of loading a part of a pack: its configuration and the headers of its files, and whether they fit.
 
-Nothing is allocated and no weight is read (`build`), so a command can refuse a pack before its work begins. Whatever is
-wrong is a RequestError that names the file.
+Nothing is allocated (`build`), so a command can refuse a pack before its work begins; of weights it is seen that they
+are numbers. Whatever is wrong is a RequestError that names the file.
 """
 
 import inspect
@@ -46,17 +46,22 @@ _NO_MODELS, _NO_WEIGHTS = ("context", "upscaler"), ("tokenizer", "schedule")
 
 
 def prepare(pack: Pack, part: str, own: bool = False) -> Prepared:
-    """Any part that videos are made with; own: as for `load_upscaler`. A second set of layers of its own is none."""
+    """Any part that videos are made with; own: as for `load_upscaler`. A second set of layers of its own is none.
+
+    Its weights have been looked at for what is no number."""
     pack = lender(pack, part)
     for problem in disagreements(pack):
         raise RequestError(problem)
     if part.endswith("text"):
-        return prepare_text(pack, part)
-    if part == "eyes":
-        return prepare_eyes(pack)
-    if part == "upscaler_frame_temporal" and not pack.has(part):
-        return prepare_frame_upscaler(pack)
-    return prepare_video(pack, part, own) if part in SPATIAL else prepare_image(pack, part)
+        prepared: Prepared = prepare_text(pack, part)
+    elif part == "eyes":
+        prepared = prepare_eyes(pack)
+    elif part == "upscaler_frame_temporal" and not pack.has(part):
+        prepared = prepare_frame_upscaler(pack)
+    else:
+        prepared = prepare_video(pack, part, own) if part in SPATIAL else prepare_image(pack, part)
+    prepared.check()
+    return prepared
 
 
 def prepare_video(pack: Pack, part: str, own: bool = False) -> Prepared:
@@ -107,53 +112,12 @@ def weights_of(pack: Pack, part: str) -> str:
     )
 
 
-def lender(pack: Pack, part: str) -> Pack:
-    """The pack whose file `part` is: another one's, if the manifest names a pack to upscale with."""
-    if part.startswith("upscaler_") and part not in pack.named and "upscaler" in pack.named:
-        other = pack.named["upscaler"].pack
-        if not other:
-            raise RequestError(f"pack {pack.name}: [parts.upscaler] names no pack; say `pack = NAME` there")
-        return Pack.open(other)
-    return pack
-
-
 def latent_channels(pack: Pack) -> int:
     """Channels of a latent frame, by the image LDM's configuration."""
     keyframes = pack.named.get("keyframes")
     if keyframes is not None and "unet" not in pack.named:  # a model that has its own image model
         return _config(pack, "keyframes", FAMILY_KINDS.get(keyframes.family or "", UNET))["out_channels"]
     return _config(pack, "unet", UNET)["out_channels"]
-
-
-def schedule(pack: Pack, part: str) -> dict:
-    """The noise schedule of an image model ("unet", or an upscaler's name), as diffusers' schedulers take it: the named
-    one, the one that goes with the keyframes' layers, or the image model's own."""
-    pack = lender(pack, part)
-    name = "schedule" if part == "unet" else f"{part}_schedule"
-    if name in pack.named:
-        return _named_schedule(pack, name)
-    for other in ("keyframes", "unet") if part == "unet" else (part,):
-        if other in pack.named:
-            named = pack.named[other]
-            for config in filter(None, (named.config, FAMILY_SCHEDULES.get(named.family or ""))):
-                with Named(pack, other).blame(Named(pack, other).config_name):
-                    if "schedule" in configs.roles(config):
-                        return _sound(configs.read(config, "schedule"))
-    if part not in SCHEDULERS or (part in pack.named and SCHEDULERS[part] not in pack.manifest.files):
-        raise RequestError(f"pack {pack.name}: it names no {name}; add [parts.{name}] to its pack.toml")
-    with blame(pack.sentence, SCHEDULERS[part], f"{SCHEDULERS[part]} of pack {pack.name}"):
-        return _sound(read_config(pack.file(SCHEDULERS[part]), SCHEDULER))
-
-
-def low_schedule(pack: Pack, part: str = "upscaler_frame") -> dict:
-    """The noise that an upscaler sees its low-resolution frame with."""
-    pack, name = lender(pack, part), f"{part}_low_schedule"
-    if name in pack.named:
-        return _named_schedule(pack, name)
-    config = pack.named[part].config if part in pack.named else None
-    if config is None or "low_schedule" not in configs.roles(config):
-        raise RequestError(f"pack {pack.name}: it names no {name}; add [parts.{name}] to its pack.toml")
-    return _sound(configs.read(config, "low_schedule"))
 
 
 def misfits(pack: Pack) -> Iterator[str]:
@@ -200,33 +164,3 @@ def _fitting(layers: Source, model: TemporalModel, only: tuple[str, ...] = ("",)
             "trained on or one fine-tuned from it"
         )
     return layers
-
-
-def _named_schedule(pack: Pack, name: str) -> dict:
-    lies = Named(pack, name)
-    with lies.blame(lies.config_name):
-        return _sound({"prediction_type": "epsilon", **lies.config(SCHEDULE_KIND)})
-
-
-def _usual(name: object) -> dict:
-    """The settings of one of diffusers' schedulers by default; none of a class that it has not."""
-    made = getattr(diffusers, name, None) if isinstance(name, str) and name.endswith("Scheduler") else None
-    if not isinstance(made, type):
-        return {}
-    return {key: p.default for key, p in inspect.signature(made).parameters.items()}
-
-
-def _sound(table: dict) -> dict:
-    """The entries of a schedule that has been checked, if they go together."""
-    usual = _usual(table.get("_class_name"))
-    entries = {
-        key: value
-        for key, value in table.items()
-        # diffusers writes every setting of a sampler down; one as its class has it says nothing of the noise
-        if not key.startswith("_") and (key in SCHEDULER.schema or key not in usual or value != usual[key])
-    }
-    only_known(entries, SCHEDULER.schema)
-    betas, steps = entries.get("trained_betas"), entries["num_train_timesteps"]
-    if betas is not None and len(betas) != steps:
-        raise Unusable(f"has {len(betas)} trained_betas and {steps} num_train_timesteps")
-    return entries

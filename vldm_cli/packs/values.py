@@ -9,6 +9,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from vldm_cli.errors import shown as shown  # every reader of such files says values
+
 
 class Check(ABC):
     """Call it with a value; ValueError when it is another one than wanted."""
@@ -199,13 +201,3 @@ def only_known(table: dict, known) -> None:
     for name in table:
         if name not in known:
             raise ValueError(f"{shown(name)} is no entry that is known here")
-
-
-def shown(value) -> str:
-    """A value from a file in few characters, of which none does anything to a terminal."""
-    if type(value) is int and abs(value) >= 10**20:
-        return "a number of more than 20 digits"
-    if isinstance(value, dict | list | tuple):
-        return f"{'a table' if isinstance(value, dict) else 'a list'} of {len(value)}"
-    text = value if isinstance(value, str) and value.isprintable() and value.strip() else ascii(value)
-    return text if len(text) <= 60 else f"{text[:60]}…"

@@ -50,6 +50,7 @@ class Models:
         self._upscalers: dict[tuple[str, bool], Upscaler] = {}
         self._prepared: dict[tuple[str, bool], Prepared] = {}
         self._loaded: set[tuple[str, bool]] = set()
+        self.remarks: list[str] = []  # what is to be told of the files of what was prepared
         try:
             self.device = torch.device(device)
             torch.empty(1, device=self.device)
@@ -80,7 +81,9 @@ class Models:
             load.upscaler_scheduler_config(self.pack, upscaler)
         for part, its_own in wanted:
             if (part, its_own) not in self._prepared and (part, its_own) not in self._loaded:
-                self._prepared[part, its_own] = prepare.prepare(self.pack, part, its_own)
+                found = prepare.prepare(self.pack, part, its_own)
+                self._prepared[part, its_own] = found
+                self.remarks += found.remarks
 
     def prepare_for(self, plan: Plan) -> None:
         """The same for all that a plan needs, by the names and in the order of its stages."""

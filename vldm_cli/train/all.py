@@ -10,6 +10,7 @@ from vldm_cli.errors import RequestError, RunError
 from vldm_cli.train.launch import Processes
 from vldm_cli.train.schedule import Job, fitted
 from vldm_cli.train.stop import Stop
+from vldm_cli.video.numbers import LONGEST, real_of
 
 STATE, LOG = "schedule.json", "log.txt"
 TRIES, AGAIN = 2, "--no-record"
@@ -169,8 +170,15 @@ def read_state(folder: Path, identity: dict) -> dict | None:
         return None
     try:
         state = json.loads(path.read_text())
-        theirs = state["identity"]
-    except (ValueError, KeyError, TypeError) as error:
+        theirs, spent = state["identity"], real_of(state["spent"], 0, 60 * LONGEST)
+        sound = (
+            isinstance(theirs, dict)
+            and isinstance(state["minutes"], dict)
+            and isinstance(state["done"], list)
+        )
+        if not sound or spent is None:
+            raise ValueError("its entries are of other types")
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise RequestError(f"{path} is no schedule of a training ({error}); choose another --run") from error
     for key, value in identity.items():
         if theirs.get(key) != value:

@@ -12,6 +12,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from vldm_cli.errors import RequestError
+from vldm_cli.video.numbers import LONGEST, real_of, whole_of
 
 NAME = "checkpoint.safetensors"
 
@@ -32,8 +33,12 @@ def load(folder: Path) -> tuple[dict[str, Tensor], dict] | None:
     try:
         with safe_open(path, framework="pt") as file:
             state = json.loads(file.metadata()["state"])
+            whole_numbers = [whole_of(state[name], 0, 10**12) for name in ("step", "bank")]
+            seconds = [real_of(state[name], 0, 60 * LONGEST) for name in ("elapsed", "bank_seconds")]
+            if None in [*whole_numbers, *seconds] or not isinstance(state["identity"], dict):
+                raise ValueError("its numbers are none")
             return {name: file.get_tensor(name) for name in file.keys()}, state  # noqa: SIM118
-    except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
+    except (OSError, SafetensorError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise RequestError(
             f"{path} is no checkpoint of a training run ({error}); choose another --run"
         ) from error

@@ -5,6 +5,7 @@ Light: no torch."""
 from dataclasses import dataclass, fields
 
 from vldm_cli.errors import RequestError
+from vldm_cli.video.numbers import real
 
 # Of the image LDM: how much more cells on outlines count, the share of examples at low noise, how many times as often
 # solids roll; and of all parts that hear words, the share of captions in plain English.
@@ -45,11 +46,11 @@ def emphasis(
             raise RequestError(f"{name} is for image, not for {part}; leave it out")
     if plain is not None and part not in READERS:
         raise RequestError(f"--plain is for {', '.join(READERS)}, not for {part}; leave it out")
-    for name, number, most in (("--fine", fine, 1), ("--plain", plain, 1), ("--outlines", outlines, None)):
-        if number is not None and not 0 <= number <= (most or number):
-            raise RequestError(f"{name} must be 0 or more{' and at most 1' if most else ''}, not {number}")
-    if rolling is not None and rolling <= 0:
-        raise RequestError(f"--rolling must be more than 0, not {rolling}")
+    for name, number, most in (("--fine", fine, 1), ("--plain", plain, 1), ("--outlines", outlines, 1000)):
+        if number is not None:
+            real(name, number, 0, most)
+    if rolling is not None:
+        real("--rolling", rolling, 0, 1000, above=True)
     if part not in READERS:
         return Emphasis()
     said = PLAIN if plain is None else plain

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from vldm_cli.errors import RequestError
+from vldm_cli.video.numbers import LONGEST, MOST_GPUS, MOST_SHARE, real, whole
 
 AFTER = {
     "image": ("autoencoder",),
@@ -104,7 +105,7 @@ def parse_parts(text: str) -> dict[str, float | None]:
         except ValueError:
             found[name] = 0.0
         value = found[name]
-        if value is not None and not 0 < value < math.inf:
+        if value is not None and not 0 < value <= MOST_SHARE:
             raise RequestError(f"--parts {word.strip():.40}: a share is a number above 0, such as {name}=0.3")
     return found
 
@@ -154,10 +155,8 @@ def make_lanes(
 
 
 def _check(minutes: float, gpus: int) -> None:
-    if not 0 < minutes < math.inf:
-        raise RequestError(f"--minutes must be more than 0, not {minutes}")
-    if gpus < 0:
-        raise RequestError(f"--gpus must be 0 (the CPU) or more, not {gpus}")
+    real("--minutes", minutes, 0, LONGEST, above=True)
+    whole("--gpus", gpus, 0, MOST_GPUS)
 
 
 def _check_order(lanes: list[dict[str, float | None]], named: set[str]) -> None:

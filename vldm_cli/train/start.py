@@ -15,6 +15,7 @@ from vldm_cli.train.loop import Trainer
 from vldm_cli.train.objectives import OBJECTIVES, Objective, Setup
 from vldm_cli.train.pace import Schedule
 from vldm_cli.train.perceptual import Perceptual
+from vldm_cli.video.numbers import LAST_SEED, LONGEST, real, whole
 
 # Batches and banks are sized for a GPU; elsewhere they are this much smaller.
 CPU_SHARE = 16
@@ -79,16 +80,17 @@ def start(
     kind = OBJECTIVES[part]
     if (minutes is None) == (steps is None):
         raise RequestError("say how long to train: either --minutes or --steps")
-    numbers = {
-        "--minutes": minutes,
-        "--steps": steps,
-        "--batch": batch,
-        "--lr": lr,
-        "--bank-frames": bank_frames,
-    }
-    for name, number in {**numbers, "--sample-every": sample_minutes, "--save-every": save_minutes}.items():
-        if number is not None and number <= 0:
-            raise RequestError(f"{name} must be more than 0, not {number}")
+    spans = {"--minutes": minutes, "--sample-every": sample_minutes, "--save-every": save_minutes}
+    for name, minute in spans.items():
+        if minute is not None:
+            real(name, minute, 0, LONGEST, above=True)
+    counts = {"--steps": (steps, 10**9), "--batch": (batch, 10**5), "--bank-frames": (bank_frames, 10**8)}
+    for name, (count, most) in counts.items():
+        if count is not None:
+            whole(name, count, 1, most)
+    if lr is not None:
+        real("--lr", lr, 0, 1, above=True)
+    whole("--seed", seed, 0, LAST_SEED)
     if perceptual is not None and part not in PERCEPTUAL:
         raise RequestError(f"--perceptual is for {', '.join(PERCEPTUAL)}, not for {part}; leave it out")
     if keep_latents and part != "autoencoder":

@@ -79,7 +79,7 @@ def _with_baggage(
     head = ["-itsoffset", f"{float(times.start):.6f}"] if times.start else []
     if report is not None and report.rotation and not clip.upright and held.turns:
         head += ["-display_rotation", str(float(report.rotation))]
-    inputs, tail = [*head, *joined], ["-map", "0:v:0", "-c:v:0", "copy"]
+    inputs, tail = [*head, *baggage.display, *joined], ["-map", "0:v:0", "-c:v:0", "copy"]
     beside: list[Path] = []  # files that are read along with the clip and go again
     try:
         if report is not None:

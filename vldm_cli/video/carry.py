@@ -4,7 +4,8 @@ import re
 from dataclasses import dataclass
 from fractions import Fraction
 
-from vldm_cli.video import beside, sound
+from vldm_cli.video import sound
+from vldm_cli.video.beside import beside
 from vldm_cli.video.kinds import KINDS
 from vldm_cli.video.probe import Report, Stream
 
@@ -72,7 +73,7 @@ class Cover:
 @dataclass(frozen=True)
 class Baggage:
     """Everything that goes along, and sentences on what changes or stays behind. `slow`: how many times as long all
-    of it lasts."""
+    of it lasts; `display`: options of ffmpeg that say of new frames for what display they are."""
 
     tracks: tuple[Track, ...]
     chapters: bool
@@ -80,6 +81,7 @@ class Baggage:
     remarks: tuple[str, ...]
     covers: tuple[Cover, ...] = ()
     slow: Fraction = Fraction(1)
+    display: tuple[str, ...] = ()
 
 
 def packed(report: Report | None, kind: str, slow: Fraction = Fraction(1)) -> Baggage:
@@ -87,11 +89,15 @@ def packed(report: Report | None, kind: str, slow: Fraction = Fraction(1)) -> Ba
     if report is None:
         return Baggage((), False, False, ())
     name = KINDS[kind].name
-    besides = list(beside.remarks(report, kind))
+    whole = beside(report, kind)
+    lost = ", ".join(whole.lost)
+    besides = (
+        [f"the new file does not say what {report.path} says of the whole picture: {lost}"] if lost else []
+    )
     if not KINDS[kind].codec:
         there = {"sound": report.of("audio"), "subtitles": report.of("subtitle"), "chapters": report.chapters}
-        lost = " or ".join(word for word, found in there.items() if found)
-        left = [f"{name} holds no {lost}: left out"] if lost else []
+        held = " or ".join(word for word, found in there.items() if found)
+        left = [f"{name} holds no {held}: left out"] if held else []
         return Baggage((), False, False, (*left, *besides))
     remarks: list[str] = besides
     tracks = [*_sounds(report, kind, slow, remarks), *_texts(report, kind, slow, remarks)]
@@ -117,7 +123,9 @@ def packed(report: Report | None, kind: str, slow: Fraction = Fraction(1)) -> Ba
     # Of all these MOV has places for a few, and so for what vldm stores in one of them.
     foreign = kind == "mov" or (kind == "mp4" and bool(set(report.metadata) - _PLAIN))
     said = tuple(dict.fromkeys(remarks))
-    return Baggage(tuple(tracks), bool(report.chapters), foreign, said, tuple(covers), Fraction(slow))
+    return Baggage(
+        tuple(tracks), bool(report.chapters), foreign, said, tuple(covers), Fraction(slow), whole.options
+    )
 
 
 def _sounds(report: Report, kind: str, slow: Fraction, remarks: list[str]) -> list[Track]:

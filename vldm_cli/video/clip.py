@@ -102,7 +102,7 @@ def open_clip(
     files = Files(found or (path,))
     if found:
         times, height, width, bits, said = pictures.measure(found, fps)
-        look = Look(bits=10 if bits > 8 else 8, depth=bits)
+        look = Look.of_rgb(bits)
         return Clip(path, times, look, height, width, files, None, found, warnings=tuple(said))
     report = inspect(path)
     look = Look.of(report)
@@ -140,7 +140,7 @@ def _remarks(report: Report) -> Iterator[str]:
     if report.interlaced:
         yield f"{name} is interlaced; its two fields are taken as one picture (deinterlace it first for better)"
     if report.transfer in HDR:
-        yield f"{name} is HDR ({HDR[report.transfer]}); it is treated like any other video and keeps its tags"
+        yield f"{name} is HDR ({HDR[report.transfer]}); it is treated like any other video"
     others = [s for s in report.of("video") if s is not report.video and not s.attached]
     if others:
         yield f"{name} has {len(others) + 1} video streams; only the first is used"

@@ -59,6 +59,13 @@ def ffmpeg_exe() -> str:
     return program
 
 
+@cache
+def takes(*options: str) -> bool:
+    """Whether this ffmpeg knows these options ("-content_light"); others than the one that is installed may not."""
+    known = probe(["-h", "full"])[0].decode(errors="replace")
+    return all(re.search(rf"^{re.escape(option)}[\[ ]", known, re.MULTILINE) for option in options)
+
+
 def end_all() -> None:
     """Ends every ffmpeg that is at work, because this process is about to end itself."""
     for process in list(_running):

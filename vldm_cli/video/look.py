@@ -76,7 +76,7 @@ class Raw:
 @dataclass(frozen=True)
 class Look:
     """Colours, depth (8 or 10 bits), chroma ("420", "422", "444") and pixel shape of a video. None: it does not say.
-    `depth` is that of the file which it was read from."""
+    `depth` is that of the file which it was read from; `was_rgb`: in it stood red, green and blue."""
 
     range: str | None = "tv"
     matrix: str | None = "bt709"
@@ -86,13 +86,19 @@ class Look:
     chroma: str = "420"
     sar: Fraction | None = None
     depth: int = 8
+    was_rgb: bool = False
+
+    @classmethod
+    def of_rgb(cls, depth: int, sar: Fraction | None = None) -> "Look":
+        """That of RGB of so many bits, coded as BT.709, which is what everything shows it as. Every pixel has its own
+        colour, so all of these are stored."""
+        return cls(bits=10 if depth > 8 else 8, chroma="444", sar=sar, depth=depth, was_rgb=True)
 
     @classmethod
     def of(cls, report: Report) -> "Look":
-        """That of a file. RGB is coded as BT.709, which is what everything shows it as. RequestError when its
-        colours cannot be computed with."""
+        """That of a file. RequestError when its colours cannot be computed with."""
         if report.rgb:
-            return cls(bits=report.bits, sar=report.sar, depth=depth(report.pixels))
+            return cls.of_rgb(depth(report.pixels), report.sar)
         if report.matrix not in _MATRICES:
             raise RequestError(
                 f"{report.path} has the colour matrix {report.matrix}, which vldm does not read; "

@@ -18,6 +18,8 @@ from vldm_cli.video import ffmpeg
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"})
 _ORIENTATION = 0x0112
 # Pillow hands these to other programs, or makes of them what no camera made.
+# ffmpeg's decoders of 16 bits, by Pillow's name of a kind: by itself ffmpeg goes by the suffix.
+_DECODERS = {"PNG": "png", "TIFF": "tiff", "PPM": "ppm", "JPEG2000": "jpeg2000", "SGI": "sgi"}
 _NOT_READ = {"EPS", "WMF", "PDF", "FPX", "MIC"}
 
 
@@ -140,7 +142,9 @@ def _deep(picture: Picture, alpha: bool) -> np.ndarray:
     """(H, W, 3 or 4) of 16 bits as it is stored, as ffmpeg reads it."""
     name = "rgba64le" if alpha else "rgb48le"
     # One picture, whatever its name looks like: %d in it would be a series of others.
-    read = ["-f", "image2", "-pattern_type", "none", "-i", ffmpeg.local(picture.path)]
+    read = ["-f", "image2", "-pattern_type", "none"]
+    read += ["-c:v", _DECODERS[picture.kind]] if picture.kind in _DECODERS else []
+    read += ["-i", ffmpeg.local(picture.path)]
     write = ["-frames:v", "1", "-f", "rawvideo", "-pix_fmt", name, "pipe:1"]
     data, said = ffmpeg.probe(["-v", "error", "-noautorotate", *read, *write])
     height, width = (picture.width, picture.height) if picture.turned > 4 else (picture.height, picture.width)

@@ -33,6 +33,8 @@ def stored_look(look: Look, kind: str, height: int, width: int) -> tuple[Look, l
         said.append(f"{name} holds 8 bits, not the {look.depth} of the clip")
     if held.codec and look.depth > 10:
         said.append(f"frames are stored with 10 bits, not the {look.depth} of the clip")
+    if held.codec and look.was_rgb:
+        said.append("the clip is RGB, so its colours are stored in full (4:4:4), which some players refuse")
     if held.codec == "h264" and look.chroma != "444" and (height % 2 or (width % 2)):
         # 4:2:0 H.264 is of even sizes only. Exactly the clip's size matters more than what old players take.
         said.append(

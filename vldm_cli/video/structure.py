@@ -1,6 +1,7 @@
 """Whether a file's own structure is whole, where ffmpeg reads what there is and says nothing of the rest: GIF, WebP,
 AVI and fragmented MP4. Only headers are read, no picture is decoded."""
 
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
@@ -20,7 +21,12 @@ _ISO = {
     b"meta",
 }
 _ISO |= {b"pnot", b"udta", b"emsg", b"prft", b"ssix", b"junk", b"pdin", b"PICT", b"bloc", b"mdta", b"beam"}
+# Boxes that hold nothing but boxes.
+_HOLDERS = {b"moov", b"trak", b"mdia", b"minf", b"stbl", b"mvex", b"moof", b"traf"}
 _WEBP = {b"VP8 ", b"VP8L", b"VP8X", b"ALPH", b"ANIM", b"ANMF", b"ICCP", b"EXIF", b"XMP "}
+
+# The pieces of an AVI: its lists, and in `movi` packets by number and kind (dc, db, wb, pc, tx, …) and their indexes.
+_AVI = re.compile(rb"LIST|JUNK|junk|idx1|ISFT|strd|vprp|ix[0-9]{2}|[0-9A-F]{2}[a-z0-9_]{2}", re.DOTALL)
 
 
 @dataclass
@@ -109,13 +115,26 @@ def _webp(file: BinaryIO) -> Structure:
 
 
 def _avi(file: BinaryIO) -> Structure:
-    """The main header's count of frames; of large files that of their first part."""
+    """The main header's count of frames, of large files that of their first part; and packet by packet whether each is
+    headed as one."""
     length, head = _length(file), file.read(4096)
     at = head.find(b"avih")
     frames = int.from_bytes(head[at + 24 : at + 28], "little") if at >= 0 else 0
-    size = 8 + int.from_bytes(head[4:8], "little")
     # codecs that look ahead begin with a packet without a picture, which is counted
-    return Structure(frames if frames < 1 << 30 else 0, spare=1, whole=size <= length)
+    found, at = Structure(frames if frames < 1 << 30 else 0, spare=1), 0
+    while at + 12 <= length:
+        file.seek(at)
+        head = file.read(12)
+        size, kind = int.from_bytes(head[4:8], "little"), head[8:]
+        if head[:4] == b"RIFF" or (head[:4] == b"LIST" and kind in (b"movi", b"rec ")):
+            found.whole = found.whole and (at + 8 + size <= length or size in (0, 0xFFFFFFFF))
+            at += 12  # what is in it comes next
+        elif _AVI.fullmatch(head[:4]):
+            at += 8 + size + size % 2
+        else:
+            found.whole = False
+            break
+    return found
 
 
 def _iso(file: BinaryIO) -> Structure:
@@ -132,6 +151,9 @@ def _iso(file: BinaryIO) -> Structure:
         if size < 8 or kind not in _ISO or at + size > length:
             found.whole = False
             return found
+        if kind in _HOLDERS and not _filled(file, at + 8, at + size):
+            found.whole = False
+            return found
         if kind == b"moof" and head[12:16] == b"mfhd":
             file.seek(at + 20)
             number = int.from_bytes(file.read(4), "big")
@@ -140,6 +162,22 @@ def _iso(file: BinaryIO) -> Structure:
         at += size
     found.whole = found.whole and at == length
     return found
+
+
+def _filled(file: BinaryIO, at: int, end: int, depth: int = 0) -> bool:
+    """Whether boxes lie one behind the other from there to the end of the box that they are in."""
+    while at + 8 <= end:
+        file.seek(at)
+        head = file.read(8)
+        size = int.from_bytes(head[:4], "big")
+        if head == bytes(8):  # old programs end a list so
+            return True
+        if size < 8 or at + size > end or depth == len(_HOLDERS):
+            return False
+        if head[4:] in _HOLDERS and not _filled(file, at + 8, at + size, depth + 1):
+            return False
+        at += size
+    return True
 
 
 def _length(file: BinaryIO) -> int:

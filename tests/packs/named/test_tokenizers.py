@@ -82,7 +82,10 @@ def test_a_tokenizer_as_newer_transformers_save_it(stock, tmp_path):
 @pytest.mark.parametrize(
     ("files", "pad"),
     [
-        ({"special_tokens_map.json": "!", "tokenizer_config.json": "<|endoftext|>"}, "!"),  # Stable Diffusion 2's
+        (
+            {"special_tokens_map.json": "!", "tokenizer_config.json": "<|endoftext|>"},
+            "!",
+        ),  # Stable Diffusion 2's
         ({"special_tokens_map.json": {"content": "!", "lstrip": False}}, "!"),
         ({"tokenizer_config.json": "!"}, "!"),
         ({"special_tokens_map.json": None, "tokenizer_config.json": "!"}, "!"),
@@ -120,7 +123,12 @@ def test_a_pattern_that_may_take_for_ever_is_refused(stock, tmp_path):
     CLIPTokenizer.from_pretrained(stock).save_pretrained(tmp_path / "new")
     path = tmp_path / "new" / "tokenizer.json"
     table = json.loads(path.read_text())
-    table["pre_tokenizer"] = {"type": "Split", "pattern": {"Regex": "(a+)+b"}, "behavior": "Removed", "invert": False}
+    table["pre_tokenizer"] = {
+        "type": "Split",
+        "pattern": {"Regex": "(a+)+b"},
+        "behavior": "Removed",
+        "invert": False,
+    }
     path.write_text(json.dumps(table))
     with pytest.raises(RequestError, match="may take for ever"):
         Words.of(pack_with(tmp_path, path=str(tmp_path / "new"), file="tokenizer.json"))

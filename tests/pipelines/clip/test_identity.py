@@ -24,7 +24,7 @@ def test_times_and_looks_and_what_goes_along_are_in_it(job):
     others = {
         "rate": {"times": constant(6, Fraction(12))},
         "start": {"times": replace(job.times, start=Fraction(1))},
-        "look": {"look": replace(job.look, chroma="444")},
+        "look": {"look": replace(job.look, chroma="422")},
         "raw": {"raw": replace(job.raw, pixels="rgb48le")},
         "baggage": {"baggage": replace(job.baggage, chapters=True)},
         "crf": {"crf": 17},

@@ -1,12 +1,19 @@
 """Packs of public checkpoints, small and random, through the whole chain to files."""
 
+import re
 from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from diffusers import AnimateDiffPipeline, DDIMScheduler, MotionAdapter, StableVideoDiffusionPipeline
+from diffusers import (
+    AnimateDiffPipeline,
+    DDIMScheduler,
+    MotionAdapter,
+    StableVideoDiffusionPipeline,
+    UNet2DConditionModel,
+)
 from diffusers.models.controlnets.controlnet_sparsectrl import SparseControlNetModel
 from diffusers.pipelines.stable_video_diffusion import pipeline_stable_video_diffusion as svd_pipeline
 from PIL import Image
@@ -246,3 +253,19 @@ def parts_of(folder):
         }
         for name, part in Pack.open(folder).named.items()
     }
+
+
+def test_weights_of_a_pickle_are_told_of_once(repositories, tmp_path, monkeypatch):
+    monkeypatch.setenv("VLDM_HOME", str(tmp_path / "home"))
+    pack = told(animated(repositories, tmp_path / "pack"), between='"motion"', keyframe_step=1)
+    unet = UNet2DConditionModel.from_pretrained(repositories / "sd" / "unet")
+    torch.save({"state_dict": unet.state_dict()}, tmp_path / "model.ckpt")
+    path = pack.folder / "pack.toml"
+    own = f'[parts.unet]\npath = "{tmp_path}"\nfile = "model.ckpt"\nconfig_file = "config.json"\n'
+    (tmp_path / "config.json").write_text(unet.to_json_string())
+    path.write_text(re.sub(r"\[parts\.unet\]\n[^\[]*", own, path.read_text()))
+    said = [
+        vldm.generate("red", tmp_path / name, frames=2, pack=pack.folder, upscale=False, **CALL).warnings
+        for name in ("a", "b")
+    ]
+    assert [any("model.ckpt is a pickle" in words for words in one) for one in said] == [True, False]

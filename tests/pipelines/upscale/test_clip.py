@@ -169,6 +169,13 @@ def test_the_file_keeps_what_the_clip_has(models, tmp_path, tiny_pack, kind):
     assert not run_folder(out).exists()
 
 
+@pytest.mark.parametrize("out", ["out.mp4", "out.webm"])
+def test_rgb_at_twice_the_size_needs_no_colours_in_full(tmp_path, tiny_pack, out):
+    """4:2:0 there has a colour for each of the clip's pixels, and every player takes it."""
+    job = job_of(clips.KINDS["rgb"](tmp_path), tmp_path / out, tiny_pack)
+    assert job.look.coded == "yuv420p" and not any("4:4:4" in words for words in job.warnings)
+
+
 @pytest.mark.parametrize(
     ("at", "space"),
     [

@@ -63,7 +63,9 @@ def _settings(lies: Named) -> dict:
     found: dict = {}
     there = [name for name in _SAYING if lies.found(_beside(lies, name))]
     if not there:
-        raise Unusable(f"has neither {' nor '.join(_SAYING)} beside it, and no config (clip-sd15 or clip-sd21)")
+        raise Unusable(
+            f"has neither {' nor '.join(_SAYING)} beside it, and no config (clip-sd15 or clip-sd21)"
+        )
     for name in there:
         table = read_json(lies.beside(_beside(lies, name)))
         if not isinstance(table, dict):

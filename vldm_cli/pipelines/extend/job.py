@@ -152,7 +152,7 @@ def make_job(
         preview=preview,
         resume=resume,
         force=force,
-        warnings=[*clip.warnings, *baggage.remarks, *said, *again, *damaged],
+        warnings=[*clip.warnings, *models.remarks, *baggage.remarks, *said, *again, *damaged],
         plan=_numbers(plan, context, context_from),
     )
 

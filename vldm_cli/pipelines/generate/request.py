@@ -8,11 +8,12 @@ from pathlib import Path
 import numpy as np
 
 from vldm_cli import __version__
-from vldm_cli.errors import RequestError
+from vldm_cli.errors import RequestError, shown
 from vldm_cli.packs.abilities import FIRST, NONE, Abilities
 from vldm_cli.packs.manifest import FILLERS, Manifest
 from vldm_cli.stages.levels import LEVELS, Numbers
 from vldm_cli.stages.plan import MODEL, MOTION, UPSCALE, Plan, make_plan
+from vldm_cli.video.numbers import LAST_SEED, choice, rate_of, real, whole
 
 MAX_FRAMES = 10_000
 USUAL_FRAMES = 240
@@ -22,7 +23,10 @@ USUAL_FRAMES = 240
 class GenerateRequest:
     """One video. None means: as the pack has it. `size` is (height, width) before upscaling; `image` the first frame,
     uint8 (H, W, 3) of that size or of the finished video's; `steps` limits all denoising steps; `device` and `dtype` as
-    torch names them. replacement: a model that was not made for known frames goes on from them all the same."""
+    torch names them. replacement: a model that was not made for known frames goes on from them all the same.
+
+    Numbers are of the types that are told here, whatever stood for them; RequestError, one sentence, for those that
+    cannot be served."""
 
     prompt: str
     out: Path
@@ -47,6 +51,32 @@ class GenerateRequest:
     preview: Path | None = None
     resume: bool = True
     force: bool = False
+
+    def __post_init__(self) -> None:
+        numbers: dict[str, object] = {"crf": whole("--crf", self.crf, 0, 51)}
+        if self.frames is not None:
+            numbers["frames"] = whole("--frames", self.frames, 1, MAX_FRAMES)
+        if self.interpolation is not None:
+            numbers["interpolation"] = choice("--interpolation", self.interpolation, sorted(LEVELS))
+        if self.seed is not None:
+            numbers["seed"] = whole("--seed", self.seed, 0, LAST_SEED)
+        if self.steps is not None:
+            numbers["steps"] = whole("--steps", self.steps, 1, 1000)
+        if self.guidance is not None:
+            numbers["guidance"] = real("--guidance", self.guidance, -1000, 1000)
+        if self.context_guidance is not None:
+            numbers["context_guidance"] = real("--context-guidance", self.context_guidance, -1000, 1000)
+        if self.upscale_noise is not None:
+            numbers["upscale_noise"] = real("--noise", self.upscale_noise, 0, 1, below=True)
+        if self.fps is not None:
+            try:
+                numbers["fps"] = rate_of(self.fps)
+            except ValueError as error:
+                raise RequestError(
+                    f"--fps {shown(self.fps)} {error}; give one such as 24 or 24000/1001"
+                ) from error
+        for name, number in numbers.items():
+            object.__setattr__(self, name, number)
 
 
 @dataclass(frozen=True)
@@ -82,15 +112,11 @@ def resolve(request: GenerateRequest, manifest: Manifest) -> Settings:
     """The settings of a request. Raises RequestError, one sentence, for what cannot be served."""
     video, defaults = manifest.video, manifest.defaults
     height, width = request.size or (video.height, video.width)
-    fps = video.fps if request.fps is None else Fraction(request.fps)
+    fps = video.fps if request.fps is None else request.fps
     can = Abilities.of(manifest)
     if not request.prompt.strip() and can.text:
         raise RequestError("the prompt is empty; say what the video shall show")
     interpolation = video.keyframe_step if request.interpolation is None else request.interpolation
-    if interpolation not in LEVELS:
-        raise RequestError(
-            f"--interpolation {interpolation} is none of {', '.join(map(str, sorted(LEVELS)))}"
-        )
     between = _between(request, manifest, can)
     frames = _frames(request, manifest, can, interpolation)
     multiple = video.size_multiple
@@ -100,17 +126,6 @@ def resolve(request: GenerateRequest, manifest: Manifest) -> Settings:
             f"--size {width}x{height} is not divisible by {multiple}, as pack {manifest.name} needs; "
             f"the nearest is {near[0]}x{near[1]}"
         )
-    if not 0 < fps <= 1000:
-        raise RequestError(f"--fps {fps} is not a frame rate; give one between 0 and 1000")
-    if request.steps is not None and not 1 <= request.steps <= 1000:
-        raise RequestError(f"--steps {request.steps} is not between 1 and 1000")
-    if not 0 <= request.crf <= 51:
-        raise RequestError(f"--crf {request.crf} is not between 0 (no loss) and 51")
-    if request.seed is not None and not 0 <= request.seed < 2**63:
-        raise RequestError(f"--seed {request.seed} is not between 0 and 2^63 − 1")
-    noise = defaults.upscale_noise if request.upscale_noise is None else request.upscale_noise
-    if not 0 <= noise < 1:
-        raise RequestError(f"--noise {noise} is not between 0 and 1")
     image = request.image
     upscale = can.upscales if request.upscale is None else request.upscale
     shapes = {(scale * height, scale * width, 3) for scale in (1, UPSCALE if upscale else 1)}
@@ -130,7 +145,7 @@ def resolve(request: GenerateRequest, manifest: Manifest) -> Settings:
         interpolation=interpolation,
         between=between,
         upscale=upscale,
-        upscale_noise=noise,
+        upscale_noise=defaults.upscale_noise if request.upscale_noise is None else request.upscale_noise,
         height=height,
         width=width,
         scheduler=request.scheduler or defaults.scheduler,
@@ -170,8 +185,6 @@ def _frames(request: GenerateRequest, manifest: Manifest, can: Abilities, interp
     # where motion fills in, one more ends with a keyframe, from which `extend` goes on without a loss
     usual = USUAL_FRAMES + (manifest.defaults.between == MOTION)
     frames = min(usual, most) if request.frames is None else request.frames
-    if not 1 <= frames <= MAX_FRAMES:
-        raise RequestError(f"--frames {frames} is not between 1 and {MAX_FRAMES}")
     if can.context == NONE and not request.replacement and (frames > most or request.image is not None):
         raise RequestError(
             f"pack {manifest.name} was not made to go on from known frames, so it makes {most} at most, from text; "

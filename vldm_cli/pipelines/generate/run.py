@@ -60,6 +60,7 @@ def generate(
         # what cannot be used is refused now and not after the journal is begun
         models.scheduler(settings.scheduler)
         models.prepare_for(plan)
+        warnings += models.remarks
 
     def known_as(stored: dict) -> dict:
         return identity(settings, plan, pack.manifest, stored["seed"])

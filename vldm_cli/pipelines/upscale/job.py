@@ -87,7 +87,10 @@ def make_job(
 
     raw = upscaler(0).raw
     kind = open_container(out)
-    look, said = stored_look(clip.look, kind, raw.height, raw.width)
+    look = clip.look
+    if look.was_rgb:  # at twice the size and more, 4:2:0 holds a colour for each of the clip's pixels
+        look = replace(look, chroma="420", was_rgb=False)
+    look, said = stored_look(look, kind, raw.height, raw.width)
     baggage = packed(clip.report, kind)
     job = Job(
         clip=clip,
@@ -107,7 +110,7 @@ def make_job(
         preview=preview,
         resume=resume,
         force=force,
-        warnings=[*clip.warnings, *_remarks(clip, pack), *baggage.remarks, *said],
+        warnings=[*clip.warnings, *models.remarks, *_remarks(clip, pack), *baggage.remarks, *said],
     )
 
     def known_as(plan: dict) -> dict:

@@ -1,11 +1,11 @@
 """Several sources of training data at once, each with its share of the examples."""
 
-import math
 from pathlib import Path
 
 import numpy as np
 
 from vldm_cli.errors import RequestError
+from vldm_cli.video.numbers import MOST_SHARE
 
 
 def shares(data: str) -> dict[str, float]:
@@ -30,7 +30,7 @@ def shares(data: str) -> dict[str, float]:
             found[name] = float(number)
         except ValueError:
             found[name] = 0.0
-        if not 0 < found[name] < math.inf:
+        if not 0 < found[name] <= MOST_SHARE:
             raise RequestError(
                 f"--data {word.strip():.60}: a share is a number above 0, such as {name:.40}=0.3"
             )
