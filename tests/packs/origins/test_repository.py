@@ -103,3 +103,29 @@ def test_one_part_of_a_model_is_told_where_it_goes(tmp_path, sd):
         Pack.open(public.adapter_folder(tmp_path / "adapter"))
     with pytest.raises(RequestError, match="AutoencoderKL; name it with --vae"):
         Pack.open(sd / "vae")
+
+
+def test_what_diffusers_saves_of_animatediff(sd, tmp_path):
+    """The image model with the modules in it, and the modules once more: the former is what it was without them."""
+    import torch
+    from diffusers import AnimateDiffPipeline, DDIMScheduler, UNet2DConditionModel
+    from transformers import CLIPTokenizer
+
+    from vldm_cli.packs.load import load_unet
+    from vldm_cli.packs.prepare import misfits
+
+    pipe = AnimateDiffPipeline(
+        vae=public.vae(),
+        text_encoder=public.text(),
+        tokenizer=CLIPTokenizer.from_pretrained(str(sd / "tokenizer")),
+        unet=UNet2DConditionModel.from_pretrained(sd / "unet", variant="fp16"),
+        motion_adapter=public.adapter(),
+        scheduler=DDIMScheduler(beta_schedule="linear", steps_offset=1, clip_sample=False),
+    )
+    pipe.save_pretrained(tmp_path / "saved")
+    pack = Pack.open(tmp_path / "saved")
+    assert list(misfits(pack)) == []
+    own, saved = load_unet(Pack.open(sd)).state_dict(), load_unet(pack).state_dict()
+    assert own.keys() == saved.keys() and all(torch.equal(own[name], saved[name]) for name in own)
+    heads = load_unet(pack).down_blocks[0].attentions[0].transformer_blocks[0].attn1.heads
+    assert heads == load_unet(Pack.open(sd)).down_blocks[0].attentions[0].transformer_blocks[0].attn1.heads

@@ -35,7 +35,7 @@ _BUFFERS = ("position_ids", "pos_embed.pe", "pos_encoder.pe")
 def unet(layout: str, config: Mapping[str, Any]) -> Convert:
     """Of a UNet2DConditionModel of that configuration."""
     if layout == "diffusers":
-        return _as_they_are
+        return _image_alone
 
     def convert(pieces: Pieces) -> Pieces:
         own = _below(pieces, _UNET, "image model")
@@ -90,8 +90,9 @@ def sparsectrl(pieces: Pieces) -> Pieces:
     )
 
 
-def _as_they_are(pieces: Pieces) -> Pieces:
-    return pieces
+def _image_alone(pieces: Pieces) -> Pieces:
+    """Without motion modules, which diffusers' UNetMotionModel has in the same file."""
+    return {name: p for name, p in pieces.items() if ".motion_modules." not in name}
 
 
 def _weights(pieces: Pieces) -> Pieces:

@@ -15,7 +15,8 @@ from vldm_cli.errors import RequestError, RunError
 from vldm_cli.packs import configs
 from vldm_cli.packs.contents import Kind, read_config, sound
 from vldm_cli.packs.elsewhere import beside, found
-from vldm_cli.packs.files import Unusable
+from vldm_cli.packs.files import Unusable, read_json
+from vldm_cli.packs.named.motion_unet import image_config
 from vldm_cli.packs.origins.pickles import converted, is_pickle
 from vldm_cli.packs.pack import PARTS, Pack
 from vldm_cli.packs.parts import SCHEDULERS, config_of
@@ -136,7 +137,7 @@ class Named(Place):
             raise Unusable(
                 f"needs the name of a configuration, for its file brings none; use one of {having}"
             )
-        return read_config(self.beside(self._config_file), kind)
+        return sound(image_config(read_json(self.beside(self._config_file))), kind)
 
     def beside(self, name: str) -> Path:
         """Another file of where it comes from. Raises RequestError where it is not here."""

@@ -70,12 +70,8 @@ def _image(listing: Listing) -> Manifest:
 
 
 def _animatediff(listing: Listing) -> Manifest:
-    unet = part(listing, "unet")
-    if class_of(listing, "unet/config.json") == "UNetMotionModel":
-        raise RequestError(
-            f"{listing.name} keeps image model and motion modules in one file (a UNetMotionModel); name the image "
-            "model that it was made from with --pack, and the modules with --motion"
-        )
+    # diffusers saves the image model with the modules in it, and the modules once more
+    unet = _of(listing, "unet", "UNet2DConditionModel", "UNetMotionModel")
     parts = {
         **_latent(listing),
         "unet": unet,
@@ -144,13 +140,13 @@ def _latent(listing: Listing) -> dict[str, Part]:
     }
 
 
-def _of(listing: Listing, folder: str, kind: str, **told) -> Part:
-    """A model of diffusers' in a folder of it, of that class. Raises RequestError for another one."""
+def _of(listing: Listing, folder: str, *kinds: str, **told) -> Part:
+    """A model of diffusers' in a folder of it, of one of these classes. Raises RequestError for another one."""
     found = part(listing, folder, **told)
     told_kind = class_of(listing, f"{folder}/config.json")
-    if told_kind not in ("", kind):
+    if told_kind not in ("", *kinds):
         raise RequestError(
-            f"{listing.name} has a {told_kind} in {folder}, where vldm needs a {kind}; name another model"
+            f"{listing.name} has a {told_kind} in {folder}, where vldm needs a {kinds[0]}; name another model"
         )
     return found
 
