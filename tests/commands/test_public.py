@@ -1,8 +1,10 @@
 """Public checkpoints on the command line: fetched from a hub on this machine, named as folders and files, combined."""
 
 import json
+import os
 import shlex
 import shutil
+from pathlib import Path
 
 import pytest
 import torch
@@ -95,6 +97,15 @@ def test_a_clip_of_a_combination_goes_on_with_it_or_not_at_all(vldm, root, tmp_p
     (tmp_path / "own.safetensors").unlink()
     code, _, err = vldm("extend", "a.mp4", "--frames", 4, *DEVICE)
     assert code == 2 and err.count("\n") == 1 and "not here as it was" in err and "--pack" in err
+
+
+def test_a_licence_that_is_not_free_for_every_use_is_said_with_the_video(vldm, root):
+    vldm("packs", "new", "mine", "--from", root / "sd", "--motion", root / "adapter")
+    path = Path(os.environ["VLDM_HOME"]) / "packs/mine/pack.toml"
+    path.write_text(path.read_text().replace('licence = "not stated"', 'licence = "CC-BY-NC-4.0"'))
+    code, out, err = vldm("generate", "a fox", "--pack", "mine", *SMALL, "--dry-run", "--json")
+    assert code == 0 and "pack mine, and so what it makes, is under CC-BY-NC-4.0" in err
+    assert json.loads(out)["pack"]["licence"] == "CC-BY-NC-4.0"
 
 
 @pytest.mark.parametrize(

@@ -274,3 +274,12 @@ def test_two_homes_of_a_part_are_refused(sd, tmp_path, own_home):
     (folder / MANIFEST).write_text(text)
     with pytest.raises(RequestError, match="both hub and path"):
         Pack.open(folder)
+
+
+def test_the_licence_is_that_of_all_parts(sd, tmp_path, own_home):
+    written = write_choice("mine", Choice(str(sd)))
+    path = written.folder / MANIFEST
+    text = path.read_text().replace('licence = "not stated"', 'licence = "OpenRAIL++-M"')
+    path.write_text(text.replace("[parts.vae]", '[parts.vae]\nlicence = "CC-BY-NC-4.0"'))
+    assert open_choice(Choice(str(sd), vae="mine")).manifest.licence == "CC-BY-NC-4.0"
+    assert open_choice(Choice("mine", vae="mine")).manifest.licence == "OpenRAIL++-M, CC-BY-NC-4.0"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from vldm_cli.api import checks
 from vldm_cli.api import clip as clips
-from vldm_cli.api.packs import LoadedPack, check_moves, device_of, loaded
+from vldm_cli.api.packs import LoadedPack, check_moves, device_of, licence_remark, loaded
 from vldm_cli.api.remarks import check_material
 from vldm_cli.errors import RequestError
 from vldm_cli.packs.choice import Choice
@@ -154,7 +154,8 @@ def prepare(
         force=force,
         models=model.models,
     )
-    job = replace(job, warnings=[*([warning] if warning else []), *job.warnings])
+    said = filter(None, (warning, licence_remark(model.pack)))
+    job = replace(job, warnings=[*said, *job.warnings])
     clips.check_place(job)
     return job
 

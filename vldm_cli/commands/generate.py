@@ -58,6 +58,7 @@ def generate(
 ) -> None:
     """Make a video from text, or from text and a first frame. Interrupted, the same command goes on."""
     from vldm_cli.api.generate import prepare
+    from vldm_cli.api.packs import licence_remark
     from vldm_cli.commands.console import Console
 
     console = Console(quiet, verbose, as_json)
@@ -86,8 +87,8 @@ def generate(
         resume=resume,
         force=force,
     )
-    if job.warning:
-        console.warn(job.warning)
+    for words in filter(None, (job.warning, licence_remark(job.pack.pack))):
+        console.warn(words)
     console.detail(f"{job.request.device}, {job.request.dtype}: {job.settings.as_dict()}")
     if dry_run:
         _show_plan(console, job)

@@ -26,6 +26,8 @@ def info(
         lines += [f"{key}: {made[key]}" for key in ("prompt", "clip", "seed") if made.get(key) is not None]
         if made["pack"]:
             lines.append(f"pack: {made['pack']['name']} ({made['pack']['hash'][:12]})")
+            if made["pack"].get("licence"):
+                lines.append(f"licence of the pack: {made['pack']['licence']}")
         lines.append(f"made by: vldm {made['vldm']}")
         shown = {
             key: value for key, value in made["settings"].items() if key not in ("prompt", "image_sha256")

@@ -13,6 +13,7 @@ from vldm_cli.packs.origins import additions
 from vldm_cli.packs.origins.home import pulled
 from vldm_cli.packs.origins.identity import pinned
 from vldm_cli.packs.origins.motion import motion
+from vldm_cli.packs.origins.numbers import NOT_STATED
 from vldm_cli.packs.origins.written import as_table, write_manifest
 from vldm_cli.packs.pack import Pack, embedded
 
@@ -56,7 +57,8 @@ def combined(pack: Pack, choice: Choice, check: bool = True) -> Pack:
     words = [*every.embeddings, *map(additions.embedding, choice.embeddings)]
     whole = Elsewhere(parts, tuple(loras), tuple(words))
     told = choice.settled(_word_of(pack), is_name)
-    made = replace(pack, manifest=replace(manifest, elsewhere=whole, choice=told)).identified()
+    manifest = replace(manifest, elsewhere=whole, licence=_licence(manifest.licence, whole), choice=told)
+    made = replace(pack, manifest=manifest).identified()
     if check:
         for problem in made.problems():
             raise RequestError(problem)
@@ -87,6 +89,13 @@ def write_choice(name_or_folder: str, choice: Choice) -> Pack:
             f"cannot write {folder / MANIFEST} ({error.strerror}); name another place"
         ) from error
     return Pack.open(folder)
+
+
+def _licence(own: str, every: Elsewhere) -> str:
+    """The pack's licence with those of parts that came in."""
+    origins = (*every.parts.values(), *every.loras, *every.embeddings)
+    others = [name for name in dict.fromkeys(one.licence for one in origins) if name and name not in own]
+    return ", ".join([*([] if own == NOT_STATED and others else [own]), *others])
 
 
 def _word_of(pack: Pack) -> str:

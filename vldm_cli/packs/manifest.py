@@ -104,9 +104,11 @@ class Manifest:
 
     @property
     def told(self) -> dict:
-        """Name and hash, and the choice if there is one: what a result and a video's metadata say of the pack."""
+        """Name and hash, the licence of a pack of others' parts, and the choice if there is one: what a result and a
+        video's metadata say of the pack."""
+        licence = {"licence": self.licence} if self.elsewhere else {}
         chosen = {"choice": self.choice.as_table()} if self.choice else {}
-        return {"name": self.name, "hash": self.hash, **chosen}
+        return {"name": self.name, "hash": self.hash, **licence, **chosen}
 
 
 class _Rate(Check):

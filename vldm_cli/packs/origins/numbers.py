@@ -26,6 +26,9 @@ _SAMPLERS = {
 }
 
 
+NOT_STATED = "not stated"
+
+
 def numbered(
     kind: str, name: str, licence: str, description: str, elsewhere: Elsewhere, size: list[int] | None = None
 ) -> Manifest:
@@ -41,7 +44,7 @@ def numbered(
     return Manifest(
         name=shown(name),
         version=1,
-        licence=licence or "not stated",
+        licence=licence or NOT_STATED,
         description=description,
         video=video,
         defaults=model.defaults,
