@@ -61,6 +61,11 @@ class SparseCtrl(nn.Module):
         super().__init__()
         self.network, self.scale, self.pictures = network.requires_grad_(False), scale, pictures
 
+    @property
+    def reads_pictures(self) -> bool:
+        """Whether it is of the scribble kind, and needs `pictures`."""
+        return not self.network.config.use_simplified_condition_embedding
+
     def forward(
         self, z_BTCHW: Tensor, timestep_B: Tensor, text_BLD: Tensor, context: Context | None
     ) -> Given:

@@ -18,7 +18,8 @@ from vldm_cli.align.unet import VideoUNet
 from vldm_cli.packs.build import Prepared
 from vldm_cli.packs.models import prepare_eyes, prepare_image, prepare_text
 from vldm_cli.packs.pack import UPSCALERS, Pack
-from vldm_cli.packs.prepare import SPATIAL, lender, low_schedule, prepare, prepare_video, schedule
+from vldm_cli.packs.prepare import SPATIAL, prepare, prepare_video
+from vldm_cli.packs.schedules import lender, low_schedule, schedule
 from vldm_cli.packs.text import TextEncoder
 from vldm_cli.packs.words import Words
 

@@ -4,30 +4,27 @@ Nothing is allocated (`build`), so a command can refuse a pack before its work b
 are numbers. Whatever is wrong is a RequestError that names the file.
 """
 
-import inspect
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 
-import diffusers
-
 from vldm_cli.align.decoder import FrameDecoder, VideoDecoder
 from vldm_cli.align.foreign import ForeignUNet
+from vldm_cli.align.readers import SparseCtrl
 from vldm_cli.align.temporal import CLOSING, TemporalModel
 from vldm_cli.align.unet import VideoUNet
 from vldm_cli.errors import RequestError
-from vldm_cli.packs import configs
 from vldm_cli.packs.build import Prepared, Source, differing, on_meta
-from vldm_cli.packs.contents import SCHEDULER, UNET, Kind, read_config, read_sizes
+from vldm_cli.packs.contents import UNET, Kind, read_sizes
 from vldm_cli.packs.files import Unusable
 from vldm_cli.packs.foreign import prepare_foreign_decoder, prepare_foreign_unet
 from vldm_cli.packs.models import prepare_eyes, prepare_image, prepare_text
 from vldm_cli.packs.named.agreement import disagreements
-from vldm_cli.packs.named.places import Named, Own, blame, place
-from vldm_cli.packs.named.schemas import FAMILY_KINDS, FAMILY_SCHEDULES, SCHEDULE_KIND
+from vldm_cli.packs.named.places import Own, place
+from vldm_cli.packs.named.schemas import FAMILY_KINDS
 from vldm_cli.packs.pack import OWN, PARTS, Pack
 from vldm_cli.packs.parts import SCHEDULERS
-from vldm_cli.packs.values import only_known
+from vldm_cli.packs.schedules import lender, low_schedule, schedule
 from vldm_cli.packs.words import Words
 
 # The image model under each part of temporal layers.
@@ -49,18 +46,31 @@ def prepare(pack: Pack, part: str, own: bool = False) -> Prepared:
     """Any part that videos are made with; own: as for `load_upscaler`. A second set of layers of its own is none.
 
     Its weights have been looked at for what is no number."""
+    prepared = fitting(pack, part, own)
+    prepared.check()
+    return prepared
+
+
+def fitting(pack: Pack, part: str, own: bool = False) -> Prepared:
+    """The same by configurations and headers alone."""
     pack = lender(pack, part)
     for problem in disagreements(pack):
         raise RequestError(problem)
     if part.endswith("text"):
-        prepared: Prepared = prepare_text(pack, part)
-    elif part == "eyes":
-        prepared = prepare_eyes(pack)
-    elif part == "upscaler_frame_temporal" and not pack.has(part):
-        prepared = prepare_frame_upscaler(pack)
-    else:
-        prepared = prepare_video(pack, part, own) if part in SPATIAL else prepare_image(pack, part)
-    prepared.check()
+        return prepare_text(pack, part)
+    if part == "eyes":
+        return prepare_eyes(pack)
+    if part == "upscaler_frame_temporal" and not pack.has(part):
+        return prepare_frame_upscaler(pack)
+    if part not in SPATIAL:
+        return prepare_image(pack, part)
+    prepared = prepare_video(pack, part, own)
+    reader = getattr(prepared.model, "reader", None)
+    if isinstance(reader, SparseCtrl) and reader.reads_pictures and reader.pictures is None:
+        raise RequestError(
+            f"pack {pack.name}: context ({pack.named['context'].name}) reads scribbles, and frames that are known here "
+            "are none; name SparseCtrl of the RGB kind"
+        )
     return prepared
 
 
