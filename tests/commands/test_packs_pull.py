@@ -276,7 +276,9 @@ def test_a_manifest_in_a_folder_is_fetched_for_and_pinned(vldm, hub, repositorie
     vldm("packs", "new", tmp_path / "mine", "--from", SD)
     path = tmp_path / "mine/pack.toml"
     lines = path.read_text().splitlines()
-    path.write_text("\n".join(line for line in lines if not line.startswith(("revision =", "sha256 =", "size ="))))
+    path.write_text(
+        "\n".join(line for line in lines if not line.startswith(("revision =", "sha256 =", "size =")))
+    )
     code, _, err = vldm("generate", "a fox", "--pack", "mine")
     assert code == 2 and f"fetch it with `vldm packs pull {tmp_path / 'mine'}`" in err
     assert vldm("packs", "pull", "mine", "-q") == (0, "", "")
