@@ -1,5 +1,7 @@
 """LoRAs of every layout are merged as their formula says, and those of other models are refused."""
 
+import json
+
 import pytest
 import torch
 from diffusers import StableDiffusionPipeline
@@ -54,6 +56,10 @@ def peft(name):
     return f"base_model.model.{name}", ".lora_A.weight", ".lora_B.weight"
 
 
+def diffusers_oldest(name):
+    return f"unet.{name}", ".lora_linear_layer.down.weight", ".lora_linear_layer.up.weight"
+
+
 def processors(name):
     """guoyww's own, of AnimateDiff's domain adapter."""
     head, _, last = name.removesuffix(".0").rpartition(".")
@@ -73,7 +79,7 @@ def merged(path, model, *loras, dtype=torch.float32):
     return Prepared(model, [source]).load(dtype=dtype).state_dict(), before
 
 
-@pytest.mark.parametrize("layout", [kohya, diffusers_new, diffusers_old, peft, processors])
+@pytest.mark.parametrize("layout", [kohya, diffusers_new, diffusers_old, diffusers_oldest, peft, processors])
 @pytest.mark.parametrize("alpha", [None, 1.5])
 def test_it_is_the_formula(layout, alpha, tmp_path):
     model, tensors, wanted = unet(), {}, {}
@@ -121,6 +127,19 @@ def test_several_add_up_and_are_rounded_once(tmp_path):
     now, _ = merged(tmp_path, model, (tensors, 0.5, "unet"), (tensors, 0.25, "unet"), dtype=torch.float16)
     wanted = weight + 0.5 * 1e-4 * (up @ down) + 0.25 * 1e-4 * (up @ down)
     assert torch.equal(now[f"{LAYERS[0]}.weight"], wanted.half())
+
+
+def test_alpha_and_rank_may_be_in_the_metadata(tmp_path):
+    """As diffusers writes them, once for all layers."""
+    model = unet()
+    base, *ends = diffusers_new(LAYERS[0])
+    weight = model.get_submodule(LAYERS[0]).weight.detach().clone()
+    down, up = halves(weight)
+    told = {"unet.lora_alpha": 12, "unet.r": 3, "text_encoder.lora_alpha": 1}
+    metadata = {"format": "pt", "lora_adapter_metadata": json.dumps(told)}
+    save_file({base + ends[0]: down, base + ends[1]: up}, tmp_path / "x.safetensors", metadata)
+    change = additions(Source.of(tmp_path / "x.safetensors"), 0.5, "unet", model)[f"{LAYERS[0]}.weight"]
+    torch.testing.assert_close(change(weight), weight + 0.5 * 4 * up @ down)
 
 
 def test_kohyas_names_are_those_that_diffusers_reads(tmp_path):

@@ -100,8 +100,8 @@ def write_choice(name_or_folder: str, choice: Choice) -> Pack:
 
 def _licence(own: str, every: Elsewhere) -> str:
     """The pack's licence with those of parts that came in."""
-    origins = (*every.parts.values(), *every.loras, *every.embeddings)
-    others = [name for name in dict.fromkeys(one.licence for one in origins) if name and name not in own]
+    told = dict.fromkeys(one.licence for one in every.origins)
+    others = [name for name in told if name and name not in own]
     return ", ".join([*([] if own == NOT_STATED and others else [own]), *others])
 
 
@@ -127,9 +127,4 @@ def absolute(pack: Pack) -> Elsewhere:
             return origin
         return replace(origin, path=str((pack.folder / (origin.path or ".")).resolve()))
 
-    every = pack.manifest.elsewhere
-    return Elsewhere(
-        {name: one(part) for name, part in every.parts.items()},
-        tuple(map(one, every.loras)),
-        tuple(map(one, every.embeddings)),
-    )
+    return pack.manifest.elsewhere.changed(one)

@@ -6,7 +6,7 @@ several public checkpoints, and holds none of their weights.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, fields
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -112,6 +112,19 @@ class Elsewhere:
 
     def __bool__(self) -> bool:
         return bool(self.parts or self.loras or self.embeddings)
+
+    @property
+    def origins(self) -> tuple[Origin, ...]:
+        """Parts, LoRAs and words, one after the other."""
+        return (*self.parts.values(), *self.loras, *self.embeddings)
+
+    def changed(self, change: Callable) -> "Elsewhere":
+        """The same with each of them as `change` makes it."""
+        return Elsewhere(
+            {name: change(part) for name, part in self.parts.items()},
+            tuple(map(change, self.loras)),
+            tuple(map(change, self.embeddings)),
+        )
 
     @property
     def files(self) -> list[Origin]:

@@ -10,6 +10,7 @@ found out by its header.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from math import prod
@@ -19,7 +20,7 @@ from torch import Tensor, nn
 from vldm_cli.align.families.animatediff import motion_lora_key
 from vldm_cli.align.foreign import Family
 from vldm_cli.packs.build import Change, Piece, Source
-from vldm_cli.packs.files import Unusable
+from vldm_cli.packs.files import Unusable, parse
 from vldm_cli.packs.values import shown
 
 _DOWN = (
@@ -27,14 +28,24 @@ _DOWN = (
     ".lora.down.weight",
     ".lora_A.weight",
     ".lora_A.default.weight",
+    ".lora_linear_layer.down.weight",
     "_lora.down.weight",
 )
-_UP = (".lora_up.weight", ".lora.up.weight", ".lora_B.weight", ".lora_B.default.weight", "_lora.up.weight")
+_UP = (
+    ".lora_up.weight",
+    ".lora.up.weight",
+    ".lora_B.weight",
+    ".lora_B.default.weight",
+    ".lora_linear_layer.up.weight",
+    "_lora.up.weight",
+)
 # what kohya's and diffusers' files call the parts of a pipeline
 _PREFIXES = {
     "text": ("lora_te_", "lora_te1_", "text_encoder.", "base_model.model.text_encoder."),
     "unet": ("lora_unet_", "unet.", "base_model.model.unet.", "base_model.model.", "module.", ""),
 }
+# Where diffusers' own files say α and r of all layers of a part, and what they call the parts there.
+_METADATA, _PARTS = "lora_adapter_metadata", {"unet": "unet", "text": "text_encoder"}
 _OTHERS = ("hada_w1_a", "lokr_w1", "lora_mid", "dora_scale", "diff_b", "oft_blocks")
 
 
@@ -69,11 +80,13 @@ def additions(source: Source, strength: float, part: str, model: nn.Module) -> d
     is for the other is passed over. Raises Unusable for other kinds of additions and for those of another model."""
     weights = _weights(model)
     spelt = _spelt(weights)
+    share = _share(source, part)
     found: dict[str, Change] = {}
     for module, pair in _pairs(source.pieces).items():
         if _part_of(module) == part:
             name = _find(module, part, spelt)
-            found[name] = _checked(source, strength, module, pair, weights[name])
+            amount = strength * (share if pair.alpha is None else 1.0)
+            found[name] = _checked(source, amount, module, pair, weights[name])
     return found
 
 
@@ -132,6 +145,16 @@ def _pairs(pieces: Mapping[str, Piece]) -> dict[str, Pair]:
     if not found:
         raise Unusable("is empty")
     return found
+
+
+def _share(source: Source, part: str) -> float:
+    """α / r of layers that have no α of their own."""
+    told = parse(json.loads, source.header.metadata.get(_METADATA, "{}"))
+    alpha, rank = (
+        told.get(f"{_PARTS[part]}.{name}") if isinstance(told, dict) else None for name in ("lora_alpha", "r")
+    )
+    known = all(type(number) in (int, float) and number > 0 for number in (alpha, rank))
+    return alpha / rank if known else 1.0
 
 
 def _part_of(module: str) -> str:

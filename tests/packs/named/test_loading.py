@@ -60,6 +60,32 @@ def test_animatediff_with_sparsectrl_and_the_temporal_decoder(repository, tmp_pa
     assert load.scheduler_config(pack)["beta_schedule"] == "linear"
 
 
+def everywhere(model):
+    """(devices, types) of all that a model is made of, numbers of places aside."""
+    tensors = [*model.parameters(), *model.buffers()]
+    return {t.device.type for t in tensors}, {t.dtype for t in tensors if t.is_floating_point()}
+
+
+def test_all_of_a_model_is_where_it_is_wanted(repository, tmp_path):
+    """Positions too, which no file holds; "meta" is a device like others."""
+    folder, _ = repository
+    for name, model in (("mm", public.adapter()), ("sparse", public.sparsectrl()), ("eyes", public.eyes())):
+        model.save_pretrained(tmp_path / name)
+    file = "diffusion_pytorch_model.safetensors"
+    pack = public.named(
+        tmp_path / "pack",
+        {
+            **public.image_parts(folder),
+            "keyframes": {"family": "animatediff", "path": str(tmp_path / "mm"), "file": file},
+            "context": {"family": "sparsectrl", "path": str(tmp_path / "sparse"), "file": file},
+            "eyes": {"path": str(tmp_path / "eyes"), "file": "model.safetensors"},
+        },
+    )
+    for make in (load.load_keyframes, load.load_decoder, load.load_eyes, load.load_unet):
+        assert everywhere(make(pack, "meta", torch.float16)) == ({"meta"}, {torch.float16}), make
+    assert everywhere(load.load_text(pack, "meta", torch.bfloat16).model) == ({"meta"}, {torch.bfloat16})
+
+
 def test_svd(tmp_path):
     unet, decoder, eyes = public.svd_unet(), public.temporal_vae(), public.eyes()
     for name, model in (("unet", unet), ("vae", decoder), ("image_encoder", eyes)):

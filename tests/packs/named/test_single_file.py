@@ -144,3 +144,66 @@ def test_cuts_of_tensors_are_followed_in_shape_and_in_value():
     assert piece.shape == (2,) and piece.ndim == 1
     assert torch.equal(piece.of(tensor), tensor[2:4, 0])
     assert layouts.vae("diffusers", {})({"x": piece}) == {"x": piece}
+
+
+def test_the_times_four_upscalers_single_file(tmp_path):
+    """x4-upscaler-ema.safetensors, with what it keeps of the low-resolution frames' noise."""
+    models = {"unet": public.x4_unet(), "vae": public.x4_vae(), "text": public.text("sd21")}
+    state = {
+        **original.unet(models["unet"]),
+        **original.vae(models["vae"]),
+        **original.open_clip(models["text"]),
+        "low_scale_model.betas": torch.zeros(4),
+    }
+    save_file(state, tmp_path / "x4.safetensors")
+    origin = {"path": str(tmp_path), "file": "x4.safetensors", "layout": "original"}
+    parts = {}
+    for name, model in models.items():
+        model.save_pretrained(tmp_path / name)
+        part = "upscaler_frame" if name == "unet" else f"upscaler_frame_{name}"
+        parts[part] = {**origin, "config_file": f"{name}/config.json"}
+    pack = public.named(tmp_path / "pack", parts, check=False)
+    public.same(load.load_upscaler(pack, "frame").unet, models["unet"])
+    public.same(load.load_upscaler_vae(pack, "frame"), models["vae"])
+    public.same(load.prepare(pack, "upscaler_frame_text").load(), models["text"])
+
+
+@pytest.mark.parametrize("wrapper", ["state_dict", "controlnet"])
+def test_guoywws_own_files(tmp_path, monkeypatch, wrapper):
+    """Motion modules and SparseCtrl as published: pickles with the weights below one name and settings beside them."""
+    monkeypatch.setenv("VLDM_HOME", str(tmp_path / "home"))
+    adapter, network = public.adapter(), public.sparsectrl()
+    unet = public.unet()
+    unet.save_pretrained(tmp_path / "unet")
+    for name, model in (("mm", adapter), ("sparse", network)):
+        model.save_config(tmp_path / name)
+        state = original.motion_modules({k: t.clone() for k, t in model.state_dict().items()})
+        held = {f"module.{k}": t for k, t in state.items()} if name == "sparse" else state
+        torch.save(
+            {wrapper: held, "animatediff_config": {"use_motion_mid_block": True}}, tmp_path / f"{name}.ckpt"
+        )
+    path = str(tmp_path)
+    keyframes = {"family": "animatediff", "path": path, "file": "mm.ckpt", "config_file": "mm/config.json"}
+    context = {
+        "family": "sparsectrl",
+        "path": path,
+        "file": "sparse.ckpt",
+        "config_file": "sparse/config.json",
+    }
+    parts = {
+        "unet": {"path": path, "file": "unet/diffusion_pytorch_model.safetensors"},
+        "keyframes": keyframes,
+        "context": context,
+    }
+    model = load.load_keyframes(public.named(tmp_path / "pack", parts, check=False))
+    ours = model.unet.state_dict()
+    for name, tensor in adapter.state_dict().items():
+        key = model.family.key(name, model.unet)
+        assert key is None or torch.equal(ours[key], tensor), name
+    for name, tensor in model.reader.network.state_dict().items():
+        assert torch.equal(tensor, network.state_dict()[name]), name
+    # positions are no weights, and the same all the same
+    positions = {k: t for k, t in network.state_dict().items() if "pos_embed" in k}
+    assert positions and all(
+        torch.equal(dict(model.reader.network.named_buffers())[k], t) for k, t in positions.items()
+    )

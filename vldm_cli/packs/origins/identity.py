@@ -60,8 +60,4 @@ def pinned(every: Elsewhere, folder: Path) -> Elsewhere:
         path = None if origin.sha256 or not origin.file else found(origin, origin.file, folder)
         return replace(origin, sha256=digest(path)) if path else origin
 
-    return Elsewhere(
-        {name: one(part) for name, part in every.parts.items()},
-        tuple(map(one, every.loras)),
-        tuple(map(one, every.embeddings)),
-    )
+    return every.changed(one)
