@@ -150,11 +150,12 @@ def _pairs(pieces: Mapping[str, Piece]) -> dict[str, Pair]:
 def _share(source: Source, part: str) -> float:
     """α / r of layers that have no α of their own."""
     told = parse(json.loads, source.header.metadata.get(_METADATA, "{}"))
-    alpha, rank = (
-        told.get(f"{_PARTS[part]}.{name}") if isinstance(told, dict) else None for name in ("lora_alpha", "r")
-    )
-    known = all(type(number) in (int, float) and number > 0 for number in (alpha, rank))
-    return alpha / rank if known else 1.0
+    if not isinstance(told, dict):
+        return 1.0
+    alpha, rank = told.get(f"{_PARTS[part]}.lora_alpha"), told.get(f"{_PARTS[part]}.r")
+    if type(alpha) not in (int, float) or type(rank) is not int or rank < 1:
+        return 1.0
+    return float(alpha) / rank
 
 
 def _part_of(module: str) -> str:

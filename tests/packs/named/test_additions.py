@@ -42,7 +42,7 @@ def kohya(pipe, strength=0.1):
 
 @pytest.mark.parametrize("pickled", [False, True])
 def test_a_lora_of_both_models(repository, tmp_path, monkeypatch, pickled):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("VLDM_HOME", str(tmp_path / "home"))
     folder, pipe = repository
     tensors, wanted = kohya(pipe)
     name = "style.pt" if pickled else "style.safetensors"
@@ -153,7 +153,7 @@ def embeddings(tmp_path):
 
 
 def test_textual_inversions_are_diffusers(repository, tmp_path, monkeypatch):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("VLDM_HOME", str(tmp_path / "home"))
     folder, pipe = repository
     files = embeddings(tmp_path)
     named = [{"path": str(tmp_path), **table} for table, _, _ in files]

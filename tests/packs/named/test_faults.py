@@ -328,6 +328,7 @@ def test_what_a_pickle_shares_and_says_is_kept(tmp_path, cache):
 def test_a_cache_that_cannot_be_written_is_said(spoiling, tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    monkeypatch.delenv("VLDM_HOME", raising=False)
     torch.save({"a": torch.zeros(1)}, spoiling.folder / "unet" / "model.ckpt")
     part = {"path": str(spoiling.folder), "file": "unet/model.ckpt"}
     one(spoiling.misfits("unet", "schedule", unet=part), "cannot be kept in", "set XDG_CACHE_HOME")
