@@ -36,12 +36,19 @@ def combined(pack: Pack, choice: Choice, check: bool = True) -> Pack:
                 f"--motion goes with an image model, and pack {pack.name} has none; name Stable Diffusion with --pack"
             )
         moving = motion(choice.motion)
+        defaults = moving.defaults
+        if (
+            "eyes" in moving.parts
+        ):  # it moves the image model's pictures, which go on being drawn as they were
+            if "schedule" in parts:
+                parts["image_schedule"] = parts.pop("schedule")
+            defaults = replace(defaults, guidance=manifest.defaults.guidance)
         for name in ("keyframes", "context", "interpolation"):
             parts.pop(name, None)
         parts |= moving.parts
         loras += moving.loras
         video = replace(moving.video, width=manifest.video.width, height=manifest.video.height)
-        manifest = replace(manifest, video=video, defaults=moving.defaults)
+        manifest = replace(manifest, video=video, defaults=defaults)
     for named in choice.loras:
         one = additions.lora(named)
         if one.to == "motion" and "keyframes" not in parts:

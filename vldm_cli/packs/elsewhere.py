@@ -15,13 +15,15 @@ from vldm_cli.errors import RequestError
 from vldm_cli.packs.values import Check, Flag, OneOf, Real, Schema, Text, Whole, checked, only_known, shown
 
 # What may lie elsewhere. `tokenizer` and `schedule` are configurations alone; `context` is how known frames reach the
-# keyframes' model, `eyes` what sees a picture for it; `upscaler` is a whole upscaler of another pack (`pack`).
+# keyframes' model, `eyes` what sees a picture for it; `image_schedule` that of
+# an image model whose pictures another one makes move; `upscaler` is a whole upscaler of another pack (`pack`).
 NAMES = (
     "unet",
     "vae",
     "text",
     "tokenizer",
     "schedule",
+    "image_schedule",
     "keyframes",
     "context",
     "eyes",
