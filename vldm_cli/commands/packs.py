@@ -123,7 +123,8 @@ def pull(
             state = "here" if one.here else size(one.size)
             licence = one.origin.licence or "no licence stated"
             console.note(f"  {one.origin.name} ({', '.join(one.parts)}; {licence}): {state}")
-        console.note(f"to fetch: {size(plan.bytes)} in {len(plan.missing)} files")
+        count = len(plan.missing)
+        console.note(f"to fetch: {size(plan.bytes)} in {count} file{'' if count == 1 else 's'}")
         with console.progress() as progress:
 
             def begin(one):
