@@ -13,9 +13,8 @@ sentence, in which an option is named as on the command line (`--out` is `out=`)
 torch nor diffusers; the first use of a name does what it needs.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING
-
+# What the program begins with is this file, and only then it listens to signals: here nothing is imported.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from vldm_cli.api.extend import extend
     from vldm_cli.api.generate import generate
@@ -66,6 +65,8 @@ def __getattr__(name: str) -> object:
     """The public names, each from its module when it is first used."""
     if name not in _HOMES:
         raise AttributeError(f"module {__name__} has no attribute {name}")
+    from importlib import import_module
+
     return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
 
 

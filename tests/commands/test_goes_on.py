@@ -9,6 +9,8 @@ import pytest
 from PIL import Image
 
 from tests.video import clips
+from vldm_cli.packs.pack import PARTS
+from vldm_cli.runs import attempt
 from vldm_cli.video.clip import open_clip
 from vldm_cli.video.read import video_info
 
@@ -168,6 +170,37 @@ def test_a_file_that_came_meanwhile_is_somebody_elses(vldm, tmp_path, monkeypatc
     assert vldm("interpolate", "a.mp4", "-o", "o.mp4", *CPU)[0] == 2
     assert vldm("interpolate", "a.mp4", "-o", "o.mp4", "--force", *CPU)[0] == 0
     assert open_clip(tmp_path / "o.mp4").frames == 4 and not (tmp_path / ".o.mp4.vldm").exists()
+
+
+@pytest.mark.parametrize("part", ["keyframes", "unet", "text", "interpolation", "decoder"])
+@pytest.mark.parametrize("change", ["gone", "another"])
+def test_a_pack_that_vanishes_or_changes_during_the_run(
+    vldm, base, pack_copy, tmp_path, monkeypatch, part, change
+):
+    """Models are loaded when they are first needed: what is finished by then is kept, and nothing else stays."""
+    path = pack_copy / PARTS[part]
+    whole, changed = path.read_bytes(), []
+
+    class Begun(attempt.Journal):
+        def __enter__(self):
+            if not changed:
+                changed.append(path.unlink())
+                if change == "another":
+                    path.write_bytes(whole[:-2] + b"\0\0")
+            return super().__enter__()
+
+    words = ("generate", PROMPT, "--pack", pack_copy, *base[2:], "--frames", 30, "--seed", 7, "-o", "a.mp4")
+    monkeypatch.setattr(attempt, "Journal", Begun)
+    code, out, err = vldm(*words, "-q")
+    assert (code, out, err.count("\n")) == (1, "", 1)
+    assert PARTS[part] in err and "since it was checked" in err and "go on with: vldm generate" in err
+    saved = (tmp_path / ".a.mp4.vldm").exists()
+    assert saved == (part in ("interpolation", "decoder"))
+    assert ("is kept in .a.mp4.vldm" in err) == saved and ("begins anew" in err) == (not saved)
+    path.write_bytes(whole)
+    assert vldm(*words)[0] == 0 and not (tmp_path / ".a.mp4.vldm").exists()
+    assert vldm(*words[:-1], "b.mp4")[0] == 0
+    assert (tmp_path / "a.mp4").read_bytes() == (tmp_path / "b.mp4").read_bytes()
 
 
 def test_a_pack_that_breaks_while_it_loads_leaves_nothing(vldm, base, here, monkeypatch):

@@ -90,6 +90,15 @@ def test_a_signal_while_python_imports(place, module, signal):
     assert os.listdir(place) == [NAME]
 
 
+def test_before_it_listens_to_signals_nothing_is_imported():
+    """A hundredth of a second, in which Ctrl-C was a traceback."""
+    code = f"import os, sys; sys.path.append({os.getcwd()!r}); before = set(sys.modules)\n"
+    code += "import vldm_cli.__main__; print(*sorted(set(sys.modules) - before))"
+    words = [sys.executable, "-I", "-S", "-c", code]
+    said = subprocess.run(words, capture_output=True, text=True, check=True).stdout
+    assert said.split() == ["vldm_cli", "vldm_cli.__main__"]
+
+
 @pytest.mark.skipif(os.name == "nt", reason="there is no SIGHUP")
 def test_what_it_was_started_to_ignore_it_ignores(place):
     code = EARLY.format(module="typer", signal="SIGHUP")

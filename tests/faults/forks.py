@@ -13,6 +13,7 @@ import signal
 import sys
 from pathlib import Path
 
+LIMIT = 120  # seconds, after which a case ends by SIGALRM: nothing here takes so long that it is not for ever
 WATCHED = {
     *("open", "os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.link", "os.truncate", "shutil.rmtree"),
     "subprocess.Popen",
@@ -43,6 +44,7 @@ def main() -> None:
 def _child(app, case: dict, log: Path) -> None:
     try:
         os.setsid()
+        signal.alarm(LIMIT)
         signal.signal(signal.SIGINT, signal.default_int_handler)
         for number, name in ((1, "out"), (2, "err")):
             os.dup2(os.open(log / name, os.O_WRONLY | os.O_CREAT), number)

@@ -33,11 +33,23 @@ class TemporalDecoder(TemporalModel):
 
 
 class FrameDecoder(TemporalDecoder):
-    """The autoencoder alone: each frame for itself."""
+    """The autoencoder alone: each frame for itself, and so a few of a window at a time."""
+
+    # pixels decoded in one call: of 512×512 some four frames on a GPU, which take it 3 GB
+    pixels = 2**20
 
     def __init__(self, vae: AutoencoderKL) -> None:
         super().__init__(vae, {})
         self.vae = vae
+
+    def decode(self, z_BTCHW: Tensor) -> Tensor:
+        scale = 2 ** (len(self.vae.config.block_out_channels) - 1)
+        some = max(1, self.pixels // (z_BTCHW.shape[-2] * z_BTCHW.shape[-1] * scale**2))
+        z_NCHW = z_BTCHW.flatten(0, 1)
+        parts = [super(FrameDecoder, self).decode(z[None])[0] for z in z_NCHW.split(some)]
+        return torch.cat(parts).unflatten(0, z_BTCHW.shape[:2])
+
+    forward = decode
 
 
 class VideoDecoder(TemporalDecoder):

@@ -99,7 +99,7 @@ def generate(
 @dataclass(frozen=True)
 class GenerateJob:
     """A request that can be served, of one video or of several variations. `request` is complete but for the seeds;
-    `outs` are the variations' files; `warning` is a sentence about the prompt, or None."""
+    `outs` are the variations' files; `warning` is a sentence about the prompt, the size and the rate, or None."""
 
     request: GenerateRequest
     pack: LoadedPack
@@ -170,7 +170,7 @@ def prepare(
     """The job of `generate`: everything that can be refused is refused here, the light checks first, with nothing
     written. Raises RequestError."""
     from vldm_cli.api.variations import are_ours
-    from vldm_cli.pipelines.generate.request import GenerateRequest, resolve
+    from vldm_cli.pipelines.generate.request import GenerateRequest, off_track, resolve
 
     checks.check_variations(variations, seed)
     opened = loaded(pack, device, dtype)
@@ -197,6 +197,7 @@ def prepare(
     )
     warning = check_prompt(opened.pack, prompt, negative)
     settings = resolve(request, opened.pack.manifest)
+    warning = "; ".join([*filter(None, [warning]), *off_track(settings, opened.pack.manifest)]) or None
     if out is None:
         ours = partial(are_ours, request, opened.pack)
         request = replace(request, out=checks.default_out(prompt, variations, ours))

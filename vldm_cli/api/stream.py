@@ -81,7 +81,13 @@ def stream(
 
     Raises RequestError now for what cannot be served; iterating raises RunError when memory runs out.
     """
-    from vldm_cli.pipelines.generate.request import GenerateRequest, plan_of, resolve
+    from vldm_cli.pipelines.generate.request import (
+        GenerateRequest,
+        check_first_frame,
+        off_track,
+        plan_of,
+        resolve,
+    )
 
     opened = loaded(pack, device, dtype)
     check_moves(opened.pack)
@@ -103,7 +109,8 @@ def stream(
         size=checks.parse_size(size),
     )
     warning = check_prompt(opened.pack, prompt, negative)
-    resolve(request, opened.pack.manifest)
+    settings = resolve(request, opened.pack.manifest)
+    warning = "; ".join([*filter(None, [warning]), *off_track(settings, opened.pack.manifest)]) or None
     request = complete(request, opened, image)
 
     from vldm_cli.pipelines.generate.run import REMEDY
@@ -111,6 +118,7 @@ def stream(
     from vldm_cli.runs.memory import check_fits
 
     settings = resolve(request, opened.pack.manifest)
+    check_first_frame(settings, opened.pack.manifest)
     plan = plan_of(settings, opened.pack.manifest, request.device)
     # what cannot be served is refused now, not at the first frame
     check_fits(plan.estimated_peak_bytes, opened.models.device, REMEDY)

@@ -119,7 +119,7 @@ def _show_plan(console, job) -> None:
         f"{request.out}: {plan.frames} frames of {width}x{height} at {settings.fps} fps"
         + (f", {variations} variations of it" if variations > 1 else ""),
         f"{plan.keyframes} keyframes, one every {plan.keyframe_step} frames",
-        *Abilities.of(pack.manifest).remarks(plan.between),
+        *Abilities.of(pack.manifest).remarks(plan.between, len(plan.keyframe_windows) > 1 or plan.lead > 0),
     ]
     for stage, seconds in plan.estimated_seconds.items():
         calls = f"{plan.calls[stage]} denoiser calls" if stage in plan.calls else ""
@@ -149,7 +149,7 @@ def _make(console, job) -> None:
         with going_on(saved), progress:
             result = job.make(one, progress)
         for text in result.warnings:
-            if not (job.warning or "").startswith(text):
+            if text not in (job.warning or ""):
                 console.warn(text)
         results.append(result.as_table())
         if not console.as_json:

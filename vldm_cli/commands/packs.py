@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from vldm_cli.commands import options
+from vldm_cli.commands.pack_table import line, named, table_of
 
 app = typer.Typer(
     help="Models: what is here, what it can do, its licence, its checksums; fetching public ones."
@@ -28,13 +29,13 @@ def list_packs(as_json: AsJson = False, verbose: Verbose = False) -> None:
 
     tables, lines = [], []
     for pack, here in known_packs():
-        table = {**_table(pack), "here": here}
+        table = {**table_of(pack), "here": here}
         tables.append(table)
         video = table["video"]
         amount = size(table["bytes"]) if here else "not here yet"
         lines.append(
             f"{table['name']:<16} {video['width']}x{video['height']}, {video['fps']} fps, {amount}, "
-            f"{_line(table['licence'])}: {_line(table['description'])}"
+            f"{line(table['licence'])}: {line(table['description'])}"
         )
     text = "\n".join(lines) or "no pack is installed; install vldm again"
     Console(verbose=verbose, as_json=as_json).result({"packs": tables}, text)
@@ -47,19 +48,19 @@ def show(name: Name, as_json: AsJson = False, verbose: Verbose = False) -> None:
     from vldm_cli.commands.console import Console, size
 
     pack, here = look_at(name)
-    table = {**_table(pack), "here": here}
+    table = {**table_of(pack), "here": here}
     video, defaults = table["video"], table["defaults"]
     where = f"{table['folder']} ({size(table['bytes'])})" if here else "not here yet"
     lines = [
-        f"{table['name']}, version {table['version']}: {_line(table['description'])}",
-        f"licence: {_line(table['licence'])}",
+        f"{table['name']}, version {table['version']}: {line(table['description'])}",
+        f"licence: {line(table['licence'])}",
         f"folder: {where}",
         f"hash: {table['hash']}",
         f"can: {', '.join(table['can'])}",
         "video: " + ", ".join(f"{key} {value}" for key, value in video.items() if value is not None),
         "defaults: " + ", ".join(f"{key} {value}" for key, value in defaults.items() if value is not None),
         f"parts: {', '.join(table['parts'])}",
-        *(f"  {_named(one)}" for one in table["elsewhere"]),
+        *(f"  {named(one)}" for one in table["elsewhere"]),
     ]
     if not here:
         lines.append(f"fetch it with `vldm packs pull {name}`")
@@ -116,13 +117,14 @@ def pull(
     with going_on(lambda: "what has been fetched is kept"):
         plan = plan_pull(name, accept_licence)
         manifest = plan.manifest
-        console.note(f"{name}: {_line(manifest.description)}")
-        console.note(f"licence: {_line(manifest.licence)}")
+        console.note(f"{name}: {line(manifest.description)}")
+        console.note(f"licence: {line(manifest.licence)}")
         for one in plan.wanted:
             state = "here" if one.here else size(one.size)
             licence = one.origin.licence or "no licence stated"
             console.note(f"  {one.origin.name} ({', '.join(one.parts)}; {licence}): {state}")
-        console.note(f"to fetch: {size(plan.bytes)} in {len(plan.missing)} files")
+        count = len(plan.missing)
+        console.note(f"to fetch: {size(plan.bytes)} in {count} file{'' if count == 1 else 's'}")
         with console.progress() as progress:
 
             def begin(one):
@@ -171,72 +173,5 @@ def new(
     pack = write_choice(name, options.chosen(from_, motion, lora, vae, embedding))
     asked = pack.folder if "/" in name or Path(name).is_absolute() else name
     Console(verbose=verbose, as_json=as_json).result(
-        _table(pack), f"{pack.folder / 'pack.toml'}: use it with --pack {asked}"
+        table_of(pack), f"{pack.folder / 'pack.toml'}: use it with --pack {asked}"
     )
-
-
-def _line(text: str) -> str:
-    """A text of a manifest on one line."""
-    return " ".join(text.split())
-
-
-def _named(one: dict) -> str:
-    """A part that lies elsewhere on one line."""
-    from vldm_cli.commands.console import size
-
-    what = [one["family"] and f"family {one['family']}", one["revision"] and f"at {one['revision']:.12}"]
-    what += [one["licence"], size(one["bytes"]) if one["bytes"] is not None else None]
-    return f"{one['part']}: {', '.join([one['file'], *filter(None, what)])}"
-
-
-def _table(pack) -> dict:
-    """A pack as JSON has it."""
-    from dataclasses import asdict
-
-    from vldm_cli.packs.describe import abilities
-    from vldm_cli.packs.elsewhere import NAMES
-    from vldm_cli.packs.pack import PARTS
-
-    manifest = pack.manifest
-    files = [pack.path(name) for name in manifest.files]
-    lies = [path for path in map(pack.found, manifest.elsewhere.files) if path]
-    return {
-        "name": manifest.name,
-        "version": manifest.version,
-        "description": manifest.description,
-        "licence": manifest.licence,
-        "folder": str(pack.folder),
-        "hash": manifest.hash,
-        "bytes": sum(path.stat().st_size for path in [*files, *lies] if path.is_file()),
-        "can": abilities(pack),
-        "parts": [part for part in dict.fromkeys((*PARTS, *NAMES)) if pack.has(part)],
-        "elsewhere": _elsewhere(pack),
-        "video": {**asdict(manifest.video), "fps": str(manifest.video.fps)},
-        "defaults": asdict(manifest.defaults),
-    }
-
-
-def _elsewhere(pack) -> list[dict]:
-    """The parts that lie elsewhere, LoRAs and words."""
-    every = pack.manifest.elsewhere
-    named = list(every.parts.items())
-    named += [(f"LoRA of {lora.strength:g} to the {lora.to} model", lora) for lora in every.loras]
-    named += [(f"the word {one.token or one.file}", one) for one in every.embeddings]
-    found = []
-    for name, origin in named:
-        path = pack.found(origin) if origin.file else None
-        lender = getattr(origin, "pack", None)
-        config = getattr(origin, "config", None) or getattr(origin, "config_file", None)
-        brought = f"vldm's own configuration {config}" if config else "no file"
-        found.append(
-            {
-                "part": name,
-                "file": origin.name if origin.file else f"of pack {lender}" if lender else brought,
-                "family": getattr(origin, "family", None),
-                "revision": origin.revision,
-                "sha256": origin.sha256,
-                "licence": origin.licence or None,
-                "bytes": path.stat().st_size if path else None,
-            }
-        )
-    return found

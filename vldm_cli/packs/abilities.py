@@ -16,7 +16,8 @@ class Abilities:
     """keyframes: it makes videos at all. text: it reads prompts. context: one of ANY, FIRST, NONE. fills: its model can
     make the frames between known ones. temporal_decoder: its decoder was trained on frames of the pack's own rate.
     upscales: it has the upscaler that it chooses, or another pack's. own: its temporal layers are vldm's,
-    which know what they were trained on and not much else."""
+    which know what they were trained on and not much else. draws: its image model draws the first frame, from text
+    which the keyframes' model does not hear."""
 
     keyframes: bool
     text: bool
@@ -25,6 +26,7 @@ class Abilities:
     temporal_decoder: bool
     upscales: bool
     own: bool
+    draws: bool = False
 
     @classmethod
     def of(cls, manifest: Manifest) -> "Abilities":
@@ -44,10 +46,13 @@ class Abilities:
             )
         family, reader = named["keyframes"].family, named.get("context")
         context = NONE if reader is None else FIRST if reader.family == "first-frame" else ANY
-        return cls(True, family not in _WITHOUT_TEXT, context, context == ANY, False, upscales, False)
+        draws = family in _WITHOUT_TEXT and "unet" in named and "text" in named
+        text = family not in _WITHOUT_TEXT or draws
+        return cls(True, text, context, context == ANY, False, upscales, False, draws)
 
-    def remarks(self, between: str) -> list[str]:
-        """What is to be said of a plan whose frames between keyframes are made so: nothing of vldm's own way."""
+    def remarks(self, between: str, goes_on: bool) -> list[str]:
+        """What is to be said of a plan whose frames between keyframes are made so, goes_on: with known frames among the
+        keyframes; nothing of vldm's own way."""
         known = {
             ANY: [],
             FIRST: [
@@ -56,4 +61,8 @@ class Abilities:
             NONE: ["known frames are put in the place of predictions: best effort, beyond one window"],
         }
         fills = ["frames between keyframes are made by motion, in pixels"] if between == "motion" else []
-        return [*known[self.context], *([] if self.text else ["the prompt is not read"]), *fills]
+        return [
+            *(known[self.context] if goes_on else []),
+            *([] if self.text else ["the prompt is not read"]),
+            *fills,
+        ]

@@ -37,7 +37,7 @@ class Choice:
             return None
         if not all(isinstance(word, str) for word in (*words, *loras, *embeddings)):
             return None
-        return cls(pack, motion, tuple(loras), vae, tuple(embeddings))
+        return cls(str(pack), motion, tuple(loras), vae, tuple(embeddings))
 
     @property
     def plain(self) -> bool:

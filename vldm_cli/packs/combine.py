@@ -36,12 +36,19 @@ def combined(pack: Pack, choice: Choice, check: bool = True) -> Pack:
                 f"--motion goes with an image model, and pack {pack.name} has none; name Stable Diffusion with --pack"
             )
         moving = motion(choice.motion)
+        defaults = moving.defaults
+        if (
+            "eyes" in moving.parts
+        ):  # it moves the image model's pictures, which go on being drawn as they were
+            if "schedule" in parts:
+                parts["image_schedule"] = parts.pop("schedule")
+            defaults = replace(defaults, guidance=manifest.defaults.guidance)
         for name in ("keyframes", "context", "interpolation"):
             parts.pop(name, None)
         parts |= moving.parts
         loras += moving.loras
         video = replace(moving.video, width=manifest.video.width, height=manifest.video.height)
-        manifest = replace(manifest, video=video, defaults=moving.defaults)
+        manifest = replace(manifest, video=video, defaults=defaults)
     for named in choice.loras:
         one = additions.lora(named)
         if one.to == "motion" and "keyframes" not in parts:
@@ -93,8 +100,8 @@ def write_choice(name_or_folder: str, choice: Choice) -> Pack:
 
 def _licence(own: str, every: Elsewhere) -> str:
     """The pack's licence with those of parts that came in."""
-    origins = (*every.parts.values(), *every.loras, *every.embeddings)
-    others = [name for name in dict.fromkeys(one.licence for one in origins) if name and name not in own]
+    told = dict.fromkeys(one.licence for one in every.origins)
+    others = [name for name in told if name and name not in own]
     return ", ".join([*([] if own == NOT_STATED and others else [own]), *others])
 
 
@@ -120,9 +127,4 @@ def absolute(pack: Pack) -> Elsewhere:
             return origin
         return replace(origin, path=str((pack.folder / (origin.path or ".")).resolve()))
 
-    every = pack.manifest.elsewhere
-    return Elsewhere(
-        {name: one(part) for name, part in every.parts.items()},
-        tuple(map(one, every.loras)),
-        tuple(map(one, every.embeddings)),
-    )
+    return pack.manifest.elsewhere.changed(one)

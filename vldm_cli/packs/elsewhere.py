@@ -6,7 +6,7 @@ several public checkpoints, and holds none of their weights.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, fields
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -15,13 +15,15 @@ from vldm_cli.errors import RequestError
 from vldm_cli.packs.values import Check, Flag, OneOf, Real, Schema, Text, Whole, checked, only_known, shown
 
 # What may lie elsewhere. `tokenizer` and `schedule` are configurations alone; `context` is how known frames reach the
-# keyframes' model, `eyes` what sees a picture for it; `upscaler` is a whole upscaler of another pack (`pack`).
+# keyframes' model, `eyes` what sees a picture for it; `image_schedule` that of
+# an image model whose pictures another one makes move; `upscaler` is a whole upscaler of another pack (`pack`).
 NAMES = (
     "unet",
     "vae",
     "text",
     "tokenizer",
     "schedule",
+    "image_schedule",
     "keyframes",
     "context",
     "eyes",
@@ -110,6 +112,19 @@ class Elsewhere:
 
     def __bool__(self) -> bool:
         return bool(self.parts or self.loras or self.embeddings)
+
+    @property
+    def origins(self) -> tuple[Origin, ...]:
+        """Parts, LoRAs and words, one after the other."""
+        return (*self.parts.values(), *self.loras, *self.embeddings)
+
+    def changed(self, change: Callable) -> "Elsewhere":
+        """The same with each of them as `change` makes it."""
+        return Elsewhere(
+            {name: change(part) for name, part in self.parts.items()},
+            tuple(map(change, self.loras)),
+            tuple(map(change, self.embeddings)),
+        )
 
     @property
     def files(self) -> list[Origin]:

@@ -88,8 +88,8 @@ class Defaults:
 @dataclass(frozen=True)
 class Manifest:
     """The content of `pack.toml`; `hash` is the sha256 of the whole file, and so of every weight it lists. elsewhere:
-    the parts that lie in other places. choice: what names the pack, where its own name does not (of a diffusers folder,
-    a checkpoint, or a pack with additions)."""
+    the parts that lie in other places; weights: bytes of their files that are here. choice: what names the pack, where
+    its own name does not (of a diffusers folder, a checkpoint, or a pack with additions)."""
 
     name: str
     version: int
@@ -100,6 +100,7 @@ class Manifest:
     files: dict[str, str]
     hash: str
     elsewhere: Elsewhere = field(default_factory=Elsewhere)
+    weights: int = 0
     choice: Choice | None = None
 
     @property

@@ -27,8 +27,16 @@ def lender(pack: Pack, part: str) -> Pack:
 
 def schedule(pack: Pack, part: str) -> dict:
     """The noise schedule of an image model ("unet", or an upscaler's name), as diffusers' schedulers take it: the named
-    one, the one that goes with the keyframes' layers, or the image model's own."""
+    one, the one that goes with the keyframes' layers, or the image model's own. "image": that of an image model whose
+    pictures another model makes move."""
     pack = lender(pack, part)
+    if part == "image":
+        if "image_schedule" in pack.named:
+            return _named_schedule(pack, "image_schedule")
+        config = pack.named["unet"].config
+        if config is None or "schedule" not in configs.roles(config):
+            raise RequestError(f"pack {pack.name}: it names no image_schedule; add it to its pack.toml")
+        return _sound(configs.read(config, "schedule"))
     name = "schedule" if part == "unet" else f"{part}_schedule"
     if name in pack.named:
         return _named_schedule(pack, name)

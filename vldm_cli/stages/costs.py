@@ -27,6 +27,13 @@ UPSCALE_BYTES = 230 * MIB
 # The upscaler of each space beside that: how fast it is, and how much memory a frame of its window takes.
 # That of frame space is reckoned from its 500 M weights, not measured.
 SPACE_COSTS = {"pixel": (1.0, 1.0), "latent": (0.65, 1.2), "frame": (0.02, 8.0)}
+# Of public checkpoints, reckoned from their shapes and not measured: floating point operations a second that large
+# models reach in 16 bits; operations for a latent cell and weight (Stable Diffusion's UNet takes .8 T for 64×64 cells)
+# and for a decoded pixel; bytes of activations for a latent cell of a window under guidance, and for a decoded pixel of
+# one.
+SPEED = {"cpu": 1e11, "mps": 3e12, "cuda": 1.5e14}
+CELL, CELL_FLOPS, PIXEL_FLOPS = 64, 0.15, 9.5e6
+CELL_BYTES, PIXEL_BYTES = 120_000, 3_000
 
 
 def estimate(
@@ -36,9 +43,12 @@ def estimate(
     decode_window: int,
     upscale_window: int,
     device: str,
+    weights: int = 0,
 ) -> tuple[dict[str, float], int]:
     """(seconds by stage, peak bytes) for a plan's `model_frames` (passes over single frames, by stage)."""
     rates = RATES[device]
+    if weights:
+        return _of_others(model_frames, size, upscale, decode_window, upscale_window, device, weights)
     area = size[0] * size[1] / NATIVE
     seconds = {}
     for stage, frames in model_frames.items():
@@ -47,3 +57,32 @@ def estimate(
         seconds[stage] = round(frames * pixels / rates[kind], 3)
     peak = max(decode_window * DECODE_BYTES, upscale_window * UPSCALE_BYTES * upscale) * area
     return seconds, int(BASE[device] + peak)
+
+
+def _of_others(
+    model_frames: dict[str, int],
+    size: tuple[int, int],
+    upscale: bool,
+    decode_window: int,
+    upscale_window: int,
+    device: str,
+    weights: int,
+) -> tuple[dict[str, float], int]:
+    """The same for models whose files have so many bytes, two a weight."""
+    pixels, speed = size[0] * size[1], SPEED[device]
+    work = {
+        "decode": pixels * PIXEL_FLOPS,
+        "upscale": pixels / NATIVE * speed / RATES[device]["upscale"],
+        "fill": pixels / NATIVE * speed / RATES[device]["fill"],
+        "write": pixels * (16 if upscale else 1) / NATIVE * speed / RATES[device]["write"],
+    }
+    denoised = pixels / CELL * weights / 2 * CELL_FLOPS
+    seconds = {
+        stage: round(frames * work.get(stage, denoised) / speed, 3) for stage, frames in model_frames.items()
+    }
+    peak = max(
+        decode_window * pixels * PIXEL_BYTES,
+        max(decode_window, upscale_window) * pixels // CELL * CELL_BYTES,
+        upscale_window * UPSCALE_BYTES * upscale * pixels // NATIVE,
+    )
+    return seconds, BASE[device] + weights + peak

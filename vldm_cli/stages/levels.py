@@ -26,7 +26,8 @@ class Level:
 class Numbers:
     """What a plan needs to know of a pack and of the options. Windows and overlaps in frames, except
     `interpolation_window`, which counts intervals; `interpolation_steps` at a frame step of 4 and of 1; `guided` is
-    about the share of keyframe steps that are guided, for estimates only."""
+    about the share of keyframe steps that are guided, for estimates only, as `weights`, the
+    bytes of models that others have trained."""
 
     window: int = 8
     context: int = 2
@@ -42,6 +43,7 @@ class Numbers:
     context_guidance: float = 1.0
     guided: float = 1.0
     latent_factor: int = 8
+    weights: int = 0
 
 
 def trained_step(frames: float) -> int:

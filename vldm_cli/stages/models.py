@@ -8,14 +8,16 @@ from torch import Tensor
 from transformers import CLIPVisionModelWithProjection
 
 from vldm_cli.align.decoder import VideoDecoder
+from vldm_cli.align.foreign import ForeignUNet
 from vldm_cli.align.space import FrameSpace, LatentSpace, PixelSpace, Space
 from vldm_cli.align.unet import VideoUNet
-from vldm_cli.denoise.schedulers import make_scheduler
+from vldm_cli.denoise.schedulers import Scheduler, make_scheduler
 from vldm_cli.errors import RequestError
 from vldm_cli.packs import load, prepare
 from vldm_cli.packs.abilities import Abilities
 from vldm_cli.packs.build import Prepared
 from vldm_cli.packs.pack import UPSCALERS, Pack
+from vldm_cli.packs.schedules import schedule
 from vldm_cli.packs.text import TextEncoder
 from vldm_cli.packs.words import Words
 from vldm_cli.runs.memory import keep_freed_memory
@@ -92,6 +94,7 @@ class Models:
             *(["keyframes"] if plan.keyframe_windows or (plan.levels and self._one_for_both) else []),
             *(["interpolation"] if plan.levels and not self._one_for_both else []),
             "decoder",
+            *(["unet"] if self.abilities.draws else []),
             *(["eyes"] if self.pack.has("eyes") else []),
         )
         if plan.upscale:
@@ -111,6 +114,11 @@ class Models:
     @cached_property
     def keyframes(self) -> VideoUNet:
         return self._quick(self._load("keyframes"))
+
+    @cached_property
+    def drawing(self) -> ForeignUNet:
+        """The image model alone, of a pack whose first frame it draws."""
+        return ForeignUNet(self._quick(self._load("unet")))
 
     @property
     def _one_for_both(self) -> bool:
@@ -183,6 +191,10 @@ class Models:
     def scheduler(self, name: str, shift: float = 1.0):
         """A new sampler over the image LDM's noise schedule, its steps taken at `sampler.shifted` times."""
         return make_scheduler(load.scheduler_config(self.pack), name, shift)
+
+    def drawing_scheduler(self) -> Scheduler:
+        """A new sampler for pictures that the image model draws."""
+        return make_scheduler(schedule(self.pack, "image"), "ddim")
 
     def upscaler_scheduler(self, name: str, space: str | None = None):
         """A new sampler over the noise schedule of the upscaler of that space; None: the pack's own."""

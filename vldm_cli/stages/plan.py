@@ -175,7 +175,8 @@ def make_plan(
         calls["upscale"] = len(upscale_windows) * numbers.upscale_steps
         seen["upscale"] = sum(w.length for w in upscale_windows) * numbers.upscale_steps
     seen["write"] = frames
-    seconds, peak = estimate(seen, size, upscale, longest(decode_windows), longest(upscale_windows), device)
+    longest_windows = longest(decode_windows), longest(upscale_windows)
+    seconds, peak = estimate(seen, size, upscale, *longest_windows, device, numbers.weights)
     return Plan(
         frames=frames,
         interpolation=interpolation,

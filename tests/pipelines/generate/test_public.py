@@ -23,11 +23,14 @@ import vldm_cli as vldm
 from tests import public
 from tests.align.families.common import randomised
 from tests.packs.named.public import named
+from vldm_cli.api.packs import LoadedPack
 from vldm_cli.denoise.noise import frame_noise
 from vldm_cli.errors import RequestError
+from vldm_cli.packs.choice import Choice
+from vldm_cli.packs.combine import open_choice
 from vldm_cli.packs.pack import Pack
 from vldm_cli.pipelines.generate.compose import Stages
-from vldm_cli.pipelines.generate.request import GenerateRequest, plan_of, resolve
+from vldm_cli.pipelines.generate.request import GenerateRequest, off_track, plan_of, resolve
 from vldm_cli.runs.progress import Clock, Meter, NullProgress
 from vldm_cli.runs.units import NoUnits
 
@@ -176,17 +179,21 @@ def test_windows_go_on_and_fill_in_by_what_reads_known_frames(repositories, tmp_
     assert np.abs(model[6].astype(int) - motion[6]).max() > 5
 
 
-@torch.no_grad()
-def test_stable_video_diffusion_makes_the_latents_of_diffusers_pipeline(repositories, monkeypatch):
-    pack = vldm.load_pack(repositories / "svd", device="cpu", dtype="float32")
-    manifest, T = pack.pack.manifest, 5
-    request = GenerateRequest(
-        "", Path("a.mp4"), frames=T, fps=Fraction(7), interpolation=1, upscale=False, steps=3, image=picture()
+def staged(pack, prompt="", **asked):
+    """The stages of one video of a loaded pack, and its settings."""
+    manifest = pack.pack.manifest
+    settings = resolve(
+        GenerateRequest(prompt, Path("a.mp4"), interpolation=1, upscale=False, steps=3, **asked), manifest
     )
-    settings = resolve(request, manifest)
     plan = plan_of(settings, manifest)
     meters = {stage: Meter(NullProgress(), stage, total) for stage, total in plan.totals.items()}
-    stages = Stages(settings, plan, pack.models, 3, Clock(), NoUnits(), meters)
+    return Stages(settings, plan, pack.models, 3, Clock(), NoUnits(), meters), settings
+
+
+@torch.no_grad()
+def test_stable_video_diffusion_makes_the_latents_of_diffusers_pipeline(repositories, monkeypatch):
+    pack, T = vldm.load_pack(repositories / "svd", device="cpu", dtype="float32"), 5
+    stages, settings = staged(pack, frames=T, fps=Fraction(7), image=picture())
     ours_TCHW = torch.stack(list(stages.latents(picture())(0)))
     added_CHW = frame_noise(3, "first-frame", [0], (3, 64, 64))[0]
     # what is added to the picture's pixels: the pipeline draws it itself
@@ -213,6 +220,30 @@ def test_stable_video_diffusion_makes_the_latents_of_diffusers_pipeline(reposito
     torch.testing.assert_close(
         ours_TCHW[1:], theirs_TCHW[1:], rtol=0.01, atol=0.01 * float(theirs_TCHW.std())
     )
+
+
+@torch.no_grad()
+def test_a_picture_that_the_image_model_draws_begins_to_move(repositories, tmp_path):
+    choice = Choice(pack=str(repositories / "sd"), motion=str(repositories / "svd"))
+    pack = LoadedPack(open_choice(choice), "cpu", "float32")
+    stages, settings = staged(pack, "a red ball", frames=5, size=(64, 64))
+    pipe = StableDiffusionPipeline.from_pretrained(
+        repositories / "sd", torch_dtype=torch.float32, safety_checker=None
+    )
+    pipe.scheduler = DDIMScheduler.from_config(pipe.scheduler.config)
+    pipe.set_progress_bar_config(disable=True)
+    theirs_CHW = pipe(
+        "a red ball",
+        height=64,
+        width=64,
+        num_inference_steps=3,
+        guidance_scale=settings.guidance,
+        latents=frame_noise(3, "picture", [0], (4, 8, 8)),
+        output_type="latent",
+    ).images[0]
+    first_CHW, *others = stages.latents()(0)
+    torch.testing.assert_close(first_CHW, theirs_CHW, rtol=1e-3, atol=1e-3)
+    assert len(others) == 4 and all(z.isfinite().all() for z in others)
 
 
 def test_a_picture_is_needed_where_one_is_made_to_move(repositories, tmp_path):
@@ -269,3 +300,18 @@ def test_weights_of_a_pickle_are_told_of_once(repositories, tmp_path, monkeypatc
         for name in ("a", "b")
     ]
     assert [any("model.ckpt is a pickle" in words for words in one) for one in said] == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("asked", "words"),
+    [
+        ({}, []),
+        ({"size": (512, 512)}, ["made for 64x64"]),
+        ({"fps": Fraction(16)}, ["cannot be told another rate.*0.5 times as fast"]),
+        ({"fps": Fraction(32), "size": (64, 128)}, []),
+    ],
+)
+def test_what_a_model_was_not_made_for_is_said(repositories, tmp_path, asked, words):
+    pack = told(animated(repositories, tmp_path / "pack"), fps='"32"', between='"motion"')
+    said = off_track(resolve(GenerateRequest("x", Path("a.mp4"), **asked), pack.manifest), pack.manifest)
+    assert len(said) == len(words) and all(re.search(w, s) for w, s in zip(words, said, strict=True))

@@ -88,10 +88,14 @@ def _words(parts: _Parts) -> Iterator[str]:
     if unet is None:
         return
     wide = unet["cross_attention_dim"]
+    # where an image model draws what another one makes move, it is the one that hears words
+    drawing = parts.of("unet", UNET) if parts.moving != "unet" else None
     for part, kind, entry in (("text", TEXT, "hidden_size"), ("eyes", EYES_KIND, "projection_dim")):
-        heard = parts.of(part, kind)
-        if heard is not None and heard.get(entry, 512) != wide:
-            yield parts.apart(part, parts.moving, f"it is {heard.get(entry, 512)} wide, and not {wide}")
+        heard, hears, other = parts.of(part, kind), wide, parts.moving
+        if part == "text" and drawing is not None:
+            hears, other = drawing["cross_attention_dim"], "unet"
+        if heard is not None and heard.get(entry, 512) != hears:
+            yield parts.apart(part, other, f"it is {heard.get(entry, 512)} wide, and not {hears}")
     named = parts.pack.named.get("context")
     reader = parts.of("context", SPARSECTRL_KIND) if named and named.family == "sparsectrl" else None
     if reader is not None and list(reader["block_out_channels"]) != list(unet["block_out_channels"]):

@@ -8,15 +8,15 @@ RequestError for what the hub will not give (with the remedy) and RunError where
 import hashlib
 import os
 import re
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from vldm_cli.errors import RequestError, RunError
+from vldm_cli.errors import RequestError
 from vldm_cli.packs.files import Unusable, read_json
+from vldm_cli.packs.origins.refusals import blamed, cache
 from vldm_cli.packs.values import shown
 
 COMMIT = re.compile("[0-9a-f]{40}")
@@ -65,18 +65,11 @@ def offline() -> bool:
     return bool(constants.HF_HUB_OFFLINE)
 
 
-def cache() -> Path:
-    """The folder of the hub's cache, whether it is there or not."""
-    from huggingface_hub import constants
-
-    return Path(constants.HF_HUB_CACHE)
-
-
 def look(hub: str, revision: str | None) -> Repository:
     """What a repository holds at a revision (None: the newest); nothing is fetched."""
     from huggingface_hub import HfApi
 
-    with _blamed(hub, revision):
+    with blamed(hub, revision):
         info = HfApi().model_info(hub, revision=revision, files_metadata=True, timeout=20)
         files = {
             one.rfilename: Remote(one.size, one.lfs.sha256 if one.lfs else None)
@@ -95,7 +88,7 @@ def fetch(repository: Repository, file: str, advance: Advance = lambda count: No
     if isinstance(known, str):
         advance(remote.size or 0)
         return Path(known)
-    with _blamed(hub, commit, file):
+    with blamed(hub, commit, file):
         if (remote.size or 0) > LARGE:
             _fetch_large(repository, file, advance)
         path = hf_hub_download(hub, file, revision=commit, tqdm_class=_silent())
@@ -150,81 +143,6 @@ def _fetch_large(repository: Repository, file: str, advance: Advance) -> None:
                 )
         os.replace(partial, blobs / about.etag)
     Path(f"{partial}.lock").unlink(missing_ok=True)
-
-
-@contextmanager
-def _blamed(hub: str, revision: str | None, file: str = "") -> Iterator[None]:
-    """Whatever the hub or the network says becomes one sentence."""
-    from huggingface_hub import constants, errors, logging
-
-    host = urlsplit(constants.ENDPOINT).netloc or constants.ENDPOINT
-    level = logging.get_verbosity()
-    logging.set_verbosity_error()  # its remarks on every try
-    try:
-        yield
-    except errors.GatedRepoError as error:
-        raise RequestError(
-            f"{hub} is given only to those who accept its terms: do so at {constants.ENDPOINT}/{hub}, then log in with "
-            "`hf auth login` or set HF_TOKEN"
-        ) from error
-    except errors.RepositoryNotFoundError as error:
-        raise RequestError(
-            f"there is no repository {hub} at {host}, or it is not for everybody; check the name, or log in with "
-            "`hf auth login` or HF_TOKEN"
-        ) from error
-    except errors.DisabledRepoError as error:
-        raise RequestError(f"{hub} has been closed by {host}; name another model") from error
-    except errors.RevisionNotFoundError as error:
-        raise RequestError(
-            f"{hub} has no revision {shown(revision or 'main')} (any more); name another one, as in {hub}@main"
-        ) from error
-    except errors.EntryNotFoundError as error:
-        raise RequestError(
-            f"{hub} has no {file or 'such file'} (any more); name another model or revision"
-        ) from error
-    except errors.OfflineModeIsEnabled as error:
-        raise RequestError(
-            f"{file or hub} is not here and HF_HUB_OFFLINE forbids to fetch it; unset it and give the command again"
-        ) from error
-    except errors.HfHubHTTPError as error:
-        raise _refused(error.response.status_code, hub, host) from error
-    except OSError as error:
-        if _is_network(error) or "Consistency check" in str(error):
-            raise _broken(host) from error
-        raise RunError(
-            f"cannot write into the hub's cache, {cache()} ({error.strerror or shown(str(error))}); make room or set "
-            "HF_HOME to another folder"
-        ) from error
-    except (RequestError, RunError):
-        raise
-    except Exception as error:
-        if _is_network(error):
-            raise _broken(host) from error
-        raise
-    finally:
-        logging.set_verbosity(level)
-
-
-def _refused(status: int, hub: str, host: str) -> Exception:
-    if status in (401, 403):
-        return RequestError(
-            f"{host} refuses {hub} ({status}): the token is wrong or not for it; log in anew with `hf auth login` or "
-            "set HF_TOKEN"
-        )
-    if status == 404:
-        return RequestError(f"{host} has nothing of that name in {hub} (404); check the name")
-    what = "has had too many requests from here" if status == 429 else f"answers with error {status}"
-    return RunError(f"{host} {what}; what has been fetched is kept, try again later")
-
-
-def _broken(host: str) -> RunError:
-    return RunError(f"the connection to {host} failed or broke off; what has been fetched is kept")
-
-
-def _is_network(error: BaseException) -> bool:
-    """Whether it is one of the HTTP library's (whose name has changed and may change) or of sockets."""
-    kinds = {kind.__name__ for kind in type(error).__mro__ if kind.__module__.startswith("httpx")}
-    return bool(kinds & {"TransportError", "InvalidURL"}) or isinstance(error, ConnectionError | TimeoutError)
 
 
 def _licence(info) -> str:

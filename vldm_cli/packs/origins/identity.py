@@ -48,7 +48,9 @@ def identified(manifest: Manifest, folder: Path, embedded: Callable[[str], str])
         "embeddings": [[of(one), one.token] for one in every.embeddings],
     }
     text = json.dumps(table, sort_keys=True)
-    return replace(manifest, hash=hashlib.sha256(text.encode()).hexdigest())
+    here = [found(origin, origin.file, folder) for one in every.parts.values() for origin in needed(one)]
+    weights = sum(path.stat().st_size for path in {path for path in here if path})
+    return replace(manifest, hash=hashlib.sha256(text.encode()).hexdigest(), weights=weights)
 
 
 def pinned(every: Elsewhere, folder: Path) -> Elsewhere:
@@ -58,8 +60,4 @@ def pinned(every: Elsewhere, folder: Path) -> Elsewhere:
         path = None if origin.sha256 or not origin.file else found(origin, origin.file, folder)
         return replace(origin, sha256=digest(path)) if path else origin
 
-    return Elsewhere(
-        {name: one(part) for name, part in every.parts.items()},
-        tuple(map(one, every.loras)),
-        tuple(map(one, every.embeddings)),
-    )
+    return every.changed(one)

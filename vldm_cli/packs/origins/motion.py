@@ -10,21 +10,24 @@ from vldm_cli.packs.manifest import MANIFEST, Defaults, Manifest, VideoNumbers, 
 from vldm_cli.packs.origins.additions import located_at, place
 from vldm_cli.packs.origins.home import pulled
 from vldm_cli.packs.origins.numbers import KINDS, kind_of_motion, schedule_of
-from vldm_cli.packs.origins.repository import adapter
+from vldm_cli.packs.origins.repository import adapter, read_repository
 from vldm_cli.packs.origins.shapes import Shapes, shapes
 from vldm_cli.packs.origins.shipped import shipped
 
 _ENCODING = re.compile(r"motion_modules\.0\..*(pos_encoder|pos_embed)\.pe$")
 _STEPS = re.compile(r"(\d{1,2})[ _-]?step")
 _POSITIONS_OF_V1 = 24
-# What of another pack its motion is.
-_PARTS = ("keyframes", "context", "schedule")
+# What of another pack its motion is: modules for any image model, or a model of its own, which makes pictures move.
+_PARTS = {
+    **dict.fromkeys(("animatediff", "animatediff-window"), ("keyframes", "context", "schedule")),
+    "svd": ("keyframes", "context", "eyes", "decoder", "schedule"),
+}
 
 
 @dataclass(frozen=True)
 class Motion:
-    """Parts ("keyframes", "schedule", and what of "context" there is), the numbers that go with them, and LoRAs that
-    they cannot do without."""
+    """Parts ("keyframes", "schedule", and what there is of others in _PARTS), the numbers that go with them, and LoRAs
+    that they cannot do without."""
 
     parts: dict[str, Part]
     video: VideoNumbers
@@ -46,19 +49,23 @@ def motion(named: str) -> Motion:
     listing = place("--motion", named)
     if listing.has(MANIFEST):
         return _of_pack(named, read_manifest(listing.root))
+    if listing.has("model_index.json"):
+        made = read_repository(listing).elsewhere
+        if "keyframes" in made.parts and made.parts["keyframes"].family == "svd":
+            manifest = read_repository(listing)
+            parts = {name: located_at(part, listing) for name, part in made.parts.items()}
+            return _of_pack(named, replace(manifest, elsewhere=replace(made, parts=parts)))
     return _made(located_at(adapter(listing), listing), kind_of_motion(named))
 
 
 def _of_pack(named: str, manifest: Manifest) -> Motion:
     every = manifest.elsewhere
-    if "keyframes" not in every.parts or every.parts["keyframes"].family not in (
-        "animatediff",
-        "animatediff-window",
-    ):
+    family = every.parts["keyframes"].family if "keyframes" in every.parts else None
+    if family not in _PARTS:
         raise RequestError(
             f"--motion {named} has no motion modules that go with another image model; name AnimateDiff's"
         )
-    parts = {name: part for name, part in every.parts.items() if name in _PARTS}
+    parts = {name: part for name, part in every.parts.items() if name in _PARTS[family]}
     return Motion(parts, manifest.video, manifest.defaults, every.loras)
 
 

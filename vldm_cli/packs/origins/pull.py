@@ -11,41 +11,38 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from vldm_cli.errors import RequestError, RunError
-from vldm_cli.packs.elsewhere import Elsewhere, Origin, found
+from vldm_cli.packs.elsewhere import Elsewhere, found
 from vldm_cli.packs.manifest import MANIFEST, Manifest, read_manifest
 from vldm_cli.packs.origins import hub
-from vldm_cli.packs.origins.cached import snapshot
 from vldm_cli.packs.origins.digests import digest
 from vldm_cli.packs.origins.home import pulled, repository
 from vldm_cli.packs.origins.licences import restricted
+from vldm_cli.packs.origins.refusals import cache
 from vldm_cli.packs.origins.repository import INDEX, read_part, read_repository
+from vldm_cli.packs.origins.resolve import Resolved, Wanted, from_hub, look, resolved
 from vldm_cli.packs.origins.shipped import shipped
 from vldm_cli.packs.origins.written import as_table, write_manifest
 from vldm_cli.packs.values import shown
 
 # What a download may need besides the files themselves.
 _SPARE = 2**28
-_VARIANT = ".fp16."
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """One file to be here: for which parts, from where, how many bytes (None: unknown), and whether it is here."""
-
-    origin: Origin
-    parts: tuple[str, ...]
-    size: int | None
-    here: bool
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What `vldm packs pull` will do. manifest: with every revision a commit; folder: where it will be written."""
+    """What `vldm packs pull` will do; folder: where the pinned manifest will be written."""
 
-    manifest: Manifest
+    resolved: Resolved
     folder: Path
-    wanted: list[Wanted]
-    repositories: dict[tuple[str, str | None], hub.Repository]
+
+    @property
+    def manifest(self) -> Manifest:
+        return self.resolved.manifest
+
+    @property
+    def wanted(self) -> list[Wanted]:
+        """Every file of the hub's."""
+        return self.resolved.wanted
 
     @property
     def missing(self) -> list[Wanted]:
@@ -62,7 +59,7 @@ class Plan:
         bytes that have come. Returns the manifest."""
         _check_room(self.bytes)
         for one in self.missing:
-            of = self.repositories[one.origin.hub or "", one.origin.revision]
+            of = self.resolved.repositories[one.origin.hub or "", one.origin.revision]
             hub.fetch(of, one.origin.file, begin(one))
         manifest = replace(self.manifest, elsewhere=_pinned(self.manifest.elsewhere, self.folder))
         try:
@@ -83,8 +80,8 @@ def plan(name: str, accept_licence: bool = False) -> Plan:
     folder = pulled(name)
     if name not in shipped() and (Path(name) / MANIFEST).is_file():
         manifest = read_manifest(Path(name))
-        _check_licences(name, {o.name: o.licence for o in _origins(manifest.elsewhere)}, accept_licence)
-        return _resolved(manifest, Path(name).resolve(), {})
+        _check_licences(name, {o.name: o.licence for o in from_hub(manifest.elsewhere)}, accept_licence)
+        return Plan(resolved(manifest, {}), Path(name).resolve())
     known = folder is not None and (folder / MANIFEST).is_file()
     before = read_manifest(folder) if folder is not None and known else None
     if folder is None or (name not in shipped() and not before and not repository(name)):
@@ -95,19 +92,19 @@ def plan(name: str, accept_licence: bool = False) -> Plan:
     if name in shipped():
         manifest = shipped()[name]
         manifest = replace(manifest, elsewhere=_chosen(manifest.elsewhere, accept_licence, before))
-        _check_licences(name, {o.name: o.licence for o in _origins(manifest.elsewhere)}, accept_licence)
-        licences = dict.fromkeys(o.licence for o in _origins(manifest.elsewhere) if o.licence)
+        _check_licences(name, {o.name: o.licence for o in from_hub(manifest.elsewhere)}, accept_licence)
+        licences = dict.fromkeys(o.licence for o in from_hub(manifest.elsewhere) if o.licence)
         every = _as_before(manifest.elsewhere, before)
         manifest = replace(manifest, elsewhere=every, licence=", ".join(licences) or manifest.licence)
-        return _resolved(manifest, folder, {})
+        return Plan(resolved(manifest, {}), folder)
     if before:
-        return _resolved(before, folder, {})
+        return Plan(resolved(before, {}), folder)
     owner, revision = repository(name) or ("", None)
-    listing = _look(owner, revision)
+    listing = look(owner, revision)
     _check_licences(name, {owner: listing.licence}, accept_licence)
     read = read_repository if listing.has(INDEX) else read_part
     manifest = replace(read(listing), name=name)
-    return _resolved(manifest, folder, {(owner, listing.revision): listing})
+    return Plan(resolved(manifest, {(owner, listing.revision): listing}), folder)
 
 
 def _chosen(every: Elsewhere, accept: bool, before: Manifest | None) -> Elsewhere:
@@ -134,8 +131,8 @@ def _as_before(every: Elsewhere, before: Manifest | None) -> Elsewhere:
     """The same at the commits, and of the checksums, at which it was fetched before: it stays the same pack."""
     if before is None:
         return every
-    files = {(one.hub, one.file): one for one in _origins(before.elsewhere)}
-    commits = {one.hub: one.revision for one in _origins(before.elsewhere)}
+    files = {(one.hub, one.file): one for one in from_hub(before.elsewhere)}
+    commits = {one.hub: one.revision for one in from_hub(before.elsewhere)}
 
     def one(origin):
         same = files.get((origin.hub, origin.file))
@@ -143,88 +140,7 @@ def _as_before(every: Elsewhere, before: Manifest | None) -> Elsewhere:
             return replace(origin, revision=same.revision, sha256=same.sha256, size=same.size)
         return replace(origin, revision=commits.get(origin.hub, origin.revision))
 
-    return _each(every, one)
-
-
-def _resolved(manifest: Manifest, folder: Path, known: dict) -> Plan:
-    """The plan of a manifest: revisions become commits, and the files' sizes are asked for. known: what has been looked
-    at already."""
-    repositories = dict(known)
-    commits: dict[tuple, str] = {}
-    for origin in _origins(manifest.elsewhere):
-        place = (origin.hub, origin.revision)
-        if place in commits:
-            continue
-        commits[place] = _at_home([o for o in manifest.elsewhere.files if (o.hub, o.revision) == place])
-        if not commits[place]:
-            listing = repositories.get(place) or _look(origin.hub or "", origin.revision)
-            commits[place] = listing.revision
-            repositories[origin.hub, listing.revision] = listing
-
-    def one(origin):
-        if not origin.hub:
-            return origin
-        commit = commits[origin.hub, origin.revision]
-        listing = repositories.get((origin.hub, commit))
-        file = _there(listing, origin) if listing and origin.file else origin.file
-        return replace(origin, revision=commit, file=file)
-
-    manifest = replace(manifest, elsewhere=_each(manifest.elsewhere, one))
-    users = _users(manifest.elsewhere)
-    wanted = [_wanted(o, users[o.place], repositories) for o in manifest.elsewhere.files if o.hub]
-    return Plan(manifest, folder, wanted, repositories)
-
-
-def _at_home(files: list[Origin]) -> str:
-    """The commit at which all of these files of a repository are in the cache, where that can be known without asking:
-    pinned ones, or any if the network is forbidden; "" where it cannot."""
-    first = files[0] if files else Origin()
-    if not hub.offline() and not hub.COMMIT.fullmatch(first.revision or ""):
-        return ""
-    folders = {snapshot(o.hub or "", o.revision, o.file) for o in files}
-    if None in folders or len(folders) != 1:
-        return ""
-    folder = folders.pop()
-    return folder.name if folder else ""
-
-
-def _look(owner: str, revision: str | None) -> hub.Repository:
-    if hub.offline():
-        raise RequestError(
-            f"{owner} is not all here and HF_HUB_OFFLINE forbids to fetch it; unset it and give the command again"
-        )
-    return hub.look(owner, revision)
-
-
-def _there(listing: hub.Repository, origin: Origin) -> str:
-    """The name of that file in the repository: as it is, or of another number format where it is not pinned. Raises
-    RequestError where there is none."""
-    plain = origin.file.replace(_VARIANT, ".")
-    base, dot, ending = origin.file.rpartition(".")
-    for name in (origin.file, plain, f"{base}{_VARIANT}{ending}" if dot else plain):
-        if name in listing.files and (name == origin.file or origin.sha256 is None):
-            return name
-    raise RequestError(
-        f"{listing.hub} has no {origin.file} (any more) at {listing.revision:.12}; name another model or revision"
-    )
-
-
-def _wanted(origin: Origin, parts: tuple[str, ...], repositories: dict) -> Wanted:
-    here = found(origin, origin.file, Path())
-    listing = repositories.get((origin.hub, origin.revision))
-    if listing is None:
-        return Wanted(origin, parts, here.stat().st_size if here else origin.size, here is not None)
-    if origin.file not in listing.files:
-        raise RequestError(
-            f"{listing.hub} has no {origin.file} (any more) at {listing.revision:.12}; name another model or revision"
-        )
-    remote = listing.files[origin.file]
-    if origin.sha256 and remote.sha256 and origin.sha256 != remote.sha256:
-        raise RequestError(
-            f"{origin.name} is another file now than the one that the pack was made with (wrong checksum); name its "
-            "revision of then"
-        )
-    return Wanted(origin, parts, remote.size, here is not None)
+    return every.changed(one)
 
 
 def _pinned(every: Elsewhere, folder: Path) -> Elsewhere:
@@ -248,40 +164,16 @@ def _pinned(every: Elsewhere, folder: Path) -> Elsewhere:
             )
         return replace(origin, sha256=held, size=path.stat().st_size)
 
-    return _each(every, one)
+    return every.changed(one)
 
 
 def _check_room(needed: int) -> None:
-    folder = hub.cache()
+    folder = cache()
     while not folder.exists() and folder != folder.parent:
         folder = folder.parent
     free = shutil.disk_usage(folder).free
     if needed and free < needed + _SPARE:
         raise RequestError(
-            f"the disk of {hub.cache()} is too small: {needed / 1e9:.1f} GB are to be fetched and {free / 1e9:.1f} GB "
+            f"the disk of {cache()} is too small: {needed / 1e9:.1f} GB are to be fetched and {free / 1e9:.1f} GB "
             "are free; make room or set HF_HOME to a folder on a larger disk"
         )
-
-
-def _origins(every: Elsewhere) -> list[Origin]:
-    """All that come from the hub, configurations alone among them."""
-    return [one for one in (*every.parts.values(), *every.loras, *every.embeddings) if one.hub]
-
-
-def _users(every: Elsewhere) -> dict[tuple, tuple[str, ...]]:
-    """Which parts each file is for."""
-    told: dict[tuple, tuple[str, ...]] = {}
-    of = [(name, Elsewhere({name: part})) for name, part in every.parts.items()]
-    of += [("LoRA", Elsewhere(loras=every.loras)), ("embedding", Elsewhere(embeddings=every.embeddings))]
-    for name, alone in of:
-        for origin in alone.files:
-            told[origin.place] = (*told.get(origin.place, ()), name)
-    return told
-
-
-def _each(every: Elsewhere, change: Callable) -> Elsewhere:
-    return Elsewhere(
-        {name: change(part) for name, part in every.parts.items()},
-        tuple(map(change, every.loras)),
-        tuple(map(change, every.embeddings)),
-    )

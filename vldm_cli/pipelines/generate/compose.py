@@ -11,6 +11,8 @@ from torch import Tensor
 from vldm_cli.align.readers import FirstFrame
 from vldm_cli.align.unet import VideoUNet
 from vldm_cli.denoise.guidance import Guidance
+from vldm_cli.denoise.noise import frame_noise
+from vldm_cli.denoise.sampler import sample
 from vldm_cli.pipelines.generate.joined import Joined
 from vldm_cli.pipelines.generate.request import Settings
 from vldm_cli.runs.memory import fetch_memory
@@ -69,7 +71,7 @@ class Stages:
         """Latents (C, h, w) of every frame, from text or from a picture; of keyframes alone where motion fills in what
         is between."""
         if image is None:
-            return self.interpolated(self.keyframes())
+            return self.interpolated(self.keyframes(self.drawn if self.models.abilities.draws else None))
         seen = resized(image, (self.plan.height, self.plan.width))
 
         def lead() -> Tensor:
@@ -79,6 +81,21 @@ class Stages:
             return z_TCHW
 
         return self.interpolated(self.keyframes(lead))
+
+    def drawn(self) -> Tensor:
+        """The latents (1, C, h, w) of a first frame, from text by the image model."""
+        text_BLD, negative_BLD = self.text_BLDs
+        noise_BTCHW = frame_noise(self.seed, "picture", [0], self.shape)[None]
+        z_BTCHW = sample(
+            self.models.drawing,
+            self.models.drawing_scheduler(),
+            noise_BTCHW.to(self.models.device),
+            steps=self.settings.keyframe_steps,
+            text_BLD=text_BLD,
+            negative_BLD=negative_BLD,
+            guidance=Guidance(self.settings.guidance),
+        )
+        return z_BTCHW[0].float().cpu()
 
     def keyframes(self, lead: Callable[[], Tensor] | None = None) -> Source:
         """Latents (C, h, w) of keyframes; `lead` returns the given ones at the start, (T, C, h, w)."""
@@ -187,21 +204,27 @@ class Stages:
     ) -> Denoiser:
         """One stage of latents at this run's size, with its text and seed; `first` is its item 0's frame, `shift` that
         of its steps."""
-        factor = self.plan.numbers.latent_factor
+        hears = not self.models.abilities.draws
         return Denoiser(
             model=model,
             scheduler=lambda: self.models.scheduler(self.settings.scheduler, shift),
-            text=lambda: self.text_BLDs,
+            text=lambda: self.text_BLDs if hears else (None, None),
             seed=self.seed,
             stage=stage,
             frame_step=frame_step,
             steps=steps,
-            shape=(self.models.latent_channels, self.plan.height // factor, self.plan.width // factor),
+            shape=self.shape,
             guidance=guidance,
             first=first,
             told=trained_step(frame_step * self.speed),
             shared=self.models.pack.manifest.defaults.shared_noise,
         )
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Of a latent frame, (C, h, w)."""
+        factor = self.plan.numbers.latent_factor
+        return self.models.latent_channels, self.plan.height // factor, self.plan.width // factor
 
     @property
     def context_guidance(self) -> float | tuple[float, float]:

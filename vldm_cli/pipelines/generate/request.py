@@ -193,11 +193,35 @@ def _frames(request: GenerateRequest, manifest: Manifest, can: Abilities, interp
     return frames
 
 
+def off_track(settings: Settings, manifest: Manifest) -> list[str]:
+    """Warnings about a size and a rate for which models that others have trained were not made. vldm's own are told the
+    rate, and trained at the pack's size."""
+    video, can = manifest.video, Abilities.of(manifest)
+    said: list[str] = []
+    if can.own:
+        return said
+    times = settings.width * settings.height / (video.width * video.height)
+    if not 0.5 <= times <= 2:
+        said.append(
+            f"pack {manifest.name} was made for {video.width}x{video.height}; at {settings.width}x{settings.height} "
+            "its pictures come out worse"
+        )
+    rate, made_for = settings.fps / settings.interpolation, video.fps / video.keyframe_step
+    if can.context != FIRST and rate != made_for:
+        said.append(
+            f"pack {manifest.name} makes keyframes for {float(made_for):.3g} a second and cannot be told another rate, "
+            f"so what moves is {float(rate / made_for):.3g} times as fast"
+        )
+    return said
+
+
 def check_first_frame(settings: Settings, manifest: Manifest) -> None:
     """Raises RequestError for a pack that animates a picture and has none."""
-    if Abilities.of(manifest).context == FIRST and settings.image_sha256 is None:
+    can = Abilities.of(manifest)
+    if can.context == FIRST and not can.draws and settings.image_sha256 is None:
         raise RequestError(
-            f"pack {manifest.name} makes a picture move and none of its own; give one as --image FILE"
+            f"pack {manifest.name} makes a picture move and none of its own; give one as --image FILE, or name "
+            f"what draws one from text, as in --pack sd15-animatediff --motion {manifest.name}"
         )
 
 
@@ -220,6 +244,7 @@ def numbers_of(settings: Settings, manifest: Manifest) -> Numbers:
         # half of a schedule's steps are at shares of noise of about 0.9 and more
         guided=0.5 if defaults.guide_from_noise else 1.0,
         latent_factor=video.latent_factor,
+        weights=manifest.weights,
     )
 
 
@@ -231,7 +256,7 @@ def plan_of(settings: Settings, manifest: Manifest, device: str = "cpu") -> Plan
         numbers=numbers_of(settings, manifest),
         size=(settings.height, settings.width),
         upscale=settings.upscale,
-        lead=int(settings.image_sha256 is not None),
+        lead=int(settings.image_sha256 is not None or Abilities.of(manifest).draws),
         between=settings.between,
         device=device.split(":")[0],
     )

@@ -20,6 +20,7 @@ from vldm_cli.pipelines.generate.request import (
     Settings,
     check_first_frame,
     identity,
+    off_track,
     plan_of,
     resolve,
 )
@@ -56,7 +57,7 @@ def generate(
     check_out(request.out, request.resume, request.force, metadata)
     check_fits(plan.estimated_peak_bytes, models.device, REMEDY)
     with clock.stage("load"):
-        warnings = _read_prompt(models, settings)
+        warnings = [*_read_prompt(models, settings), *off_track(settings, pack.manifest)]
         # what cannot be used is refused now and not after the journal is begun
         models.scheduler(settings.scheduler)
         models.prepare_for(plan)
