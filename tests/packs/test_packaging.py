@@ -28,3 +28,10 @@ def test_weights_go_into_the_wheel(setuptools_table):
 def test_types_go_into_the_wheel(setuptools_table):
     assert (ROOT / "vldm_cli" / "py.typed").exists()
     assert setuptools_table["package-data"]["vldm_cli"] == ["py.typed"]
+
+
+@pytest.mark.parametrize("package", ["vldm_cli.packs.clip", "vldm_cli.packs.configs"])
+def test_what_public_checkpoints_need_goes_into_the_wheel(setuptools_table, package):
+    folder = ROOT.joinpath(*package.split("."))
+    listed = {path for name in setuptools_table["package-data"][package] for path in folder.glob(name)}
+    assert listed == {path for path in folder.iterdir() if path.is_file() and path.suffix != ".py"}

@@ -212,3 +212,20 @@ def test_what_reads_no_context_interpolates_nothing(repository, tmp_path):
     pack = public.named(tmp_path / "p", {**public.image_parts(repository[0]), "keyframes": keyframes})
     with pytest.raises(RequestError, match=r'fills in nothing between known frames.*between = "motion"'):
         load.load_interpolation(pack)
+
+
+@pytest.mark.parametrize(
+    ("part", "model", "words"),
+    [
+        ("upscaler_frame_text", lambda: public.text("sd15"), "it is 16 wide, and not 24"),
+        ("upscaler_frame_vae", lambda: public.vae(latent_channels=8), "8 latent channels and 3 of a picture"),
+    ],
+)
+def test_an_upscaler_of_two_kinds_is_refused(tmp_path, part, model, words):
+    parts, _ = times_four(tmp_path)
+    model().save_pretrained(tmp_path / "other")
+    file = "model.safetensors" if part.endswith("text") else "diffusion_pytorch_model.safetensors"
+    parts[part] = {"path": str(tmp_path / "other"), "file": file}
+    pack = public.named(tmp_path / "pack", parts, check=False)
+    with pytest.raises(RequestError, match=f"{part} .* does not go with upscaler_frame .*{words}"):
+        prepare.prepare(pack, "upscaler_frame_temporal")
