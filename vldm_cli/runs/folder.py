@@ -63,8 +63,8 @@ def is_delivered(folder: Path, out: Path) -> bool:
 
 
 def is_bare(folder: Path) -> bool:
-    """Whether it is a folder in which there is nothing, or at most a lock and what was being tried out: a run ended there in its last moment, or in
-    its first one."""
+    """Whether it is a folder in which there is nothing, or at most a lock and what was being tried out: a run ended
+    there in its last moment, or in its first one."""
     if folder.is_symlink() or not folder.is_dir():
         return False
     names = {path.name for path in folder.iterdir() if not path.name.startswith(TRIAL)}

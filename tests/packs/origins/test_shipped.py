@@ -16,16 +16,20 @@ _ROLES = {"upscaler_frame": "unet", "upscaler_frame_vae": "vae", "upscaler_frame
 _LORA = "down_blocks.0.attentions.0.transformer_blocks.0.attn1.processor.to_q_lora"
 
 
+def kind_of(part: str, one) -> tuple[str, str, str]:
+    """What `shapes` is asked for: the kind of model, its configuration, and its role there."""
+    role = _ROLES.get(part, part)
+    kind = "decoder" if one.family == "svd-decoder" else one.family if part == "keyframes" else role
+    # the decoder's whole autoencoder has no table of its own for diffusers' class
+    return kind, "svd-xt" if kind == "decoder" else one.config, role
+
+
 def named(part: str, one, folder: Path):
     """The part with a file of full size that takes no room in the place of the hub's."""
     if not one.file:
         return one
-    role = _ROLES.get(part, part)
-    kind = "decoder" if one.family == "svd-decoder" else one.family if part == "keyframes" else role
-    # the decoder's whole autoencoder has no table of its own for diffusers' class
-    config = "svd-xt" if kind == "decoder" else one.config
     path = folder / f"{part}.safetensors"
-    sparse(path, shapes(kind, config, role))
+    sparse(path, shapes(*kind_of(part, one)))
     return replace(one, hub=None, revision=None, path=str(folder), file=path.name)
 
 
