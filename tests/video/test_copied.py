@@ -11,6 +11,17 @@ from vldm_cli.video.copied import CLIP, GENERATED, copy_packets, style_to_copy
 from vldm_cli.video.write import encode_segment, join_segments
 
 
+def test_a_folder_that_was_there_stays(tmp_path):
+    """A run that ended in its last moment leaves a bare one, by which its finished file is known."""
+    clip, beside = open_clip(generated(tmp_path)), tmp_path / ".run"
+    beside.mkdir()
+    assert style_to_copy(clip, "mp4", 16, beside) == GENERATED
+    assert list(beside.iterdir()) == []
+    beside.rmdir()
+    assert style_to_copy(clip, "mp4", 16, beside) == GENERATED
+    assert not beside.exists()
+
+
 def generated(folder, fps=Fraction(24), crf=16, frames=30):
     rng = np.random.default_rng(1)
     images = [rng.integers(0, 255, (32, 48, 3), np.uint8) for _ in range(frames)]

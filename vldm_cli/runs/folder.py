@@ -13,6 +13,8 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from vldm_cli.video.stored import TRIAL
+
 PLAN = "plan.json"
 COMMAND = "command.json"
 DELIVERED = "delivered.json"
@@ -61,11 +63,12 @@ def is_delivered(folder: Path, out: Path) -> bool:
 
 
 def is_bare(folder: Path) -> bool:
-    """Whether it is a folder in which there is nothing, or at most a lock: a run ended there in its last moment, or in
+    """Whether it is a folder in which there is nothing, or at most a lock and what was being tried out: a run ended there in its last moment, or in
     its first one."""
     if folder.is_symlink() or not folder.is_dir():
         return False
-    return {path.name for path in folder.iterdir()} <= {LOCK, OWNER}
+    names = {path.name for path in folder.iterdir() if not path.name.startswith(TRIAL)}
+    return names <= {LOCK, OWNER}
 
 
 def has_work(folder: Path) -> bool:

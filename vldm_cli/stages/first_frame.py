@@ -4,9 +4,6 @@ latent, with a little noise in its pixels, and what CLIP makes of it."""
 from collections.abc import Callable
 
 import torch
-from diffusers.pipelines.stable_video_diffusion.pipeline_stable_video_diffusion import (
-    _resize_with_antialiasing as resize_with_antialiasing,
-)
 from torch import Tensor
 from transformers import CLIPVisionModelWithProjection
 
@@ -55,6 +52,11 @@ class FirstFrames:
         return latent_CHW / decoder.vae.config.scaling_factor, self._embedded(x_CHW)
 
     def _embedded(self, x_CHW: Tensor) -> Tensor:
+        # here, because it takes a second and is for these models alone
+        from diffusers.pipelines.stable_video_diffusion.pipeline_stable_video_diffusion import (
+            _resize_with_antialiasing as resize_with_antialiasing,
+        )
+
         eyes = self.eyes()
         small_NCHW = (resize_with_antialiasing(x_CHW[None], (SIDE, SIDE)) + 1) / 2
         mean, spread = (torch.tensor(c, device=x_CHW.device)[:, None, None] for c in (MEAN, SPREAD))

@@ -22,6 +22,7 @@ from vldm_cli.video.kinds import KINDS
 from vldm_cli.video.look import Look, Raw
 from vldm_cli.video.probe import source
 from vldm_cli.video.segments import encode_frames
+from vldm_cli.video.stored import TRIAL
 from vldm_cli.video.times import Times
 from vldm_cli.video.write import encode_segment
 
@@ -83,7 +84,10 @@ def style_to_copy(clip: Clip, kind: str, crf: int, beside: Path) -> str | None:
 def _trial(beside: Path) -> Iterator[Path]:
     """A folder for a moment. Not one of the system's for temporary files, which may not be there, and where it would
     stay if the process were killed: what is in the folder of a run goes with that."""
-    folder = beside / f"trial-{os.getpid()}"
+    folder = beside / f"{TRIAL}{os.getpid()}"
+    there = (
+        beside.is_dir()
+    )  # what it is may still be asked: a run that ended in its last moment leaves it bare
     try:
         try:
             for made in (beside, folder):
@@ -99,8 +103,9 @@ def _trial(beside: Path) -> Iterator[Path]:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-        with suppress(OSError):  # there is a run in it
-            beside.rmdir()
+        if not there:
+            with suppress(OSError):  # another one has begun in it
+                beside.rmdir()
 
 
 def copy_packets(clip: Clip, path: Path) -> None:

@@ -6,6 +6,8 @@ from pathlib import Path
 
 from vldm_cli.video.numbers import rate_of, whole_of
 
+# How folders begin in which something is tried out, in the folder of a run.
+TRIAL = "trial-"
 SETTINGS = "settings.json"  # beside the frames of a PNG folder
 _ON_CLIPS = ("extend", "interpolate", "upscale")
 

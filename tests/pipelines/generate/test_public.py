@@ -11,6 +11,7 @@ from diffusers import (
     AnimateDiffPipeline,
     DDIMScheduler,
     MotionAdapter,
+    StableDiffusionPipeline,
     StableVideoDiffusionPipeline,
     UNet2DConditionModel,
 )

@@ -1,6 +1,5 @@
 """What `extend` goes on with: the options, then what made the clip if vldm did, then the pack's defaults. No torch."""
 
-import math
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -11,6 +10,7 @@ from vldm_cli.pipelines.generate.request import Settings
 from vldm_cli.stages.plan import UPSCALE
 from vldm_cli.video.clip import Clip
 from vldm_cli.video.made import made_by
+from vldm_cli.video.numbers import LAST_SEED, real_of, whole_of
 
 FRAMES = 96
 CRF = 16
@@ -59,18 +59,18 @@ class Memory:
         """From the clip's metadata, which anybody may have written."""
         made: dict[str, Any] = made_by(clip) or {}
         settings, pack = _table(made.get("settings")), _table(made.get("pack"))
-        height, width = (_whole(settings.get(side), 1, 16_384) for side in ("height", "width"))
+        height, width = (whole_of(settings.get(side), 1, 16_384) for side in ("height", "width"))
         return cls(
             pack=_text(pack.get("name")),
             pack_hash=_text(pack.get("hash")),
             choice=Choice.read(pack.get("choice")),
             prompt=_text(made.get("prompt")) or _text(settings.get("prompt")),
             negative=_text(settings.get("negative")),
-            seed=_whole(made.get("seed"), 0, 2**63 - 1),
-            guidance=_number(settings.get("guidance")),
-            context_guidance=_number(settings.get("context_guidance")),
-            keyframe_steps=_whole(settings.get("keyframe_steps"), 1, 1000),
-            crf=_whole(settings.get("crf"), 0, 51),
+            seed=whole_of(made.get("seed"), 0, LAST_SEED),
+            guidance=real_of(settings.get("guidance"), -1000, 1000),
+            context_guidance=real_of(settings.get("context_guidance"), -1000, 1000),
+            keyframe_steps=whole_of(settings.get("keyframe_steps"), 1, 1000),
+            crf=whole_of(settings.get("crf"), 0, 51),
             size=(height, width) if height and width else None,
             latents=made.get("latents") if isinstance(made.get("latents"), dict) else None,
         )
@@ -141,12 +141,3 @@ def _table(value) -> dict[str, Any]:
 
 def _text(value) -> str | None:
     return value if isinstance(value, str) else None
-
-
-def _whole(value, least: int, most: int) -> int | None:
-    return value if type(value) is int and least <= value <= most else None
-
-
-def _number(value) -> float | None:
-    sound = type(value) in (int, float) and math.isfinite(value) and abs(value) <= 1000
-    return float(value) if sound else None
