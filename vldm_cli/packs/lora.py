@@ -153,9 +153,9 @@ def _share(source: Source, part: str) -> float:
     if not isinstance(told, dict):
         return 1.0
     alpha, rank = told.get(f"{_PARTS[part]}.lora_alpha"), told.get(f"{_PARTS[part]}.r")
-    if type(alpha) not in (int, float) or type(rank) is not int or rank < 1:
-        return 1.0
-    return float(alpha) / rank
+    if isinstance(alpha, int | float) and isinstance(rank, int) and rank > 0:
+        return alpha / rank
+    return 1.0
 
 
 def _part_of(module: str) -> str:

@@ -43,6 +43,10 @@ class Words(ABC):
             with lies.blame():
                 known, places = config["vocab_size"], config["max_position_embeddings"]
                 return ClipWords(clip_tokenizer(lies), known, places, inverted)
+        if part == "text" and pack.manifest.elsewhere.embeddings:
+            raise RequestError(
+                f"pack {pack.name} reads words of its own list, and takes no textual inversion; leave it out"
+            )
         name = TOKENIZER_CONFIG
         try:
             settings = read_config(pack.file(name), WORDS)

@@ -1,6 +1,7 @@
 """LoRAs and textual inversions that a manifest names, as diffusers loads them."""
 
 import copy
+from dataclasses import replace
 
 import pytest
 import torch
@@ -10,6 +11,7 @@ from safetensors.torch import save_file
 from tests.packs.named import original, public
 from vldm_cli.errors import RequestError
 from vldm_cli.packs import load, prepare
+from vldm_cli.packs.elsewhere import Embedding
 from vldm_cli.packs.words import Words
 
 WEIGHTS = "diffusion_pytorch_model.safetensors"
@@ -207,4 +209,13 @@ def test_one_word_is_one_inversion(repository, tmp_path):
     ]
     pack = public.named(tmp_path / "pack", public.image_parts(folder), embeddings=named, check=False)
     with pytest.raises(RequestError, match="another one has already"):
+        Words.of(pack)
+
+
+def test_a_pack_that_reads_a_list_of_words_takes_none(tiny_pack, tmp_path):
+    save_file({"emb_params": torch.zeros(2, 16)}, tmp_path / "x.safetensors")
+    one = Embedding(file="x.safetensors", path=str(tmp_path))
+    every = replace(tiny_pack.manifest.elsewhere, embeddings=(one,))
+    pack = replace(tiny_pack, manifest=replace(tiny_pack.manifest, elsewhere=every))
+    with pytest.raises(RequestError, match="words of its own list, and takes no textual inversion"):
         Words.of(pack)
