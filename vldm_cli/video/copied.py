@@ -83,7 +83,7 @@ def style_to_copy(clip: Clip, kind: str, crf: int, beside: Path) -> str | None:
 def _trial(beside: Path) -> Iterator[Path]:
     """A folder for a moment. Not one of the system's for temporary files, which may not be there, and where it would
     stay if the process were killed: what is in the folder of a run goes with that."""
-    folder = beside / f"trial-{os.getpid()}"
+    folder, before = beside / f"trial-{os.getpid()}", beside.exists()
     try:
         try:
             for made in (beside, folder):
@@ -99,8 +99,9 @@ def _trial(beside: Path) -> Iterator[Path]:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-        with suppress(OSError):  # there is a run in it
-            beside.rmdir()
+        if not before:  # empty it may be what is left of a finished run, which is known by it
+            with suppress(OSError):
+                beside.rmdir()
 
 
 def copy_packets(clip: Clip, path: Path) -> None:
