@@ -152,6 +152,17 @@ def test_what_is_left_of_a_finished_run_is_tidied_up(vldm, here, tmp_path, words
     assert code == 2 and "exists" in err
 
 
+def test_what_is_left_of_a_finished_extension_is_tidied_up(vldm, base, here, tmp_path):
+    """Whether the clip's packets can be copied is tried out in the run's folder, which is not to go with the trial."""
+    assert vldm("generate", PROMPT, *base, "--frames", 9, "--seed", 7, "-o", "a.mp4")[0] == 0
+    words = ("extend", "a.mp4", "--frames", 2, "--steps", 1, "--pack", base[1], *base[2:-1], "-o", "o.mp4")
+    assert vldm(*words)[0] == 0
+    before = here()
+    (tmp_path / ".o.mp4.vldm").mkdir()
+    assert vldm(*words)[0] == 0 and here() == before
+    assert vldm(*words)[0] == 2
+
+
 def test_a_file_that_came_meanwhile_is_somebody_elses(vldm, tmp_path, monkeypatch):
     from vldm_cli.pipelines.clip import run
 

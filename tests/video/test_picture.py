@@ -58,6 +58,23 @@ def test_a_deep_picture_is_of_its_kind_whatever_its_name(tmp_path, suffix, other
     assert one == two
 
 
+def test_a_deep_picture_that_only_one_of_two_readers_takes_is_refused_at_once(tmp_path):
+    """Whole to its last sample and without its end: found out at that frame, the run broke, and so for ever."""
+    for number in range(3):
+        path = ramp(tmp_path / f"{number}.png", "rgb48be")
+    data = path.read_bytes()
+    refused = []
+    for short in range(13, 200, 11):
+        path.write_bytes(data[:-short])
+        try:
+            clip = open_clip(tmp_path)
+        except RequestError as error:
+            refused.append(str(error))
+        else:
+            assert len(list(clip.read(0, clip.raw(rgb=True)))) == 3
+    assert refused and all("2.png is no picture that vldm reads" in words for words in refused)
+
+
 @pytest.mark.parametrize("mode", ["I", "F"])
 def test_samples_of_32_bits_are_refused_everywhere(tmp_path, mode):
     Image.new(mode, (16, 8)).save(tmp_path / "a.tif")

@@ -84,10 +84,7 @@ def style_to_copy(clip: Clip, kind: str, crf: int, beside: Path) -> str | None:
 def _trial(beside: Path) -> Iterator[Path]:
     """A folder for a moment. Not one of the system's for temporary files, which may not be there, and where it would
     stay if the process were killed: what is in the folder of a run goes with that."""
-    folder = beside / f"{TRIAL}{os.getpid()}"
-    there = (
-        beside.is_dir()
-    )  # what it is may still be asked: a run that ended in its last moment leaves it bare
+    folder, before = beside / f"{TRIAL}{os.getpid()}", beside.exists()
     try:
         try:
             for made in (beside, folder):
@@ -103,8 +100,8 @@ def _trial(beside: Path) -> Iterator[Path]:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-        if not there:
-            with suppress(OSError):  # another one has begun in it
+        if not before:  # empty it may be what is left of a finished run, which is known by it
+            with suppress(OSError):
                 beside.rmdir()
 
 

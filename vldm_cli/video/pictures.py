@@ -47,13 +47,12 @@ def measure(paths: tuple[Path, ...], fps: Fraction | None) -> tuple[Times, int, 
     """Times, height, width, bits of a sample (8 or 16; the most of all) and remarks. RequestError when a picture cannot
     be read or has another size."""
     size: tuple[int, int] | None = None
-    bits, remarks, deep = 8, dict[str, str](), set[tuple[str, bool]]()
+    bits, remarks = 8, dict[str, str]()
     for path in paths:
         try:
             picture = look(path, whole=True)
-            if picture.bits > 8 and (picture.kind, picture.alpha) not in deep:
-                pixels(picture)  # ffmpeg reads fewer kinds than Pillow
-                deep.add((picture.kind, picture.alpha))
+            if picture.bits > 8:  # which ffmpeg reads, and not all that Pillow does
+                pixels(picture)
         except (OSError, UnreadableError) as error:
             raise RequestError(
                 f"{path} is no picture that vldm reads ({error}); save it with 8 or 16 bits a sample, or take it out"
