@@ -165,3 +165,16 @@ class ForeignDecoder(TemporalDecoder):
         super().__init__(vae, {})
         attach_family(self, vae, family, config)
         self.vae, self.family = vae, family
+
+    def encode(self, x_BTCHW: Tensor) -> Tensor:
+        """In float32 where the encoder overflows in float16 (`force_upcast`), as diffusers has it."""
+        if self.vae.dtype != torch.float16 or not self.vae.config.force_upcast:
+            return super().encode(x_BTCHW)
+        parts = [part for part in (self.vae.encoder, self.vae.quant_conv) if part is not None]
+        try:
+            for part in parts:
+                part.float()
+            return super().encode(x_BTCHW.float()).to(x_BTCHW.dtype)
+        finally:
+            for part in parts:
+                part.half()

@@ -41,6 +41,17 @@ def test_it_is_diffusers_model(dtype):
         assert not torch.allclose(model.decode(z), decoded, atol=1e-2)
 
 
+@torch.no_grad()
+def test_an_encoder_that_overflows_in_half_precision_runs_in_single():
+    _, model = pair(torch.float32)
+    x = torch.rand(1, 2, 3, 32, 48) * 2 - 1
+    model.vae.encoder.conv_in.weight.mul_(3e4)
+    wanted = model.encode(x)
+    made = model.half().encode(x.half())
+    assert made.dtype == model.vae.dtype == torch.float16
+    torch.testing.assert_close(made.float(), wanted, rtol=0.02, atol=0.02)
+
+
 def test_real_sizes_are_one_to_one():
     with torch.device("meta"):
         theirs = AutoencoderKLTemporalDecoder(
