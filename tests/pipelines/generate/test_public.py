@@ -30,6 +30,7 @@ from vldm_cli.errors import RequestError
 from vldm_cli.packs.choice import Choice
 from vldm_cli.packs.combine import open_choice
 from vldm_cli.packs.pack import Pack
+from vldm_cli.pipelines.generate import compose
 from vldm_cli.pipelines.generate.compose import Stages
 from vldm_cli.pipelines.generate.request import GenerateRequest, off_track, plan_of, resolve
 from vldm_cli.runs.progress import Clock, Meter, NullProgress
@@ -184,11 +185,27 @@ def staged(pack, prompt="", **asked):
     """The stages of one video of a loaded pack, and its settings."""
     manifest = pack.pack.manifest
     settings = resolve(
-        GenerateRequest(prompt, Path("a.mp4"), interpolation=1, upscale=False, steps=3, **asked), manifest
+        GenerateRequest(
+            prompt, Path("a.mp4"), upscale=False, steps=3, between="model", **{"interpolation": 1, **asked}
+        ),
+        manifest,
     )
     plan = plan_of(settings, manifest)
     meters = {stage: Meter(NullProgress(), stage, total) for stage, total in plan.totals.items()}
     return Stages(settings, plan, pack.models, 3, Clock(), NoUnits(), meters), settings
+
+
+def test_frames_between_keyframes_follow_the_text_as_closely_as_these(repositories, tmp_path, monkeypatch):
+    pack = told(
+        animated(repositories, tmp_path / "pack", "animatediff", sparse(repositories)), scheduler='"ddim"'
+    )
+    stages, settings = staged(
+        vldm.load_pack(pack.folder, device="cpu"), "a red ball", frames=5, interpolation=4
+    )
+    asked = []
+    monkeypatch.setattr(compose, "Denoiser", lambda **told: asked.append(told["guidance"].text))
+    stages.interpolated(lambda start: iter(()))
+    assert asked == [settings.guidance] and settings.guidance > 1
 
 
 @torch.no_grad()

@@ -134,13 +134,15 @@ class Stages:
     def interpolated(self, latents: Source) -> Source:
         """Latents of every frame from those of the keyframes."""
         batch = BATCH[self.models.device.type]
+        # vldm's own interpolation was trained to need none; one that makes keyframes too is guided as it is for these
+        guidance = Guidance() if self.models.abilities.own else Guidance(self.settings.guidance)
         for level in self.plan.levels:
             denoiser = self.denoiser(
                 level.stage,
                 lambda: self.models.interpolation,
                 level.frame_step,
                 level.steps,
-                Guidance(),
+                guidance,
                 self.origin,
             )
             meter = self.meters[level.stage]
