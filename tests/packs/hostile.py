@@ -145,6 +145,14 @@ CASES = {
     "link out": (linked(UNET), UNET),
     "folder a link out": (linked("unet"), "unet"),
     "manifest a link out": (linked("pack.toml"), "pack.toml"),
+    "manifest a pipe": (
+        lambda s: ((s.folder / "pack.toml").unlink(), os.mkfifo(s.folder / "pack.toml")),
+        "pack.toml",
+    ),
+    "manifest a device": (
+        lambda s: ((s.folder / "pack.toml").unlink(), (s.folder / "pack.toml").symlink_to("/dev/null")),
+        "pack.toml",
+    ),
     "pipe": (lambda s: ((s.folder / UNET).unlink(), os.mkfifo(s.folder / UNET)), UNET),
     "header a list": (_raw(b"[]"), UNET),
     "header a number": (_raw(b"1"), UNET),

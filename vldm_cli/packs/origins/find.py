@@ -1,5 +1,6 @@
 """Which pack a name means. No torch, no network."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -27,12 +28,13 @@ def find(name_or_folder: str | Path, embedded: Mapping[str, Path]) -> tuple[Path
     if name in embedded:
         return embedded[name], read_manifest(embedded[name], links=True)
     own = pulled(name)
-    if own and (own / MANIFEST).is_file():
+    if own and os.path.lexists(own / MANIFEST):
         return own, read_manifest(own)
     if name in shipped():
         raise RequestError(not_here(shipped()[name]))
     path = Path(name_or_folder).expanduser()
-    if (path / MANIFEST).is_file():
+    # whatever stands there under that name: the folder is to be a pack of vldm's, and nothing besides is looked at
+    if os.path.lexists(path / MANIFEST):
         return path.resolve(), read_manifest(path.resolve())
     if path.is_dir():
         return path.resolve(), _chosen(path, read_repository(Folder(path.resolve(), path.resolve().name)))
