@@ -8,6 +8,8 @@ and Motion Compensation"; there before the network, here after it, on the residu
 is blurred).
 """
 
+from collections.abc import Callable, Iterable, Iterator
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -32,23 +34,47 @@ def averaged(residual_BTCHW: Tensor, low_BTCHW: Tensor, scale: int) -> Tensor:
         return residual_BTCHW.float()
     with torch.autocast(residual_BTCHW.device.type, enabled=False):
         low_BTCHW = low_BTCHW.float()
-        forth_BTCHW, back_BTCHW = _motion(low_BTCHW)
-        out = []
-        # one frame after the other: large ones are many numbers
-        own = _unfolded(residual_BTCHW[:, 0], scale)
-        total = own
-        weight: float | Tensor = 1.0
-        for t in range(frames - 1):
-            following = _unfolded(residual_BTCHW[:, t + 1], scale)
-            now, then = low_BTCHW[:, t], low_BTCHW[:, t + 1]
-            forth, back = forth_BTCHW[:, t], back_BTCHW[:, t]
-            there, here = _agreement(now, then, forth, scale), _agreement(then, now, back, scale)
-            total = torch.addcmul(total, there, warp(following, _enlarged(forth, scale)))
-            out.append(F.pixel_unshuffle(total / (weight + there), scale))
-            total = torch.addcmul(following, here, warp(own, _enlarged(back, scale)))
-            own, weight = following, 1.0 + here
-        out.append(F.pixel_unshuffle(total / weight, scale))
-        return torch.stack(out, 1)
+        found = zip(*(x_BTCHW.unbind(1) for x_BTCHW in _motion(low_BTCHW)), strict=True)
+        frames_BCHW = (
+            (_unfolded(residual_BCHW, scale), low_BCHW)
+            for residual_BCHW, low_BCHW in zip(residual_BTCHW.unbind(1), low_BTCHW.unbind(1), strict=True)
+        )
+        means = _means(frames_BCHW, lambda now, then: next(found), scale, 1.0)
+        return torch.stack([F.pixel_unshuffle(mean_BCHW, scale) for mean_BCHW in means], 1)
+
+
+def steadied(frames: Iterable[tuple[Tensor, Tensor]], scale: int, strength: float) -> Iterator[Tensor]:
+    """The same of frames that come one after the other, each (residual (B, 3, s·h, s·w) float32, low (B, 3, h, w) in
+    [−1, 1]) of sides of two pixels at least: their residuals' means, each as soon as the frame after it is there.
+    strength: what a neighbour that agrees counts beside the frame itself, 0 to 1; `averaged` is of 1."""
+
+    def motion(now_BCHW: Tensor, then_BCHW: Tensor) -> tuple[Tensor, Tensor]:
+        forth_BTCHW, back_BTCHW = _motion(torch.stack([now_BCHW, then_BCHW], 1))
+        return forth_BTCHW[:, 0], back_BTCHW[:, 0]
+
+    return _means(frames, motion, scale, strength)
+
+
+def _means(
+    frames: Iterable[tuple[Tensor, Tensor]],
+    motion: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]],
+    scale: int,
+    strength: float,
+) -> Iterator[Tensor]:
+    """One frame after the other, since large ones are many numbers: no more than three are held."""
+    coming = iter(frames)
+    own, now = next(coming)
+    total = own
+    weight: float | Tensor = 1.0
+    for following, then in coming:
+        forth, back = motion(now, then)
+        there = strength * _agreement(now, then, forth, scale)
+        here = strength * _agreement(then, now, back, scale)
+        total = torch.addcmul(total, there, warp(following, _enlarged(forth, scale)))
+        yield total / (weight + there)
+        total = torch.addcmul(following, here, warp(own, _enlarged(back, scale)))
+        own, now, weight = following, then, 1.0 + here
+    yield total / weight
 
 
 @torch.no_grad()

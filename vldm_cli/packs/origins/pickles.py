@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 PICKLES = (".ckpt", ".pt", ".pth", ".bin")
 # What programs wrap a table of weights in.
-_WRAPPERS = ("state_dict", "controlnet")
+_WRAPPERS = ("state_dict", "controlnet", "model_state_dict", "params_ema", "params-ema", "params")
 # How much larger than the pickle its weights may be: tensors can share their numbers there.
 _MOST = 2
 _TYPES = {
