@@ -1,4 +1,4 @@
-"""Image super-resolution networks in their public layouts, tiny and with random weights: what spandrel tells them by."""
+"""Image super-resolution networks in their public layouts, tiny and with random weights: as spandrel tells them."""
 
 import torch
 
@@ -13,7 +13,9 @@ def esrgan(scale=4, channels=3, width=8, blocks=1, seed=0):
                 out = growth if layer < 5 else width
                 table[f"body.{block}.rdb{dense}.conv{layer}"] = (width + (layer - 1) * growth, out)
     table |= dict.fromkeys(("conv_body", "conv_up1", "conv_up2", "conv_hr"), (width, width))
-    return _convolutions(table | {"conv_last": (width, channels)}, seed)
+    state = _convolutions(table | {"conv_last": (width, channels)}, seed)
+    state["conv_last.weight"] *= 4
+    return state | {"conv_last.bias": torch.full((channels,), 0.5)}
 
 
 def compact(scale=4, width=8, depth=2, channels=3, seed=0):
@@ -29,6 +31,6 @@ def _convolutions(table, seed):
     generator = torch.Generator().manual_seed(seed)
     state = {}
     for name, (before, after) in table.items():
-        state[f"{name}.weight"] = 0.5 * torch.randn(after, before, 3, 3, generator=generator) / (3 * before**0.5)
+        state[f"{name}.weight"] = torch.randn(after, before, 3, 3, generator=generator) / (3 * before**0.5)
         state[f"{name}.bias"] = 0.02 * torch.randn(after, generator=generator)
     return state

@@ -19,6 +19,8 @@ from vldm_cli.motion.flow import flow, warp
 # Low-resolution frames in [−1, 1] that differ by so much, once they are brought along the motion, count 1/e: about 6 of
 # 255. With half of it, and with twice as much, rendered clips came out less steady.
 AGREEMENT = 0.05
+# Motion of so many low-resolution pixels a frame is taken for none by `steadied`, and of twice as many for what it is.
+STILL = 0.1
 # Steps of the flow on every level of its pyramid. With four, as for measuring, the detail came out no steadier.
 ITERATIONS = 2
 # Pixels of frame pairs whose flow is found at a time: its steps keep some twenty numbers for each.
@@ -50,7 +52,7 @@ def steadied(frames: Iterable[tuple[Tensor, Tensor]], scale: int, strength: floa
 
     def motion(now_BCHW: Tensor, then_BCHW: Tensor) -> tuple[Tensor, Tensor]:
         forth_BTCHW, back_BTCHW = _motion(torch.stack([now_BCHW, then_BCHW], 1))
-        return forth_BTCHW[:, 0], back_BTCHW[:, 0]
+        return _settled(forth_BTCHW[:, 0]), _settled(back_BTCHW[:, 0])
 
     return _means(frames, motion, scale, strength)
 
@@ -87,6 +89,13 @@ def _motion(low_BTCHW: Tensor) -> tuple[Tensor, Tensor]:
         torch.stack([flow(a, b, ITERATIONS), flow(b, a, ITERATIONS)]) for a, b in zip(now, then, strict=True)
     ]
     return torch.cat(found, 1).unflatten(1, (B, T - 1)).unbind()
+
+
+def _settled(flow_B2HW: Tensor) -> Tensor:
+    """The flow without what is as likely none: by grain alone, what stands still seems to move by a tenth of a pixel,
+    and detail that is fetched from there is not quite the same."""
+    length_B1HW = flow_B2HW.norm(dim=1, keepdim=True)
+    return flow_B2HW * ((length_B1HW - STILL) / STILL).clamp(0, 1)
 
 
 def _unfolded(residual_BCHW: Tensor, scale: int) -> Tensor:

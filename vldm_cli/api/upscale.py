@@ -222,7 +222,7 @@ def _by_network(
     for option, value in given.items():
         if value is not None:
             raise RequestError(
-                f"{option} is for packs, and --model {model.name} is none; leave one of them out"
+                f"{option} does not go with --model, a network without pack, noise, steps and text; leave one out"
             )
     scale = None if scale is None else whole("--scale", scale, 1, LARGEST)
     steady = None if steady is None else real("--steady", steady, 0, 1)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vldm_cli.errors import RequestError, ran_out
-from vldm_cli.packs.files import Unusable, read_header
+from vldm_cli.packs.files import Truncated, Unusable, read_header
 from vldm_cli.packs.origins.digests import digest
 from vldm_cli.packs.origins.pickles import PICKLES, converted, is_pickle
 from vldm_cli.packs.values import shown
@@ -59,6 +59,8 @@ def open_network(path: Path) -> Network:
         found = _recognised(weights)
     except OSError as error:
         raise RequestError(f"{said} cannot be read ({error.strerror or shown(str(error))})") from error
+    except Truncated as error:
+        raise RequestError(f"{said} {error}; fetch it anew") from error
     except Unusable as error:
         raise RequestError(f"{said} {error}") from error
     needs = found.size_requirements
@@ -71,11 +73,13 @@ def open_network(path: Path) -> Network:
         max(1, needs.minimum),
         found.tiling.name == "SUPPORTED",
     )
-    formats = ["float32"]
-    formats += ["float16"] if found.supports_half else []
-    formats += ["bfloat16"] if found.supports_bfloat16 else []
     name = found.architecture.name
-    return Network(path.name, sha256, name, tuple(formats), network, (told,) if told else ())
+    return Network(path.name, sha256, name, _formats(found), network, (told,) if told else ())
+
+
+def _formats(found: ImageModelDescriptor) -> tuple[str, ...]:
+    half = ("float16",) if found.supports_half else ()
+    return ("float32", *half, *(("bfloat16",) if found.supports_bfloat16 else ()))
 
 
 def _spandrel() -> None:
