@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -203,7 +203,7 @@ def _by_network(
     clip: str | Path,
     out: str | Path | None,
     model: Path,
-    given: dict[str, object],
+    given: Mapping[str, object],
     *,
     scale: int | None,
     steady: float | None,

@@ -16,16 +16,16 @@ def upscale(
     scale: Annotated[
         int | None,
         typer.Option(
-            metavar="2|4",
-            help="How many times the width and height; default: 4, or a --model's own, at most.",
+            metavar="N",
+            help="How many times the width and height: 2 or 4 (4); with --model 1 to the network's own (that).",
         ),
     ] = None,
     model: Annotated[
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="A super-resolution network for pictures, .safetensors or .pth, in place of a pack (needs "
-            "vldm[models]).",
+            help="A super-resolution network for pictures, .safetensors or .pth, in place of a pack; needs "
+            "vldm's extra `models`.",
         ),
     ] = None,
     steady: Annotated[
