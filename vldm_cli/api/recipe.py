@@ -58,7 +58,19 @@ def _of_a_clip(metadata: dict, out: str) -> str:
     """The command on a clip, with every setting that is an option of it."""
     settings = metadata["settings"]
     words = ["vldm", metadata["command"], metadata["clip"]]
-    for key in ("scale", "factor", "space", "engine", "noise", "steps", "tile", "dtype", "crf"):
+    for key in (
+        "model",
+        "steady",
+        "scale",
+        "factor",
+        "space",
+        "engine",
+        "noise",
+        "steps",
+        "tile",
+        "dtype",
+        "crf",
+    ):
         if key in settings:
             words += [f"--{key}", settings[key]]
     if metadata["command"] == "upscale":

@@ -1,5 +1,6 @@
-"""`vldm upscale`: a clip, two or four times as wide and as high."""
+"""`vldm upscale`: a clip, larger."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -12,7 +13,28 @@ from vldm_cli.commands import options
 def upscale(
     clip: options.File,
     out: options.Out = None,
-    scale: Annotated[int, typer.Option(metavar="2|4", help="How many times the width and height.")] = 4,
+    scale: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="How many times the width and height: 2 or 4 (4); with --model 1 to the network's own (that).",
+        ),
+    ] = None,
+    model: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="A super-resolution network for pictures, .safetensors or .pth, in place of a pack; needs "
+            "vldm's extra `models`.",
+        ),
+    ] = None,
+    steady: Annotated[
+        float | None,
+        typer.Option(
+            metavar="0..1",
+            help="Of a --model: what neighbouring frames say in the detail; 0 is the network alone; default: 0.5.",
+        ),
+    ] = None,
     noise: Annotated[
         float | None,
         typer.Option(help="How much detail may be invented, 0 to below 1; default: the pack's."),
@@ -25,7 +47,13 @@ def upscale(
         int | None, typer.Option(help="Side of the tiles, in pixels of the clip; smaller needs less memory.")
     ] = None,
     steps: options.Steps = None,
-    pack: options.Pack = "toyland",
+    pack: Annotated[
+        str | None,
+        typer.Option(
+            help="The model: a pack's name or folder, a diffusers folder, a checkpoint, or OWNER/NAME; default: "
+            "toyland."
+        ),
+    ] = None,
     seed: options.Seed = None,
     prompt: Annotated[
         str, typer.Option(metavar="TEXT", help="What the clip shows, for packs that read it.")
@@ -46,6 +74,8 @@ def upscale(
         clip,
         out,
         scale=scale,
+        model=model,
+        steady=steady,
         noise=noise,
         space=space,
         tile=tile,
@@ -65,7 +95,9 @@ def upscale(
     console.detail(f"{job.device}, {job.settings['dtype']}: {job.settings}")
     if common.dry_run:
         plan = job.plan
-        words = f"{plan['windows']} windows of {plan['tiles']} tiles, {plan['calls']} denoiser calls"
+        words = f"{plan['tiles']} tiles a frame, {plan['calls']} calls of the network"
+        if model is None:
+            words = f"{plan['windows']} windows of {plan['tiles']} tiles, {plan['calls']} denoiser calls"
         shared.show_plan(console, job, [words])
     else:
         shared.make(console, job, run)

@@ -18,7 +18,8 @@ from tests.video import clips
 from vldm_cli.errors import RequestError, RunError
 from vldm_cli.packs.pack import SOURCES, UPSCALERS
 from vldm_cli.pipelines.clip.run import run
-from vldm_cli.pipelines.upscale.clip import AHEAD, UpscaleClip, shrunk
+from vldm_cli.pipelines.upscale.clip import UpscaleClip, shrunk
+from vldm_cli.pipelines.upscale.enlarged import AHEAD
 from vldm_cli.pipelines.upscale.job import Options, make_job
 from vldm_cli.runs.folder import run_folder
 from vldm_cli.runs.progress import NullProgress

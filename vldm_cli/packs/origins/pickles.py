@@ -3,6 +3,7 @@ them, and kept as safetensors in the user's cache folder, so that this happens o
 
 import json
 import os
+import re
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 PICKLES = (".ckpt", ".pt", ".pth", ".bin")
 # What programs wrap a table of weights in.
-_WRAPPERS = ("state_dict", "controlnet")
+_WRAPPERS = ("state_dict", "controlnet", "model_state_dict", "params_ema", "params-ema", "params")
 # How much larger than the pickle its weights may be: tensors can share their numbers there.
 _MOST = 2
 _TYPES = {
@@ -83,6 +84,8 @@ def read_pickle(path: Path, meta: bool = False) -> tuple[dict[str, "Tensor"], di
         Exception
     ) as error:  # torch has a dozen kinds for files that are none, and one for pickles that run code
         reason = shown((str(error).splitlines() or [type(error).__name__])[0])
+        if needs := re.search(r"GLOBAL (\S+)", str(error)):
+            reason = f"it needs {shown(needs[1])}, which is no weight"
         raise Unusable(
             f"cannot be read with torch's weights-only loader ({reason}); use a safetensors file"
         ) from error

@@ -1,10 +1,8 @@
 """Upscaling people's own clips, of any size: an upscaler in windows and in tiles (METHOD.md §6)."""
 
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from functools import partial
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -13,8 +11,7 @@ from vldm_cli.align.pixels import faithful, from_residual
 from vldm_cli.denoise.guidance import Guidance
 from vldm_cli.denoise.noise import frame_noise
 from vldm_cli.denoise.sampler import sample
-from vldm_cli.runs.ahead import ahead
-from vldm_cli.runs.progress import Meter
+from vldm_cli.pipelines.upscale.enlarged import Enlarged
 from vldm_cli.stages.models import Upscaler
 from vldm_cli.stages.plan import UPSCALE
 from vldm_cli.stages.source import Reader, faded
@@ -22,19 +19,15 @@ from vldm_cli.stages.tiles import Tiles
 from vldm_cli.stages.upscale import SHARED_NOISE, STAGE
 from vldm_cli.stages.windows import fixed_windows
 from vldm_cli.video.clip import Clip
-from vldm_cli.video.look import Raw
 
 TILE = 256
 OVERLAP = 32
 MULTIPLE = 8
 # Tiles in one call of the model, at most.
 BATCH = {"cpu": 1, "mps": 1, "cuda": 4}
-# Frames that are read, and made, before they are asked for: a GPU works while ffmpeg does. On a CPU they would only
-# take time from each other.
-AHEAD = {"cpu": 0, "mps": 0, "cuda": 8}
 
 
-class UpscaleClip:
+class UpscaleClip(Enlarged):
     """Frames of a clip `scale` (2 or 4) times as large, as raw RGB; the same ones wherever one starts.
 
     noise, 0 ≤ noise < 1: noise augmentation of the low-resolution frames, so how much detail may be invented.
@@ -59,33 +52,22 @@ class UpscaleClip:
         negative: str = "",
         guidance: float = 1.0,
     ) -> None:
-        self.clip, self.upscaler, self.scheduler, self.scale = clip, upscaler, scheduler, scale
+        super().__init__(clip, scale)
+        self.upscaler, self.scheduler = upscaler, scheduler
         self.seed, self.steps, self.noise = seed, steps, noise
         self.prompt, self.negative, self.guidance = prompt, negative, Guidance(guidance)
         self.windows = fixed_windows(clip.frames, window, overlap)
         self.tiles = Tiles(clip.height, clip.width, tile, min(OVERLAP, tile // 4), MULTIPLE)
-        self.read = clip.raw(rgb=True)
-        self.raw = Raw(self.read.pixels, clip.height * scale, clip.width * scale)
 
-    def frames(self, start: int, meter: Meter) -> Iterator[bytes]:
-        """Frames start, start + 1, … of the new clip."""
-        device = next(self.upscaler().model.parameters()).device
-        with closing(ahead(self._images(start, device), AHEAD[device.type])) as images:
-            for frame, (image_HWC, arrived) in enumerate(images, start):
-                if arrived is not None:
-                    arrived.synchronize()
-                yield self.raw.pack([image_HWC.numpy()])
-                meter.upto(frame + 1)
+    @property
+    def device(self) -> torch.device:
+        return next(self.upscaler().model.parameters()).device
 
-    def _images(self, start: int, device: torch.device) -> Iterator[tuple[Tensor, torch.cuda.Event | None]]:
-        """The new frames (H, W, 3) in values of the file on the CPU, each once its event, if any, has happened.
-
-        On a GPU nothing in here waits for what has been asked of it, so that it never runs out of work.
-        """
+    def images(self, start: int, device: torch.device) -> Iterator[Tensor]:
         size, channels = self.tiles.padded, self.upscaler().space.channels
         noise_CHW = self._noise(STAGE, (channels, *size), device)
         grain_CHW = self._noise(f"{STAGE}-input", (3, *size), device)
-        frames = Reader(partial(self._source, device=device))
+        frames = Reader(partial(self._low, device=device))
 
         def run(i: int) -> Tensor:
             window = self.windows[i]
@@ -98,34 +80,16 @@ class UpscaleClip:
             hr_NCHW = from_residual(r_NCHW, lr_NCHW, UPSCALE)
             if self.scale != UPSCALE:
                 hr_NCHW = shrunk(hr_NCHW, self.scale / UPSCALE)
-            yield self._fetched(hr_NCHW[0])
+            yield (hr_NCHW[0] + 1) * (self.raw.peak / 2)
 
-    def _source(self, start: int, device: torch.device) -> Iterator[Tensor]:
-        """The clip's frames (3, H, W) in [−1, 1] on the device; they go there as they are read."""
-        kind = _integers(self.read)
-        with closing(ahead(self.clip.read(start, self.read), AHEAD[device.type])) as frames:
-            for frame in frames:
-                (image,) = self.read.planes(frame)
-                x_HWC = torch.empty(image.shape, dtype=kind, pin_memory=device.type == "cuda")
-                np.copyto(x_HWC.numpy(), image)
-                x_HWC = x_HWC.to(device, non_blocking=True).float()
-                yield x_HWC.permute(2, 0, 1).contiguous() / (self.read.peak / 2) - 1
+    def _low(self, start: int, device: torch.device) -> Iterator[Tensor]:
+        """The clip's frames (3, H, W) in [−1, 1] on the device."""
+        for x_CHW in self.source(start, device):
+            yield x_CHW / (self.read.peak / 2) - 1
 
     def _noise(self, stage: str, shape: tuple[int, ...], device: torch.device) -> Tensor:
         """The noise of every frame: the same one, so windows agree on it where they overlap, and tiles as well."""
         return frame_noise(self.seed, stage, [0], shape, SHARED_NOISE)[0].to(device)
-
-    def _fetched(self, x_CHW: Tensor) -> tuple[Tensor, torch.cuda.Event | None]:
-        """A frame in [−1, 1] as one of `_images`."""
-        scaled = ((x_CHW + 1) * (self.raw.peak / 2)).round().clamp(0, self.raw.peak)
-        image_HWC = scaled.to(_integers(self.raw)).permute(1, 2, 0).contiguous()
-        if image_HWC.device.type != "cuda":
-            return image_HWC.cpu(), None
-        host_HWC = torch.empty(image_HWC.shape, dtype=image_HWC.dtype, pin_memory=True)
-        host_HWC.copy_(image_HWC, non_blocking=True)
-        arrived = torch.cuda.Event()
-        arrived.record(torch.cuda.current_stream(image_HWC.device))
-        return host_HWC, arrived
 
     def _residual(self, lr_TCHW: Tensor, noise_CHW: Tensor, grain_CHW: Tensor) -> Tensor:
         """The folded residual (T, 48, H, W) of one window, put together from tiles; noise of the padded size."""
@@ -161,11 +125,6 @@ class UpscaleClip:
         return faithful(tiles.crop(residual_BTCHW[0]), UPSCALE)
 
 
-def _integers(raw: Raw) -> torch.dtype:
-    """What samples travel in between host and device: bytes, or what every device has for 16 bits."""
-    return torch.uint8 if raw.dtype.itemsize == 1 else torch.int32
-
-
 def shrunk(x_NCHW: Tensor, share: float) -> Tensor:
     """Frames at a share of their size: how ×2 is made of ×4.
 
@@ -173,5 +132,6 @@ def shrunk(x_NCHW: Tensor, share: float) -> Tensor:
     nothing is lost on the way if the filter is the one that ×2 frames are thought to have come by: bicubic, not the
     duller mean of four pixels. It is done before values are rounded.
     """
-    smaller = F.interpolate(x_NCHW, scale_factor=share, mode="bicubic", antialias=True, align_corners=False)
+    height, width = (round(side * share) for side in x_NCHW.shape[-2:])
+    smaller = F.interpolate(x_NCHW, (height, width), mode="bicubic", antialias=True, align_corners=False)
     return smaller.clamp(-1, 1)

@@ -17,6 +17,7 @@ from vldm_cli.stages.upscale import STAGE
 from vldm_cli.video.carry import packed
 from vldm_cli.video.clip import Clip
 from vldm_cli.video.kinds import open_container
+from vldm_cli.video.look import Look, Raw
 from vldm_cli.video.segments import stored_look
 
 
@@ -87,10 +88,7 @@ def make_job(
 
     raw = upscaler(0).raw
     kind = open_container(out)
-    look = clip.look
-    if look.was_rgb:  # at twice the size and more, 4:2:0 holds a colour for each of the clip's pixels
-        look = replace(look, chroma="420", was_rgb=False)
-    look, said = stored_look(look, kind, raw.height, raw.width)
+    look, said = look_of(clip, kind, raw, options.scale)
     baggage = packed(clip.report, kind)
     job = Job(
         clip=clip,
@@ -124,6 +122,16 @@ def make_job(
         return clock.timed(STAGE, source.frames(start, meters[STAGE]))
 
     return replace(job, make=make, plan=_plan(source, options.device, options.space))
+
+
+def look_of(clip: Clip, kind: str, raw: Raw, scale: int) -> tuple[Look, list[str]]:
+    """How frames so many times as large are stored, and what is to be said of it."""
+    look = clip.look
+    if (
+        look.was_rgb and scale > 1
+    ):  # at twice the size and more, 4:2:0 holds a colour for each of the clip's pixels
+        look = replace(look, chroma="420", was_rgb=False)
+    return stored_look(look, kind, raw.height, raw.width)
 
 
 def _nothing(start: int, clock: Clock, journal: Journal, meters: dict[str, Meter]) -> Frames:

@@ -1,0 +1,51 @@
+"""An image super-resolution network of any make, as an upscaler of clips asks it: frames in, larger frames out."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+
+class ImageNetwork:
+    """run: maps pictures (1, channels, h, w) in [0, 1] to (1, channels, s·h, s·w), by the weights of `module`; the
+    fourth of four channels is how opaque a pixel is. scale: s, whole. multiple: sides of which the network asks
+    pictures to be a multiple; least: and how long they must be. tiled: whether it is meant for parts of pictures."""
+
+    def __init__(
+        self,
+        module: nn.Module,
+        run: Callable[[Tensor], Tensor],
+        scale: int,
+        channels: int = 3,
+        multiple: int = 1,
+        least: int = 1,
+        tiled: bool = True,
+    ) -> None:
+        self.module, self.run, self.scale, self.channels = (
+            module.eval().requires_grad_(False),
+            run,
+            scale,
+            channels,
+        )
+        self.multiple, self.least, self.tiled = multiple, least, tiled
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.module.parameters()).device
+
+    @property
+    def weights(self) -> int:
+        """How many numbers it has."""
+        return sum(parameter.numel() for parameter in self.module.parameters())
+
+    def to(self, device: torch.device, dtype: torch.dtype) -> None:
+        """Moves it."""
+        self.module.to(device, dtype)
+
+    def enlarged(self, x_CHW: Tensor) -> Tensor:
+        """A picture (3, h, w) in [0, 1] → (3, s·h, s·w) float32 in [0, 1]. One picture a call, as networks promise no
+        more, and so that what comes out of one never depends on another."""
+        x_CHW = x_CHW.to(next(self.module.parameters()).dtype)
+        if self.channels == 4:
+            x_CHW = torch.cat([x_CHW, torch.ones_like(x_CHW[:1])])
+        return self.run(x_CHW[None])[0, :3].float()

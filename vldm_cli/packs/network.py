@@ -1,0 +1,140 @@
+"""Image super-resolution networks that people have as files: spandrel (an extra) tells what each is from its weights.
+
+Pickles go through torch's weights-only loader alone, as everywhere (`origins.pickles`), and never through spandrel's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vldm_cli.errors import RequestError, ran_out
+from vldm_cli.packs.files import Truncated, Unusable, read_header
+from vldm_cli.packs.origins.digests import digest
+from vldm_cli.packs.origins.pickles import PICKLES, converted, is_pickle
+from vldm_cli.packs.values import shown
+
+if TYPE_CHECKING:
+    from spandrel import ImageModelDescriptor
+
+    from vldm_cli.align.network import ImageNetwork
+
+LARGEST = 8
+_SAFE = ".safetensors"
+_OTHER_TASKS = {"FaceSR": "faces alone", "Inpainting": "filling holes in pictures"}
+
+
+@dataclass(frozen=True)
+class Network:
+    """A file's network on the CPU. name: the file's; sha256: of the file, as it was given; architecture: in spandrel's
+    words; formats: the number formats that it computes in; remarks: what is to be told of the file."""
+
+    name: str
+    sha256: str
+    architecture: str
+    formats: tuple[str, ...]
+    network: ImageNetwork
+    remarks: tuple[str, ...] = ()
+
+
+def open_network(path: Path) -> Network:
+    """The network in a file. Raises RequestError where there is none that makes pictures larger, or cleaner at their
+    size, or where spandrel is not here."""
+    from vldm_cli.align.network import ImageNetwork
+
+    said = f"--model {shown(str(path))}"
+    if not path.is_file():
+        what = "is a folder" if path.is_dir() else "is not here"
+        raise RequestError(f"{said} {what}; name a file of weights, {_SAFE} or .pth")
+    if path.suffix.lower() != _SAFE and not is_pickle(path):
+        raise RequestError(
+            f"{said} is no file of weights by its name; name one in {_SAFE}, {', '.join(PICKLES)}"
+        )
+    _spandrel()
+    try:
+        sha256 = digest(path)
+        weights, told = converted(path) if is_pickle(path) else (path, "")
+        read_header(weights)
+        found = _recognised(weights)
+    except OSError as error:
+        raise RequestError(f"{said} cannot be read ({error.strerror or shown(str(error))})") from error
+    except Truncated as error:
+        raise RequestError(f"{said} {error}; fetch it anew") from error
+    except Unusable as error:
+        raise RequestError(f"{said} {error}") from error
+    needs = found.size_requirements
+    network = ImageNetwork(
+        found.model,
+        found,
+        found.scale,
+        found.input_channels,
+        needs.multiple_of,
+        max(1, needs.minimum),
+        found.tiling.name == "SUPPORTED",
+    )
+    name = found.architecture.name
+    return Network(path.name, sha256, name, _formats(found), network, (told,) if told else ())
+
+
+def _formats(found: ImageModelDescriptor) -> tuple[str, ...]:
+    half = ("float16",) if found.supports_half else ()
+    return ("float32", *half, *(("bfloat16",) if found.supports_bfloat16 else ()))
+
+
+def _spandrel() -> None:
+    try:
+        import spandrel  # noqa: F401
+    except ModuleNotFoundError as error:
+        if error.name != "spandrel":
+            raise _broken(error) from error
+        raise RequestError(
+            "--model needs spandrel, which knows other people's networks and is not here; install it with "
+            "`pip install 'vldm[models]'`"
+        ) from error
+    except Exception as error:  # a torchvision of another torch raises a RuntimeError
+        raise _broken(error) from error
+
+
+def _broken(error: Exception) -> RequestError:
+    reason = shown((str(error).splitlines() or [type(error).__name__])[0])
+    return RequestError(
+        f"--model needs spandrel, which cannot be loaded here ({reason}); install it anew with "
+        "`pip install --upgrade 'vldm[models]'`"
+    )
+
+
+def _recognised(weights: Path) -> ImageModelDescriptor:
+    """Raises Unusable where the weights are of no network that an upscaler can be."""
+    from safetensors.torch import load_file
+    from spandrel import MAIN_REGISTRY, ImageModelDescriptor, UnsupportedModelError
+
+    try:
+        found = MAIN_REGISTRY.load(load_file(weights))
+    except UnsupportedModelError as error:
+        known = ", ".join(sorted((one.architecture.name for one in MAIN_REGISTRY), key=str.lower))
+        raise Unusable(f"is no network that spandrel knows; it knows {known}") from error
+    except (
+        Exception
+    ) as error:  # each architecture trips over weights that are not quite its own in its own way
+        if ran_out(error):
+            raise
+        reason = shown((str(error).splitlines() or [type(error).__name__])[0])
+        raise Unusable(
+            f"has not all that a network of its kind has, or more ({reason:.120}); fetch the file anew"
+        ) from error
+    if not isinstance(found, ImageModelDescriptor) or found.purpose in _OTHER_TASKS:
+        task = _OTHER_TASKS[found.purpose]
+        raise Unusable(
+            f"is a network for {task} ({found.architecture.name}); name one that enlarges pictures"
+        )
+    channels = found.input_channels, found.output_channels
+    if channels not in ((3, 3), (4, 4)):
+        if channels == (1, 1):
+            raise Unusable("is a network for grey pictures; name one for pictures in colour")
+        raise Unusable(
+            f"takes pictures of {channels[0]} channels and gives {channels[1]}; name one for pictures in colour"
+        )
+    if not 1 <= found.scale <= LARGEST:
+        raise Unusable(f"enlarges {found.scale} times; name one that does so 1 to {LARGEST} times")
+    return found

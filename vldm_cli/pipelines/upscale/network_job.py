@@ -1,0 +1,144 @@
+"""`upscale --model` put together: a clip, a network and options become a job for `clip_run`."""
+
+from pathlib import Path
+
+import torch
+
+from vldm_cli.errors import RequestError
+from vldm_cli.packs.network import Network
+from vldm_cli.pipelines.clip.job import Frames, Job
+from vldm_cli.pipelines.upscale.clip import TILE
+from vldm_cli.pipelines.upscale.job import look_of
+from vldm_cli.pipelines.upscale.network import STEADY, NetworkClip, least_tile
+from vldm_cli.runs.journal import Journal
+from vldm_cli.runs.memory import keep_freed_memory
+from vldm_cli.runs.progress import Clock, Meter
+from vldm_cli.stages.costs import BASE, NATIVE, RATES, SPEED
+from vldm_cli.stages.upscale import STAGE
+from vldm_cli.video.carry import packed
+from vldm_cli.video.clip import Clip
+from vldm_cli.video.kinds import open_container
+
+# Numbers that are held for each pixel of an enlarged frame (frames, their residuals, flow, sums and what waits), and
+# for each pixel of an enlarged tile (channels that a network's last layers have). Reckoned, not measured.
+_FRAME_NUMBERS, _TILE_NUMBERS = 36, 200
+
+
+def number_format(asked: str, network: Network, device: str) -> str:
+    """The number format of a network; "auto" is float16 on a CUDA GPU where the network can be computed in it, and
+    float32 elsewhere: what comes out are pictures, and bfloat16 has fewer values than they have. Raises RequestError
+    for one in which the network cannot be computed."""
+    if asked == "auto":
+        return "float16" if device.startswith("cuda") and "float16" in network.formats else "float32"
+    if asked not in network.formats:
+        raise RequestError(
+            f"--dtype {asked}: networks of the kind {network.architecture} cannot be computed in it; use "
+            f"{' or '.join(network.formats)}"
+        )
+    return asked
+
+
+def make_job(
+    clip: Clip,
+    model: Network,
+    out: Path,
+    *,
+    scale: int | None,
+    steady: float | None,
+    tile: int | None,
+    device: str,
+    dtype: str,
+    crf: int,
+    preview: Path | None = None,
+    resume: bool = True,
+    force: bool = False,
+) -> Job:
+    """scale: None for the network's own; steady: None for `STEADY`; tile: None for as large as usual. Raises
+    RequestError for what this network cannot do, or where the file cannot hold such frames."""
+    network = model.network
+    scale = scale or network.scale
+    if scale > network.scale:
+        raise RequestError(
+            f"--scale {scale}: --model {model.name} enlarges {network.scale} times; leave --scale out or give a "
+            "smaller one"
+        )
+    least = least_tile(network)
+    if tile is not None and tile < least:
+        raise RequestError(
+            f"--tile {tile} is less than --model {model.name} can work with; give {least} or more"
+        )
+    steady = STEADY if steady is None else steady
+    settings = {
+        "model": model.name,
+        "model_sha256": model.sha256,
+        "architecture": model.architecture,
+        "scale": scale,
+        "steady": steady,
+        "tile": tile or max(TILE, least),
+        "dtype": dtype,
+    }
+    where = torch.device(device)
+    if where.type == "cpu":
+        keep_freed_memory()
+    source = NetworkClip(
+        clip,
+        network,
+        scale=scale,
+        steady=steady,
+        tile=tile or max(TILE, least),
+        device=where,
+        dtype=getattr(torch, dtype),
+    )
+    kind = open_container(out)
+    look, said = look_of(clip, kind, source.raw, scale)
+    baggage = packed(clip.report, kind)
+
+    def make(start: int, clock: Clock, journal: Journal, meters: dict[str, Meter]) -> Frames:
+        return clock.timed(STAGE, source.frames(start, meters[STAGE]))
+
+    return Job(
+        clip=clip,
+        out=out,
+        command="upscale",
+        settings=settings,
+        make=make,
+        raw=source.raw,
+        look=look,
+        times=clip.times,
+        baggage=baggage,
+        stages=(STAGE,),
+        crf=crf,
+        device=where,
+        remedy="a smaller --tile needs less",
+        preview=preview,
+        resume=resume,
+        force=force,
+        warnings=[*clip.warnings, *model.remarks, *_remarks(source, model), *baggage.remarks, *said],
+        plan=_plan(source),
+    )
+
+
+def _remarks(source: NetworkClip, model: Network) -> list[str]:
+    if model.network.tiled or len(source.tiles.places) == 1:
+        return []
+    return [
+        f"networks of the kind {model.architecture} look at whole pictures, and in tiles parts may come out unlike "
+        "each other; a larger --tile makes fewer"
+    ]
+
+
+def _plan(source: NetworkClip) -> dict:
+    """Numbers for `--dry-run`: counts, and estimates of time and memory."""
+    network, tiles, frames = source.network, source.tiles, source.clip.frames
+    (y, x), *_ = tiles.places
+    area, whole = (y.stop - y.start) * (x.stop - x.start), tiles.padded[0] * tiles.padded[1]
+    calls, fold = frames * len(tiles.places), network.scale**2
+    seconds = calls * area * 2 * network.weights / SPEED[source.device.type]
+    seconds += frames * whole * source.scale**2 / NATIVE / RATES[source.device.type]["write"]
+    numbers = whole * _FRAME_NUMBERS + area * _TILE_NUMBERS
+    return {
+        "tiles": len(tiles.places),
+        "calls": calls,
+        "estimated_total_seconds": round(seconds, 3),
+        "estimated_peak_bytes": BASE[source.device.type] + 4 * network.weights + 4 * fold * numbers,
+    }
