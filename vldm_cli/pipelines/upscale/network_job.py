@@ -20,7 +20,8 @@ from vldm_cli.video.clip import Clip
 from vldm_cli.video.kinds import open_container
 
 # Numbers that are held for each pixel of an enlarged frame (frames, their residuals, flow, sums and what waits), and
-# for each pixel of an enlarged tile (channels that a network's last layers have). Reckoned, not measured.
+# for each pixel of an enlarged tile (channels that a network's last layers have). Reckoned; a Compact network (×4,
+# 640×360, on a CPU) took 1.7 GiB where this says 2.0, and 1.1 with --steady 0.
 _FRAME_NUMBERS, _TILE_NUMBERS = 36, 200
 
 
