@@ -15,12 +15,13 @@ from tests.packs.hostile import Spoilt
 from vldm_cli.align.unet import VideoUNet
 from vldm_cli.denoise.schedulers import SCHEDULERS
 from vldm_cli.errors import RequestError, RunError
-from vldm_cli.packs import build, load, schemas
-from vldm_cli.packs.build import Prepared, Source, differing, on_meta
+from vldm_cli.packs import load, schemas, sources
+from vldm_cli.packs.build import Prepared, on_meta
 from vldm_cli.packs.files import Unusable, read_header
 from vldm_cli.packs.manifest import SAMPLERS
 from vldm_cli.packs.pack import PARTS, Pack
 from vldm_cli.packs.prepare import prepare
+from vldm_cli.packs.sources import Source, differing
 
 
 @pytest.mark.parametrize(
@@ -89,7 +90,7 @@ def test_any_model_of_any_file(tmp_path):
 @pytest.mark.parametrize("place", range(4))
 def test_numbers_of_every_type_are_looked_at_to_the_last(tmp_path, monkeypatch, place):
     monkeypatch.setattr(
-        "vldm_cli.packs.build._AT_ONCE", 16
+        "vldm_cli.packs.sources._AT_ONCE", 16
     )  # so that a type's last bytes are in a block of their own
     types = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
     tensors = {f"a{i}": torch.arange(21, dtype=dtype) for i, dtype in enumerate(types)}
@@ -129,7 +130,7 @@ def test_memory_that_runs_out_is_not_the_packs_fault(tiny_pack, monkeypatch, err
     def fail(*_):
         raise error
 
-    monkeypatch.setattr("vldm_cli.packs.build._copied", fail)
+    monkeypatch.setattr("vldm_cli.packs.sources._copied", fail)
     with pytest.raises((MemoryError, RuntimeError), match=r"no room|allocate|no"):
         prepared.load()
 
@@ -160,7 +161,7 @@ def test_little_of_a_file_is_mapped_at_a_time(tmp_path, monkeypatch):
     tensors = {f"w{i}": torch.randn(10, 10) for i in range(9)}
     save_file(tensors, tmp_path / "w.safetensors")
     opened = []
-    stock = build.safe_open
+    stock = sources.safe_open
 
     class Counting:
         def __init__(self, *args, **kwargs):
@@ -178,8 +179,8 @@ def test_little_of_a_file_is_mapped_at_a_time(tmp_path, monkeypatch):
             self.read += 400
             return self.file.get_tensor(name)
 
-    monkeypatch.setattr(build, "safe_open", Counting)
-    monkeypatch.setattr(build, "STRETCH", 1000)
+    monkeypatch.setattr(sources, "safe_open", Counting)
+    monkeypatch.setattr(sources, "STRETCH", 1000)
     read = dict(Source.of(tmp_path / "w.safetensors").tensors("cpu", torch.float32))
     assert all(torch.equal(read[name], tensor) for name, tensor in tensors.items())
     assert [one.read for one in opened] == [1200] * 3

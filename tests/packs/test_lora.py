@@ -9,9 +9,10 @@ from safetensors.torch import save_file
 from transformers import CLIPTextConfig, CLIPTextModel
 
 from tests.align.shapes import UNETS
-from vldm_cli.packs.build import Prepared, Source
+from vldm_cli.packs.build import Prepared
 from vldm_cli.packs.files import Unusable
 from vldm_cli.packs.lora import additions, together
+from vldm_cli.packs.sources import Source
 
 LAYERS = (
     "down_blocks.0.attentions.0.transformer_blocks.0.attn1.to_q",

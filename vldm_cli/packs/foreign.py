@@ -20,7 +20,7 @@ from torch import nn
 from vldm_cli.align.families import FAMILIES
 from vldm_cli.align.foreign import Family, ForeignDecoder, ForeignUNet
 from vldm_cli.align.readers import FirstFrame, NoContext, SparseCtrl
-from vldm_cli.packs.build import Prepared, Source, arguments, differing, on_meta
+from vldm_cli.packs.build import Prepared, arguments, on_meta
 from vldm_cli.packs.elsewhere import located
 from vldm_cli.packs.files import Unusable
 from vldm_cli.packs.lora import motion_additions, together
@@ -30,6 +30,7 @@ from vldm_cli.packs.named.places import Named
 from vldm_cli.packs.named.places import source as weights_in
 from vldm_cli.packs.named.schemas import FAMILY_KINDS, SPARSECTRL_KIND
 from vldm_cli.packs.pack import Pack
+from vldm_cli.packs.sources import Source, differing
 from vldm_cli.packs.values import shown
 
 # The classes whose configurations these families' are.

@@ -19,8 +19,8 @@ from torch import Tensor, nn
 
 from vldm_cli.align.families.animatediff import motion_lora_key
 from vldm_cli.align.foreign import Family
-from vldm_cli.packs.build import Change, Piece, Source
 from vldm_cli.packs.files import Unusable, parse
+from vldm_cli.packs.sources import Change, Piece, Source
 from vldm_cli.packs.values import shown
 
 _DOWN = (

@@ -11,7 +11,7 @@ from diffusers import AutoencoderKL, UNet2DConditionModel
 from torch import nn
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPVisionConfig, CLIPVisionModelWithProjection
 
-from vldm_cli.packs.build import Convert, Model, Prepared, Source, arguments, chosen, differing, on_meta
+from vldm_cli.packs.build import Model, Prepared, arguments, chosen, on_meta
 from vldm_cli.packs.contents import TEXT, UNET, VAE, Kind
 from vldm_cli.packs.elsewhere import Addition, located
 from vldm_cli.packs.files import Unusable
@@ -23,6 +23,7 @@ from vldm_cli.packs.named.places import source as weights_in
 from vldm_cli.packs.named.schemas import EYES_KIND
 from vldm_cli.packs.pack import Pack
 from vldm_cli.packs.schemas import TEXT_NOTES
+from vldm_cli.packs.sources import Convert, Source, differing
 
 Layout = Callable[[str, Mapping[str, Any]], Convert]
 """layout, configuration → how a file's names are converted; one of `named.layouts`."""

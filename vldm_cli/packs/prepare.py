@@ -14,7 +14,7 @@ from vldm_cli.align.readers import SparseCtrl
 from vldm_cli.align.temporal import CLOSING, TemporalModel
 from vldm_cli.align.unet import VideoUNet
 from vldm_cli.errors import RequestError
-from vldm_cli.packs.build import Prepared, Source, differing, on_meta
+from vldm_cli.packs.build import Prepared, on_meta
 from vldm_cli.packs.contents import UNET, Kind, read_sizes
 from vldm_cli.packs.files import Unusable
 from vldm_cli.packs.foreign import prepare_foreign_decoder, prepare_foreign_unet
@@ -25,6 +25,7 @@ from vldm_cli.packs.named.schemas import FAMILY_KINDS
 from vldm_cli.packs.pack import OWN, PARTS, Pack
 from vldm_cli.packs.parts import SCHEDULERS
 from vldm_cli.packs.schedules import lender, low_schedule, schedule
+from vldm_cli.packs.sources import Source, differing
 from vldm_cli.packs.words import Words
 
 # The image model under each part of temporal layers.

@@ -8,8 +8,8 @@ from safetensors.torch import load_file, save_file
 from tests.packs.named import original, public
 from vldm_cli.errors import RequestError
 from vldm_cli.packs import load
-from vldm_cli.packs.build import Piece
 from vldm_cli.packs.named import layouts
+from vldm_cli.packs.sources import Piece
 
 
 def checkpoint(kind):

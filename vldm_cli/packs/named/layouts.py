@@ -15,8 +15,8 @@ from diffusers.loaders.single_file_utils import (
     convert_open_clip_checkpoint,
 )
 
-from vldm_cli.packs.build import Convert, Piece
 from vldm_cli.packs.files import Unusable
+from vldm_cli.packs.sources import Convert, Piece
 
 Pieces = dict[str, Piece]
 

@@ -22,7 +22,7 @@ from vldm_cli.packs.pack import PARTS, Pack
 from vldm_cli.packs.parts import SCHEDULERS, config_of
 
 if TYPE_CHECKING:
-    from vldm_cli.packs.build import Convert, Source
+    from vldm_cli.packs.sources import Convert, Source
 
 # What a part is to the checkpoint that it is from, where that is not its own name.
 _ROLES = {
@@ -87,7 +87,7 @@ class Own(Place):
         return SCHEDULERS[self.part] if self.part not in PARTS else config_of(self.part)
 
     def source(self, convert: "Convert | None" = None, prefix: str = "") -> "Source":
-        from vldm_cli.packs.build import Source  # with it comes torch
+        from vldm_cli.packs.sources import Source  # with it comes torch
 
         return Source.of(self.pack.file(self.name), prefix, convert)
 
@@ -168,7 +168,7 @@ class Named(Place):
 
 def source(path: Path, convert: "Convert | None" = None, prefix: str = "") -> "Source":
     """A file of weights that lies anywhere; of a pickle, what it was converted to. Raises Unusable."""
-    from vldm_cli.packs.build import Source  # with it comes torch
+    from vldm_cli.packs.sources import Source  # with it comes torch
 
     remark = ""
     if is_pickle(path):
