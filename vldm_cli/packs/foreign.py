@@ -2,6 +2,7 @@
 (`align.foreign`, `align.readers`)."""
 
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -21,13 +22,11 @@ from vldm_cli.align.families import FAMILIES
 from vldm_cli.align.foreign import Family, ForeignDecoder, ForeignUNet
 from vldm_cli.align.readers import FirstFrame, NoContext, SparseCtrl
 from vldm_cli.packs.build import Prepared, arguments, on_meta
-from vldm_cli.packs.elsewhere import located
 from vldm_cli.packs.files import Unusable
-from vldm_cli.packs.lora import motion_additions, together
-from vldm_cli.packs.models import of_lora, prepare_image, weights, with_loras
+from vldm_cli.packs.lora import additions, motion_additions
+from vldm_cli.packs.models import prepare_image, weights, with_loras
 from vldm_cli.packs.named import layouts
 from vldm_cli.packs.named.places import Named
-from vldm_cli.packs.named.places import source as weights_in
 from vldm_cli.packs.named.schemas import FAMILY_KINDS, SPARSECTRL_KIND
 from vldm_cli.packs.pack import Pack
 from vldm_cli.packs.sources import Source, differing
@@ -56,8 +55,10 @@ def prepare_foreign_unet(pack: Pack) -> Prepared[ForeignUNet]:
         model = on_meta(lambda: ForeignUNet(image.model, family, config, reader))
     sources = [replace(source, prefix="unet.") for source in image.sources]
     layers = _layers(lies, family, model, image.model, "unet.")
-    layers = with_loras(pack, layers, "unet", image.model) if family.whole else layers
-    sources.append(_with_motion(pack, layers, family, image.model))
+    if family.whole:
+        layers = with_loras(pack, layers, "image", partial(additions, part="unet", model=image.model))
+    added = partial(motion_additions, family=family, image_model=image.model)
+    sources.append(with_loras(pack, layers, "motion", added))
     return Prepared(model, [*sources, *read], image.finish)
 
 
@@ -113,18 +114,6 @@ def _layers(
                 f"{'' if family.whole else ' and the image model under it'}: it {difference}"
             )
     return source
-
-
-def _with_motion(pack: Pack, source: Source, family: Family, image_model: nn.Module) -> Source:
-    """The layers with what the pack's MotionLoRAs add to them."""
-    changes, remarks = [], [source.remark]
-    for lora in pack.manifest.elsewhere.loras:
-        if lora.to == "motion":
-            with of_lora(pack, lora):
-                added = weights_in(located(lora, pack.folder, pack.name))
-                changes.append(motion_additions(added, lora.strength, family, image_model))
-                remarks.append(added.remark)
-    return replace(source, remark="; ".join(filter(None, remarks)), changes=together(changes))
 
 
 def _reader(pack: Pack) -> tuple[nn.Module, list[Source]]:

@@ -4,6 +4,7 @@ models, text encoders, and what sees pictures; wherever they lie (`named.places`
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -23,7 +24,7 @@ from vldm_cli.packs.named.places import source as weights_in
 from vldm_cli.packs.named.schemas import EYES_KIND
 from vldm_cli.packs.pack import Pack
 from vldm_cli.packs.schemas import TEXT_NOTES
-from vldm_cli.packs.sources import Convert, Source, differing
+from vldm_cli.packs.sources import Change, Convert, Source, differing
 
 Layout = Callable[[str, Mapping[str, Any]], Convert]
 """layout, configuration → how a file's names are converted; one of `named.layouts`."""
@@ -91,21 +92,23 @@ def weights(lies: Place, model: nn.Module, names: Convert | None = None) -> Sour
     return source
 
 
-def with_loras(pack: Pack, source: Source, part: str, model: nn.Module) -> Source:
-    """The weights of the image model ("unet") or of its text encoder ("text") with what the pack's LoRAs add."""
-    changes, remarks = [], [source.remark]
+def with_loras(
+    pack: Pack, source: Source, to: str, added: Callable[[Source, float], Mapping[str, Change]]
+) -> Source:
+    """A file of weights with what the pack's LoRAs to that target (one of `elsewhere.TARGETS`) add, besides what is
+    added to it already. added: a LoRA's file and its strength → what becomes of which weights."""
+    changes, remarks = [source.changes], [source.remark]
     for lora in pack.manifest.elsewhere.loras:
-        if lora.to == "image":
-            with of_lora(pack, lora):
-                added = weights_in(located(lora, pack.folder, pack.name))
-                changes.append(additions(added, lora.strength, part, model))
-                remarks.append(added.remark)
-    remark = "; ".join(filter(None, remarks))
-    return replace(source, remark=remark, changes=together(changes))
+        if lora.to == to:
+            with _of_lora(pack, lora):
+                file = weights_in(located(lora, pack.folder, pack.name))
+                changes.append(added(file, lora.strength))
+                remarks.append(file.remark)
+    return replace(source, remark="; ".join(filter(None, remarks)), changes=together(changes))
 
 
 @contextmanager
-def of_lora(pack: Pack, lora: Addition) -> Iterator[None]:
+def _of_lora(pack: Pack, lora: Addition) -> Iterator[None]:
     """Whatever is wrong within is told of that LoRA."""
 
     def sentence(name: str, fault: object) -> str:
@@ -116,7 +119,8 @@ def of_lora(pack: Pack, lora: Addition) -> Iterator[None]:
 
 
 def _with_loras(pack: Pack, prepared: Prepared, part: str) -> None:
-    prepared.sources = [with_loras(pack, prepared.sources[0], part, prepared.model)]
+    added = partial(additions, part=part, model=prepared.model)
+    prepared.sources = [with_loras(pack, prepared.sources[0], "image", added)]
 
 
 def _with_words(pack: Pack, prepared: Prepared[CLIPTextModel]) -> None:

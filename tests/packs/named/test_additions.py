@@ -77,6 +77,20 @@ def test_a_lora_reaches_the_image_model_under_motion_modules(repository, tmp_pat
         assert torch.equal(under[name], tensor), name
 
 
+def test_a_lora_reaches_an_image_model_whose_file_holds_the_layers_too(tmp_path):
+    public.modelscope_unet().save_pretrained(tmp_path / "unet")
+    parts = {"keyframes": {"family": "modelscope", "path": str(tmp_path / "unet"), "file": WEIGHTS}}
+    layer = "down_blocks.0.attentions.0.transformer_blocks.0.attn1.to_q.weight"
+    plain = load.load_keyframes(public.named(tmp_path / "plain", parts)).unet.state_dict()
+    up, down = torch.randn(plain[layer].shape[0], 4), torch.randn(4, plain[layer].shape[1])
+    key = f"unet.{layer.removesuffix('.weight')}"
+    save_file({f"{key}.lora_A.weight": down, f"{key}.lora_B.weight": up}, tmp_path / "x.safetensors")
+    lora = {"path": str(tmp_path), "file": "x.safetensors"}
+    added = load.load_keyframes(public.named(tmp_path / "added", parts, loras=[lora])).unet.state_dict()
+    torch.testing.assert_close(added[layer], plain[layer] + up @ down, rtol=1e-4, atol=1e-4)
+    assert {k for k, t in plain.items() if not torch.equal(added[k], t)} == {layer}
+
+
 @pytest.mark.parametrize("layout", ["guoyww", "diffusers"])
 @torch.no_grad()
 def test_a_motion_lora_is_diffusers(repository, tmp_path, layout):
