@@ -162,7 +162,7 @@ class Stages:
         def fetched(start: int) -> Iterator[Tensor]:
             # Before any stage has begun: this one pulls all those before it. The estimate is of float32.
             if self.models.device.type == "cpu":
-                activations = self.plan.estimated_peak_bytes - BASE["cpu"]
+                activations = self.plan.estimated_peak_bytes - BASE["cpu"] - self.plan.numbers.weights
                 fetch_memory(BASE["cpu"] + activations * self.models.dtype.itemsize // 4)
             yield from source(start)
 
