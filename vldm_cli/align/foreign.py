@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from vldm_cli.align.context import Context
 from vldm_cli.align.decoder import TemporalDecoder
 from vldm_cli.align.layers import State
+from vldm_cli.align.pooled import conditions
 from vldm_cli.align.readers import NoContext
 from vldm_cli.align.temporal import TemporalModel
 
@@ -130,19 +131,18 @@ class ForeignUNet(TemporalModel):
         frame_step: Tensor | int = 1,
         extra_BTCHW: Tensor | None = None,
         class_labels: Tensor | None = None,
-        added: Mapping[str, Tensor] | None = None,
     ) -> Tensor:
         """One denoiser call: noisy latents (B, T, C, H, W) → prediction of the same shape; arguments as of `VideoUNet`.
-        frame_step is nothing that these models are told. added: (B, …) tensors of an image model that wants more than
-        text (SDXL's text_embeds and time_ids)."""
+        frame_step is nothing that these models are told."""
         del frame_step
         B, T = z_BTCHW.shape[:2]
         self.state.frames = T
         timestep_B = torch.as_tensor(timestep, device=z_BTCHW.device).expand(B)
+        told = conditions(self.unet, text_BLD, z_BTCHW)
         if text_BLD is not None:
             text_BLD = text_BLD[..., : self.unet.config.cross_attention_dim]
         given = self.reader(z_BTCHW, timestep_B, text_BLD, context)
-        added = {**(added or {}), **given.added}
+        added = given.added or told
         parts = [x for x in (z_BTCHW, extra_BTCHW, given.extra_BTCHW) if x is not None]
         x_NCHW = torch.cat(parts, 2).flatten(0, 1)
         text_BLD = given.text_BLD if given.text_BLD is not None else text_BLD

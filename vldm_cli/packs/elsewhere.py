@@ -14,14 +14,17 @@ from typing import Any
 from vldm_cli.errors import RequestError
 from vldm_cli.packs.values import Check, Flag, OneOf, Real, Schema, Text, Whole, checked, only_known, shown
 
-# What may lie elsewhere. `tokenizer` and `schedule` are configurations alone; `context` is how known frames reach the
-# keyframes' model, `eyes` what sees a picture for it; `image_schedule` that of
-# an image model whose pictures another one makes move; `upscaler` is a whole upscaler of another pack (`pack`).
+# What may lie elsewhere. `tokenizer` and `schedule` are configurations alone; `text_2` and its tokenizer are Stable
+# Diffusion XL's second ones; `context` is how known frames reach the keyframes' model, `eyes` what sees a picture for
+# it; `image_schedule` that of an image model whose pictures another one makes move; `upscaler` is a whole upscaler of
+# another pack (`pack`).
 NAMES = (
     "unet",
     "vae",
     "text",
     "tokenizer",
+    "text_2",
+    "tokenizer_2",
     "schedule",
     "image_schedule",
     "keyframes",

@@ -25,6 +25,7 @@ _NUMBERS = {"F16": torch.float16, "BF16": torch.bfloat16, "F32": torch.float32, 
 # Files whose numbers have been looked at, as they were then: one of all parts of a checkpoint is read for each of them.
 _SOUND: set[tuple[Path, tuple]] = set()
 _AT_ONCE = 16 * 2**20  # bytes
+_TURNED = "turned"  # among the cuts of a piece
 _WHOLE = {torch.int64: "I64", torch.int32: "I32", torch.uint8: "U8", torch.bool: "BOOL"}
 
 
@@ -46,6 +47,11 @@ class Piece:
         shape = torch.empty(self.shape, device="meta")[cut].shape
         return replace(self, shape=tuple(shape), cuts=(*self.cuts, cut))
 
+    @property
+    def T(self) -> "Piece":
+        """Of a matrix, rows for columns."""
+        return replace(self, shape=self.shape[::-1], cuts=(*self.cuts, _TURNED))
+
     def clone(self) -> "Piece":
         return self
 
@@ -54,7 +60,7 @@ class Piece:
     def of(self, tensor: Tensor) -> Tensor:
         """The same of the tensor itself."""
         for cut in self.cuts:
-            tensor = tensor[cut]
+            tensor = tensor.T if cut == _TURNED else tensor[cut]
         return tensor
 
 

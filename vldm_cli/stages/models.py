@@ -17,6 +17,7 @@ from vldm_cli.packs import load, prepare
 from vldm_cli.packs.abilities import Abilities
 from vldm_cli.packs.build import Prepared
 from vldm_cli.packs.pack import UPSCALERS, Pack
+from vldm_cli.packs.parts import TEXTS
 from vldm_cli.packs.schedules import schedule
 from vldm_cli.packs.text import TextEncoder
 from vldm_cli.packs.words import Words
@@ -90,7 +91,11 @@ class Models:
     def prepare_for(self, plan: Plan) -> None:
         """The same for all that a plan needs, by the names and in the order of its stages."""
         self.prepare(
-            *(["text"] if self.abilities.text else []),
+            *(
+                [part for part in TEXTS if part == "text" or self.pack.has(part)]
+                if self.abilities.text
+                else []
+            ),
             *(["keyframes"] if plan.keyframe_windows or (plan.levels and self._one_for_both) else []),
             *(["interpolation"] if plan.levels and not self._one_for_both else []),
             "decoder",
@@ -109,7 +114,7 @@ class Models:
     @cached_property
     def text(self) -> TextEncoder:
         assert self.words is not None  # asked for by those that read text
-        return TextEncoder(self.words, self._load("text"))
+        return load.text_encoder(self.pack, self._load, self.words)
 
     @cached_property
     def keyframes(self) -> VideoUNet:

@@ -1,10 +1,11 @@
 """Whether the parts of a pack go together, where some of them lie elsewhere: each may be sound, and of another model.
 
-By their configurations alone; no torch.
+By their configurations alone.
 """
 
 from collections.abc import Iterator
 
+from vldm_cli.align.pooled import pooled_width
 from vldm_cli.packs.contents import TEXT, UNET, VAE, Kind
 from vldm_cli.packs.named.places import Named, place
 from vldm_cli.packs.named.schemas import EYES_KIND, FAMILY_KINDS, SPARSECTRL_KIND, WHOLE
@@ -90,7 +91,12 @@ def _words(parts: _Parts) -> Iterator[str]:
     wide = unet["cross_attention_dim"]
     # where an image model draws what another one makes move, it is the one that hears words
     drawing = parts.of("unet", UNET) if parts.moving != "unet" else None
+    two = parts.moving == "unet" and (pooled_width(unet) > 0 or parts.pack.has("text_2"))
+    if two:
+        yield from _two_texts(parts, unet)
     for part, kind, entry in (("text", TEXT, "hidden_size"), ("eyes", EYES_KIND, "projection_dim")):
+        if two and part == "text":
+            continue
         heard, hears, other = parts.of(part, kind), wide, parts.moving
         if part == "text" and drawing is not None:
             hears, other = drawing["cross_attention_dim"], "unet"
@@ -104,6 +110,29 @@ def _words(parts: _Parts) -> Iterator[str]:
         yield parts.apart(
             "context", parts.moving, f"it attends to {reader['cross_attention_dim']}, and not to {wide}"
         )
+
+
+def _two_texts(parts: _Parts, unet: dict) -> Iterator[str]:
+    """Stable Diffusion XL attends to both text encoders side by side, and is told a vector of the second's."""
+    first, second = parts.of("text", TEXT), parts.of("text_2", TEXT)
+    if second is not None and not pooled_width(unet):
+        yield parts.apart("text_2", "unet", "it is of Stable Diffusion XL")
+        return
+    if first is not None and second is None:
+        yield (
+            f"pack {parts.pack.name}: its image model is Stable Diffusion XL's, which hears two text encoders; name "
+            "the second as [parts.text_2], and [parts.tokenizer_2]"
+        )
+    if first is None or second is None:
+        return
+    wide = first["hidden_size"] + second["hidden_size"]
+    if wide != unet["cross_attention_dim"]:
+        yield parts.apart(
+            "text_2", "unet", f"with text it is {wide} wide, and not {unet['cross_attention_dim']}"
+        )
+    elif second.get("projection_dim", 512) != pooled_width(unet):
+        why = f"its text as one vector is {second.get('projection_dim', 512)} wide, and not {pooled_width(unet)}"
+        yield parts.apart("text_2", "unet", why)
 
 
 def _upscaler(parts: _Parts) -> Iterator[str]:

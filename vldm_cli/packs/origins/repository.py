@@ -5,6 +5,7 @@ No torch. What is read is `model_index.json` and the configurations; weights are
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import PurePosixPath
 
 from vldm_cli.errors import RequestError
 from vldm_cli.packs.elsewhere import Elsewhere, Part
@@ -14,6 +15,7 @@ from vldm_cli.packs.origins.numbers import kind_of_motion, numbered, sampler_of,
 from vldm_cli.packs.values import shown
 
 INDEX = "model_index.json"
+XL_LEVELS = 3  # of Stable Diffusion XL's image model, and of the motion modules for it
 _CELL = 8  # pixels of a latent cell of every model here but the upscaler's
 
 
@@ -37,7 +39,7 @@ def read_part(listing: Listing) -> Manifest:
     config = "config.json"
     kind = class_of(listing, config) if listing.has(config) else ""
     if kind == "MotionAdapter":
-        of = kind_of_motion(listing.name)
+        of = kind_of_adapter(listing)
         parts = {"keyframes": adapter(listing), "schedule": schedule_of(of)}
         return numbered(of, listing.name, listing.licence, "Motion modules for --motion", Elsewhere(parts))
     if kind in ("AutoencoderKL", "AutoencoderKLTemporalDecoder"):
@@ -57,6 +59,14 @@ def adapter(listing: Listing) -> Part:
     raise RequestError(
         f"{listing.name} holds no motion modules (a MotionAdapter's config.json and weights); name another --motion"
     )
+
+
+def kind_of_adapter(listing: Listing) -> str:
+    """The kind of these motion modules: Stable Diffusion XL's have a level less than the others."""
+    folder = PurePosixPath(adapter(listing).config_file or "")
+    levels = _table(listing, str(folder)).get("block_out_channels")
+    three = isinstance(levels, list) and len(levels) == XL_LEVELS
+    return "xl" if three else kind_of_motion(listing.name)
 
 
 def _image(listing: Listing) -> Manifest:
@@ -81,6 +91,28 @@ def _animatediff(listing: Listing) -> Manifest:
     if listing.has("controlnet/config.json"):
         parts["context"] = _of(listing, "controlnet", "SparseControlNetModel", family="sparsectrl")
     return _made(listing, "animatediff", parts, "Stable Diffusion with AnimateDiff")
+
+
+def _xl(listing: Listing) -> Manifest:
+    """Stable Diffusion XL: single pictures, as `_image`."""
+    parts = {
+        **_latent(listing),
+        **_second(listing),
+        "unet": _of(listing, "unet", "UNet2DConditionModel"),
+        "schedule": schedule(listing),
+    }
+    return _made(listing, "xl", parts, "Stable Diffusion XL: single pictures, which --motion makes move")
+
+
+def _animatediff_xl(listing: Listing) -> Manifest:
+    parts = {
+        **_latent(listing),
+        **_second(listing),
+        "unet": _of(listing, "unet", "UNet2DConditionModel", "UNetMotionModel"),
+        "keyframes": adapter(listing),
+        "schedule": schedule(listing),
+    }
+    return _made(listing, "xl", parts, "Stable Diffusion XL with AnimateDiff")
 
 
 def _svd(listing: Listing) -> Manifest:
@@ -123,7 +155,9 @@ def _x4(listing: Listing) -> Manifest:
 
 PIPELINES: dict[str, Callable[[Listing], Manifest]] = {
     "StableDiffusionPipeline": _image,
+    "StableDiffusionXLPipeline": _xl,
     "AnimateDiffPipeline": _animatediff,
+    "AnimateDiffSDXLPipeline": _animatediff_xl,
     "AnimateDiffSparseControlNetPipeline": _animatediff,
     "StableVideoDiffusionPipeline": _svd,
     "TextToVideoSDPipeline": _modelscope,
@@ -137,6 +171,14 @@ def _latent(listing: Listing) -> dict[str, Part]:
         "vae": _of(listing, "vae", "AutoencoderKL"),
         "text": part(listing, "text_encoder", TRANSFORMERS),
         "tokenizer": tokenizer(listing),
+    }
+
+
+def _second(listing: Listing) -> dict[str, Part]:
+    """Stable Diffusion XL's other text encoder and its tokenizer."""
+    return {
+        "text_2": part(listing, "text_encoder_2", TRANSFORMERS),
+        "tokenizer_2": tokenizer(listing, "tokenizer_2"),
     }
 
 
