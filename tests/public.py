@@ -1,6 +1,7 @@
 """Public checkpoints as their authors lay them out, small and with random weights, for any test."""
 
 import json
+import shutil
 from pathlib import Path
 
 import torch
@@ -124,6 +125,14 @@ def sd_folder(folder: Path, variant: str | None = "fp16", seed: int = 0) -> Path
         tokenizer="CLIPTokenizer",
         scheduler="PNDMScheduler",
     )
+    return folder
+
+
+def split(folder: Path, variant: str | None = None) -> Path:
+    """The folder of `sd_folder` with image model and text encoder in several files each, as their libraries do it."""
+    for below, model, size in (("unet", unet(), "100KB"), ("text_encoder", text(), "20KB")):
+        shutil.rmtree(folder / below)
+        model.half().save_pretrained(folder / below, variant=variant, max_shard_size=size)
     return folder
 
 

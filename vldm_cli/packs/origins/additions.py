@@ -134,7 +134,10 @@ def place(option: str, named: str) -> Folder:
 
 def located_at(one: Part, listing: Folder) -> Part:
     """A part of a listing with its absolute place on the disk, where it is not the hub's."""
-    return one if one.hub else replace(one, path=str(listing.root))
+    if one.hub:
+        return one
+    here = str(listing.root)
+    return replace(one, path=here, shards=tuple(replace(shard, path=here) for shard in one.shards))
 
 
 def _vae_file(path: Path, space: Space) -> tuple[str, Part]:
