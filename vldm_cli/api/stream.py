@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vldm_cli.api import checks
-from vldm_cli.api.generate import complete
+from vldm_cli.api.generate import Drawing, complete
 from vldm_cli.api.packs import LoadedPack, check_moves, loaded
 from vldm_cli.api.remarks import check_prompt
 from vldm_cli.runs.events import ProgressEvent, reporter
@@ -59,6 +59,7 @@ def stream(
     frames: int | None = None,
     pack: str | Path | LoadedPack = "toyland",
     image: str | Path | np.ndarray | None = None,
+    sketch: Sequence[Drawing] = (),
     negative: str = "",
     upscale: bool | None = None,
     interpolation: int | None = None,
@@ -111,9 +112,10 @@ def stream(
     warning = check_prompt(opened.pack, prompt, negative)
     settings = resolve(request, opened.pack.manifest)
     warning = "; ".join([*filter(None, [warning]), *off_track(settings, opened.pack.manifest)]) or None
-    request = complete(request, opened, image)
+    request = complete(request, opened, image, sketch)
 
     from vldm_cli.pipelines.generate.run import REMEDY
+    from vldm_cli.pipelines.generate.sketches import remarks
     from vldm_cli.pipelines.generate.stream import stream as batches
     from vldm_cli.runs.memory import check_fits
 
@@ -123,5 +125,7 @@ def stream(
     # what cannot be served is refused now, not at the first frame
     check_fits(plan.estimated_peak_bytes, opened.models.device, REMEDY)
     opened.models.prepare_for(plan)
-    made = batches(settings, plan, opened.models, drawn, request.image, reporter(on_progress))
-    return Stream(made, plan.frames, settings.fps, plan.out_size, drawn, [] if warning is None else [warning])
+    drawings = request.sketches
+    made = batches(settings, plan, opened.models, drawn, request.image, reporter(on_progress), drawings)
+    said = [*filter(None, [warning]), *remarks(drawings, settings.interpolation, settings.frames)]
+    return Stream(made, plan.frames, settings.fps, plan.out_size, drawn, said)

@@ -18,6 +18,13 @@ def generate(
         int | None, typer.Option(help="How many frames, 1 to 10000; default: 240 where the pack can.")
     ] = None,
     image: Annotated[Path | None, typer.Option(help="A picture that is the first frame.")] = None,
+    sketch: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FILE[@FRAME]",
+            help="A drawing that a frame follows, by default the first; again for another one.",
+        ),
+    ] = None,
     negative: Annotated[str, typer.Option(metavar="TEXT", help="What the video does not show.")] = "",
     variations: Annotated[int, typer.Option(help="So many videos, each of another seed.")] = 1,
     upscale: Annotated[
@@ -68,6 +75,7 @@ def generate(
         frames=frames,
         pack=options.chosen(pack, motion, lora, vae, embedding),
         image=image,
+        sketch=sketch or (),
         negative=negative,
         variations=variations,
         upscale=upscale,
@@ -121,6 +129,10 @@ def _show_plan(console, job) -> None:
         f"{plan.keyframes} keyframes, one every {plan.keyframe_step} frames",
         *Abilities.of(pack.manifest).remarks(plan.between, len(plan.keyframe_windows) > 1 or plan.lead > 0),
     ]
+    if request.sketches:
+        at = ", ".join(str(plan.keyframe_step * place) for place in job.sketched)
+        lines.append(f"keyframes that follow a sketch: {at}")
+        table["sketches"] = [plan.keyframe_step * place for place in job.sketched]
     for stage, seconds in plan.estimated_seconds.items():
         calls = f"{plan.calls[stage]} denoiser calls" if stage in plan.calls else ""
         cut = f"{windows[stage]} windows" if stage in windows else f"{len(plan.segments)} segments"

@@ -43,7 +43,7 @@ def combined(pack: Pack, choice: Choice, check: bool = True) -> Pack:
             if "schedule" in parts:
                 parts["image_schedule"] = parts.pop("schedule")
             defaults = replace(defaults, guidance=manifest.defaults.guidance)
-        for name in ("keyframes", "context", "interpolation"):
+        for name in ("keyframes", "context", "sketch", "interpolation"):
             parts.pop(name, None)
         parts |= moving.parts
         loras += moving.loras

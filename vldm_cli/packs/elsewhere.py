@@ -16,9 +16,9 @@ from vldm_cli.packs.shards import is_index
 from vldm_cli.packs.values import Check, Flag, OneOf, Real, Schema, Text, Whole, checked, only_known, shown
 
 # What may lie elsewhere. `tokenizer` and `schedule` are configurations alone; `text_2` and its tokenizer are Stable
-# Diffusion XL's second ones; `context` is how known frames reach the keyframes' model, `eyes` what sees a picture for
-# it; `image_schedule` that of an image model whose pictures another one makes move; `upscaler` is a whole upscaler of
-# another pack (`pack`).
+# Diffusion XL's second ones; `context` is how known frames reach the keyframes' model, `sketch` what reads sketches for
+# it and `eyes` what sees a picture; `image_schedule` that of an image model whose pictures another one makes move;
+# `upscaler` is a whole upscaler of another pack (`pack`).
 NAMES = (
     "unet",
     "vae",
@@ -30,6 +30,7 @@ NAMES = (
     "image_schedule",
     "keyframes",
     "context",
+    "sketch",
     "eyes",
     "decoder",
     "upscaler",

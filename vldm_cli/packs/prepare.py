@@ -10,7 +10,6 @@ from functools import partial
 
 from vldm_cli.align.decoder import FrameDecoder, VideoDecoder
 from vldm_cli.align.foreign import ForeignUNet
-from vldm_cli.align.readers import SparseCtrl
 from vldm_cli.align.temporal import CLOSING, TemporalModel
 from vldm_cli.align.unet import VideoUNet
 from vldm_cli.errors import RequestError
@@ -38,9 +37,9 @@ SPATIAL = {
     "upscaler_frame_temporal": "upscaler_frame",
 }
 """The parts that are temporal layers, whole sets of them."""
-# Of the parts that may lie elsewhere, those that go with others: what reads known frames comes with the keyframes, and
-# another pack is checked for itself; and those that are configurations.
-_NO_MODELS, _NO_WEIGHTS = ("context", "upscaler"), ("tokenizer", "tokenizer_2", "schedule")
+# Of the parts that may lie elsewhere, those that go with others: what reads known frames and sketches comes with the
+# keyframes, and another pack is checked for itself; and those that are configurations.
+_NO_MODELS, _NO_WEIGHTS = ("context", "sketch", "upscaler"), ("tokenizer", "tokenizer_2", "schedule")
 
 
 def prepare(pack: Pack, part: str, own: bool = False) -> Prepared:
@@ -65,14 +64,7 @@ def fitting(pack: Pack, part: str, own: bool = False) -> Prepared:
         return prepare_frame_upscaler(pack)
     if part not in SPATIAL:
         return prepare_image(pack, part)
-    prepared = prepare_video(pack, part, own)
-    reader = getattr(prepared.model, "reader", None)
-    if isinstance(reader, SparseCtrl) and reader.reads_pictures and reader.pictures is None:
-        raise RequestError(
-            f"pack {pack.name}: context ({pack.named['context'].name}) reads scribbles, and frames that are known here "
-            "are none; name SparseCtrl of the RGB kind"
-        )
-    return prepared
+    return prepare_video(pack, part, own)
 
 
 def prepare_video(pack: Pack, part: str, own: bool = False) -> Prepared:

@@ -11,6 +11,7 @@ from vldm_cli.packs.pack import Pack
 
 _ROLES = {
     "tokenizer_2": "tokenizer",
+    "sketch": "context",
     "upscaler_frame": "unet",
     "upscaler_frame_vae": "vae",
     "upscaler_frame_text": "text",

@@ -102,14 +102,15 @@ def _words(parts: _Parts) -> Iterator[str]:
             hears, other = drawing["cross_attention_dim"], "unet"
         if heard is not None and heard.get(entry, 512) != hears:
             yield parts.apart(part, other, f"it is {heard.get(entry, 512)} wide, and not {hears}")
-    named = parts.pack.named.get("context")
-    reader = parts.of("context", SPARSECTRL_KIND) if named and named.family == "sparsectrl" else None
-    if reader is not None and list(reader["block_out_channels"]) != list(unet["block_out_channels"]):
-        yield parts.apart("context", parts.moving, "it was made for an image model of another shape")
-    elif reader is not None and reader["cross_attention_dim"] != wide:
-        yield parts.apart(
-            "context", parts.moving, f"it attends to {reader['cross_attention_dim']}, and not to {wide}"
-        )
+    for part in ("context", "sketch"):
+        named = parts.pack.named.get(part)
+        reader = parts.of(part, SPARSECTRL_KIND) if named and named.family == "sparsectrl" else None
+        if reader is not None and list(reader["block_out_channels"]) != list(unet["block_out_channels"]):
+            yield parts.apart(part, parts.moving, "it was made for an image model of another shape")
+        elif reader is not None and reader["cross_attention_dim"] != wide:
+            yield parts.apart(
+                part, parts.moving, f"it attends to {reader['cross_attention_dim']}, and not to {wide}"
+            )
 
 
 def _two_texts(parts: _Parts, unet: dict) -> Iterator[str]:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 # What a part is to the checkpoint that it is from, where that is not its own name.
 _ROLES = {
     "tokenizer_2": "tokenizer",
+    "sketch": "context",
     "upscaler_frame": "unet",
     "upscaler_frame_vae": "vae",
     "upscaler_frame_text": "text",

@@ -20,7 +20,7 @@ _POSITIONS_OF_V1 = 24
 _XL = "animatediff-xl"
 # What of another pack its motion is: modules for any image model, or a model of its own, which makes pictures move.
 _PARTS = {
-    **dict.fromkeys(("animatediff", "animatediff-window"), ("keyframes", "context", "schedule")),
+    **dict.fromkeys(("animatediff", "animatediff-window"), ("keyframes", "context", "sketch", "schedule")),
     "svd": ("keyframes", "context", "eyes", "decoder", "schedule"),
 }
 

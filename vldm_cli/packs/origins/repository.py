@@ -89,7 +89,10 @@ def _animatediff(listing: Listing) -> Manifest:
         "schedule": schedule(listing),
     }
     if listing.has("controlnet/config.json"):
-        parts["context"] = _of(listing, "controlnet", "SparseControlNetModel", family="sparsectrl")
+        # diffusers' pipeline has one of them, of either kind
+        latents = _table(listing, "controlnet/config.json").get("use_simplified_condition_embedding", True)
+        of = _of(listing, "controlnet", "SparseControlNetModel", family="sparsectrl")
+        parts["context" if latents else "sketch"] = of
     return _made(listing, "animatediff", parts, "Stable Diffusion with AnimateDiff")
 
 

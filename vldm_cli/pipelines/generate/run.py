@@ -24,6 +24,7 @@ from vldm_cli.pipelines.generate.request import (
     plan_of,
     resolve,
 )
+from vldm_cli.pipelines.generate.sketches import remarks
 from vldm_cli.pipelines.generate.tail import KEY, are_made, pulled, stored, tail_frames
 from vldm_cli.runs.attempt import attempt, check_out, seed_of
 from vldm_cli.runs.journal import Journal
@@ -62,6 +63,7 @@ def generate(
         models.scheduler(settings.scheduler)
         models.prepare_for(plan)
         warnings += models.remarks
+        warnings += remarks(request.sketches, settings.interpolation, settings.frames)
 
     def known_as(stored: dict) -> dict:
         return identity(settings, plan, pack.manifest, stored["seed"])
@@ -122,7 +124,8 @@ class _Run:
         plan, out = self.plan, self.request.out
         meters = {stage: Meter(progress, stage, total) for stage, total in plan.totals.items()}
         speed = float(self.pack.manifest.video.fps / self.settings.fps)
-        stages = Stages(self.settings, plan, self.models, self.seed, self.clock, journal, meters, speed=speed)
+        drawn = {"speed": speed, "sketches": self.request.sketches}
+        stages = Stages(self.settings, plan, self.models, self.seed, self.clock, journal, meters, **drawn)
         frames = stages.frames(self.request.image)
         latents = stages.latents(self.request.image)
         sheet = ContactSheet(self.request.preview, plan.frames, journal) if self.request.preview else None
