@@ -22,11 +22,9 @@ from vldm_cli.runs.result import Video
 if TYPE_CHECKING:
     import numpy as np
 
+    from vldm_cli.api.sketches import Drawing
     from vldm_cli.pipelines.generate.request import GenerateRequest, Settings
     from vldm_cli.stages.plan import Plan
-
-Drawing = "str | Path | tuple[str | Path | np.ndarray, int]"
-"""A file, "FILE@FRAME", or a file or picture and its frame."""
 
 
 def generate(

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from vldm_cli.errors import RequestError, shown
 from vldm_cli.video.numbers import whole_of
 
 if TYPE_CHECKING:
-    from vldm_cli.api.generate import Drawing
+    import numpy as np
+
     from vldm_cli.packs.manifest import Manifest
     from vldm_cli.pipelines.generate.sketches import Sketch
+
+Drawing: TypeAlias = "str | Path | tuple[str | Path | np.ndarray, int]"
+"""A file, "FILE@FRAME", or a file or picture and its frame."""
 
 
 def read_sketches(

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vldm_cli.api import checks
-from vldm_cli.api.generate import Drawing, complete
+from vldm_cli.api.generate import complete
 from vldm_cli.api.packs import LoadedPack, check_moves, loaded
 from vldm_cli.api.remarks import check_prompt
 from vldm_cli.runs.events import ProgressEvent, reporter
@@ -17,6 +17,8 @@ from vldm_cli.video.numbers import LAST_SEED, whole
 
 if TYPE_CHECKING:
     import numpy as np
+
+    from vldm_cli.api.sketches import Drawing
 
 
 class Stream(Iterator["np.ndarray"]):

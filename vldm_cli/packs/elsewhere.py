@@ -319,8 +319,8 @@ def _one(section, schema: Schema, kind: type, where: str):
                 else "shards are there, and file is no index of them"
             )
         if kind is Part:  # they lie where their index does
-            where = {name: getattr(found, name) for name in ("hub", "revision", "path", "licence")}
-            found = replace(found, shards=tuple(replace(shard, **where) for shard in found.shards))
+            there = {name: getattr(found, name) for name in ("hub", "revision", "path", "licence")}
+            found = replace(found, shards=tuple(replace(shard, **there) for shard in found.shards))
         return found
     except ValueError as error:
         raise ValueError(f"{where}: {error}") from error

@@ -124,8 +124,8 @@ class _Run:
         plan, out = self.plan, self.request.out
         meters = {stage: Meter(progress, stage, total) for stage, total in plan.totals.items()}
         speed = float(self.pack.manifest.video.fps / self.settings.fps)
-        drawn = {"speed": speed, "sketches": self.request.sketches}
-        stages = Stages(self.settings, plan, self.models, self.seed, self.clock, journal, meters, **drawn)
+        own = self.settings, plan, self.models, self.seed, self.clock, journal, meters
+        stages = Stages(*own, speed=speed, sketches=self.request.sketches)
         frames = stages.frames(self.request.image)
         latents = stages.latents(self.request.image)
         sheet = ContactSheet(self.request.preview, plan.frames, journal) if self.request.preview else None
