@@ -294,6 +294,11 @@ def test_parts_that_do_not_go_together(repository, tmp_path):
     assert "is of Stable Diffusion XL" in found(public.named(tmp_path / "b", other))
     twice = {**parts, "text": {**parts["text_2"]}}
     assert "with text it is 16 wide, and not 24" in found(public.named(tmp_path / "c", twice))
+    others = public.image_parts(tmp_path / "sd")["vae"]
+    pack = public.named(tmp_path / "e", {**parts, "vae": others})
+    assert "latents are scaled by 0.18215, and not by 0.13025" in found(pack)
+    pack = public.named(tmp_path / "f", {**public.image_parts(tmp_path / "sd"), "vae": parts["vae"]})
+    assert "latents are scaled by 0.13025, and not by 0.18215" in found(pack)
     (tmp_path / "unet").mkdir()
     state = load_file(folder / "unet/diffusion_pytorch_model.safetensors")
     state["add_embedding.linear_1.weight"] = torch.zeros(128, 60)

@@ -13,6 +13,8 @@ from vldm_cli.packs.pack import Pack
 
 # What diffusers takes where an autoencoder's configuration does not say it: Stable Diffusion's.
 _SCALE = 0.18215
+# Stable Diffusion XL's, whose autoencoders have the same shapes as the others'.
+_XL_SCALE = 0.13025
 
 
 def disagreements(pack: Pack) -> Iterator[str]:
@@ -59,6 +61,10 @@ def _latents(parts: _Parts) -> Iterator[str]:
             f"pack {parts.pack.name}: unet ({_said(place(parts.pack, 'unet'))}) takes {unet['in_channels']} channels "
             f"and gives {unet['out_channels']}: it fills in or edits pictures; name one that makes them"
         )
+    if unet is not None and vae is not None and parts.moving == "unet":
+        scale, wanted = vae.get("scaling_factor", _SCALE), _XL_SCALE if pooled_width(unet) else _SCALE
+        if scale in (_SCALE, _XL_SCALE) and scale != wanted:
+            yield parts.apart("vae", "unet", f"its latents are scaled by {scale:g}, and not by {wanted:g}")
     for part, config in (("vae", vae), ("decoder", decoder)):
         if config is None:
             continue

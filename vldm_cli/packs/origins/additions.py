@@ -72,7 +72,7 @@ def embedding(named: str, two: bool = False) -> Embedding:
     path = _file("--embedding", named)
     held = shapes(path)
     rows = {name: shape for name, shape in held.items() if len(shape) in (1, 2) and shape[-1] >= 32}
-    if ("clip_g" in rows) != two and rows:
+    if ("clip_g" in held) != two and rows:
         raise RequestError(
             f"--embedding {named} is {'not ' if two else ''}for Stable Diffusion XL; name one for the pack's own model"
         )
