@@ -290,7 +290,7 @@ def test_parts_that_do_not_go_together(repository, tmp_path):
     alone = {name: part for name, part in parts.items() if not name.endswith("_2")}
     assert "hears two text encoders" in found(public.named(tmp_path / "a", alone))
     public.stable_diffusion(tmp_path / "sd")
-    other = {**parts, "unet": public.image_parts(tmp_path / "sd")["unet"]}
+    other = {**parts, **{name: public.image_parts(tmp_path / "sd")[name] for name in ("unet", "vae")}}
     assert "is of Stable Diffusion XL" in found(public.named(tmp_path / "b", other))
     twice = {**parts, "text": {**parts["text_2"]}}
     assert "with text it is 16 wide, and not 24" in found(public.named(tmp_path / "c", twice))
