@@ -17,9 +17,11 @@ from vldm_cli.packs import load, prepare
 from vldm_cli.packs.abilities import Abilities
 from vldm_cli.packs.build import Prepared
 from vldm_cli.packs.pack import UPSCALERS, Pack
+from vldm_cli.packs.same import PackName
 from vldm_cli.packs.schedules import schedule
 from vldm_cli.packs.text import TextEncoder
 from vldm_cli.packs.words import Words
+from vldm_cli.runs.here import here
 from vldm_cli.runs.memory import keep_freed_memory
 from vldm_cli.stages.plan import Plan
 from vldm_cli.stages.upsampling import Model, fold_upsampling
@@ -68,6 +70,10 @@ class Models:
         if found is None or found not in (torch.float32, torch.bfloat16, torch.float16):
             raise RequestError(f"--dtype {dtype} is none of float32, bfloat16, float16")
         self.dtype: torch.dtype = found
+
+    def __reduce__(self):
+        """Another process gets its own of the same pack, on its device: no weight is sent."""
+        return _here, (PackName.of(self.pack), str(self.dtype).removeprefix("torch."))
 
     def prepare(self, *parts: str, upscaler: str | None = None, own: bool = False) -> None:
         """Finds out, before work begins, whether the weights of these parts fit their models, which are then loaded
@@ -213,3 +219,15 @@ def _upscaler_parts(space: str) -> list[str]:
         return ["upscaler_frame_temporal", "upscaler_frame_vae", "upscaler_frame_text"]
     vae = f"upscaler_{space}_vae"
     return [f"upscaler_{space}_temporal", *([vae] if vae in UPSCALERS[space] else [])]
+
+
+_opened: dict[tuple[str, str], Models] = {}
+
+
+def _here(name: PackName, dtype: str) -> Models:
+    """The models of that pack on this process's device: the same ones, loaded already, whenever they are asked for.
+    Raises RequestError where the pack is not here."""
+    key = name.hash, dtype
+    if key not in _opened:
+        _opened[key] = Models(name.found(here.checks), here.device, dtype)
+    return _opened[key]
