@@ -6,7 +6,7 @@ from contextlib import closing
 from vldm_cli.errors import RunError
 from vldm_cli.runs.journal import Journal
 from vldm_cli.runs.pool.crew import Crew
-from vldm_cli.runs.pool.graph import SEGMENT, Recipe
+from vldm_cli.runs.pool.graph import SEGMENT, Recipe, Unit
 from vldm_cli.runs.pool.pool import Broken, Pool
 from vldm_cli.runs.preview import ContactSheet
 from vldm_cli.runs.progress import Clock, Meter, Progress
@@ -29,11 +29,12 @@ def together(
     done = dict.fromkeys(meters, 0)
     crew, first_seconds = Crew(pool.words), None
 
-    def tell(unit) -> None:
-        for stage, steps in graph.told.get(unit, {}).items():
+    def tell(unit: Unit) -> None:
+        told = graph.told.get(unit, {})
+        for stage, steps in told.items():
             done[stage] += steps
             meters[stage].upto(done[stage])
-        if unit.stage == SEGMENT:
+        if unit.stage == SEGMENT and told:  # packets that are copied are no frames to wait for
             start, stop = segments[unit.index]
             progress.finished(stop - start)
 

@@ -18,12 +18,13 @@ def graph_of(
     segments: Iterable[tuple[int, int]],
     *,
     own: int = 0,
+    copied: bool = False,
     known: int = 0,
     joined: bool = False,
     tail: Sequence[int] = (),
 ) -> Graph:
     """The units of a plan. batch: interpolation windows in one call of the model. segments: [start, stop) in frames of
-    the file, whose first `own` ones are a clip's own, and after `known` ones of the plan that are none of the file's
+    the file, whose first `own` ones are a clip's own (`copied` in no time), and after `known` ones of the plan that are none of the file's
     come the others. joined: whether the first segment of these finds out what all of them need, the colours of a given
     frame. tail: frames of the plan whose latents are kept."""
     needs, last = _latents(plan, batch)
@@ -32,7 +33,7 @@ def graph_of(
     for index, (start, stop) in enumerate(segments):
         unit = Unit(SEGMENT, index)
         if stop <= own:
-            needs[unit], told[unit] = (), {"write": stop - start}
+            needs[unit], told[unit] = (), {} if copied else {"write": stop - start}
             continue
         begin, end = _seen(plan, start - own + known, stop - own + known)
         wanted = [one for (low, high), one in last if low < end and begin < high]
