@@ -24,9 +24,9 @@ def graph_of(
     tail: Sequence[int] = (),
 ) -> Graph:
     """The units of a plan. batch: interpolation windows in one call of the model. segments: [start, stop) in frames of
-    the file, whose first `own` ones are a clip's own (`copied` in no time), and after `known` ones of the plan that are none of the file's
-    come the others. joined: whether the first segment of these finds out what all of them need, the colours of a given
-    frame. tail: frames of the plan whose latents are kept."""
+    the file, whose first `own` ones are a clip's own (`copied` in no time); the others come after `known` ones of the
+    plan that are none of the file's. joined: whether the first segment of these finds out what all of them need, the
+    colours of a given frame. tail: frames of the plan whose latents are kept."""
     needs, last = _latents(plan, batch)
     told = {unit: {unit.stage: _steps(plan, unit)} for unit in needs}
     first: Unit | None = None

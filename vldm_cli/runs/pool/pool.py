@@ -3,7 +3,7 @@ says so; nothing of a video passes through this process but its units' names."""
 
 import os
 import pickle
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
@@ -56,8 +56,15 @@ class Pool:
     """Workers of one kind of device, for as many videos at a time as there are threads that call `make`. A context
     manager: leaving it ends them. meets: whether each worker is asked first if it can take part."""
 
-    def __init__(self, hands: Sequence[Hand], device: str, meets: bool = False) -> None:
-        self.device = device
+    def __init__(
+        self,
+        hands: Sequence[Hand],
+        device: str,
+        meets: bool = False,
+        end: Callable[[], object] = lambda: None,
+    ) -> None:
+        """end: called once the workers have ended."""
+        self.device, self._end = device, end
         self._hands, self._meets = hands, meets
         self._met: set[Path] = set()
         self._board = Board(len(hands))
@@ -126,6 +133,7 @@ class Pool:
             hand.close()
         for thread in self._threads:
             thread.join()
+        self._end()
 
     def _meet(self, task: Task) -> None:
         """Asks every worker, once for all videos beside each other."""
