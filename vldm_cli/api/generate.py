@@ -170,14 +170,75 @@ def prepare(
     """The job of `generate`: everything that can be refused is refused here, the light checks first, with nothing
     written. Raises RequestError."""
     from vldm_cli.api.variations import are_ours
-    from vldm_cli.pipelines.generate.request import GenerateRequest, off_track, resolve
+    from vldm_cli.pipelines.generate.request import resolve
 
     checks.check_variations(variations, seed)
     opened = loaded(pack, device, dtype)
-    check_moves(opened.pack)
+    request, warning = asked(
+        prompt,
+        Path("video.mp4" if out is None else out),
+        opened,
+        frames=frames,
+        negative=negative,
+        upscale=upscale,
+        interpolation=interpolation,
+        between=between,
+        replacement=replacement,
+        size=size,
+        seed=seed,
+        steps=steps,
+        guidance=guidance,
+        context_guidance=context_guidance,
+        crf=crf,
+        fps=fps,
+        preview=preview,
+        resume=resume,
+        force=force,
+    )
+    if out is None:
+        ours = partial(are_ours, request, opened.pack)
+        request = replace(request, out=checks.default_out(prompt, variations, ours))
+    outs = numbered(request.out, variations)
+    rate = resolve(request, opened.pack.manifest).fps
+    for path in outs:
+        checks.check_name(path, rate)
+    done = {path for path in outs if resume and _delivered(path, variations > 1)}
+    for path in outs:
+        checks.check_out(path, force or path in done)
+    checks.check_preview(request.preview)
+    return GenerateJob(complete(request, opened, image), opened, outs, warning)
+
+
+def asked(
+    prompt: str,
+    out: Path,
+    pack: LoadedPack,
+    *,
+    frames: int | None,
+    negative: str,
+    upscale: bool | None,
+    interpolation: int | None,
+    between: str | None,
+    replacement: bool,
+    size: tuple[int, int] | str | None,
+    seed: int | None,
+    steps: int | None,
+    guidance: float | None,
+    context_guidance: float | None,
+    fps: Fraction | str | float | None,
+    crf: int = 16,
+    preview: str | Path | None = None,
+    resume: bool = True,
+    force: bool = False,
+) -> tuple[GenerateRequest, str | None]:
+    """The request, but for its first frame, and the warning about it: all that can be refused before a file is looked
+    at. Raises RequestError."""
+    from vldm_cli.pipelines.generate.request import GenerateRequest, off_track, resolve
+
+    check_moves(pack.pack)
     request = GenerateRequest(
         prompt=prompt,
-        out=Path("video.mp4" if out is None else out),
+        out=out,
         frames=frames,
         negative=negative,
         seed=seed,
@@ -195,20 +256,10 @@ def prepare(
         resume=resume,
         force=force,
     )
-    warning = check_prompt(opened.pack, prompt, negative)
-    settings = resolve(request, opened.pack.manifest)
-    warning = "; ".join([*filter(None, [warning]), *off_track(settings, opened.pack.manifest)]) or None
-    if out is None:
-        ours = partial(are_ours, request, opened.pack)
-        request = replace(request, out=checks.default_out(prompt, variations, ours))
-    outs = numbered(request.out, variations)
-    for path in outs:
-        checks.check_name(path, settings.fps)
-    done = {path for path in outs if resume and _delivered(path, variations > 1)}
-    for path in outs:
-        checks.check_out(path, force or path in done)
-    checks.check_preview(request.preview)
-    return GenerateJob(complete(request, opened, image), opened, outs, warning)
+    warning = check_prompt(pack.pack, prompt, negative)
+    settings = resolve(request, pack.pack.manifest)
+    said = [*filter(None, [warning]), *off_track(settings, pack.pack.manifest)]
+    return request, "; ".join(said) or None
 
 
 def complete(

@@ -1,6 +1,6 @@
 """`vldm extend`: a clip goes on."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -10,8 +10,9 @@ from vldm_cli.commands import options
 
 @options.on_clip
 def extend(
-    clip: options.File,
-    out: options.Out = None,
+    clip: options.Clips = None,
+    out: options.OutOfClips = None,
+    clips: options.Listed = None,
     frames: Annotated[int, typer.Option(help="How many frames to add, 1 to 10000.")] = 96,
     prompt: Annotated[
         str | None,
@@ -53,23 +54,24 @@ def extend(
     from vldm_cli.commands.console import Console
 
     console = Console(common.quiet, common.verbose, common.as_json)
-    job = prepare(
-        clip,
-        out,
-        frames=frames,
-        prompt=prompt,
-        negative=negative,
-        only_new=only_new,
-        pack=options.chosen(pack, motion, lora, vae, embedding),
-        seed=seed,
-        steps=steps,
-        guidance=guidance,
-        context_guidance=context_guidance,
-        replacement=replacement,
-        dtype=dtype,
-        crf=crf,
-        **common.for_job(),
-    )
+    asked: dict[str, Any] = {
+        "frames": frames,
+        "prompt": prompt,
+        "negative": negative,
+        "only_new": only_new,
+        "pack": options.chosen(pack, motion, lora, vae, embedding),
+        "seed": seed,
+        "steps": steps,
+        "guidance": guidance,
+        "context_guidance": context_guidance,
+        "replacement": replacement,
+        "dtype": dtype,
+        "crf": crf,
+    }
+    one = shared.one_clip(console, "extend", clip, clips, out, common, asked)
+    if one is None:
+        return
+    job = prepare(one, out, **asked, **common.for_job())
 
     from vldm_cli.pipelines.extend.run import run
 

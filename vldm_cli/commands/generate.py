@@ -2,18 +2,33 @@
 
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from vldm_cli.commands import options
+from vldm_cli.commands import many, options
+from vldm_cli.errors import RequestError
 
-Text = Annotated[str, typer.Argument(metavar="PROMPT", help="What the video shows.")]
+Text = Annotated[str | None, typer.Argument(metavar="[PROMPT]", help="What the video shows.")]
 
 
 def generate(
-    prompt: Text,
+    prompt: Text = None,
     out: options.Out = None,
+    prompts: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="A list in place of PROMPT, a video for each: a prompt a line, or a JSON object with prompt, seed, "
+            "frames, out and other options of a video; or a .toml with a table [[video]] each.",
+        ),
+    ] = None,
+    repeat: Annotated[
+        int | None, typer.Option(metavar="N", help="Each prompt so many times, with different seeds.")
+    ] = None,
+    seeds: Annotated[
+        str | None, typer.Option(metavar="1,2,3", help="Each prompt with each of these seeds.")
+    ] = None,
     frames: Annotated[
         int | None, typer.Option(help="How many frames, 1 to 10000; default: 240 where the pack can.")
     ] = None,
@@ -56,37 +71,53 @@ def generate(
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
 ) -> None:
-    """Make a video from text, or from text and a first frame. Interrupted, the same command goes on."""
+    """Make a video from text, or from text and a first frame; or many. Interrupted, the same command goes on."""
     from vldm_cli.api.generate import prepare
     from vldm_cli.api.packs import licence_remark
     from vldm_cli.commands.console import Console
 
     console = Console(quiet, verbose, as_json)
-    job = prepare(
-        prompt,
-        out,
-        frames=frames,
-        pack=options.chosen(pack, motion, lora, vae, embedding),
-        image=image,
-        negative=negative,
-        variations=variations,
-        upscale=upscale,
-        interpolation=interpolation,
-        between=between,
-        replacement=replacement,
-        size=size,
-        seed=seed,
-        steps=steps,
-        guidance=guidance,
-        context_guidance=context_guidance,
-        device=device,
-        dtype=dtype,
-        crf=crf,
-        fps=fps,
-        preview=preview,
-        resume=resume,
-        force=force,
-    )
+    asked: dict[str, Any] = {
+        "frames": frames,
+        "pack": options.chosen(pack, motion, lora, vae, embedding),
+        "image": image,
+        "negative": negative,
+        "upscale": upscale,
+        "interpolation": interpolation,
+        "between": between,
+        "replacement": replacement,
+        "size": size,
+        "steps": steps,
+        "guidance": guidance,
+        "context_guidance": context_guidance,
+        "device": device,
+        "dtype": dtype,
+        "crf": crf,
+        "fps": fps,
+        "resume": resume,
+        "force": force,
+    }
+    if prompts is not None or repeat is not None or seeds is not None:
+        if variations != 1:
+            raise RequestError(
+                "--variations is for one prompt alone; with --prompts and --seeds use --repeat"
+            )
+        many.of_prompts(
+            console,
+            prompt,
+            prompts,
+            out,
+            repeat=repeat,
+            seeds=seeds,
+            seed=seed,
+            preview=preview,
+            dry_run=dry_run,
+            options=asked,
+        )
+        return
+    if prompt is None:
+        raise RequestError("name a PROMPT, or a list of them with --prompts (see `vldm generate --help`)")
+    job = prepare(prompt, out, variations=variations, seed=seed, preview=preview, **asked)
     for words in filter(None, (job.warning, licence_remark(job.pack.pack))):
         console.warn(words)
     console.detail(f"{job.request.device}, {job.request.dtype}: {job.settings.as_dict()}")

@@ -1,6 +1,6 @@
 """`vldm interpolate`: more frames between the frames of a clip."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -10,8 +10,9 @@ from vldm_cli.commands import options
 
 @options.on_clip
 def interpolate(
-    clip: options.File,
-    out: options.Out = None,
+    clip: options.Clips = None,
+    out: options.OutOfClips = None,
+    clips: options.Listed = None,
     factor: Annotated[int, typer.Option(metavar="2|4|8|16", help="So many frames for each one.")] = 2,
     slow: Annotated[
         bool, typer.Option("--slow", help="Keep the frame rate: slow motion, sound stretched with it.")
@@ -43,18 +44,19 @@ def interpolate(
     from vldm_cli.commands.console import Console
 
     console = Console(common.quiet, common.verbose, common.as_json)
-    job = prepare(
-        clip,
-        out,
-        factor=factor,
-        slow=slow,
-        engine=engine,
-        pack=pack,
-        seed=seed,
-        dtype=dtype,
-        crf=crf,
-        **common.for_job(),
-    )
+    asked: dict[str, Any] = {
+        "factor": factor,
+        "slow": slow,
+        "engine": engine,
+        "pack": pack,
+        "seed": seed,
+        "dtype": dtype,
+        "crf": crf,
+    }
+    one = shared.one_clip(console, "interpolate", clip, clips, out, common, asked)
+    if one is None:
+        return
+    job = prepare(one, out, **asked, **common.for_job())
 
     from vldm_cli.pipelines.clip.run import run
 

@@ -14,12 +14,39 @@ from vldm_cli.packs.choice import Choice
 
 SUFFIXES = ".mp4, .mov, .mkv, .webm, .gif, .webp, or a folder for PNGs"
 
-File = Annotated[
-    Path, typer.Argument(metavar="CLIP", help="A video, GIF or WebP, a picture, or a folder of pictures.")
+Clips = Annotated[
+    list[Path] | None,
+    typer.Argument(
+        metavar="[CLIP]...",
+        help="A video, GIF or WebP, a picture, or a folder of pictures; or several, a folder of clips, or a pattern in "
+        "quotes such as 'clips/*.mp4': a video is made of each.",
+    ),
+]
+Listed = Annotated[
+    Path | None,
+    typer.Option(
+        "--clips",
+        metavar="FILE",
+        help="A list in place of CLIP: a clip's name a line, or a JSON object with clip, out and other options.",
+    ),
 ]
 Out = Annotated[
     Path | None,
-    typer.Option("-o", "--out", help=f"The file: {SUFFIXES}; default: a name made from what it is made of."),
+    typer.Option(
+        "-o",
+        "--out",
+        help=f"The file: {SUFFIXES}; of many videos a folder, or a name with {{index}}, {{prompt}} and {{seed}} in it; "
+        "default: a name made from what it is made of.",
+    ),
+]
+OutOfClips = Annotated[
+    Path | None,
+    typer.Option(
+        "-o",
+        "--out",
+        help=f"The file: {SUFFIXES}; of many clips a folder, or a name with {{index}} and {{name}} in it; default: a "
+        "name made from the clip's.",
+    ),
 ]
 Pack = Annotated[
     str,

@@ -1,7 +1,7 @@
 """`vldm upscale`: a clip, larger."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -11,8 +11,9 @@ from vldm_cli.commands import options
 
 @options.on_clip
 def upscale(
-    clip: options.File,
-    out: options.Out = None,
+    clip: options.Clips = None,
+    out: options.OutOfClips = None,
+    clips: options.Listed = None,
     scale: Annotated[
         int | None,
         typer.Option(
@@ -70,25 +71,26 @@ def upscale(
     from vldm_cli.commands.console import Console
 
     console = Console(common.quiet, common.verbose, common.as_json)
-    job = prepare(
-        clip,
-        out,
-        scale=scale,
-        model=model,
-        steady=steady,
-        noise=noise,
-        space=space,
-        tile=tile,
-        steps=steps,
-        pack=pack,
-        seed=seed,
-        prompt=prompt,
-        negative=negative,
-        guidance=guidance,
-        dtype=dtype,
-        crf=crf,
-        **common.for_job(),
-    )
+    asked: dict[str, Any] = {
+        "scale": scale,
+        "model": model,
+        "steady": steady,
+        "noise": noise,
+        "space": space,
+        "tile": tile,
+        "steps": steps,
+        "pack": pack,
+        "seed": seed,
+        "prompt": prompt,
+        "negative": negative,
+        "guidance": guidance,
+        "dtype": dtype,
+        "crf": crf,
+    }
+    one = shared.one_clip(console, "upscale", clip, clips, out, common, asked)
+    if one is None:
+        return
+    job = prepare(one, out, **asked, **common.for_job())
 
     from vldm_cli.pipelines.clip.run import run
 

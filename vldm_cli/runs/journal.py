@@ -63,11 +63,7 @@ class Journal(Store):
             self.resumed = resume and plan == self.identity
             finished = out is not None and is_delivered(folder, out)
             self.delivered = self.resumed and finished
-            # of work whose plan is gone nobody knows what it is of
-            other = plan is not None and not self.resumed and has_work(folder) and not finished
-            self.outdated = other and resume and _is_outdated(folder, plan or {}, self.identity)
-            if other and resume and not self.outdated:
-                raise _occupied(folder, (plan or {}).get("clip") != self.identity.get("clip"))
+            self.outdated = resume and not finished and is_outdated(folder, self.identity)
             if resume and made is not None and is_bare(folder):
                 self.delivered = made()
             if not self.delivered:
@@ -152,11 +148,17 @@ def empty(folder: Path, keep: tuple[str, ...] = ()) -> None:
             remove(path)
 
 
-def _is_outdated(folder: Path, plan: dict, identity: dict) -> bool:
-    """Whether the same command on the same clip, if on any, left it: nothing can ever go on with it."""
-    words = command_line.words()
-    known = bool(words) and stored_command(folder) is not None and is_of(folder, words)
-    return known and plan.get("clip") == identity.get("clip")
+def is_outdated(folder: Path, identity: dict) -> bool:
+    """Whether what is finished there is of the same command (on the same clip, if on any) and yet of another identity:
+    nothing can ever go on with it. Raises RequestError where it is another command's."""
+    plan = stored_plan(folder)
+    # of work whose plan is gone nobody knows what it is of
+    if plan is None or plan == json.loads(json.dumps(identity)) or not has_work(folder):
+        return False
+    words, same_clip = command_line.words(), plan.get("clip") == identity.get("clip")
+    if same_clip and words and stored_command(folder) is not None and is_of(folder, words):
+        return True
+    raise _occupied(folder, not same_clip)
 
 
 def _occupied(folder: Path, other_clip: bool) -> RequestError:

@@ -53,8 +53,7 @@ def make_job(
     models: Models | None = None,
 ) -> Job:
     """Raises RequestError where the pack has no such upscaler or the file cannot hold such frames."""
-    if options.space not in pack.upscalers:
-        raise RequestError(_missing(pack, options.space))
+    check_space(pack, options.space)
     models = models or Models(pack, options.device, options.dtype)
     models.prepare(upscaler=options.space)
     defaults = pack.manifest.defaults
@@ -136,16 +135,18 @@ def _nothing(start: int, clock: Clock, journal: Store, meters: dict[str, Meter])
     yield from ()
 
 
-def _missing(pack: Pack, space: str) -> str:
-    """What to do where the pack has no upscaler of that space."""
+def check_space(pack: Pack, space: str) -> None:
+    """That the pack has an upscaler of that space. Raises RequestError that says what to do where it has none."""
+    if space in pack.upscalers:
+        return
     if pack.upscalers:
         there = f"{' and '.join(pack.upscalers)} space, so use --space {pack.upscalers[0]}"
     else:
         there = "no space, so use another --pack"
     if space not in UPSCALERS:
-        return f"pack {pack.name} has no upscaler for --space {space}: it has one in {there}"
+        raise RequestError(f"pack {pack.name} has no upscaler for --space {space}: it has one in {there}")
     parts = ", then ".join(UPSCALERS[space].values())
-    return (
+    raise RequestError(
         f"pack {pack.name} has no upscaler for --space {space}: it has one in {there}, "
         f"or train one by `vldm train PART --pack {pack.folder}` for PART {parts}"
     )

@@ -37,6 +37,23 @@ def number_format(asked: str, network: Network, device: str) -> str:
     return asked
 
 
+def check_network(model: Network, scale: int | None, tile: int | None) -> int:
+    """How many times a network enlarges; scale: None for its own. Raises RequestError for what it cannot do."""
+    network = model.network
+    scale = scale or network.scale
+    if scale > network.scale:
+        raise RequestError(
+            f"--scale {scale}: --model {model.name} enlarges {network.scale} times; leave --scale out or give a "
+            "smaller one"
+        )
+    least = least_tile(network)
+    if tile is not None and tile < least:
+        raise RequestError(
+            f"--tile {tile} is less than --model {model.name} can work with; give {least} or more"
+        )
+    return scale
+
+
 def make_job(
     clip: Clip,
     model: Network,
@@ -55,17 +72,8 @@ def make_job(
     """scale: None for the network's own; steady: None for `STEADY`; tile: None for as large as usual. Raises
     RequestError for what this network cannot do, or where the file cannot hold such frames."""
     network = model.network
-    scale = scale or network.scale
-    if scale > network.scale:
-        raise RequestError(
-            f"--scale {scale}: --model {model.name} enlarges {network.scale} times; leave --scale out or give a "
-            "smaller one"
-        )
+    scale = check_network(model, scale, tile)
     least = least_tile(network)
-    if tile is not None and tile < least:
-        raise RequestError(
-            f"--tile {tile} is less than --model {model.name} can work with; give {least} or more"
-        )
     steady = STEADY if steady is None else steady
     settings = {
         "model": model.name,
