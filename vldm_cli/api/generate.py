@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vldm_cli.api import checks
+from vldm_cli.api.lent import lend
 from vldm_cli.api.packs import LoadedPack, check_moves, loaded
 from vldm_cli.api.remarks import check_prompt
 from vldm_cli.packs.choice import Choice
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from vldm_cli.pipelines.generate.request import GenerateRequest, Settings
+    from vldm_cli.runs.pool.pool import Pool
     from vldm_cli.stages.plan import Plan
 
 
@@ -44,6 +46,9 @@ def generate(
     guidance: float | None = None,
     context_guidance: float | None = None,
     device: str = "auto",
+    gpus: int | str | None = None,
+    workers: int | None = None,
+    ray: str | None = None,
     dtype: str = "auto",
     crf: int = 16,
     fps: Fraction | str | float | None = None,
@@ -68,32 +73,35 @@ def generate(
     Raises RequestError, with nothing written, for what cannot be served, and RunError when it breaks: what is finished
     is kept and the same call goes on.
     """
-    job = prepare(
-        prompt,
-        out,
-        frames=frames,
-        pack=pack,
-        image=image,
-        negative=negative,
-        variations=1,
-        upscale=upscale,
-        interpolation=interpolation,
-        between=between,
-        replacement=replacement,
-        size=size,
-        seed=seed,
-        steps=steps,
-        guidance=guidance,
-        context_guidance=context_guidance,
-        device=device,
-        dtype=dtype,
-        crf=crf,
-        fps=fps,
-        preview=preview,
-        resume=resume,
-        force=force,
-    )
-    return job.make(job.request, reporter(on_progress))
+    lent = lend(gpus, workers, ray, device, dtype)
+    device, dtype = lent.here(pack)
+    with lent.pool() as pool:
+        job = prepare(
+            prompt,
+            out,
+            frames=frames,
+            pack=pack,
+            image=image,
+            negative=negative,
+            variations=1,
+            upscale=upscale,
+            interpolation=interpolation,
+            between=between,
+            replacement=replacement,
+            size=size,
+            seed=seed,
+            steps=steps,
+            guidance=guidance,
+            context_guidance=context_guidance,
+            device=device,
+            dtype=dtype,
+            crf=crf,
+            fps=fps,
+            preview=preview,
+            resume=resume,
+            force=force,
+        )
+        return job.make(job.request, reporter(on_progress), pool)
 
 
 @dataclass(frozen=True)
@@ -134,11 +142,14 @@ class GenerateJob:
         ]
         return [(one, many and is_made(one, pack)) for one in requests]
 
-    def make(self, request: GenerateRequest, progress: Progress | None = None) -> Video:
-        """One of the videos, or the rest of it. Raises RequestError and RunError."""
+    def make(
+        self, request: GenerateRequest, progress: Progress | None = None, pool: Pool | None = None
+    ) -> Video:
+        """One of the videos, or the rest of it, by the workers of a pool if there is one. Raises RequestError and
+        RunError."""
         from vldm_cli.pipelines.generate.run import generate
 
-        return generate(request, self.pack.pack, progress, self.pack.models)
+        return generate(request, self.pack.pack, progress, self.pack.models, pool)
 
 
 def prepare(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from pathlib import Path
+from threading import RLock
 from typing import TYPE_CHECKING, TypeVar
 
 from vldm_cli.api.packs import LoadedPack, loaded
@@ -25,6 +26,7 @@ class Kept:
 
     def __init__(self) -> None:
         self._things: OrderedDict[Hashable, object] = OrderedDict()
+        self._lock = RLock()  # videos that workers make are begun in threads
 
     def pack(
         self, pack: str | Path | Choice | LoadedPack, device: str = "auto", dtype: str = "auto"
@@ -47,10 +49,11 @@ class Kept:
         return self._once(path, lambda: open_network(path))
 
     def _once(self, key: Hashable, make: Callable[[], Thing]) -> Thing:
-        if key not in self._things:
-            self._things[key] = make()
-            while len(self._things) > MOST:
-                self._things.popitem(last=False)
-        self._things.move_to_end(key)
-        thing = self._things[key]
+        with self._lock:
+            if key not in self._things:
+                self._things[key] = make()
+                while len(self._things) > MOST:
+                    self._things.popitem(last=False)
+            self._things.move_to_end(key)
+            thing = self._things[key]
         return thing  # type: ignore[return-value]  # each key is of one kind of thing

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from vldm_cli.api.device import choose_device, choose_dtype
+from vldm_cli.api.device import choose_dtype
+from vldm_cli.api.packs import LoadedPack
 from vldm_cli.errors import RequestError, shown
 from vldm_cli.video.numbers import whole, whole_of
 
@@ -25,20 +26,36 @@ class Lent:
     this process's."""
 
     def __init__(
-        self, kind: str, count: int, device: str, dtype: str, cluster: Cluster | None = None, threads: int = 0
+        self,
+        kind: str,
+        count: int,
+        device: str,
+        dtype: str,
+        cluster: Cluster | None = None,
+        threads: int = 0,
+        asked: str | None = None,
     ) -> None:
+        """asked: the number format as it was asked for."""
         self.kind, self.count, self.device, self.dtype = kind, count, device, dtype
+        self.asked = dtype if asked is None else asked
         self._cluster, self._threads = cluster, threads
 
     @property
     def words(self) -> str:
         """For a person."""
-        return f"{self.count} workers on {self.kind}" if self.count else self.device
+        return f"{self.count} x {self.kind}" if self.count else self.device
+
+    def here(self, pack: object = None, network: bool = False) -> tuple[str, str]:
+        """The device and the number format that a call's job is put together for: those of a pack that is loaded. A
+        network for pictures is computed in another format than packs are."""
+        if self.count and isinstance(pack, LoadedPack):
+            return "auto", "auto"
+        return (self.kind, self.asked) if network else (self.device, self.dtype)
 
     @contextmanager
-    def pool(self) -> Iterator[Pool | None]:
-        """The workers, which begin now and end with this; None where there are none."""
-        if not self.count:
+    def pool(self, wanted: bool = True) -> Iterator[Pool | None]:
+        """The workers, which begin now and end with this; None where there are none or they are not wanted."""
+        if not self.count or not wanted:
             yield None
             return
         if self._cluster is not None:
@@ -80,7 +97,7 @@ def lend(
         count = _gpus_here(gpus, count)
     if count == 1:
         return Lent(kind, 0, kind, dtype)
-    return Lent(kind, count or 1, "cpu", choose_dtype(dtype, kind))
+    return Lent(kind, count or 1, "cpu", choose_dtype(dtype, kind), asked=dtype)
 
 
 def _gpus_here(gpus: int | str | None, count: int | None) -> int:
@@ -107,12 +124,14 @@ def _on_ray(address: str, kind: str | None, count: int | None, device: str, dtyp
     cluster = connect(address, (count or 1) * max(1, threads) if kind == "cpu" and address == LOCAL else None)
     kind = kind or (("cuda" if cluster.gpus else "cpu") if device == "auto" else device)
     if kind == "cuda" and (count or 1) > cluster.gpus:
-        raise RequestError(f"--ray {address}: the cluster has {cluster.gpus} GPUs; use --workers N for its CPUs")
+        raise RequestError(
+            f"--ray {address}: the cluster has {cluster.gpus} GPUs; use --workers N for its CPUs"
+        )
     if kind == "cuda":
         count = count or cluster.gpus
         number = cluster.dtype_of_gpus() if dtype == "auto" else choose_dtype(dtype, kind)
-        return Lent(kind, count, "cpu", number, cluster, 1)
+        return Lent(kind, count, "cpu", number, cluster, 1, dtype)
     machines = cluster.machines
     count = count or len(machines)
     share = threads or max(1, min(machines) // -(-count // len(machines)))
-    return Lent(kind, count, "cpu", choose_dtype(dtype, choose_device(kind)), cluster, share)
+    return Lent(kind, count, "cpu", choose_dtype(dtype, kind), cluster, share, dtype)

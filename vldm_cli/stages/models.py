@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from functools import cached_property
+from threading import Lock
 
 import torch
 from torch import Tensor
@@ -54,6 +55,7 @@ class Models:
         self._upscalers: dict[tuple[str, bool], Upscaler] = {}
         self._prepared: dict[tuple[str, bool], Prepared] = {}
         self._loaded: set[tuple[str, bool]] = set()
+        self._preparing = Lock()  # for videos that are begun in several threads
         self.remarks: list[str] = []  # what is to be told of the files of what was prepared
         try:
             self.device = torch.device(device)
@@ -87,6 +89,10 @@ class Models:
             temporal, *others = _upscaler_parts(upscaler)
             wanted += [(temporal, own), *((part, False) for part in others)]
             load.upscaler_scheduler_config(self.pack, upscaler)
+        with self._preparing:
+            self._prepare(wanted)
+
+    def _prepare(self, wanted: list[tuple[str, bool]]) -> None:
         for part, its_own in wanted:
             if (part, its_own) not in self._prepared and (part, its_own) not in self._loaded:
                 found = prepare.prepare(self.pack, part, its_own)

@@ -19,8 +19,6 @@ from vldm_cli.runs.pool.graph import Unit
 from vldm_cli.runs.pool.pool import Lost, Pool, share_of_threads
 from vldm_cli.runs.pool.worker import Failure, Report, Setting, Task, Worker
 
-_PATIENCE = 10  # seconds for a process to end by itself
-
 
 def open_pool(devices: list[str]) -> Pool:
     """A process for each device, such as ["cuda:0", "cuda:1"] or ["cpu"] * 4, that loads what it needs meanwhile."""
@@ -76,14 +74,7 @@ class ProcessHand:
     def close(self) -> None:
         self._ended = True
         process = self._process
-        if process is None:
-            return
-        assert process.stdin is not None  # a pipe
-        with suppress(OSError):
-            process.stdin.close()
-        try:
-            process.wait(_PATIENCE)
-        except subprocess.TimeoutExpired:
+        if process is not None:  # at nothing, or at what nobody wants any more
             process.kill()
             process.wait()
 

@@ -5,6 +5,7 @@ A machine that is lost costs the units that its workers were at: another worker 
 asked to (its retry would wait for the same actor). The actor itself is begun anew elsewhere, as often as that happens.
 """
 
+import logging
 import os
 import socket
 from threading import Lock
@@ -71,7 +72,7 @@ def connect(address: str, cpus: int | None = None) -> Cluster:
         _answers(address)
     options: dict = {"num_cpus": cpus, "include_dashboard": False} if address == LOCAL else {}
     try:
-        ray.init(address=address, log_to_driver=False, logging_level="ERROR", **options)
+        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **options)
     except (ConnectionError, RuntimeError, ValueError, OSError) as error:
         raise RequestError(
             f"--ray {address}: there is no Ray ({_first(error)}); start one with `ray start --head`, or use --ray local"
@@ -118,9 +119,7 @@ class RayHand:
             raise Lost(f"(an actor of Ray): {_first(error)}") from error
 
 
-_NOT_THERE = (
-    f"vldm {__version__} is not installed on every machine of the cluster; install it there, with the same Python"
-)
+_NOT_THERE = f"vldm {__version__} is not installed on every machine of the cluster; install it there, for the same Python"
 
 
 class _Tasks:
