@@ -55,6 +55,21 @@ def ran_out(error: BaseException | None) -> str | None:
     return None
 
 
+_LACKING = {
+    "memory": "memory ran out",
+    "file handles": "this shell allows too few open files (`ulimit -n 256` gives more)",
+}
+
+
+def unexpected(error: BaseException) -> str:
+    """The sentence on an exception that no place had a better word for."""
+    words = f"{type(error).__name__}: {error}".splitlines()[0]
+    lacking = ran_out(error)
+    if lacking:
+        return f"{_LACKING[lacking]} before the work began ({words:.200})"
+    return f"unexpected error, please report it ({words:.300}); -v shows where"
+
+
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
     while error is not None:
         yield error

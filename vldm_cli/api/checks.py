@@ -11,7 +11,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from vldm_cli.errors import RequestError, shown
-from vldm_cli.runs.naming import free_name
+from vldm_cli.runs.naming import free_name, slug
 from vldm_cli.video.kinds import open_container
 from vldm_cli.video.numbers import LAST_SEED, rate_of, real, whole, whole_of
 
@@ -87,9 +87,7 @@ def default_out(
     prompt: str, variations: int = 1, ours: Callable[[list[Path]], bool] = lambda outs: False
 ) -> Path:
     """A name in this folder made from the prompt, with a number where that is taken; `ours` as for `free_name`."""
-    words = re.findall(r"[^\W_]+", prompt.lower())
-    stem = "-".join(words[:10])[:60].rstrip("-") or "video"
-    return free_name(stem, variations, ours)
+    return free_name(slug(prompt), variations, ours)
 
 
 def check_name(out: Path, fps: Fraction) -> None:
@@ -112,6 +110,11 @@ def check_out(out: Path, force: bool) -> None:
     check_folder(out, "--out")
     if os.path.lexists(out) and not force:
         raise RequestError(f"{out} exists; name another --out or add --force to replace it")
+    check_kind(out)
+
+
+def check_kind(out: Path) -> None:
+    """That what stands there, if anything does, is of the kind that is to replace it."""
     is_folder = open_container(out) == "png"
     if not is_folder and out.is_dir():
         raise RequestError(f"{out} is a folder; name another --out")
@@ -123,9 +126,14 @@ def check_preview(preview: Path | None) -> None:
     """That a contact sheet can be written there (an older one is refreshed)."""
     if preview is None:
         return
+    check_sheet(preview)
+    check_folder(preview, "--preview")
+
+
+def check_sheet(preview: Path) -> None:
+    """That it is a name for a contact sheet."""
     if preview.suffix.lower() != ".png" or preview.is_dir():
         raise RequestError(f"--preview {preview} is no .png file; name one, such as preview.png")
-    check_folder(preview, "--preview")
 
 
 def check_folder(path: Path, option: str) -> None:

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 
 from vldm_cli.api import checks
 from vldm_cli.api import clip as clips
-from vldm_cli.api.packs import LoadedPack, check_moves, device_of, licence_remark, loaded
+from vldm_cli.api.kept import Kept
+from vldm_cli.api.lent import lend
+from vldm_cli.api.packs import LoadedPack, check_moves, device_of, licence_remark
 from vldm_cli.api.remarks import check_material
 from vldm_cli.errors import RequestError
 from vldm_cli.packs.choice import Choice
@@ -40,6 +42,9 @@ def extend(
     context_guidance: float | None = None,
     replacement: bool = False,
     device: str = "auto",
+    gpus: int | str | None = None,
+    workers: int | None = None,
+    ray: str | None = None,
     dtype: str = "auto",
     crf: int | None = None,
     fps: Fraction | str | float | None = None,
@@ -59,28 +64,31 @@ def extend(
     """
     from vldm_cli.pipelines.extend.run import run
 
-    job = prepare(
-        clip,
-        out,
-        frames=frames,
-        prompt=prompt,
-        negative=negative,
-        only_new=only_new,
-        pack=pack,
-        seed=seed,
-        steps=steps,
-        guidance=guidance,
-        context_guidance=context_guidance,
-        replacement=replacement,
-        device=device,
-        dtype=dtype,
-        crf=crf,
-        fps=fps,
-        preview=preview,
-        resume=resume,
-        force=force,
-    )
-    return run(job, job.clip.fingerprint(), reporter(on_progress))
+    lent = lend(gpus, workers, ray, device, dtype)
+    device, dtype = lent.here(pack)
+    with lent.pool() as pool:
+        job = prepare(
+            clip,
+            out,
+            frames=frames,
+            prompt=prompt,
+            negative=negative,
+            only_new=only_new,
+            pack=pack,
+            seed=seed,
+            steps=steps,
+            guidance=guidance,
+            context_guidance=context_guidance,
+            replacement=replacement,
+            device=device,
+            dtype=dtype,
+            crf=crf,
+            fps=fps,
+            preview=preview,
+            resume=resume,
+            force=force,
+        )
+        return run(job, job.clip.fingerprint(), reporter(on_progress), pool)
 
 
 def prepare(
@@ -104,23 +112,27 @@ def prepare(
     preview: str | Path | None,
     resume: bool,
     force: bool,
+    kept: Kept | None = None,
 ) -> ExtendJob:
-    """The job of `extend`, with everything checked and nothing written. Raises RequestError."""
-    from vldm_cli.pipelines.generate.request import MAX_FRAMES
-
-    frames = whole("--frames", frames, 1, MAX_FRAMES)
-    steps, seed = checks.steps_of(steps), checks.seed_of(seed)
-    crf = None if crf is None else checks.crf_of(crf)
-    guidance = checks.weight_of("--guidance", guidance)
-    context_guidance = checks.weight_of("--context-guidance", context_guidance)
-    model = None if pack is None else loaded(pack, device, dtype)
+    """The job of `extend`, with everything checked and nothing written. kept: what other videos were made with.
+    Raises RequestError."""
+    kept = kept or Kept()
+    frames, seed, steps, crf, guidance, context_guidance = check(
+        frames=frames,
+        seed=seed,
+        steps=steps,
+        crf=crf,
+        guidance=guidance,
+        context_guidance=context_guidance,
+    )
+    model = None if pack is None else kept.pack(pack, device, dtype)
     preview = None if preview is None else Path(preview)
     opened, out = clips.prepare(clip, out, "extended", 16 if crf is None else crf, fps, preview, force)
 
     from vldm_cli.pipelines.extend.settings import Memory, Options
 
     memory = Memory.of(opened)
-    model = model or loaded(_own(memory), device, dtype)
+    model = model or kept.pack(_own(memory), device, dtype)
     check_moves(model.pack)
     asked = Options(frames, memory.prompt if prompt is None else prompt, negative, only_new, seed, steps)
     warning = check_material(
@@ -158,6 +170,29 @@ def prepare(
     job = replace(job, warnings=[*said, *job.warnings])
     clips.check_place(job)
     return job
+
+
+def check(
+    *,
+    frames: int,
+    seed: int | None,
+    steps: int | None,
+    crf: int | None,
+    guidance: float | None,
+    context_guidance: float | None,
+    **others: object,
+) -> tuple[int, int | None, int | None, int | None, float | None, float | None]:
+    """The same options, of those that hold for any clip. Raises RequestError."""
+    from vldm_cli.pipelines.generate.request import MAX_FRAMES
+
+    return (
+        whole("--frames", frames, 1, MAX_FRAMES),
+        checks.seed_of(seed),
+        checks.steps_of(steps),
+        None if crf is None else checks.crf_of(crf),
+        checks.weight_of("--guidance", guidance),
+        checks.weight_of("--context-guidance", context_guidance),
+    )
 
 
 def _own(memory: Memory) -> Choice | str:

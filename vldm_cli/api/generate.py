@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vldm_cli.api import checks
+from vldm_cli.api.lent import lend
 from vldm_cli.api.packs import LoadedPack, check_moves, loaded
 from vldm_cli.api.remarks import check_prompt
 from vldm_cli.packs.choice import Choice
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
     from vldm_cli.api.sketches import Drawing
     from vldm_cli.pipelines.generate.request import GenerateRequest, Settings
+    from vldm_cli.runs.pool.pool import Pool
     from vldm_cli.stages.plan import Plan
 
 
@@ -46,6 +48,9 @@ def generate(
     guidance: float | None = None,
     context_guidance: float | None = None,
     device: str = "auto",
+    gpus: int | str | None = None,
+    workers: int | None = None,
+    ray: str | None = None,
     dtype: str = "auto",
     crf: int = 16,
     fps: Fraction | str | float | None = None,
@@ -71,33 +76,36 @@ def generate(
     Raises RequestError, with nothing written, for what cannot be served, and RunError when it breaks: what is finished
     is kept and the same call goes on.
     """
-    job = prepare(
-        prompt,
-        out,
-        frames=frames,
-        pack=pack,
-        image=image,
-        sketch=sketch,
-        negative=negative,
-        variations=1,
-        upscale=upscale,
-        interpolation=interpolation,
-        between=between,
-        replacement=replacement,
-        size=size,
-        seed=seed,
-        steps=steps,
-        guidance=guidance,
-        context_guidance=context_guidance,
-        device=device,
-        dtype=dtype,
-        crf=crf,
-        fps=fps,
-        preview=preview,
-        resume=resume,
-        force=force,
-    )
-    return job.make(job.request, reporter(on_progress))
+    lent = lend(gpus, workers, ray, device, dtype)
+    device, dtype = lent.here(pack)
+    with lent.pool() as pool:
+        job = prepare(
+            prompt,
+            out,
+            frames=frames,
+            pack=pack,
+            image=image,
+            sketch=sketch,
+            negative=negative,
+            variations=1,
+            upscale=upscale,
+            interpolation=interpolation,
+            between=between,
+            replacement=replacement,
+            size=size,
+            seed=seed,
+            steps=steps,
+            guidance=guidance,
+            context_guidance=context_guidance,
+            device=device,
+            dtype=dtype,
+            crf=crf,
+            fps=fps,
+            preview=preview,
+            resume=resume,
+            force=force,
+        )
+        return job.make(job.request, reporter(on_progress), pool)
 
 
 @dataclass(frozen=True)
@@ -146,11 +154,14 @@ class GenerateJob:
         ]
         return [(one, many and is_made(one, pack)) for one in requests]
 
-    def make(self, request: GenerateRequest, progress: Progress | None = None) -> Video:
-        """One of the videos, or the rest of it. Raises RequestError and RunError."""
+    def make(
+        self, request: GenerateRequest, progress: Progress | None = None, pool: Pool | None = None
+    ) -> Video:
+        """One of the videos, or the rest of it, by the workers of a pool if there is one. Raises RequestError and
+        RunError."""
         from vldm_cli.pipelines.generate.run import generate
 
-        return generate(request, self.pack.pack, progress, self.pack.models)
+        return generate(request, self.pack.pack, progress, self.pack.models, pool)
 
 
 def prepare(
@@ -183,15 +194,78 @@ def prepare(
     """The job of `generate`: everything that can be refused is refused here, the light checks first, with nothing
     written. Raises RequestError."""
     from vldm_cli.api.variations import are_ours
-    from vldm_cli.pipelines.generate.request import GenerateRequest, off_track, resolve
+    from vldm_cli.pipelines.generate.request import resolve
     from vldm_cli.pipelines.generate.sketches import remarks
 
     checks.check_variations(variations, seed)
     opened = loaded(pack, device, dtype)
-    check_moves(opened.pack)
+    request, warning = asked(
+        prompt,
+        Path("video.mp4" if out is None else out),
+        opened,
+        frames=frames,
+        negative=negative,
+        upscale=upscale,
+        interpolation=interpolation,
+        between=between,
+        replacement=replacement,
+        size=size,
+        seed=seed,
+        steps=steps,
+        guidance=guidance,
+        context_guidance=context_guidance,
+        crf=crf,
+        fps=fps,
+        preview=preview,
+        resume=resume,
+        force=force,
+    )
+    if out is None:
+        ours = partial(are_ours, request, opened.pack)
+        request = replace(request, out=checks.default_out(prompt, variations, ours))
+    outs = numbered(request.out, variations)
+    settings = resolve(request, opened.pack.manifest)
+    for path in outs:
+        checks.check_name(path, settings.fps)
+    done = {path for path in outs if resume and _delivered(path, variations > 1)}
+    for path in outs:
+        checks.check_out(path, force or path in done)
+    checks.check_preview(request.preview)
+    request = complete(request, opened, image, sketch)
+    said = remarks(request.sketches, settings.interpolation, settings.frames)
+    return GenerateJob(request, opened, outs, "; ".join([*filter(None, [warning]), *said]) or None)
+
+
+def asked(
+    prompt: str,
+    out: Path,
+    pack: LoadedPack,
+    *,
+    frames: int | None,
+    negative: str,
+    upscale: bool | None,
+    interpolation: int | None,
+    between: str | None,
+    replacement: bool,
+    size: tuple[int, int] | str | None,
+    seed: int | None,
+    steps: int | None,
+    guidance: float | None,
+    context_guidance: float | None,
+    fps: Fraction | str | float | None,
+    crf: int = 16,
+    preview: str | Path | None = None,
+    resume: bool = True,
+    force: bool = False,
+) -> tuple[GenerateRequest, str | None]:
+    """The request, but for its first frame, and the warning about it: all that can be refused before a file is looked
+    at. Raises RequestError."""
+    from vldm_cli.pipelines.generate.request import GenerateRequest, off_track, resolve
+
+    check_moves(pack.pack)
     request = GenerateRequest(
         prompt=prompt,
-        out=Path("video.mp4" if out is None else out),
+        out=out,
         frames=frames,
         negative=negative,
         seed=seed,
@@ -209,22 +283,10 @@ def prepare(
         resume=resume,
         force=force,
     )
-    warning = check_prompt(opened.pack, prompt, negative)
-    settings = resolve(request, opened.pack.manifest)
-    warning = "; ".join([*filter(None, [warning]), *off_track(settings, opened.pack.manifest)]) or None
-    if out is None:
-        ours = partial(are_ours, request, opened.pack)
-        request = replace(request, out=checks.default_out(prompt, variations, ours))
-    outs = numbered(request.out, variations)
-    for path in outs:
-        checks.check_name(path, settings.fps)
-    done = {path for path in outs if resume and _delivered(path, variations > 1)}
-    for path in outs:
-        checks.check_out(path, force or path in done)
-    checks.check_preview(request.preview)
-    request = complete(request, opened, image, sketch)
-    said = remarks(request.sketches, settings.interpolation, settings.frames)
-    return GenerateJob(request, opened, outs, "; ".join(filter(None, [warning, *said])) or None)
+    warning = check_prompt(pack.pack, prompt, negative)
+    settings = resolve(request, pack.pack.manifest)
+    said = [*filter(None, [warning]), *off_track(settings, pack.pack.manifest)]
+    return request, "; ".join(said) or None
 
 
 def complete(

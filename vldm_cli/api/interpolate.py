@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 from vldm_cli.api import checks
 from vldm_cli.api import clip as clips
+from vldm_cli.api.kept import Kept
+from vldm_cli.api.lent import lend
 from vldm_cli.api.packs import LoadedPack, device_of
 from vldm_cli.errors import RequestError
 from vldm_cli.runs.events import ProgressEvent, reporter
@@ -31,6 +33,9 @@ def interpolate(
     pack: str | Path | LoadedPack | None = None,
     seed: int | None = None,
     device: str = "auto",
+    gpus: int | str | None = None,
+    workers: int | None = None,
+    ray: str | None = None,
     dtype: str = "auto",
     crf: int = 16,
     fps: Fraction | str | float | None = None,
@@ -50,23 +55,26 @@ def interpolate(
     """
     from vldm_cli.pipelines.clip.run import run
 
-    job = prepare(
-        clip,
-        out,
-        factor=factor,
-        slow=slow,
-        engine=engine,
-        pack=pack,
-        seed=seed,
-        device=device,
-        dtype=dtype,
-        crf=crf,
-        fps=fps,
-        preview=preview,
-        resume=resume,
-        force=force,
-    )
-    return run(job, job.clip.fingerprint(), reporter(on_progress))
+    lent = lend(gpus, workers, ray, device, dtype)
+    device, dtype = lent.here(pack)
+    with lent.pool() as pool:
+        job = prepare(
+            clip,
+            out,
+            factor=factor,
+            slow=slow,
+            engine=engine,
+            pack=pack,
+            seed=seed,
+            device=device,
+            dtype=dtype,
+            crf=crf,
+            fps=fps,
+            preview=preview,
+            resume=resume,
+            force=force,
+        )
+        return run(job, job.clip.fingerprint(), reporter(on_progress), pool)
 
 
 def prepare(
@@ -85,22 +93,23 @@ def prepare(
     preview: str | Path | None,
     resume: bool,
     force: bool,
+    kept: Kept | None = None,
 ) -> Job:
-    """The job of `interpolate`, with everything checked and nothing written. Raises RequestError."""
-    factor = choice("--factor", factor, (2, 4, 8, 16))
-    if engine not in ENGINES:
-        raise RequestError(f"--engine {engine:.40} is none of {', '.join(ENGINES)}")
-    seed, crf = checks.seed_of(seed), checks.crf_of(crf)
+    """The job of `interpolate`, with everything checked and nothing written. kept: what other videos were made with.
+    Raises RequestError."""
+    asked = check(factor=factor, engine=engine, pack=pack, seed=seed, device=device, dtype=dtype, crf=crf)
+    factor, seed, crf, chosen, number = asked
     ending = f"slow{factor}" if slow else f"i{factor}"
-    chosen, number = device_of(pack, device, dtype)
     preview = None if preview is None else Path(preview)
     opened, out = clips.prepare(clip, out, ending, crf, fps, preview, force)
 
     from vldm_cli.pipelines.interpolate.engine import pack_for
     from vldm_cli.pipelines.interpolate.job import make_job
 
-    kept = pack if isinstance(pack, LoadedPack) else None
     model = pack_for(opened, engine, pack.pack if isinstance(pack, LoadedPack) else pack, factor)
+    used = pack if isinstance(pack, LoadedPack) else None
+    if model and not used:
+        used = (kept or Kept()).of(model, chosen, number)
     job = make_job(
         opened,
         out,
@@ -111,10 +120,28 @@ def prepare(
         pack=model,
         seed=seed,
         dtype=number,
-        models=kept.models if kept and model else None,
+        models=used.models if used and model else None,
         preview=preview,
         resume=resume,
         force=force,
     )
     clips.check_place(job)
     return job
+
+
+def check(
+    *,
+    factor: int,
+    engine: str,
+    pack: str | Path | LoadedPack | None,
+    seed: int | None,
+    device: str,
+    dtype: str,
+    crf: int,
+    **others: object,
+) -> tuple[int, int | None, int, str, str]:
+    """(factor, seed, crf, device, number format) of options that hold for any clip. Raises RequestError."""
+    factor = choice("--factor", factor, (2, 4, 8, 16))
+    if engine not in ENGINES:
+        raise RequestError(f"--engine {engine:.40} is none of {', '.join(ENGINES)}")
+    return factor, checks.seed_of(seed), checks.crf_of(crf), *device_of(pack, device, dtype)

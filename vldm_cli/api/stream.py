@@ -8,10 +8,8 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vldm_cli.api import checks
-from vldm_cli.api.generate import complete
-from vldm_cli.api.packs import LoadedPack, check_moves, loaded
-from vldm_cli.api.remarks import check_prompt
+from vldm_cli.api.generate import asked, complete
+from vldm_cli.api.packs import LoadedPack, loaded
 from vldm_cli.runs.events import ProgressEvent, reporter
 from vldm_cli.video.numbers import LAST_SEED, whole
 
@@ -84,24 +82,18 @@ def stream(
 
     Raises RequestError now for what cannot be served; iterating raises RunError when memory runs out.
     """
-    from vldm_cli.pipelines.generate.request import (
-        GenerateRequest,
-        check_first_frame,
-        off_track,
-        plan_of,
-        resolve,
-    )
+    from vldm_cli.pipelines.generate.request import check_first_frame, plan_of, resolve
 
     opened = loaded(pack, device, dtype)
-    check_moves(opened.pack)
     drawn = secrets.randbelow(2**31) if seed is None else whole("--seed", seed, 0, LAST_SEED)
-    request = GenerateRequest(
-        prompt=prompt,
-        out=Path(),  # there is none, and nothing here looks at it
+    request, warning = asked(
+        prompt,
+        Path(),  # there is none, and nothing here looks at it
+        opened,
         frames=frames,
         negative=negative,
         seed=drawn,
-        fps=checks.parse_fps(fps),
+        fps=fps,
         steps=steps,
         guidance=guidance,
         context_guidance=context_guidance,
@@ -109,11 +101,8 @@ def stream(
         between=between,
         replacement=replacement,
         upscale=upscale,
-        size=checks.parse_size(size),
+        size=size,
     )
-    warning = check_prompt(opened.pack, prompt, negative)
-    settings = resolve(request, opened.pack.manifest)
-    warning = "; ".join([*filter(None, [warning]), *off_track(settings, opened.pack.manifest)]) or None
     request = complete(request, opened, image, sketch)
 
     from vldm_cli.pipelines.generate.run import REMEDY

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vldm_cli.api import checks
 from vldm_cli.api import clip as clips
-from vldm_cli.api.device import choose_device, choose_dtype
-from vldm_cli.api.packs import LoadedPack, device_of, loaded
-from vldm_cli.errors import RequestError
+from vldm_cli.api.kept import Kept
+from vldm_cli.api.lent import lend
+from vldm_cli.api.packs import LoadedPack
+from vldm_cli.api.upscaling import ByNetwork, ByPack, check
 from vldm_cli.runs.events import ProgressEvent, reporter
 from vldm_cli.runs.result import Video
-from vldm_cli.video.numbers import choice, real, whole
 
 if TYPE_CHECKING:
     from vldm_cli.pipelines.clip.job import Job
+    from vldm_cli.video.clip import Clip
 
 
 def upscale(
@@ -37,6 +37,9 @@ def upscale(
     negative: str = "",
     guidance: float | None = None,
     device: str = "auto",
+    gpus: int | str | None = None,
+    workers: int | None = None,
+    ray: str | None = None,
     dtype: str = "auto",
     crf: int = 16,
     fps: Fraction | str | float | None = None,
@@ -66,30 +69,33 @@ def upscale(
     """
     from vldm_cli.pipelines.clip.run import run
 
-    job = prepare(
-        clip,
-        out,
-        scale=scale,
-        pack=pack,
-        model=model,
-        steady=steady,
-        noise=noise,
-        space=space,
-        tile=tile,
-        steps=steps,
-        seed=seed,
-        prompt=prompt,
-        negative=negative,
-        guidance=guidance,
-        device=device,
-        dtype=dtype,
-        crf=crf,
-        fps=fps,
-        preview=preview,
-        resume=resume,
-        force=force,
-    )
-    return run(job, job.clip.fingerprint(), reporter(on_progress))
+    lent = lend(gpus, workers, ray, device, dtype)
+    device, dtype = lent.here(pack, network=model is not None)
+    with lent.pool() as pool:
+        job = prepare(
+            clip,
+            out,
+            scale=scale,
+            pack=pack,
+            model=model,
+            steady=steady,
+            noise=noise,
+            space=space,
+            tile=tile,
+            steps=steps,
+            seed=seed,
+            prompt=prompt,
+            negative=negative,
+            guidance=guidance,
+            device=device,
+            dtype=dtype,
+            crf=crf,
+            fps=fps,
+            preview=preview,
+            resume=resume,
+            force=force,
+        )
+        return run(job, job.clip.fingerprint(), reporter(on_progress), pool)
 
 
 def prepare(
@@ -115,138 +121,68 @@ def prepare(
     preview: str | Path | None,
     resume: bool,
     force: bool,
+    kept: Kept | None = None,
 ) -> Job:
-    """The job of `upscale`, with everything checked and nothing written. Raises RequestError."""
-    from vldm_cli.packs.manifest import SPACES
-
-    crf, tile = checks.crf_of(crf), checks.tile_of(tile)
-    preview = None if preview is None else Path(preview)
-    if model is not None:
-        given = {
-            "--pack": pack,
-            "--noise": noise,
-            "--space": space,
-            "--steps": steps,
-            "--seed": seed,
-            "--prompt": prompt or None,
-            "--negative": negative or None,
-            "--guidance": guidance,
-        }
-        return _by_network(
-            clip,
-            out,
-            Path(model),
-            given,
-            scale=scale,
-            steady=steady,
-            tile=tile,
-            device=device,
-            dtype=dtype,
-            crf=crf,
-            fps=fps,
-            preview=preview,
-            resume=resume,
-            force=force,
-        )
-    if steady is not None:
-        raise RequestError("--steady is for a network that --model names; leave it out")
-    scale = choice("--scale", 4 if scale is None else scale, (2, 4))
-    pack = "toyland" if pack is None else pack
-    if space is not None and space not in SPACES:
-        raise RequestError(f"--space {space:.40} is none of {', '.join(SPACES)}")
-    noise = None if noise is None else real("--noise", noise, 0, 1, below=True)
-    steps, seed = checks.steps_of(steps), checks.seed_of(seed)
-    guidance = checks.weight_of("--guidance", guidance)
-    chosen, number = device_of(pack, device, dtype)
-    used = loaded(pack, chosen, number)
-    if used.pack.upscaling is not used.pack:
-        used = loaded(used.pack.upscaling.folder, chosen, number)
-    # Last, because every frame of the clip is decoded once.
-    opened, out = clips.prepare(clip, out, f"x{scale}", crf, fps, preview, force)
-
-    from vldm_cli.pipelines.upscale.job import Options, make_job
-
-    defaults = used.pack.manifest.defaults
-    if (prompt or negative or guidance is not None) and (space or defaults.upscale_space) != "frame":
-        raise RequestError(
-            f"pack {used.name}'s upscaler reads no text; leave out --prompt, --negative and --guidance"
-        )
-    asked = Options(
+    """The job of `upscale`, with everything checked and nothing written. kept: what other videos were made with.
+    Raises RequestError."""
+    kept = kept or Kept()
+    asked = check(
+        kept,
         scale=scale,
-        space=space or defaults.upscale_space,
-        noise=defaults.upscale_noise if noise is None else noise,
-        steps=steps or defaults.upscale_steps,
+        pack=pack,
+        model=model,
+        steady=steady,
+        noise=noise,
+        space=space,
         tile=tile,
+        steps=steps,
         seed=seed,
         prompt=prompt,
         negative=negative,
-        guidance=defaults.upscale_guidance if guidance is None else guidance,
-        device=chosen,
-        dtype=number,
-    )
-    job = make_job(
-        opened,
-        used.pack,
-        out,
-        asked,
+        guidance=guidance,
+        device=device,
+        dtype=dtype,
         crf=crf,
-        preview=preview,
-        resume=resume,
-        force=force,
-        models=used.models,
     )
+    preview = None if preview is None else Path(preview)
+    # Last, because every frame of the clip is decoded once.
+    opened, out = clips.prepare(clip, out, f"x{asked.scale}", asked.crf, fps, preview, force)
+    job = _job(opened, out, asked, preview=preview, resume=resume, force=force)
     clips.check_place(job)
     return job
 
 
-def _by_network(
-    clip: str | Path,
-    out: str | Path | None,
-    model: Path,
-    given: Mapping[str, object],
-    *,
-    scale: int | None,
-    steady: float | None,
-    tile: int | None,
-    device: str,
-    dtype: str,
-    crf: int,
-    fps: Fraction | str | float | None,
-    preview: Path | None,
-    resume: bool,
-    force: bool,
+def _job(
+    clip: Clip, out: Path, asked: ByPack | ByNetwork, *, preview: Path | None, resume: bool, force: bool
 ) -> Job:
-    """The job where a network for pictures does it. given: options that it has no use for, and what they were told."""
-    from vldm_cli.packs.network import LARGEST, open_network
+    if isinstance(asked, ByPack):
+        from vldm_cli.pipelines.upscale.job import make_job
 
-    for option, value in given.items():
-        if value is not None:
-            raise RequestError(
-                f"{option} does not go with --model, a network without pack, noise, steps and text; leave one out"
-            )
-    scale = None if scale is None else whole("--scale", scale, 1, LARGEST)
-    steady = None if steady is None else real("--steady", steady, 0, 1)
-    chosen = choose_device(device)
-    if dtype != "auto":
-        choose_dtype(dtype, chosen)
-    network = open_network(model)
-    opened, out = clips.prepare(clip, out, f"x{scale or network.network.scale}", crf, fps, preview, force)
+        return make_job(
+            clip,
+            asked.used.pack,
+            out,
+            asked.options,
+            crf=asked.crf,
+            preview=preview,
+            resume=resume,
+            force=force,
+            models=asked.used.models,
+        )
 
-    from vldm_cli.pipelines.upscale.network_job import make_job, number_format
+    from vldm_cli.pipelines.upscale.network_job import make_job as make_network_job
 
-    job = make_job(
-        opened,
-        network,
+    return make_network_job(
+        clip,
+        asked.network,
         out,
-        scale=scale,
-        steady=steady,
-        tile=tile,
-        device=chosen,
-        dtype=number_format(dtype, network, chosen),
-        crf=crf,
+        scale=asked.scale,
+        steady=asked.steady,
+        tile=asked.tile,
+        device=asked.device,
+        dtype=asked.dtype,
+        crf=asked.crf,
         preview=preview,
         resume=resume,
         force=force,
     )
-    clips.check_place(job)
-    return job

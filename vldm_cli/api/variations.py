@@ -7,7 +7,7 @@ from vldm_cli.errors import RequestError
 from vldm_cli.packs.pack import Pack
 from vldm_cli.pipelines.generate.request import GenerateRequest, resolve
 from vldm_cli.runs.folder import run_folder, stored_plan
-from vldm_cli.video.read import video_info
+from vldm_cli.video.read import metadata_of
 
 
 def first_seed(request: GenerateRequest, pack: Pack, first_out: Path) -> int:
@@ -15,7 +15,7 @@ def first_seed(request: GenerateRequest, pack: Pack, first_out: Path) -> int:
     if request.seed is not None:
         return request.seed
     if request.resume:
-        before = _metadata(first_out) or stored_plan(run_folder(first_out)) or {}
+        before = metadata_of(first_out) or stored_plan(run_folder(first_out)) or {}
         if _same(before, request, pack) and isinstance(before.get("seed"), int):
             return before["seed"]
     return secrets.randbelow(2**31)
@@ -23,7 +23,7 @@ def first_seed(request: GenerateRequest, pack: Pack, first_out: Path) -> int:
 
 def are_ours(request: GenerateRequest, pack: Pack, outs: list[Path]) -> bool:
     """Whether those files are variations of this request, made by the same command before it was stopped."""
-    return request.resume and all(_same(_metadata(out) or {}, request, pack) for out in outs)
+    return request.resume and all(_same(metadata_of(out) or {}, request, pack) for out in outs)
 
 
 def is_made(request: GenerateRequest, pack: Pack) -> bool:
@@ -32,20 +32,13 @@ def is_made(request: GenerateRequest, pack: Pack) -> bool:
         return False
     from vldm_cli.runs.attempt import tidy  # imports torch
 
-    before = _metadata(request.out) if request.resume else None
+    before = metadata_of(request.out) if request.resume else None
     if before and before.get("seed") == request.seed and _same(before, request, pack):
         tidy(request.out)  # in case its run was stopped in its last moment
         return True
     if request.force:
         return False
     raise RequestError(f"{request.out} exists; name another --out or add --force to replace it")
-
-
-def _metadata(out: Path) -> dict | None:
-    try:
-        return video_info(out)["metadata"] if out.exists() else None
-    except RequestError:  # no video at all: nothing that we made
-        return None
 
 
 def _same(before: dict, request: GenerateRequest, pack: Pack) -> bool:

@@ -1,6 +1,33 @@
 """What commands on a clip share: their plan and their run."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from vldm_cli.commands import many
+from vldm_cli.commands.options import OnClip
+
+
+def one_clip(
+    console,
+    command: str,
+    clips: Sequence[Path] | None,
+    listed: Path | None,
+    out: Path | None,
+    common: OnClip,
+    asked: dict[str, Any],
+    pool=None,
+) -> Path | None:
+    """The clip that a command is for; None where there are several, for each of which a video is then made. asked: the
+    command's own options, as its `prepare` takes them. pool: workers, if there are any."""
+    options = {**asked, **common.for_job()}
+    preview = options.pop("preview")
+    dry_run, clips = common.dry_run, clips or ()
+    if many.of_clips(
+        console, command, clips, listed, out, preview=preview, dry_run=dry_run, options=options, pool=pool
+    ):
+        return None
+    return clips[0]
 
 
 def show_plan(console, job, lines: list[str]) -> None:

@@ -14,14 +14,9 @@ import typer
 from typer.main import get_command
 
 from vldm_cli.commands.streams import visible
-from vldm_cli.errors import RequestError, RunError, ran_out
+from vldm_cli.errors import RequestError, RunError, ran_out, unexpected
 from vldm_cli.runs import command_line, interrupt
 from vldm_cli.runs.command_line import typed
-
-_LACKING = {
-    "memory": "memory ran out",
-    "file handles": "this shell allows too few open files (`ulimit -n 256` gives more)",
-}
 
 
 class Interrupted(Exception):
@@ -88,11 +83,7 @@ def _run(app: typer.Typer, arguments: list[str]) -> int:
 
 def _broke(error: Exception, arguments: list[str]) -> int:
     """What no place had a better word for."""
-    words = f"{type(error).__name__}: {error}".splitlines()[0]
-    lacking = ran_out(error)
-    if lacking:
-        return _fail(1, f"{_LACKING[lacking]} before the work began ({words:.200})", arguments)
-    return _fail(1, f"unexpected error, please report it ({words:.300}); -v shows where", arguments)
+    return _fail(1, unexpected(error), arguments)
 
 
 def _fail(code: int, message: str, arguments: list[str], again: Sequence[str] = ()) -> int:

@@ -2,18 +2,33 @@
 
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from vldm_cli.commands import options
+from vldm_cli.commands import many, options
+from vldm_cli.errors import RequestError
 
-Text = Annotated[str, typer.Argument(metavar="PROMPT", help="What the video shows.")]
+Text = Annotated[str | None, typer.Argument(metavar="[PROMPT]", help="What the video shows.")]
 
 
 def generate(
-    prompt: Text,
+    prompt: Text = None,
     out: options.Out = None,
+    prompts: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="A list in place of PROMPT, a video for each: a prompt a line, or a JSON object with prompt, seed, "
+            "frames, out and other options of a video; or a .toml with a table [[video]] each.",
+        ),
+    ] = None,
+    repeat: Annotated[
+        int | None, typer.Option(metavar="N", help="Each prompt so many times, with different seeds.")
+    ] = None,
+    seeds: Annotated[
+        str | None, typer.Option(metavar="1,2,3", help="Each prompt with each of these seeds.")
+    ] = None,
     frames: Annotated[
         int | None, typer.Option(help="How many frames, 1 to 10000; default: 240 where the pack can.")
     ] = None,
@@ -52,6 +67,9 @@ def generate(
     guidance: options.Guidance = None,
     context_guidance: options.ContextGuidance = None,
     device: options.Device = "auto",
+    gpus: options.Gpus = None,
+    workers: options.Workers = None,
+    ray: options.Ray = None,
     dtype: options.Dtype = "auto",
     crf: options.Crf = 16,
     fps: Annotated[str | None, typer.Option(help="Frame rate, such as 24 or 24000/1001.")] = None,
@@ -63,45 +81,74 @@ def generate(
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
 ) -> None:
-    """Make a video from text, or from text and a first frame. Interrupted, the same command goes on."""
-    from vldm_cli.api.generate import prepare
-    from vldm_cli.api.packs import licence_remark
+    """Make a video from text, or from text and a first frame; or many. Interrupted, the same command goes on."""
+    from vldm_cli.api.lent import lend
     from vldm_cli.commands.console import Console
 
     console = Console(quiet, verbose, as_json)
-    job = prepare(
-        prompt,
-        out,
-        frames=frames,
-        pack=options.chosen(pack, motion, lora, vae, embedding),
-        image=image,
-        sketch=sketch or (),
-        negative=negative,
-        variations=variations,
-        upscale=upscale,
-        interpolation=interpolation,
-        between=between,
-        replacement=replacement,
-        size=size,
-        seed=seed,
-        steps=steps,
-        guidance=guidance,
-        context_guidance=context_guidance,
-        device=device,
-        dtype=dtype,
-        crf=crf,
-        fps=fps,
-        preview=preview,
-        resume=resume,
-        force=force,
-    )
+    lent = lend(gpus, workers, ray, device, dtype)
+    asked: dict[str, Any] = {
+        "frames": frames,
+        "pack": options.chosen(pack, motion, lora, vae, embedding),
+        "image": image,
+        "sketch": sketch or (),
+        "negative": negative,
+        "upscale": upscale,
+        "interpolation": interpolation,
+        "between": between,
+        "replacement": replacement,
+        "size": size,
+        "steps": steps,
+        "guidance": guidance,
+        "context_guidance": context_guidance,
+        "device": lent.kind if dry_run else lent.device,
+        "dtype": lent.dtype,
+        "crf": crf,
+        "fps": fps,
+        "resume": resume,
+        "force": force,
+    }
+    named: dict[str, Any] = {"seed": seed, "preview": preview, "dry_run": dry_run}
+    with lent.pool(not dry_run) as pool:
+        if prompts is None and repeat is None and seeds is None:
+            _one(console, prompt, out, variations, asked, lent.words, pool, **named)
+            return
+        if variations != 1:
+            raise RequestError(
+                "--variations is for one prompt alone; with --prompts and --seeds use --repeat"
+            )
+        many.of_prompts(
+            console, prompt, prompts, out, repeat=repeat, seeds=seeds, options=asked, pool=pool, **named
+        )
+
+
+def _one(
+    console,
+    prompt: str | None,
+    out: Path | None,
+    variations: int,
+    asked: dict[str, Any],
+    where: str,
+    pool,
+    *,
+    seed: int | None,
+    preview: Path | None,
+    dry_run: bool,
+) -> None:
+    """A video of one prompt, or variations of it."""
+    from vldm_cli.api.generate import prepare
+    from vldm_cli.api.packs import licence_remark
+
+    if prompt is None:
+        raise RequestError("name a PROMPT, or a list of them with --prompts (see `vldm generate --help`)")
+    job = prepare(prompt, out, variations=variations, seed=seed, preview=preview, **asked)
     for words in filter(None, (job.warning, licence_remark(job.pack.pack))):
         console.warn(words)
-    console.detail(f"{job.request.device}, {job.request.dtype}: {job.settings.as_dict()}")
+    console.detail(f"{where}, {job.request.dtype}: {job.settings.as_dict()}")
     if dry_run:
         _show_plan(console, job)
     else:
-        _make(console, job)
+        _make(console, job, pool)
 
 
 def _show_plan(console, job) -> None:
@@ -143,7 +190,7 @@ def _show_plan(console, job) -> None:
     console.result(table, "\n".join(lines))
 
 
-def _make(console, job) -> None:
+def _make(console, job, pool) -> None:
     """One video, or several variations with the same models."""
     from vldm_cli.commands.failures import going_on
 
@@ -159,7 +206,7 @@ def _make(console, job) -> None:
         progress = console.progress()
         saved = partial("{0.frames} of {1} frames of {2} are saved".format, progress, job.plan.frames, out)
         with going_on(saved), progress:
-            result = job.make(one, progress)
+            result = job.make(one, progress, pool)
         for text in result.warnings:
             if text not in (job.warning or ""):
                 console.warn(text)

@@ -1,7 +1,9 @@
 """`vldm upscale`: a clip, larger."""
 
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -11,8 +13,9 @@ from vldm_cli.commands import options
 
 @options.on_clip
 def upscale(
-    clip: options.File,
-    out: options.Out = None,
+    clip: options.Clips = None,
+    out: options.OutOfClips = None,
+    clips: options.Listed = None,
     scale: Annotated[
         int | None,
         typer.Option(
@@ -70,34 +73,39 @@ def upscale(
     from vldm_cli.commands.console import Console
 
     console = Console(common.quiet, common.verbose, common.as_json)
-    job = prepare(
-        clip,
-        out,
-        scale=scale,
-        model=model,
-        steady=steady,
-        noise=noise,
-        space=space,
-        tile=tile,
-        steps=steps,
-        pack=pack,
-        seed=seed,
-        prompt=prompt,
-        negative=negative,
-        guidance=guidance,
-        dtype=dtype,
-        crf=crf,
-        **common.for_job(),
-    )
+    lent = common.lent(dtype)
+    number = lent.here(network=model is not None)[1]
+    common = replace(common, device=lent.kind if common.dry_run or model else lent.device)
+    asked: dict[str, Any] = {
+        "scale": scale,
+        "model": model,
+        "steady": steady,
+        "noise": noise,
+        "space": space,
+        "tile": tile,
+        "steps": steps,
+        "pack": pack,
+        "seed": seed,
+        "prompt": prompt,
+        "negative": negative,
+        "guidance": guidance,
+        "dtype": number,
+        "crf": crf,
+    }
+    with lent.pool(not common.dry_run) as pool:
+        one = shared.one_clip(console, "upscale", clip, clips, out, common, asked, pool)
+        if one is None:
+            return
+        job = prepare(one, out, **asked, **common.for_job())
 
-    from vldm_cli.pipelines.clip.run import run
+        from vldm_cli.pipelines.clip.run import run
 
-    console.detail(f"{job.device}, {job.settings['dtype']}: {job.settings}")
-    if common.dry_run:
-        plan = job.plan
-        words = f"{plan['tiles']} tiles a frame, {plan['calls']} calls of the network"
-        if model is None:
-            words = f"{plan['windows']} windows of {plan['tiles']} tiles, {plan['calls']} denoiser calls"
-        shared.show_plan(console, job, [words])
-    else:
-        shared.make(console, job, run)
+        console.detail(f"{lent.words}, {job.settings['dtype']}: {job.settings}")
+        if common.dry_run:
+            plan = job.plan
+            words = f"{plan['tiles']} tiles a frame, {plan['calls']} calls of the network"
+            if model is None:
+                words = f"{plan['windows']} windows of {plan['tiles']} tiles, {plan['calls']} denoiser calls"
+            shared.show_plan(console, job, [words])
+        else:
+            shared.make(console, job, partial(run, pool=pool))

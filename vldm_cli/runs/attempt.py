@@ -20,7 +20,7 @@ from vldm_cli.runs.memory import reset_peak
 from vldm_cli.runs.progress import Clock
 from vldm_cli.video.ffmpeg import ffmpeg_exe
 from vldm_cli.video.kinds import open_container
-from vldm_cli.video.read import video_info
+from vldm_cli.video.read import metadata_of
 from vldm_cli.video.stored import SETTINGS
 
 Made = TypeVar("Made")
@@ -54,7 +54,7 @@ def seed_of(asked: int | None, out: Path, resume: bool, known_as: Callable[[dict
         if stored is not None and isinstance(stored.get("seed"), int) and stored == known_as(stored):
             return stored["seed"]
         if is_bare(run_folder(out)):  # all is made and told, but for the folder, which is still there
-            seed = _stored(out).get("seed")
+            seed = (metadata_of(out) or {}).get("seed")
             if type(seed) is int and 0 <= seed < 2**63:
                 return seed
     return secrets.randbelow(2**31)
@@ -62,7 +62,7 @@ def seed_of(asked: int | None, out: Path, resume: bool, known_as: Callable[[dict
 
 def holds(out: Path, metadata: dict | None) -> bool:
     """Whether a video stands there in which just that is stored, beside other things."""
-    stored = _stored(out)
+    stored = metadata_of(out)
     if not metadata or not stored:
         return False
     return all(
@@ -156,11 +156,3 @@ def _stage(clock: Clock) -> str:
 def _refuse_existing(out: Path) -> None:
     if os.path.lexists(out):
         raise RequestError(f"{out} exists; name another --out or add --force to replace it")
-
-
-def _stored(out: Path) -> dict:
-    """What vldm stored in a video; empty where there is none of its own."""
-    try:
-        return video_info(out)["metadata"] or {} if out.exists() else {}
-    except RequestError:
-        return {}

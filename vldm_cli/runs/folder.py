@@ -23,6 +23,7 @@ REPLACED = "replaced"  # what stood under the name before, while the new one is 
 
 _LONGEST = 1 << 24  # bytes of a file of JSON that are believed
 # Words of a command that change nothing about what it makes.
+_WORKERS = {"--gpus", "--workers", "--ray"}  # each with a value
 _ASIDE = {"-q", "--quiet", "-v", "--verbose", "--json", "--resume", "--fresh", "--force"}
 
 
@@ -53,7 +54,17 @@ def is_of(folder: Path, words: Sequence[str]) -> bool:
     stored = stored_command(folder)
     if stored is None or not words:
         return True
-    return [w for w in stored[0] if w not in _ASIDE] == [w for w in words if w not in _ASIDE]
+    return _told(stored[0]) == _told(words)
+
+
+def _told(words: Sequence[str]) -> list[str]:
+    """The words that say what is made."""
+    told, value = [], False
+    for word in words:
+        if not value and word not in _ASIDE and word.partition("=")[0] not in _WORKERS:
+            told.append(word)
+        value = not value and word in _WORKERS
+    return told
 
 
 def is_delivered(folder: Path, out: Path) -> bool:

@@ -2,6 +2,7 @@
 No torch."""
 
 import os
+import re
 from collections.abc import Callable
 from itertools import count
 from pathlib import Path
@@ -10,6 +11,7 @@ from vldm_cli.runs import command_line
 from vldm_cli.runs.folder import is_of, run_folder
 
 _STEM = 180  # bytes; file systems stop at 255, and a number, an ending and a run's own files come behind
+_SLUG = 120  # of a prompt, beside which other things stand
 
 
 def free_name(
@@ -39,8 +41,14 @@ def numbered(out: Path, variations: int) -> list[Path]:
     return [out.with_name(f"{out.stem}-{number}{out.suffix}") for number in range(1, variations + 1)]
 
 
-def _short(stem: str) -> str:
+def slug(prompt: str) -> str:
+    """The prompt's first words as a part of a file's name."""
+    words = re.findall(r"[^\W_]+", prompt.lower())
+    return _short("-".join(words[:10])[:60], _SLUG).rstrip("-") or "video"
+
+
+def _short(stem: str, most: int = _STEM) -> str:
     """The beginning of it that leaves room in a file's name, which is counted in bytes."""
-    while len(os.fsencode(stem)) > _STEM:
+    while len(os.fsencode(stem)) > most:
         stem = stem[:-1]
     return stem

@@ -104,14 +104,9 @@ def open_clip(
         times, height, width, bits, said = pictures.measure(found, fps)
         look = Look.of_rgb(bits)
         return Clip(path, times, look, height, width, files, None, found, warnings=tuple(said))
-    report = inspect(path)
+    report = _inspected(path, force)
     look = Look.of(report)
     warnings = list(_remarks(report))
-    if report.transfer in HDR and not force:
-        raise RequestError(
-            f"{path} is HDR ({HDR[report.transfer]}), on which nothing here was trained; convert it to SDR first "
-            "(ffmpeg -vf zscale=t=linear,tonemap=hable,zscale=t=bt709:m=bt709:p=bt709) or add --force to go on"
-        )
     upright = bool(report.rotation) and not (keep_rotation and is_quarter_turn(report))
     scanned = scan(report)
     warnings += scanned.remarks
@@ -131,6 +126,24 @@ def open_clip(
         sar = look.sar and (1 / look.sar if (height, width) != (clip.height, clip.width) else look.sar)
         clip = replace(clip, height=height, width=width, look=replace(look, sar=sar))
     return replace(clip, warnings=tuple(warnings))
+
+
+def check_head(path: Path, force: bool = False) -> None:
+    """Raises RequestError for a clip of which its first bytes tell that `open_clip` would refuse it; nothing is
+    decoded."""
+    if not pictures.find(path):
+        _inspected(path, force)
+
+
+def _inspected(path: Path, force: bool) -> Report:
+    """A video's report. RequestError where there is no video; HDR only with `force`."""
+    report = inspect(path)
+    if report.transfer in HDR and not force:
+        raise RequestError(
+            f"{path} is HDR ({HDR[report.transfer]}), on which nothing here was trained; convert it to SDR first "
+            "(ffmpeg -vf zscale=t=linear,tonemap=hable,zscale=t=bt709:m=bt709:p=bt709) or add --force to go on"
+        )
+    return report
 
 
 def _remarks(report: Report) -> Iterator[str]:

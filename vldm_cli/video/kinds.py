@@ -1,4 +1,4 @@
-"""The kinds of file that vldm writes, by their suffix, and what each of them holds."""
+"""The kinds of file that vldm writes, by their suffix, and what each of them holds; suffixes of those that it reads."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -85,6 +85,11 @@ MOV_LANGUAGES = {
     **{"fre": "fra", "deu": "ger", "nld": "dut", "swe": "sve", "ell": "gre", "isl": "ice", "zho": "chi"},
     **{"fas": "per", "sqi": "alb", "rum": "ron", "cze": "ces", "slo": "slk", "hye": "arm", "kat": "geo"},
     **{"mya": "bur", "msa": "may", "cym": "wel", "eus": "baq"},
+}
+# Files that are taken for videos where a folder of them is given; named one by one, any file may be one.
+VIDEOS = {
+    *(".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".gif", ".apng", ".wmv", ".flv", ".ogv"),
+    *(".mpg", ".mpeg", ".ts", ".mts", ".m2ts", ".3gp"),
 }
 SUFFIXES = {"" if kind == "png" else f".{kind}": kind for kind in KINDS}
 

@@ -40,7 +40,7 @@ def find(path: Path) -> tuple[Path, ...]:
 def pictures_in(folder: Path) -> tuple[Path, ...]:
     """The pictures in a folder, in the order in which people count; those that begin with a dot are not for people."""
     found = [p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES and not p.name.startswith(".")]
-    return tuple(sorted(found, key=_counted))
+    return tuple(sorted(found, key=counted))
 
 
 def measure(paths: tuple[Path, ...], fps: Fraction | None) -> tuple[Times, int, int, int, list[str]]:
@@ -91,7 +91,7 @@ def read(paths: tuple[Path, ...], raw: Raw) -> Iterator[bytes]:
         yield raw.pack([frame])
 
 
-def _counted(path: Path) -> list:
+def counted(path: Path) -> list:
     """Names in the order in which people count: 2 before 10. Digits of every script count; ² and ① are signs."""
     parts = re.split(r"(\d+)", path.name)
     return [(0, part) if i % 2 == 0 else (1, int(part), part) for i, part in enumerate(parts)]

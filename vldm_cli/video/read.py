@@ -42,6 +42,21 @@ def video_info(path: str | Path) -> dict:
     path = Path(path)
     if path.is_dir():
         return _folder_info(path)
+    return _picture_info(path) if _is_animation(path) else _file_info(path)
+
+
+def metadata_of(path: Path) -> dict | None:
+    """The `metadata` of `video_info`, found without counting frames; None where no video of vldm's is."""
+    try:
+        if path.is_dir() or _is_animation(path):
+            return video_info(path)["metadata"]
+        return stored_in(inspect(path).metadata)
+    except RequestError:
+        return None
+
+
+def _is_animation(path: Path) -> bool:
+    """Whether it is a GIF or a WebP, going by its first bytes. RequestError where it cannot be read."""
     try:
         with path.open("rb") as file:
             head = file.read(12)
@@ -49,9 +64,7 @@ def video_info(path: str | Path) -> dict:
         raise RequestError(
             f"cannot read {path} ({getattr(error, 'strerror', error)}); check the name"
         ) from error
-    if head[:4] == b"GIF8" or (head[:4] == b"RIFF" and head[8:12] == b"WEBP"):
-        return _picture_info(path)
-    return _file_info(path)
+    return head[:4] == b"GIF8" or (head[:4] == b"RIFF" and head[8:12] == b"WEBP")
 
 
 def _file_info(path: Path) -> dict:

@@ -17,6 +17,7 @@ from vldm_cli.pipelines.generate.joined import Joined
 from vldm_cli.pipelines.generate.request import Settings
 from vldm_cli.pipelines.generate.sketches import Sketch, nearest
 from vldm_cli.runs.memory import fetch_memory
+from vldm_cli.runs.pool.graph import Unit
 from vldm_cli.runs.progress import Clock, Meter
 from vldm_cli.runs.units import Units
 from vldm_cli.stages.costs import BASE
@@ -30,6 +31,7 @@ from vldm_cli.stages.levels import trained_step
 from vldm_cli.stages.models import Models
 from vldm_cli.stages.plan import MOTION, Plan
 from vldm_cli.stages.source import Source
+from vldm_cli.stages.units import last_item
 from vldm_cli.stages.upscale import Upscale
 
 # Interpolation windows in one call of the model: first frames early on CPUs, throughput on GPUs.
@@ -58,6 +60,13 @@ class Stages:
         self.origin, self.speed = origin, speed
         self.settings, self.plan, self.models, self.seed = settings, plan, models, seed
         self.clock, self.journal, self.meters = clock, journal, meters
+        self._latents: dict[str, Source] = {}  # of each stage, once they are put together
+
+    def make(self, unit: Unit) -> None:
+        """Makes these windows of latents; they are in the journal then, if it is one. `latents`, or whatever puts the
+        stages together, has been called before."""
+        for index in range(unit.index, unit.index + unit.count):
+            next(iter(self._latents[unit.stage](last_item(self.plan, unit.stage, index))))
 
     def frames(self, image: np.ndarray | None = None) -> Source:
         """Finished frames (3, H, W) in [−1, 1]: the whole chain, from text or from a picture (uint8 RGB), which is the
@@ -116,7 +125,8 @@ class Stages:
             self.drawings,
         )
         source = Keyframes(self.plan.keyframe_windows, denoiser, self.journal, self.meters["keyframes"], lead)
-        return self.timed("keyframes", source)
+        self._latents["keyframes"] = self.timed("keyframes", source)
+        return self._latents["keyframes"]
 
     @cached_property
     def first_frames(self) -> FirstFrames:
@@ -150,7 +160,7 @@ class Stages:
                 self.origin,
             )
             meter = self.meters[level.stage]
-            latents = self.timed(
+            latents = self._latents[level.stage] = self.timed(
                 level.stage, Interpolation(level, latents, denoiser, self.journal, meter, batch)
             )
         return latents

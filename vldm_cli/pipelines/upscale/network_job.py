@@ -6,13 +6,11 @@ import torch
 
 from vldm_cli.errors import RequestError
 from vldm_cli.packs.network import Network
-from vldm_cli.pipelines.clip.job import Frames, Job
+from vldm_cli.pipelines.clip.job import Job
 from vldm_cli.pipelines.upscale.clip import TILE
 from vldm_cli.pipelines.upscale.job import look_of
 from vldm_cli.pipelines.upscale.network import STEADY, NetworkClip, least_tile
-from vldm_cli.runs.journal import Journal
 from vldm_cli.runs.memory import keep_freed_memory
-from vldm_cli.runs.progress import Clock, Meter
 from vldm_cli.stages.costs import BASE, NATIVE, RATES, SPEED
 from vldm_cli.stages.upscale import STAGE
 from vldm_cli.video.carry import packed
@@ -39,6 +37,23 @@ def number_format(asked: str, network: Network, device: str) -> str:
     return asked
 
 
+def check_network(model: Network, scale: int | None, tile: int | None) -> int:
+    """How many times a network enlarges; scale: None for its own. Raises RequestError for what it cannot do."""
+    network = model.network
+    scale = scale or network.scale
+    if scale > network.scale:
+        raise RequestError(
+            f"--scale {scale}: --model {model.name} enlarges {network.scale} times; leave --scale out or give a "
+            "smaller one"
+        )
+    least = least_tile(network)
+    if tile is not None and tile < least:
+        raise RequestError(
+            f"--tile {tile} is less than --model {model.name} can work with; give {least} or more"
+        )
+    return scale
+
+
 def make_job(
     clip: Clip,
     model: Network,
@@ -57,17 +72,8 @@ def make_job(
     """scale: None for the network's own; steady: None for `STEADY`; tile: None for as large as usual. Raises
     RequestError for what this network cannot do, or where the file cannot hold such frames."""
     network = model.network
-    scale = scale or network.scale
-    if scale > network.scale:
-        raise RequestError(
-            f"--scale {scale}: --model {model.name} enlarges {network.scale} times; leave --scale out or give a "
-            "smaller one"
-        )
+    scale = check_network(model, scale, tile)
     least = least_tile(network)
-    if tile is not None and tile < least:
-        raise RequestError(
-            f"--tile {tile} is less than --model {model.name} can work with; give {least} or more"
-        )
     steady = STEADY if steady is None else steady
     settings = {
         "model": model.name,
@@ -94,15 +100,12 @@ def make_job(
     look, said = look_of(clip, kind, source.raw, scale)
     baggage = packed(clip.report, kind)
 
-    def make(start: int, clock: Clock, journal: Journal, meters: dict[str, Meter]) -> Frames:
-        return clock.timed(STAGE, source.frames(start, meters[STAGE]))
-
     return Job(
         clip=clip,
         out=out,
         command="upscale",
         settings=settings,
-        make=make,
+        make=source.make,
         raw=source.raw,
         look=look,
         times=clip.times,

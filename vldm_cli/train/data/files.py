@@ -12,6 +12,7 @@ import numpy as np
 
 from vldm_cli.errors import RequestError
 from vldm_cli.video.ffmpeg import ffmpeg_exe
+from vldm_cli.video.kinds import VIDEOS
 from vldm_cli.video.numbers import rate_of
 from vldm_cli.video.picture import SUFFIXES as IMAGES
 from vldm_cli.video.picture import UnreadableError, fitted, look
@@ -19,10 +20,6 @@ from vldm_cli.video.pictures import find, pictures_in
 from vldm_cli.video.probe import inspect, source
 from vldm_cli.video.read import video_info
 
-VIDEOS = {
-    *(".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".gif", ".apng", ".wmv", ".flv", ".ogv"),
-    *(".mpg", ".mpeg", ".ts", ".mts", ".m2ts", ".3gp"),
-}
 STRETCH_FRAMES = 300
 STRETCH_BYTES = 256 << 20
 CACHE_BYTES = 4 << 30
