@@ -50,7 +50,10 @@ def generate(
     ] = None,
     interpolation: Annotated[
         int | None,
-        typer.Option(metavar="1|4|16", help="Frames from one keyframe to the next; default: the pack's."),
+        typer.Option(
+            metavar="1|4|16",
+            help="Frames from one keyframe to the next; default: the pack's. Any up to 64 with --between motion.",
+        ),
     ] = None,
     between: options.Between = None,
     replacement: options.Replacement = False,

@@ -128,6 +128,7 @@ def test_a_drawing_on_paper_is_turned_and_that_is_said(repositories, tmp_path, m
         False,
         True,
     ]
+    assert len(dark.warnings) == 1
     assert light.settings["sketches"] == dark.settings["sketches"]
     assert "--sketch SKETCH-1@2" in recipe(
         {"settings": light.settings, "seed": 3, "pack": light.pack}, "again.mp4"

@@ -3,8 +3,10 @@
 No torch. What is read is `model_index.json` and the configurations; weights are looked at when they are loaded.
 """
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import PurePosixPath
 
 from vldm_cli.errors import RequestError
@@ -16,6 +18,7 @@ from vldm_cli.packs.values import shown
 
 INDEX = "model_index.json"
 XL_LEVELS = 3  # of Stable Diffusion XL's image model, and of the motion modules for it
+_SVD_OF_SIX = re.compile(r"(xt|vid)[-_.]?1[-_.]1")
 _CELL = 8  # pixels of a latent cell of every model here but the upscaler's
 
 
@@ -120,14 +123,18 @@ def _animatediff_xl(listing: Listing) -> Manifest:
 
 def _svd(listing: Listing) -> Manifest:
     unet = _of(listing, "unet", "UNetSpatioTemporalConditionModel", family="svd")
+    # 1.1 was tuned for one rate; nothing but its name tells it from those before
+    rate = 6.0 if _SVD_OF_SIX.search(listing.name) else 7.0
     parts = {
         "keyframes": unet,
-        "context": Part(family="first-frame", fps=7.0, bucket=127.0, noise=0.02),
+        "context": Part(family="first-frame", fps=rate, bucket=127.0, noise=0.02),
         "eyes": part(listing, "image_encoder", TRANSFORMERS),
         "decoder": _of(listing, "vae", "AutoencoderKLTemporalDecoder", family="svd-decoder"),
         "schedule": schedule(listing),
     }
     manifest = _made(listing, "svd", parts, "Stable Video Diffusion: a picture that begins to move")
+    step = manifest.video.keyframe_step
+    manifest = replace(manifest, video=replace(manifest.video, fps=Fraction(int(rate) * step)))
     frames = _table(listing, "unet/config.json").get("num_frames")
     if type(frames) is int and 2 <= frames <= 64:
         manifest = replace(manifest, video=replace(manifest.video, window=frames))

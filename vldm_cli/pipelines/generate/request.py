@@ -12,9 +12,9 @@ from vldm_cli.errors import RequestError, shown
 from vldm_cli.packs.abilities import FIRST, NONE, Abilities
 from vldm_cli.packs.manifest import FILLERS, Manifest
 from vldm_cli.pipelines.generate.sketches import Sketch, check
-from vldm_cli.stages.levels import LEVELS, Numbers
+from vldm_cli.stages.levels import FURTHEST, LEVELS, Numbers, nearest_step
 from vldm_cli.stages.plan import MODEL, MOTION, UPSCALE, Plan, make_plan
-from vldm_cli.video.numbers import LAST_SEED, choice, rate_of, real, whole
+from vldm_cli.video.numbers import LAST_SEED, rate_of, real, whole
 
 MAX_FRAMES = 10_000
 USUAL_FRAMES = 240
@@ -60,7 +60,7 @@ class GenerateRequest:
         if self.frames is not None:
             numbers["frames"] = whole("--frames", self.frames, 1, MAX_FRAMES)
         if self.interpolation is not None:
-            numbers["interpolation"] = choice("--interpolation", self.interpolation, sorted(LEVELS))
+            numbers["interpolation"] = whole("--interpolation", self.interpolation, 1, FURTHEST)
         if self.seed is not None:
             numbers["seed"] = whole("--seed", self.seed, 0, LAST_SEED)
         if self.steps is not None:
@@ -122,8 +122,8 @@ def resolve(request: GenerateRequest, manifest: Manifest) -> Settings:
     can = Abilities.of(manifest)
     if not request.prompt.strip() and can.text:
         raise RequestError("the prompt is empty; say what the video shall show")
-    interpolation = video.keyframe_step if request.interpolation is None else request.interpolation
     between = _between(request, manifest, can)
+    interpolation = _interpolation(request, manifest, can, between, fps)
     frames = _frames(request, manifest, can, interpolation)
     multiple = video.size_multiple
     if min(height, width) < multiple or height % multiple or width % multiple:
@@ -181,6 +181,22 @@ def _between(request: GenerateRequest, manifest: Manifest, can: Abilities) -> st
             f"pack {manifest.name} has no model for frames between others; use --between {MOTION}"
         )
     return asked
+
+
+def _interpolation(
+    request: GenerateRequest, manifest: Manifest, can: Abilities, between: str, fps: Fraction
+) -> int:
+    """Frames from one keyframe to the next: as the pack has it, or where models of others have a rate of their own and
+    motion fills in, as many as come nearest to it."""
+    video = manifest.video
+    asked = request.interpolation
+    if asked is None and between == MOTION and not can.own:
+        return nearest_step(float(fps / video.fps * video.keyframe_step), True)
+    if asked is not None and between == MODEL and asked not in LEVELS:
+        raise RequestError(
+            f"--interpolation {asked} is none of {', '.join(map(str, sorted(LEVELS)))}; others go with --between motion"
+        )
+    return video.keyframe_step if asked is None else asked
 
 
 def _frames(request: GenerateRequest, manifest: Manifest, can: Abilities, interpolation: int) -> int:

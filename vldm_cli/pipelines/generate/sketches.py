@@ -93,4 +93,4 @@ def remarks(sketches: Sequence[Sketch], step: int, frames: int) -> list[str]:
         at = nearest(sketch.frame, step, frames) * step
         if at != sketch.frame:
             said.append(f"{sketch.name} is followed by frame {at}, the keyframe nearest to {sketch.frame}")
-    return said
+    return list(dict.fromkeys(said))
