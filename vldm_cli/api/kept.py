@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, TypeVar
 
 from vldm_cli.api.packs import LoadedPack, loaded
@@ -21,9 +22,11 @@ MOST = 2
 
 
 class Kept:
-    """What a process has opened, for all the videos that it makes; the oldest goes where there are more than `MOST`."""
+    """What a process has opened, for all the videos that it makes, in threads side by side if need be; the oldest goes
+    where there are more than `MOST`."""
 
     def __init__(self) -> None:
+        self._lock = Lock()
         self._things: OrderedDict[Hashable, object] = OrderedDict()
 
     def pack(
@@ -47,10 +50,11 @@ class Kept:
         return self._once(path, lambda: open_network(path))
 
     def _once(self, key: Hashable, make: Callable[[], Thing]) -> Thing:
-        if key not in self._things:
-            self._things[key] = make()
-            while len(self._things) > MOST:
-                self._things.popitem(last=False)
-        self._things.move_to_end(key)
-        thing = self._things[key]
+        with self._lock:
+            if key not in self._things:
+                self._things[key] = make()
+                while len(self._things) > MOST:
+                    self._things.popitem(last=False)
+            self._things.move_to_end(key)
+            thing = self._things[key]
         return thing  # type: ignore[return-value]  # each key is of one kind of thing

@@ -6,24 +6,25 @@ import re
 import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 
-_words: tuple[str, ...] = ()
+# Of this thread: many videos may be made side by side, each as by a command of its own.
+_words: ContextVar[tuple[str, ...]] = ContextVar("words", default=())
 
 
 @contextmanager
 def told(arguments: Sequence[str]) -> Iterator[None]:
-    """Within this, the process does what `vldm` with these arguments does."""
-    global _words
-    before, _words = _words, ("vldm", *arguments)
+    """Within this, what is done in this thread is what `vldm` with these arguments does."""
+    token = _words.set(("vldm", *arguments))
     try:
         yield
     finally:
-        _words = before
+        _words.reset(token)
 
 
 def words() -> tuple[str, ...]:
     """The words of that command as they were given; none in a program that uses vldm as a library."""
-    return _words
+    return _words.get()
 
 
 def place() -> str:

@@ -53,7 +53,12 @@ def is_of(folder: Path, words: Sequence[str]) -> bool:
     stored = stored_command(folder)
     if stored is None or not words:
         return True
-    return [w for w in stored[0] if w not in _ASIDE] == [w for w in words if w not in _ASIDE]
+    return essential(stored[0]) == essential(words)
+
+
+def essential(words: Sequence[str]) -> list[str]:
+    """Those of a command's words that decide what it makes."""
+    return [word for word in words if word not in _ASIDE]
 
 
 def is_delivered(folder: Path, out: Path) -> bool:
