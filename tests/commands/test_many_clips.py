@@ -56,17 +56,7 @@ def test_upscaled_by_models_that_are_loaded_once(vldm, folder, pack, monkeypatch
     parts = []
     real = load.loaded
     monkeypatch.setattr(load, "loaded", lambda *words: (parts.append(words[0]), real(*words))[1])
-    words = (
-        "upscale",
-        "clips",
-        *CPU,
-        "--dtype",
-        "float32",
-        "--pack",
-        tiny_pack.folder,
-        "-o",
-        "big/{index}.mp4",
-    )
+    words = ("upscale", "clips", *pack, "-o", "big/{index}.mp4")
     code, out, err = vldm(*words, "--json")
     made = rows(out)
     assert code == 0 and [row["width"] for row in made] == [96] * 3 and len(parts) == 1, err
