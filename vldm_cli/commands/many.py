@@ -86,9 +86,7 @@ def of_clips(
         if found is None:
             return False
         if found.others:
-            console.note(
-                f"{found.others} files that are neither pictures nor videos by their names are left alone"
-            )
+            console.note(f"left alone, by their names neither pictures nor videos: {found.others}")
         lines, searched = found.lines, found.searched
     tasks = many.tasks(command, lines, out, preview=preview, options=options, searched=searched)
     kept = Kept()

@@ -58,9 +58,8 @@ def read(path: Path, subject: str, known: Mapping[str, str]) -> list[Line]:
 
 def placed(where: str, error: RequestError) -> RequestError:
     """The same with the line that it is about, unless it names that itself; there is none where `where` is empty."""
-    if not where or where in str(error):
-        return error
-    return RequestError(f"{where}: {error}", error.again)
+    named = not where or where in str(error)
+    return RequestError(str(error) if named else f"{where}: {error}", error.again)
 
 
 def _text(path: Path) -> str:
