@@ -174,8 +174,8 @@ def test_a_clip_that_fails_is_told_and_the_others_are_made(vldm, folder, here, m
     ("words", "told"),
     [
         ([], "name a CLIP, or a list of them with --clips"),
-        (["clips", "-o", "clips"], "would lie among the clips"),
-        (["clips", "-o", "clips/{name}.mkv"], "a clip itself"),
+        (["clips", "-o", "clips"], "a clip itself"),
+        (["clips", "-o", "clips/{name}-2.mkv"], "would lie among the clips"),
         (["clips/**/*", "-o", "clips/more"], "would lie among the clips"),
         (["clips/clip10.mp4", "clips/clip9.mkv", "-o", "a.mp4"], "are both to become a.mp4"),
         (["clips/clip10.mp4", "clips/clip10.mp4", "-o", "a"], "are both to become a/clip10.mp4"),
