@@ -58,7 +58,11 @@ def every_command(pack, clip, folder, pool=None):
     up = Upscaling(2, "pixel", 0.0, 1, None, 3, "cpu", "float32")
     for name, one, work in (
         ("extend.mp4", job(extending, "extend.mp4", pack, options=Extending(frames=40, seed=3)), run_extend),
-        ("interpolate.mp4", job(interpolating, "interpolate.mp4", factor=2, slow=False, device="cpu", crf=16), run_clip),
+        (
+            "interpolate.mp4",
+            job(interpolating, "interpolate.mp4", factor=2, slow=False, device="cpu", crf=16),
+            run_clip,
+        ),
         ("upscale.mp4", job(upscaling, "upscale.mp4", pack, options=up, crf=16), run_clip),
     ):
         assert one.out.name == name

@@ -99,7 +99,9 @@ def test_a_given_frame_is_matched_once(models, tmp_path):
     assert all(first in graph.needs[segment] for segment in others)
     wanted = whole(one, tmp_path / "plain")
     store = Store(tmp_path)
-    for unit in sorted(graph.needs, key=lambda unit: (unit.stage == SEGMENT, unit.stage != "keyframes", unit)):
+    for unit in sorted(
+        graph.needs, key=lambda unit: (unit.stage == SEGMENT, unit.stage != "keyframes", unit)
+    ):
         one.bench(store, Clock()).do(unit)
     assert [store.segment(index).read_bytes() for index in range(len(wanted))] == wanted
 

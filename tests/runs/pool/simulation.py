@@ -1,5 +1,5 @@
-"""A simulation of many workers: the board as it is, and units that take the time that they were recorded to take. Run as
-a program it prints the tables of docs/scaling.md: `python -m tests.runs.pool.simulation`."""
+"""A simulation of many workers: the board as it is, and units that take the time that they were recorded to take. Run
+as a program it prints the tables of docs/scaling.md: `python -m tests.runs.pool.simulation`."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,8 +16,8 @@ from vldm_cli.stages.units import graph_of
 
 @dataclass(frozen=True)
 class Costs:
-    """Seconds: of a keyframe window, of a window of interpolation ×4 and ×16, of a finished frame, of beginning a row of
-    segments in its middle, and of a video's beginning and end here."""
+    """Seconds: of a keyframe window, of a window of interpolation ×4 and ×16, of a finished frame, of beginning a row
+    of segments in its middle, and of a video's beginning and end here."""
 
     keyframes: float
     interpolate4: float
@@ -42,7 +42,9 @@ class Outcome:
     order: list[tuple[float, int, Unit]]
 
 
-def simulate(graphs: list[Graph], workers: int, costs: Costs, lose: Callable[[int], bool] = lambda n: False) -> Outcome:
+def simulate(
+    graphs: list[Graph], workers: int, costs: Costs, lose: Callable[[int], bool] = lambda n: False
+) -> Outcome:
     """lose(n): whether the worker is lost at the end of the n-th piece of work."""
     board = Board(workers)
     for video, graph in enumerate(graphs):
@@ -106,14 +108,18 @@ def main() -> None:
         alone = simulate([one], 1, H200)
         found = [(n, simulate([one], n, H200)) for n in WORKERS]
         spine = sum(H200.of(unit, one, False) for unit in one.needs if unit.stage == "keyframes")
-        cells = [f"{alone.seconds / made.seconds:.1f} ({made.busy / n / made.seconds:.0%})" for n, made in found]
+        cells = [
+            f"{alone.seconds / made.seconds:.1f} ({made.busy / n / made.seconds:.0%})" for n, made in found
+        ]
         print(f"| {frames} | {alone.seconds:.0f} s | {spine:.1f} s |", " | ".join(cells), "|")
     print("videos of 48 frames")
     for count in (16, 64, 256):
         some = [graph(48, 4)] * count
         alone = simulate(some, 1, H200)
         found = [(n, simulate(some, n, H200)) for n in WORKERS]
-        cells = [f"{alone.seconds / made.seconds:.1f} ({made.busy / n / made.seconds:.0%})" for n, made in found]
+        cells = [
+            f"{alone.seconds / made.seconds:.1f} ({made.busy / n / made.seconds:.0%})" for n, made in found
+        ]
         print(f"| {count} | {alone.seconds:.0f} s |", " | ".join(cells), "|")
 
 
