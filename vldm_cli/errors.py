@@ -1,5 +1,6 @@
 """The two ways in which a command fails, and what each means to the person who typed it."""
 
+import re
 from collections.abc import Iterator, Sequence
 
 
@@ -87,3 +88,8 @@ def shown(value) -> str:
     except ValueError:  # Python writes out no integer of thousands of digits
         return f"a {type(value).__name__} of thousands of digits"
     return text if len(text) <= 60 else f"{text[:60]}…"
+
+
+def visible(text: str) -> str:
+    """The text with what would steer a terminal written out: names, prompts and tags of files come from anybody."""
+    return re.sub(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", lambda found: f"\\x{ord(found.group()):02x}", text)

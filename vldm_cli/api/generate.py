@@ -283,7 +283,7 @@ def asked(
         resume=resume,
         force=force,
     )
-    warning = check_prompt(pack.pack, prompt, negative)
+    warning = check_prompt(pack.pack, pack.words, prompt, negative)
     settings = resolve(request, pack.pack.manifest)
     said = [*filter(None, [warning]), *off_track(settings, pack.pack.manifest)]
     return request, "; ".join(said) or None

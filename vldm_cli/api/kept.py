@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from pathlib import Path
-from threading import RLock
+from threading import Lock
 from typing import TYPE_CHECKING, TypeVar
 
 from vldm_cli.api.packs import LoadedPack, loaded
@@ -22,11 +22,12 @@ MOST = 2
 
 
 class Kept:
-    """What a process has opened, for all the videos that it makes; the oldest goes where there are more than `MOST`."""
+    """What a process has opened, for all the videos that it makes, in threads side by side if need be; the oldest goes
+    where there are more than `MOST`."""
 
     def __init__(self) -> None:
+        self._lock = Lock()
         self._things: OrderedDict[Hashable, object] = OrderedDict()
-        self._lock = RLock()  # videos that workers make are begun in threads
 
     def pack(
         self, pack: str | Path | Choice | LoadedPack, device: str = "auto", dtype: str = "auto"

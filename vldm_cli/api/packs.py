@@ -20,6 +20,7 @@ from vldm_cli.packs.origins.shipped import shipped
 from vldm_cli.packs.pack import Pack
 
 if TYPE_CHECKING:
+    from vldm_cli.packs.words import Words
     from vldm_cli.stages.models import Models
 
 
@@ -48,6 +49,13 @@ class LoadedPack:
     def dtype(self) -> str:
         """The number format as torch names it, such as "bfloat16"."""
         return choose_dtype(self._asked[1], self.device)
+
+    @cached_property
+    def words(self) -> Words | None:
+        """The tokenizer; None of a pack that reads no text."""
+        from vldm_cli.pipelines.generate.prompt import words_of
+
+        return words_of(self.pack)
 
     @cached_property
     def models(self) -> Models:

@@ -3,15 +3,16 @@
 from vldm_cli.errors import RequestError
 from vldm_cli.packs.abilities import Abilities
 from vldm_cli.packs.pack import Pack
+from vldm_cli.packs.words import Words
 from vldm_cli.pipelines.generate.prompt import check_length, words_of
 
 
-def check_prompt(pack: Pack, prompt: str, negative: str = "") -> str | None:
-    """The one warning about what the pack has never seen or does not read of the prompt, or None.
+def check_prompt(pack: Pack, words: Words | None, prompt: str, negative: str = "") -> str | None:
+    """The one warning about what the pack, whose tokenizer that is, has never seen or does not read of the prompt, or
+    None.
 
     Raises RequestError when there is nothing in the prompt or more than the pack reads.
     """
-    words = words_of(pack)
     if words and not prompt.strip():
         raise RequestError("the prompt is empty; say what the video shall show")
     said = check_length(pack, words, prompt, negative)

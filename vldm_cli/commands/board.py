@@ -4,7 +4,7 @@ import sys
 import time
 
 from vldm_cli.commands.console import Console, clock
-from vldm_cli.commands.streams import visible
+from vldm_cli.errors import visible
 
 
 class Share:

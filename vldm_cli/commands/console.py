@@ -4,8 +4,7 @@ import json
 import sys
 import time
 
-from vldm_cli.commands.streams import visible
-from vldm_cli.errors import RunError
+from vldm_cli.errors import RunError, visible
 
 NAMES = {
     "keyframes": "keyframes",

@@ -13,8 +13,7 @@ from contextlib import contextmanager
 import typer
 from typer.main import get_command
 
-from vldm_cli.commands.streams import visible
-from vldm_cli.errors import RequestError, RunError, ran_out, unexpected
+from vldm_cli.errors import RequestError, RunError, ran_out, unexpected, visible
 from vldm_cli.runs import command_line, interrupt
 from vldm_cli.runs.command_line import typed
 

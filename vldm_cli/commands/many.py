@@ -9,8 +9,7 @@ from typing import Any
 from vldm_cli.commands.board import board
 from vldm_cli.commands.console import Console, clock
 from vldm_cli.commands.failures import going_on
-from vldm_cli.commands.streams import visible
-from vldm_cli.errors import RequestError, RunError
+from vldm_cli.errors import RequestError, RunError, visible
 from vldm_cli.runs import command_line
 
 
@@ -55,7 +54,7 @@ def of_prompts(
     remark = licence_remark(kept.pack(*(options[name] for name in ("pack", "device", "dtype"))).pack)
     if remark:
         console.warn(remark)
-    if any("seed" not in line.told for line in lines) and seed is None and seeds is None:
+    if missing and any("seed" not in line.told for line in lines) and seed is None and seeds is None:
         console.note("seeds are made of the prompts; --seed N gives others")
     _do(console, tasks, missing, kept, prompts, dry_run, pool)
 
@@ -89,9 +88,7 @@ def of_clips(
         if found is None:
             return False
         if found.others:
-            console.note(
-                f"{found.others} files that are neither pictures nor videos by their names are left alone"
-            )
+            console.note(f"left alone, by their names neither pictures nor videos: {found.others}")
         lines, searched = found.lines, found.searched
     tasks = many.tasks(command, lines, out, preview=preview, options=options, searched=searched)
     kept = Kept()
@@ -151,10 +148,11 @@ def _make(console: Console, tasks: Sequence, missing: Sequence, kept, given: Pat
 
     make_folders((task.out for task in missing), "--out")
     make_folders((task.options["preview"] for task in missing if task.options["preview"]), "--preview")
-    failed = Failed(tasks, command_line.typed(command_line.words()), given)
+    failed = Failed(tasks, command_line.words(), given)
     before = len(tasks) - len(missing)
     if before:
-        console.note(f"{before} of {len(tasks)} videos are made already")
+        all_of = "all" if before == len(tasks) else f"{before} of"
+        console.note(f"{all_of} {len(tasks)} videos are made already")
     left = {task.index for task in missing}
     for task in tasks:
         if console.as_json and task.index not in left:
@@ -173,7 +171,8 @@ def _make(console: Console, tasks: Sequence, missing: Sequence, kept, given: Pat
             raise RunError(
                 f"{errors} of {len(tasks)} videos failed; {failed.path} says why and can be given as {again}"
             )
-    console.note(f"all {len(tasks)} videos are made, {clock(shown.spent)}")
+    if missing:
+        console.note(f"all {len(tasks)} videos are made, {clock(shown.spent)}")
 
 
 def _tell(console: Console, outcome, shown) -> None:

@@ -40,6 +40,7 @@ def speed(
     from vldm_cli.commands.console import Console
     from vldm_cli.errors import RequestError
     from vldm_cli.packs.pack import Pack
+    from vldm_cli.pipelines.generate.prompt import words_of
     from vldm_cli.pipelines.generate.request import GenerateRequest, resolve
     from vldm_cli.runs import interrupt
     from vldm_cli.video.numbers import whole
@@ -64,7 +65,7 @@ def speed(
     else:
         from vldm_cli.measure.speed import measure_command, measure_loaded
 
-        check_prompt(opened, prompt)
+        check_prompt(opened, words_of(opened), prompt)
         request = GenerateRequest(
             prompt=prompt,
             out=checks.default_out("speed"),

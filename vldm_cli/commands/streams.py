@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import re
 import sys
 
 
@@ -41,8 +40,3 @@ def _open(number: int) -> None:
         os.dup2(opened, number)
         os.close(opened)
     os.set_inheritable(number, True)
-
-
-def visible(text: str) -> str:
-    """The text with what would steer a terminal written out: names, prompts and tags of files come from anybody."""
-    return re.sub(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", lambda found: f"\\x{ord(found.group()):02x}", text)

@@ -8,18 +8,18 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 
-# each thread's own: of many videos that workers make, several are told at a time
+# Of this thread: many videos may be made side by side, each as by a command of its own.
 _words: ContextVar[tuple[str, ...]] = ContextVar("words", default=())
 
 
 @contextmanager
 def told(arguments: Sequence[str]) -> Iterator[None]:
-    """Within this, the process does what `vldm` with these arguments does."""
-    before = _words.set(("vldm", *arguments))
+    """Within this, what is done in this thread is what `vldm` with these arguments does."""
+    token = _words.set(("vldm", *arguments))
     try:
         yield
     finally:
-        _words.reset(before)
+        _words.reset(token)
 
 
 def words() -> tuple[str, ...]:

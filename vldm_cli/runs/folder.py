@@ -54,17 +54,17 @@ def is_of(folder: Path, words: Sequence[str]) -> bool:
     stored = stored_command(folder)
     if stored is None or not words:
         return True
-    return _told(stored[0]) == _told(words)
+    return essential(stored[0]) == essential(words)
 
 
-def _told(words: Sequence[str]) -> list[str]:
-    """The words that say what is made."""
-    told, value = [], False
+def essential(words: Sequence[str]) -> list[str]:
+    """Those of a command's words that decide what it makes."""
+    found, value = [], False
     for word in words:
         if not value and word not in _ASIDE and word.partition("=")[0] not in _WORKERS:
-            told.append(word)
+            found.append(word)
         value = not value and word in _WORKERS
-    return told
+    return found
 
 
 def is_delivered(folder: Path, out: Path) -> bool:

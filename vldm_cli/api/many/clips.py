@@ -146,16 +146,15 @@ def tasks(
 
 def _check_apart(made: Sequence[Task], searched: Sequence[tuple[Path, bool]]) -> None:
     """That no output is a clip, nor lies where the same command would take it for one."""
-    clips = {os.path.realpath(task.subject): task.subject for task in made}
-    roots = [(os.path.realpath(folder), folder, below) for folder, below in searched]
+    clips = {os.path.realpath(task.subject) for task in made}
+    parents = {parent: os.path.realpath(parent) for parent in {task.out.parent for task in made}}
     for task in made:
-        parent = os.path.realpath(task.out.parent)
-        clip = clips.get(os.path.join(parent, task.out.name))
-        if clip is not None:
-            raise RequestError(
-                f"{task.where} is to become {task.out}, which is a clip itself; name another --out"
-            )
-        for root, folder, below in roots:
+        if os.path.join(parents[task.out.parent], task.out.name) in clips:
+            raise RequestError(f"{task.where} is to become {task.out}, a clip itself; name another --out")
+    for folder, below in searched:
+        root = os.path.realpath(folder)
+        for task in made:
+            parent = parents[task.out.parent]
             if parent == root or (below and Path(parent).is_relative_to(root)):
                 raise RequestError(
                     f"{task.out} would lie among the clips, where the same command finds it again ({folder}); name "

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from vldm_cli.api.many.task import Outcome, Task
-from vldm_cli.errors import RunError
+from vldm_cli.errors import RunError, visible
+from vldm_cli.runs import command_line
+from vldm_cli.runs.folder import essential
 
 HEAD = "# what failed of: "
 
@@ -16,8 +18,9 @@ class Failed:
     one is being run; its own file of an earlier time is replaced, another's is not, nor is `given`, the list that was
     read."""
 
-    def __init__(self, tasks: Sequence[Task], command: str, given: Path | None = None) -> None:
-        self._head = f"{HEAD}{' '.join(command.splitlines())}\n"
+    def __init__(self, tasks: Sequence[Task], command: Sequence[str], given: Path | None = None) -> None:
+        words = command_line.typed(essential(command))
+        self._head = f"{HEAD}{visible(' '.join(words.splitlines()))}\n"
         self._folder = _common([task.out.parent for task in tasks])
         self._given = given
         self.path: Path | None = None
@@ -25,7 +28,7 @@ class Failed:
     def add(self, outcome: Outcome) -> None:
         """One more that failed. Raises RunError where that cannot be written."""
         line = json.dumps(outcome.task.told)
-        text = f"# {outcome.error}\n{line}\n"
+        text = f"# {visible(outcome.error or '')}\n{line}\n"
         begins = self.path is None
         path = self._named() if self.path is None else self.path
         try:

@@ -24,7 +24,7 @@ _TYPES: dict[str, tuple[type, ...]] = {
     FLAG: (bool,),
 }
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
-_TABLE = re.compile(r"^\s*\[\[\s*video\s*\]\]", re.MULTILINE)
+_TABLE = re.compile(r"^[ \t]*\[\[[ \t]*video[ \t]*\]\]", re.MULTILINE)
 # Of the whole command, whose models are loaded once and whose places are one person's.
 _OF_THE_COMMAND = {"pack", "motion", "lora", "vae", "embedding", "device", "dtype", "model"}
 
@@ -58,9 +58,8 @@ def read(path: Path, subject: str, known: Mapping[str, str]) -> list[Line]:
 
 def placed(where: str, error: RequestError) -> RequestError:
     """The same with the line that it is about, unless it names that itself; there is none where `where` is empty."""
-    if not where or where in str(error):
-        return error
-    return RequestError(f"{where}: {error}", error.again)
+    named = not where or where in str(error)
+    return RequestError(str(error) if named else f"{where}: {error}", error.again)
 
 
 def _text(path: Path) -> str:
@@ -154,7 +153,8 @@ def _checked(where: str, table: dict[str, Any], subject: str, known: Mapping[str
             continue
         right = isinstance(value, _TYPES[known[name]]) and isinstance(value, bool) == (known[name] == FLAG)
         if not right:
-            raise RequestError(f"{where}: {name} is {shown(value)}, and {known[name]} is wanted")
+            said = f"the text {shown(value)}" if isinstance(value, str) else shown(value)
+            raise RequestError(f"{where}: {name} is {said}, and {known[name]} is wanted")
         if isinstance(value, str) and ("\0" in value or (name == subject and not value.strip())):
             raise RequestError(f"{where}: {name} is {shown(value)}, which is none")
         told[name] = value

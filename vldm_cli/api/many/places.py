@@ -11,7 +11,7 @@ def check_folders(paths: Iterable[Path], option: str) -> None:
     """That the folder of each is there and can be written into, or can be made. Raises RequestError."""
     for folder in dict.fromkeys(path.parent for path in paths):
         try:
-            there = next(one for one in (folder, *folder.parents) if one.exists())
+            there = nearest(folder)
             if not there.is_dir():
                 raise RequestError(f"{there} is no folder; name another place with {option}")
         except OSError as error:  # a name that is too long, or a folder that may not be looked into
@@ -19,6 +19,11 @@ def check_folders(paths: Iterable[Path], option: str) -> None:
                 f"there can be no folder {folder} ({error.strerror}); name another place with {option}"
             ) from error
         checks.check_folder(there / "name", option)
+
+
+def nearest(folder: Path) -> Path:
+    """The folder, or the one above it that is there."""
+    return next(one for one in (folder, *folder.parents) if one.exists())
 
 
 def make_folders(paths: Iterable[Path], option: str) -> None:

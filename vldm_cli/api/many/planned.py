@@ -1,8 +1,10 @@
 """What a task would cost, for `--dry-run`: nothing is made."""
 
+from dataclasses import replace
 from typing import Any
 
 from vldm_cli.api.kept import Kept
+from vldm_cli.api.many.places import nearest
 from vldm_cli.api.many.task import Task, job_of, request_of
 
 
@@ -10,6 +12,9 @@ def planned(task: Task, kept: Kept) -> dict[str, Any]:
     """Size, rate, seed and estimates of a video; a clip is opened for it. Raises RequestError."""
     told: dict[str, Any] = {"index": task.index, "out": str(task.out)}
     if task.command != "generate":
+        if not task.out.parent.exists():  # it is made with the video
+            options = {**task.options, "preview": None, "force": True}
+            task = replace(task, out=nearest(task.out.parent) / task.out.name, options=options)
         job, made = job_of(task, kept)
         size = {"frames": len(job.times), "width": job.raw.width, "height": job.raw.height}
         return {
@@ -32,9 +37,13 @@ def planned(task: Task, kept: Kept) -> dict[str, Any]:
         **told,
         "prompt": task.subject,
         "seed": request.seed,
-        **plan.as_dict(),
+        "frames": plan.frames,
         "width": width,
         "height": height,
+        "keyframes": plan.keyframes,
+        "calls": plan.calls,
+        "estimated_total_seconds": sum(plan.estimated_seconds.values()),
+        "estimated_peak_bytes": plan.estimated_peak_bytes,
         "fps": str(settings.fps),
         "made_before": False,
     }

@@ -86,8 +86,9 @@ class _Video:
             return heappop(self.spine)[1]
         reach = min(self.left, default=self.last) + LANE_AHEAD * (self.workers + 2)
         number = self._in_lane(worker)
+        begun = self.free[0] if number is None and self._begins(reach) else number
         # latents for all the lanes, before one's own goes on
-        near = reach if number is None else number + (2 * self.workers if self.workers > 1 else 0)
+        near = reach if begun is None else begun + (2 * self.workers if self.workers > 1 else 0)
         for ready in sorted((self.spine, self.latents), key=lambda heap: heap[:1]):
             if ready and ready[0][0] <= near:
                 return heappop(ready)[1]
@@ -125,15 +126,19 @@ class _Video:
         rest = self._rest(worker)
         return rest.start if rest and not self.waits[self.segments[rest.start]] else None
 
+    def _begins(self, reach: int) -> bool:
+        """Whether a lane can be begun with the first segment that is in none."""
+        return bool(self.free) and self.free[0] <= reach and not self.waits[self.segments[self.free[0]]]
+
     def _new_lane(self, worker: int, reach: int) -> int | None:
         """Its first segment; None where none can be begun now. Lanes are shorter towards the end, so that workers are
         done at about the same time; where all are given out, half of the longest rest is taken from its worker."""
         if self._rest(worker):
             return None  # its next segment waits for latents
         if self.free:
-            start = self.free[0]
-            if self.waits[self.segments[start]] or start > reach:
+            if not self._begins(reach):
                 return None
+            start = self.free[0]
             length = max(1, min(self.longest, len(self.free) // (2 * self.workers)))
             row = [number for place, number in enumerate(self.free[:length]) if number == start + place]
             del self.free[: len(row)]

@@ -119,7 +119,7 @@ class RayHand:
             raise Lost(f"(an actor of Ray): {_first(error)}") from error
 
 
-_NOT_THERE = f"vldm {__version__} is not installed on every machine of the cluster; install it there, for the same Python"
+_NOT_THERE = f"vldm {__version__} is not on every machine of the cluster; install it there"
 
 
 class _Tasks:
