@@ -39,7 +39,7 @@ def test_on_a_terminal_a_line_for_the_video_and_one_for_all(monkeypatch):
             told += part
     os.close(ours)
     told = told.decode()
-    assert "1 of 3 videos" in told and "2 of 3 videos" in told
+    assert "1 of 3" in told and "2 of 3" in told
     assert r"out/[red]\x1b[2J.mp4" in told and "\x1b[2J" not in told.replace(r"\x1b[2J", "")
 
 

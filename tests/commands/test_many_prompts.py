@@ -85,7 +85,7 @@ def test_the_same_command_does_only_what_is_missing(vldm, here, base, listed, tm
     before, files = contents(tmp_path), here()
     (tmp_path / files[2]).unlink()
     code, out, err = vldm(*words, "--json")
-    assert code == 0 and contents(tmp_path) == before and "2 of 3 videos are made already" in err
+    assert code == 0 and contents(tmp_path) == before and "2 of 3 videos made already" in err
     assert [row.get("made_before", False) for row in rows(out)] == [True, True, False]
     monkeypatch.setattr("vldm_cli.pipelines.generate.run.generate", None)  # nothing is left to be made
     assert vldm(*words)[0] == 0
@@ -117,7 +117,7 @@ def test_interrupted_it_goes_on_to_the_same_files(vldm, here, base, listed, tmp_
     with monkeypatch.context() as patched:
         patched.setattr(Share, "finished", interrupt)
         code, _, err = vldm(*words, "-o", "out/{index}.mp4", "-q")
-    assert code == 130 and err.count("\n") == 1 and "1 of 3 videos are made" in err
+    assert code == 130 and err.count("\n") == 1 and "1 of 3 videos made" in err
     assert {"out/.2.mp4.vldm", "out/1.mp4"} <= set(here()) and "out/2.mp4" not in here()
     again = shlex.split(err.partition("go on with: vldm ")[2])
     assert vldm(*again)[0] == 0 and not any(".vldm" in name for name in here())

@@ -109,7 +109,7 @@ class DrawnBoard(Board):
         self._show()
 
     def _show(self) -> None:
-        self._bars.update(self._all, description=f"{self.done} of {self.total} videos")
+        self._bars.update(self._all, description=f"{self.done} of {self.total}")
 
 
 class _DrawnShare(Share):

@@ -135,8 +135,8 @@ def _show_plan(console: Console, tasks: Sequence, missing: Sequence, kept) -> No
         console.result(
             plan, f"{plan['out']}: {plan['frames']} frames of {plan['width']}x{plan['height']}{seed}, {cost}"
         )
-    rest = f"; {len(tasks) - count} are made already" if count < len(tasks) else ""
-    console.note(f"{count} videos, about {clock(seconds)}, {size(peak)} of memory at the most{rest}")
+    rest = f"; made already: {len(tasks) - count}" if count < len(tasks) else ""
+    console.note(f"{_videos(count)}, about {clock(seconds)}, {size(peak)} of memory at the most{rest}")
 
 
 def _make(console: Console, tasks: Sequence, missing: Sequence, kept, given: Path | None, pool) -> None:
@@ -151,14 +151,13 @@ def _make(console: Console, tasks: Sequence, missing: Sequence, kept, given: Pat
     failed = Failed(tasks, command_line.words(), given)
     before = len(tasks) - len(missing)
     if before:
-        all_of = "all" if before == len(tasks) else f"{before} of"
-        console.note(f"{all_of} {len(tasks)} videos are made already")
+        console.note(f"{before} of {_videos(len(tasks))} made already")
     left = {task.index for task in missing}
     for task in tasks:
         if console.as_json and task.index not in left:
             console.result(Outcome(task, seed=task.options["seed"]).as_table(), "")
     shown, errors = board(console, len(tasks), before), 0
-    with going_on(lambda: f"{shown.done - errors} of {len(tasks)} videos are made"), shown:
+    with going_on(lambda: f"{shown.done - errors} of {_videos(len(tasks))} made"), shown:
         executor = in_turn(kept) if pool is None else by_workers(kept, pool)
         for outcome in executor(missing, lambda task: shown.begin(str(task.out))):
             _tell(console, outcome, shown)
@@ -169,10 +168,10 @@ def _make(console: Console, tasks: Sequence, missing: Sequence, kept, given: Pat
         if errors:
             again = "--prompts" if tasks[0].command == "generate" else "--clips"
             raise RunError(
-                f"{errors} of {len(tasks)} videos failed; {failed.path} says why and can be given as {again}"
+                f"{errors} of {_videos(len(tasks))} failed; {failed.path} says why and can be given as {again}"
             )
     if missing:
-        console.note(f"all {len(tasks)} videos are made, {clock(shown.spent)}")
+        console.note(f"{_videos(len(tasks))} made, {clock(shown.spent)}")
 
 
 def _tell(console: Console, outcome, shown) -> None:
@@ -195,3 +194,7 @@ def _tell(console: Console, outcome, shown) -> None:
         seed = "" if video.seed is None else f", seed {video.seed}"
         text = f"{name}: {video.frames} frames of {video.width}x{video.height} at {video.fps} fps{seed}"
         console.result({}, f"{text}, made in {clock(video.total_seconds)}")
+
+
+def _videos(count: int) -> str:
+    return f"{count} video{'' if count == 1 else 's'}"

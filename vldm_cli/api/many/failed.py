@@ -8,7 +8,7 @@ from pathlib import Path
 from vldm_cli.api.many.task import Outcome, Task
 from vldm_cli.errors import RunError, visible
 from vldm_cli.runs import command_line
-from vldm_cli.runs.folder import essential
+from vldm_cli.runs.folder import essential, read_plain
 
 HEAD = "# what failed of: "
 
@@ -56,14 +56,10 @@ class Failed:
             number += 1
 
     def _is_ours(self, path: Path) -> bool:
-        if (
-            path.is_symlink()
-            or not path.is_file()
-            or (self._given and self._given.exists() and path.samefile(self._given))
-        ):
+        if path.is_symlink() or (self._given and self._given.exists() and path.samefile(self._given)):
             return False
-        with open(path, encoding="utf-8", errors="backslashreplace") as file:
-            return file.readline(len(self._head) + 1) == self._head
+        head = self._head.encode("utf-8", "backslashreplace")
+        return (read_plain(path) or b"").startswith(head)
 
 
 def _common(folders: Sequence[Path]) -> Path:
