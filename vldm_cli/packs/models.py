@@ -101,10 +101,17 @@ def with_loras(
     for lora in pack.manifest.elsewhere.loras:
         if lora.to == to:
             with _of_lora(pack, lora):
-                file = weights_in(located(lora, pack.folder, pack.name))
+                file = _sound(weights_in(located(lora, pack.folder, pack.name)))
                 changes.append(added(file, lora.strength))
                 remarks.append(file.remark)
     return replace(source, remark="; ".join(filter(None, remarks)), changes=together(changes))
+
+
+def _sound(file: Source) -> Source:
+    """The same; what is added to weights is no part of the model whose numbers are looked at when it is loaded."""
+    if not file.is_sound():
+        raise Unusable("holds weights that are no finite numbers")
+    return file
 
 
 @contextmanager
@@ -130,7 +137,7 @@ def _with_words(pack: Pack, prepared: Prepared[CLIPTextModel]) -> None:
         with of_embedding(pack, one):
             if word.width != width:
                 raise Unusable(f"has vectors of {word.width} numbers, and the text encoder's have {width}")
-            rows.append(replace(weights_in(word.path), remark=word.remark))
+            rows.append(replace(_sound(weights_in(word.path)), remark=word.remark))
     if not rows:
         return
 
