@@ -1,6 +1,7 @@
 """Public checkpoints as their authors lay them out, small and with random weights, for any test."""
 
 import json
+import shutil
 from pathlib import Path
 
 import torch
@@ -15,10 +16,18 @@ from diffusers import (
     UNet3DConditionModel,
     UNetSpatioTemporalConditionModel,
 )
-from transformers import CLIPTextConfig, CLIPTextModel, CLIPVisionConfig, CLIPVisionModelWithProjection
+from transformers import (
+    CLIPTextConfig,
+    CLIPTextModel,
+    CLIPTextModelWithProjection,
+    CLIPVisionConfig,
+    CLIPVisionModelWithProjection,
+)
 
 WIDTH = 32  # of the text
 CHANNELS = (32, 64)
+# Stable Diffusion XL's: a level more than these have, and a level less than theirs
+XL_CHANNELS, XL_WIDTH, XL_POOLED = (32, 32, 64), 16, 24
 
 
 def write_tokenizer(folder: Path, pad: str = "<|endoftext|>") -> None:
@@ -75,9 +84,9 @@ def text(width: int = WIDTH) -> CLIPTextModel:
     )
 
 
-def adapter() -> MotionAdapter:
+def adapter(channels: tuple[int, ...] = CHANNELS) -> MotionAdapter:
     return MotionAdapter(
-        block_out_channels=CHANNELS,
+        block_out_channels=channels,
         motion_layers_per_block=1,
         motion_num_attention_heads=4,
         motion_norm_num_groups=8,
@@ -119,10 +128,84 @@ def sd_folder(folder: Path, variant: str | None = "fp16", seed: int = 0) -> Path
     return folder
 
 
-def adapter_folder(folder: Path, variant: str | None = None) -> Path:
-    """guoyww/animatediff-motion-adapter-v1-5-3, in small."""
+def split(folder: Path, variant: str | None = None) -> Path:
+    """The folder of `sd_folder` with image model and text encoder in several files each, as their libraries do it."""
+    for below, model, size in (("unet", unet(), "100KB"), ("text_encoder", text(), "20KB")):
+        shutil.rmtree(folder / below)
+        model.half().save_pretrained(folder / below, variant=variant, max_shard_size=size)
+    return folder
+
+
+def adapter_folder(folder: Path, variant: str | None = None, channels: tuple[int, ...] = CHANNELS) -> Path:
+    """guoyww/animatediff-motion-adapter-v1-5-3, in small; with XL_CHANNELS animatediff-motion-adapter-sdxl-beta."""
     torch.manual_seed(1)
-    save(adapter(), folder, variant)
+    save(adapter(channels), folder, variant)
+    return folder
+
+
+def xl_unet() -> UNet2DConditionModel:
+    return UNet2DConditionModel(
+        sample_size=8,
+        block_out_channels=XL_CHANNELS,
+        layers_per_block=1,
+        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
+        up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
+        cross_attention_dim=WIDTH + XL_WIDTH,
+        attention_head_dim=(2, 4, 4),
+        transformer_layers_per_block=(1, 1, 2),
+        use_linear_projection=True,
+        norm_num_groups=8,
+        addition_embed_type="text_time",
+        addition_time_embed_dim=8,
+        projection_class_embeddings_input_dim=6 * 8 + XL_POOLED,
+    )
+
+
+def xl_text() -> CLIPTextModelWithProjection:
+    """Its second text encoder, whose configuration has another number for the last token than its tokenizer."""
+    return CLIPTextModelWithProjection(
+        CLIPTextConfig(
+            vocab_size=82,
+            hidden_size=XL_WIDTH,
+            intermediate_size=64,
+            projection_dim=XL_POOLED,
+            num_hidden_layers=3,
+            num_attention_heads=4,
+            hidden_act="gelu",
+            bos_token_id=0,
+            eos_token_id=2,
+            pad_token_id=1,
+        )
+    )
+
+
+def sdxl_folder(folder: Path, variant: str | None = "fp16", seed: int = 5) -> Path:
+    """stabilityai/stable-diffusion-xl-base-1.0, in small."""
+    torch.manual_seed(seed)
+    save(xl_unet(), folder / "unet", variant)
+    save(vae(scale=0.13025), folder / "vae", variant)
+    save(text(), folder / "text_encoder", variant)
+    save(xl_text(), folder / "text_encoder_2", variant)
+    write_tokenizer(folder / "tokenizer")
+    write_tokenizer(folder / "tokenizer_2", pad="!")
+    EulerDiscreteScheduler(
+        beta_start=0.00085,
+        beta_end=0.012,
+        beta_schedule="scaled_linear",
+        timestep_spacing="leading",
+        steps_offset=1,
+    ).save_pretrained(folder / "scheduler")
+    index(
+        folder,
+        "StableDiffusionXLPipeline",
+        unet="UNet2DConditionModel",
+        vae="AutoencoderKL",
+        text_encoder="CLIPTextModel",
+        text_encoder_2="CLIPTextModelWithProjection",
+        tokenizer="CLIPTokenizer",
+        tokenizer_2="CLIPTokenizer",
+        scheduler="EulerDiscreteScheduler",
+    )
     return folder
 
 
@@ -232,4 +315,4 @@ def x4_folder(folder: Path) -> Path:
     return folder
 
 
-_WORDS = ("text_encoder", "tokenizer", "image_encoder")
+_WORDS = ("text_encoder", "tokenizer", "image_encoder", "text_encoder_2", "tokenizer_2")

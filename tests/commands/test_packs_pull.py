@@ -19,6 +19,7 @@ SD = "stable-diffusion-v1-5/stable-diffusion-v1-5"
 LIGHTNING = "ByteDance/AnimateDiff-Lightning"
 SVD = "stabilityai/stable-video-diffusion-img2vid-xt"
 UNET = "unet/diffusion_pytorch_model.fp16.safetensors"
+SPLIT = "someone/large"
 MOTION = "animatediff_lightning_4step_diffusers.safetensors"
 
 
@@ -31,6 +32,7 @@ def repositories(tmp_path_factory):
     state = {name: tensor.contiguous() for name, tensor in public.adapter().state_dict().items()}
     save_file(state, root / LIGHTNING / MOTION)
     public.svd_folder(root / SVD)
+    public.split(public.sd_folder(root / SPLIT), "fp16")
     return root
 
 
@@ -283,3 +285,34 @@ def test_a_manifest_in_a_folder_is_fetched_for_and_pinned(vldm, hub, repositorie
     assert code == 2 and f"fetch it with `vldm packs pull {tmp_path / 'mine'}`" in err
     assert vldm("packs", "pull", "mine", "-q") == (0, "", "")
     assert Pack.open(tmp_path / "mine").named["unet"].revision == hub.commit(SD)
+
+
+def test_weights_in_several_files_are_all_fetched_and_pinned(vldm, hub, monkeypatch, tmp_path):
+    code, _, err = vldm("packs", "pull", SPLIT)
+    assert code == 0, err
+    pack = Pack.open(SPLIT)
+    shards = pack.named["unet"].shards
+    assert len(shards) > 2 and all(len(one.sha256) == 64 and one.size for one in shards)
+    assert all(hub.got[one.file] == (hub.root / SPLIT / one.file).stat().st_size for one in shards)
+    assert pack.problems() == [] and err.count("diffusion_pytorch_model") > len(shards)
+    code, _, err = vldm("packs", "check", SPLIT)
+    assert code == 0, err
+    path = pack.found(shards[1]).resolve()
+    path.write_bytes(path.read_bytes()[:-1] + b"x")
+    code, out, _ = vldm("packs", "check", SPLIT)
+    assert code == 2 and shards[1].file in out and "another file than it was" in out
+    code, _, err = vldm("packs", "pull", SPLIT)
+    assert code == 2 and "had the wrong checksum and was thrown away" in err
+    assert vldm("packs", "pull", SPLIT)[0] == 0 and Pack.open(SPLIT).problems() == []
+
+
+def test_a_file_of_several_that_is_gone_is_named_before_any_is_fetched(vldm, hub):
+    one = sorted((hub.root / SPLIT / "unet").glob("*00002-of*"))[0]
+    data = one.read_bytes()
+    one.unlink()
+    try:
+        code, _, err = vldm("packs", "pull", SPLIT)
+    finally:
+        one.write_bytes(data)
+    assert code == 2 and f"{SPLIT} has no unet/{one.name}" in err.splitlines()[-1]
+    assert not any(name.endswith(".safetensors") for name in hub.got)

@@ -139,3 +139,74 @@ def test_what_cannot_be_named_is_refused_in_a_sentence(vldm, root, here, words, 
 def test_additions_to_no_named_pack_are_refused(vldm):
     code, _, err = vldm("extend", "a.mp4", "--lora", "style.safetensors")
     assert code == 2 and "--lora goes into a pack; name the pack with --pack" in err
+
+
+@pytest.fixture(scope="module")
+def more(tmp_path_factory):
+    """sdxl: an image model with two text encoders, its motion modules, a LoRA and a word; large: one in many files."""
+    root = tmp_path_factory.mktemp("more")
+    public.sdxl_folder(root / "sdxl")
+    public.adapter_folder(root / "motion", None, public.XL_CHANNELS)
+    public.split(public.sd_folder(root / "large"), "fp16")
+    generator = torch.Generator().manual_seed(6)
+    names = [
+        f"lora_unet_input_blocks_3_1_transformer_blocks_0_attn1_to_q.lora_{way}.weight"
+        for way in ("down", "up")
+    ]
+    shapes = zip(names, ((4, 32), (32, 4)), strict=True)
+    save_file(
+        {name: torch.randn(shape, generator=generator) for name, shape in shapes}, root / "style.safetensors"
+    )
+    widths = {"clip_l": public.WIDTH, "clip_g": public.XL_WIDTH}
+    word = {name: torch.randn(2, width, generator=generator) for name, width in widths.items()}
+    save_file(word, root / "corgi.safetensors")
+    return root
+
+
+def test_stable_diffusion_xl_and_what_is_added_to_it(vldm, more, here):
+    code, _, err = vldm("generate", "a fox", "--pack", more / "sdxl", *SMALL)
+    assert code == 2 and "--motion sdxl-animatediff after `vldm packs pull sdxl-animatediff`" in err
+    added = (
+        "--motion",
+        more / "motion",
+        "--lora",
+        f"{more}/style.safetensors:0.5",
+        "--embedding",
+        f"{more}/corgi.safetensors",
+    )
+    code, _, err = vldm("packs", "new", "mine", "--from", more / "sdxl", *added)
+    assert code == 0, err
+    assert vldm("packs", "check", "mine")[0] == 0
+    code, out, _ = vldm("packs", "show", "mine")
+    assert code == 0 and "text_2" in out and "schedule: vldm's own configuration animatediff" in out
+    assert "schedule: scheduler/scheduler_config.json" in vldm("packs", "show", more / "sdxl")[1]
+    code, _, err = vldm("generate", "a corgi runs", "--pack", "mine", *SMALL, *DEVICE, "-o", "a.mp4")
+    assert (code, err) == (0, ""), err
+    code, _, err = vldm(
+        "generate", "a corgi runs", "--pack", more / "sdxl", *added, *SMALL, *DEVICE, "-o", "b.mp4"
+    )
+    assert (code, err) == (0, ""), err
+    assert json.loads(vldm("info", "b.mp4", "--json")[1])["command"].count("--") > 8
+    code, _, err = vldm(
+        "generate", "a fox", "--pack", "mine", "--size", "64x64", "--frames", 99, *DEVICE, "-o", "c.mp4"
+    )
+    assert code == 2 and "61 at most" in err and here() == ["a.mp4", "b.mp4"]
+
+
+def test_weights_in_several_files_are_shown_as_one(vldm, more, root):
+    code, out, _ = vldm("packs", "show", more / "large")
+    (line,) = (line for line in out.splitlines() if line.strip().startswith("unet:"))
+    assert code == 0 and ".index.fp16.json of 18 files" in line and "MiB" in line
+    code, _, err = vldm(
+        "generate",
+        "a fox",
+        "--pack",
+        more / "large",
+        "--motion",
+        root / "adapter",
+        *SMALL,
+        *DEVICE,
+        "-o",
+        "a.mp4",
+    )
+    assert (code, err) == (0, ""), err

@@ -15,7 +15,7 @@ from tests.packs.hostile import Spoilt
 from vldm_cli.align.unet import VideoUNet
 from vldm_cli.denoise.schedulers import SCHEDULERS
 from vldm_cli.errors import RequestError, RunError
-from vldm_cli.packs import load, schemas, sources
+from vldm_cli.packs import load, schemas, sources, weight_file
 from vldm_cli.packs.build import Prepared, on_meta
 from vldm_cli.packs.files import Unusable, read_header
 from vldm_cli.packs.manifest import SAMPLERS
@@ -90,7 +90,7 @@ def test_any_model_of_any_file(tmp_path):
 @pytest.mark.parametrize("place", range(4))
 def test_numbers_of_every_type_are_looked_at_to_the_last(tmp_path, monkeypatch, place):
     monkeypatch.setattr(
-        "vldm_cli.packs.sources._AT_ONCE", 16
+        "vldm_cli.packs.weight_file._AT_ONCE", 16
     )  # so that a type's last bytes are in a block of their own
     types = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
     tensors = {f"a{i}": torch.arange(21, dtype=dtype) for i, dtype in enumerate(types)}
@@ -161,7 +161,7 @@ def test_little_of_a_file_is_mapped_at_a_time(tmp_path, monkeypatch):
     tensors = {f"w{i}": torch.randn(10, 10) for i in range(9)}
     save_file(tensors, tmp_path / "w.safetensors")
     opened = []
-    stock = sources.safe_open
+    stock = weight_file.safe_open
 
     class Counting:
         def __init__(self, *args, **kwargs):
@@ -179,7 +179,7 @@ def test_little_of_a_file_is_mapped_at_a_time(tmp_path, monkeypatch):
             self.read += 400
             return self.file.get_tensor(name)
 
-    monkeypatch.setattr(sources, "safe_open", Counting)
+    monkeypatch.setattr(weight_file, "safe_open", Counting)
     monkeypatch.setattr(sources, "STRETCH", 1000)
     read = dict(Source.of(tmp_path / "w.safetensors").tensors("cpu", torch.float32))
     assert all(torch.equal(read[name], tensor) for name, tensor in tensors.items())

@@ -5,6 +5,7 @@ import torch
 
 import vldm_cli as vldm
 from tests import public
+from vldm_cli.align.pooled import with_pooled
 from vldm_cli.errors import RequestError
 from vldm_cli.packs.choice import Choice
 from vldm_cli.packs.combine import write_choice
@@ -15,9 +16,9 @@ from vldm_cli.train.objectives import upscaler_frame
 from vldm_cli.train.start import start
 
 
-@pytest.fixture(scope="module")
-def repository(tmp_path_factory):
-    return public.sd_folder(tmp_path_factory.mktemp("sd") / "sd", None)
+@pytest.fixture(scope="module", params=[public.sd_folder, public.sdxl_folder], ids=["sd", "sdxl"])
+def repository(request, tmp_path_factory):
+    return request.param(tmp_path_factory.mktemp("sd") / "sd", None)
 
 
 def test_training_begins_at_the_image_model_and_the_pack_makes_videos(repository, tmp_path):
@@ -38,10 +39,12 @@ def test_new_layers_change_nothing(repository, tmp_path):
     pack = write_choice(str(tmp_path / "mine"), Choice(pack=str(repository)))
     pack = with_layers(pack, "keyframes")
     model, unet = load_keyframes(pack), load_unet(pack)
-    z_BTCHW, text_BLD = torch.randn(1, 3, 4, 8, 8), torch.randn(1, 5, public.WIDTH)
+    z_BTCHW, wide = torch.randn(1, 3, 4, 8, 8), unet.config.cross_attention_dim
+    text_BLD, pooled_BP = torch.randn(1, 5, wide), torch.randn(1, public.XL_POOLED)
+    told = {"text_embeds": pooled_BP.expand(3, -1), "time_ids": torch.tensor([[64.0, 64, 0, 0, 64, 64]] * 3)}
     with torch.no_grad():
-        video = model(z_BTCHW, 500, text_BLD)
-        frames = unet(z_BTCHW[0], 500, text_BLD.expand(3, -1, -1)).sample
+        video = model(z_BTCHW, 500, with_pooled(text_BLD, pooled_BP))
+        frames = unet(z_BTCHW[0], 500, text_BLD.expand(3, -1, -1), added_cond_kwargs=told).sample
     torch.testing.assert_close(video[0], frames, rtol=1e-4, atol=1e-5)
     assert with_layers(pack, "keyframes") is pack
 

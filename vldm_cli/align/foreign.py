@@ -19,7 +19,8 @@ from torch import Tensor, nn
 from vldm_cli.align.context import Context
 from vldm_cli.align.decoder import TemporalDecoder
 from vldm_cli.align.layers import State
-from vldm_cli.align.readers import NoContext
+from vldm_cli.align.pooled import conditions
+from vldm_cli.align.readers import NoContext, Sketches
 from vldm_cli.align.temporal import TemporalModel
 
 Run = Callable[[Any, Tensor, tuple, dict, int], Tensor]
@@ -97,7 +98,8 @@ def attach_family(
 class ForeignUNet(TemporalModel):
     """A `UNet2DConditionModel` with a family's layers, called as vldm's own `VideoUNet` is.
 
-    reader: how a `Context` reaches it (`readers`), for that is what such models differ in most. compensated: of an
+    reader: how a `Context` reaches it (`readers`), for that is what such models differ in most; sketcher: what reads
+    sketches for it, if it follows any. compensated: of an
     upscaler, as for `VideoUNet`. A family of None is the image model alone, each frame for itself.
     """
 
@@ -108,12 +110,14 @@ class ForeignUNet(TemporalModel):
         config: Mapping[str, Any] | None = None,
         reader: nn.Module | None = None,
         compensated: bool = False,
+        sketcher: Sketches | None = None,
     ) -> None:
         super().__init__(unet, {"compensated": compensated})
         if family is not None:
             attach_family(self, unet, family, config or {})
         self.unet, self.family = unet, family
         self.reader = NoContext() if reader is None else reader
+        self.sketcher = sketcher
 
     @property
     def reads_context(self) -> bool:
@@ -130,19 +134,24 @@ class ForeignUNet(TemporalModel):
         frame_step: Tensor | int = 1,
         extra_BTCHW: Tensor | None = None,
         class_labels: Tensor | None = None,
-        added: Mapping[str, Tensor] | None = None,
+        sketch_BTCHW: Tensor | None = None,
+        sketch_mask_BT: Tensor | None = None,
     ) -> Tensor:
         """One denoiser call: noisy latents (B, T, C, H, W) → prediction of the same shape; arguments as of `VideoUNet`.
-        frame_step is nothing that these models are told. added: (B, …) tensors of an image model that wants more than
-        text (SDXL's text_embeds and time_ids)."""
+        frame_step is nothing that these models are told. sketch_BTCHW: (B, T, 3, H, W) in pixels, read where the mask
+        is 1 (`readers.Sketches`); of a model with a `sketcher`."""
         del frame_step
         B, T = z_BTCHW.shape[:2]
         self.state.frames = T
         timestep_B = torch.as_tensor(timestep, device=z_BTCHW.device).expand(B)
+        told = conditions(self.unet, text_BLD, z_BTCHW)
         if text_BLD is not None:
             text_BLD = text_BLD[..., : self.unet.config.cross_attention_dim]
         given = self.reader(z_BTCHW, timestep_B, text_BLD, context)
-        added = {**(added or {}), **given.added}
+        if self.sketcher is not None and sketch_BTCHW is not None:
+            drawn = self.sketcher(z_BTCHW, timestep_B, text_BLD, sketch_BTCHW, sketch_mask_BT)
+            given = given.with_residuals(drawn)
+        added = given.added or told
         parts = [x for x in (z_BTCHW, extra_BTCHW, given.extra_BTCHW) if x is not None]
         x_NCHW = torch.cat(parts, 2).flatten(0, 1)
         text_BLD = given.text_BLD if given.text_BLD is not None else text_BLD

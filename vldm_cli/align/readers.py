@@ -6,8 +6,8 @@ model for it (SparseCtrl), take one frame as channels of the input (Stable Video
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -28,6 +28,22 @@ class Given:
     residuals: dict[str, Any] = field(default_factory=dict)
     added: dict[str, Tensor] = field(default_factory=dict)
 
+    def with_residuals(self, residuals: Mapping[str, Any]) -> Given:
+        """The same with these residuals, added to those that it has."""
+        if not self.residuals:
+            return replace(self, residuals=dict(residuals))
+        down, mid = (
+            [which[name] for which in (self.residuals, residuals)]
+            for name in ("down_block_additional_residuals", "mid_block_additional_residual")
+        )
+        return replace(
+            self,
+            residuals={
+                "down_block_additional_residuals": [a + b for a, b in zip(*down, strict=True)],
+                "mid_block_additional_residual": mid[0] + mid[1],
+            },
+        )
+
 
 class NoContext(nn.Module):
     """The model was not made for known frames: the sampler puts them in its predictions' place (`sample`)."""
@@ -44,55 +60,67 @@ class NoContext(nn.Module):
 class SparseCtrl(nn.Module):
     """SparseCtrl (Guo et al. 2023, arXiv:2311.16933): a network that reads known frames of any pattern for AnimateDiff.
 
-    scale: of its residuals. Of the RGB kind the known frames are the context's latents, c_S = (m_S ∘ z, m_S). The
-    scribble kind reads pictures: `pictures(context)` gives them, (B, 3, T, H, W) in [0, 1], known ones or zero.
-    Where nothing is known of a video its residuals are 0, which is AnimateDiff alone: the unconditional half of context
-    guidance.
+    scale: of its residuals. Of the RGB kind the known frames are the context's latents, c_S = (m_S ∘ z, m_S); another
+    kind reads sketches (`Sketches`). Where nothing is known of a video its residuals are 0, which is AnimateDiff alone:
+    the unconditional half of context guidance.
     """
 
     reads = True
 
-    def __init__(
-        self,
-        network: SparseControlNetModel,
-        scale: float = 1.0,
-        pictures: Callable[[Context], Tensor] | None = None,
-    ) -> None:
+    def __init__(self, network: SparseControlNetModel, scale: float = 1.0) -> None:
         super().__init__()
-        self.network, self.scale, self.pictures = network.requires_grad_(False), scale, pictures
-
-    @property
-    def reads_pictures(self) -> bool:
-        """Whether it is of the scribble kind, and needs `pictures`."""
-        return not self.network.config.use_simplified_condition_embedding
+        self.network, self.scale = network.requires_grad_(False), scale
 
     def forward(
         self, z_BTCHW: Tensor, timestep_B: Tensor, text_BLD: Tensor, context: Context | None
     ) -> Given:
         if context is None:
             return Given()
-        B, T = z_BTCHW.shape[:2]
-        mask_BCTHW = context.mask_BT[:, None, :, None, None].to(z_BTCHW.dtype)
-        if self.pictures is None:
-            known_BCTHW = context.z_BTCHW.transpose(1, 2).to(z_BTCHW.dtype) * mask_BCTHW
-        else:
-            known_BCTHW = self.pictures(context).to(z_BTCHW.dtype) * mask_BCTHW
-        down, mid = self.network(
-            z_BTCHW.transpose(1, 2),
-            timestep_B,
-            text_BLD.repeat_interleave(T, 0),
-            controlnet_cond=known_BCTHW,
-            conditioning_mask=mask_BCTHW.expand(B, 1, T, *known_BCTHW.shape[-2:]),
-            conditioning_scale=self.scale,
-            return_dict=False,
-        )
-        any_N = context.mask_BT.any(1).repeat_interleave(T)[:, None, None, None].to(mid.dtype)
         return Given(
-            residuals={
-                "down_block_additional_residuals": [d * any_N for d in down],
-                "mid_block_additional_residual": mid * any_N,
-            }
+            residuals=_residuals(self, z_BTCHW, timestep_B, text_BLD, context.z_BTCHW, context.mask_BT)
         )
+
+
+class Sketches(nn.Module):
+    """SparseCtrl of the scribble kind: what frames look like is drawn, in light lines on dark, and not known."""
+
+    def __init__(self, network: SparseControlNetModel, scale: float = 1.0) -> None:
+        super().__init__()
+        self.network, self.scale = network.requires_grad_(False), scale
+
+    def forward(
+        self, z_BTCHW: Tensor, timestep_B: Tensor, text_BLD: Tensor, sketch_BTCHW: Tensor, mask_BT: Tensor
+    ) -> dict[str, Any]:
+        """sketch_BTCHW: pictures (B, T, 3, H, W) in [0, 1], read where mask_BT is 1 → residuals, as of `Given`."""
+        return _residuals(self, z_BTCHW, timestep_B, text_BLD, sketch_BTCHW, mask_BT)
+
+
+def _residuals(
+    reader: SparseCtrl | Sketches,
+    z_BTCHW: Tensor,
+    timestep_B: Tensor,
+    text_BLD: Tensor,
+    known_BTCHW: Tensor,
+    mask_BT: Tensor,
+) -> dict[str, Any]:
+    """What a network of SparseCtrl makes of some frames, as the image model's call names it."""
+    B, T = z_BTCHW.shape[:2]
+    mask_BCTHW = mask_BT[:, None, :, None, None].to(z_BTCHW.dtype)
+    known_BCTHW = known_BTCHW.transpose(1, 2).to(z_BTCHW.dtype) * mask_BCTHW
+    down, mid = reader.network(
+        z_BTCHW.transpose(1, 2),
+        timestep_B,
+        text_BLD.repeat_interleave(T, 0),
+        controlnet_cond=known_BCTHW,
+        conditioning_mask=mask_BCTHW.expand(B, 1, T, *known_BCTHW.shape[-2:]),
+        conditioning_scale=reader.scale,
+        return_dict=False,
+    )
+    any_N = mask_BT.any(1).repeat_interleave(T)[:, None, None, None].to(mid.dtype)
+    return {
+        "down_block_additional_residuals": [d * any_N for d in down],
+        "mid_block_additional_residual": mid * any_N,
+    }
 
 
 class FirstFrame(nn.Module):

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from vldm_cli.align.context import Context, ContextEncoder, StepEmbedding
 from vldm_cli.align.layers import SpaceTimeAttention, TemporalAttention, TemporalConvolution, TemporalLayer
+from vldm_cli.align.pooled import conditions
 from vldm_cli.align.temporal import TemporalModel
 from vldm_cli.align.words import WordReader
 
@@ -125,6 +126,7 @@ class VideoUNet(TemporalModel):
 
         timestep: one, or (B,). text_BLD: hidden states of the text, one text a video; the image model reads the
         first channels, as many as it attends to, the temporal layers that hear words (`text_dim`) as many as they do.
+        Stable Diffusion XL's holds the pooled text behind these (`pooled`).
         context: the known frames; None is S = 0. frame_step: distance of neighbouring frames, in frames at the pack's
         rate, one or (B,). extra_BTCHW: channels concatenated to the input (a low-resolution frame). class_labels: (B,).
         """
@@ -140,6 +142,7 @@ class VideoUNet(TemporalModel):
                 if context is None:
                     context = Context.none(B, T, self.sizes["context_channels"], H, W, device, dtype)
                 state.context = self.context_encoder(context)
+        told = conditions(self.unet, text_BLD, z_BTCHW)
         spatial_BLD = None if text_BLD is None else text_BLD[..., : self.unet.config.cross_attention_dim]
         x = z_BTCHW if extra_BTCHW is None else torch.cat([z_BTCHW, extra_BTCHW], 2)
         x_NCHW = x.flatten(0, 1).contiguous(memory_format=torch.channels_last)
@@ -148,6 +151,7 @@ class VideoUNet(TemporalModel):
             timestep_B.repeat_interleave(T),
             None if spatial_BLD is None else spatial_BLD.repeat_interleave(T, 0),
             class_labels=None if class_labels is None else class_labels.repeat_interleave(T),
+            added_cond_kwargs={k: v.repeat_interleave(T, 0) for k, v in told.items()} or None,
             return_dict=False,
         )[0]
         return prediction_NCHW.unflatten(0, (B, T))

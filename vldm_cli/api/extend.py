@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from vldm_cli.api import checks
 from vldm_cli.api import clip as clips
 from vldm_cli.api.kept import Kept
+from vldm_cli.api.lent import lend
 from vldm_cli.api.packs import LoadedPack, check_moves, device_of, licence_remark
 from vldm_cli.api.remarks import check_material
 from vldm_cli.errors import RequestError
@@ -41,6 +42,9 @@ def extend(
     context_guidance: float | None = None,
     replacement: bool = False,
     device: str = "auto",
+    gpus: int | str | None = None,
+    workers: int | None = None,
+    ray: str | None = None,
     dtype: str = "auto",
     crf: int | None = None,
     fps: Fraction | str | float | None = None,
@@ -60,28 +64,31 @@ def extend(
     """
     from vldm_cli.pipelines.extend.run import run
 
-    job = prepare(
-        clip,
-        out,
-        frames=frames,
-        prompt=prompt,
-        negative=negative,
-        only_new=only_new,
-        pack=pack,
-        seed=seed,
-        steps=steps,
-        guidance=guidance,
-        context_guidance=context_guidance,
-        replacement=replacement,
-        device=device,
-        dtype=dtype,
-        crf=crf,
-        fps=fps,
-        preview=preview,
-        resume=resume,
-        force=force,
-    )
-    return run(job, job.clip.fingerprint(), reporter(on_progress))
+    lent = lend(gpus, workers, ray, device, dtype)
+    device, dtype = lent.here(pack)
+    with lent.pool() as pool:
+        job = prepare(
+            clip,
+            out,
+            frames=frames,
+            prompt=prompt,
+            negative=negative,
+            only_new=only_new,
+            pack=pack,
+            seed=seed,
+            steps=steps,
+            guidance=guidance,
+            context_guidance=context_guidance,
+            replacement=replacement,
+            device=device,
+            dtype=dtype,
+            crf=crf,
+            fps=fps,
+            preview=preview,
+            resume=resume,
+            force=force,
+        )
+        return run(job, job.clip.fingerprint(), reporter(on_progress), pool)
 
 
 def prepare(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import partial
@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vldm_cli.api import checks
+from vldm_cli.api.lent import lend
 from vldm_cli.api.packs import LoadedPack, check_moves, loaded
 from vldm_cli.api.remarks import check_prompt
 from vldm_cli.packs.choice import Choice
@@ -22,7 +23,9 @@ from vldm_cli.runs.result import Video
 if TYPE_CHECKING:
     import numpy as np
 
+    from vldm_cli.api.sketches import Drawing
     from vldm_cli.pipelines.generate.request import GenerateRequest, Settings
+    from vldm_cli.runs.pool.pool import Pool
     from vldm_cli.stages.plan import Plan
 
 
@@ -33,6 +36,7 @@ def generate(
     frames: int | None = None,
     pack: str | Path | LoadedPack = "toyland",
     image: str | Path | np.ndarray | None = None,
+    sketch: Sequence[Drawing] = (),
     negative: str = "",
     upscale: bool | None = None,
     interpolation: int | None = None,
@@ -44,6 +48,9 @@ def generate(
     guidance: float | None = None,
     context_guidance: float | None = None,
     device: str = "auto",
+    gpus: int | str | None = None,
+    workers: int | None = None,
+    ray: str | None = None,
     dtype: str = "auto",
     crf: int = 16,
     fps: Fraction | str | float | None = None,
@@ -55,9 +62,10 @@ def generate(
     """Makes a video from text, or from text and a first frame (METHOD.md §1 to §6).
 
     out: the file (.mp4, .mov, .mkv, .webm, .gif, .webp, or a name without suffix for a folder of PNGs), by default one
-    named after the prompt in this folder. frames: 1 to 10000, by default 240 where the
-    pack can. image: the first frame: a picture's file, or uint8
-    (H, W, 3) RGB of the size before or after upscaling. negative: what the video does not show. upscale: four times the
+    named after the prompt in this folder. frames: 1 to 10000, by default 240 where the pack can. image: the first
+    frame: a picture's file, or uint8 (H, W, 3) RGB of the size before or after upscaling. sketch: drawings that
+    keyframes follow, of packs that can: files, "FILE@FRAME", or (file or picture of the size before upscaling, frame).
+    negative: what the video does not show. upscale: four times the
     width and height at the end. interpolation: 1, 4 or 16 frames from one keyframe to the next. size: before upscaling,
     (height, width) or "WIDTHxHEIGHT". seed: the same one gives the same video; None for a drawn one. steps: of
     denoising; guidance, context_guidance: weights of the text and of the frames before; fps: frames a second, exactly
@@ -68,32 +76,36 @@ def generate(
     Raises RequestError, with nothing written, for what cannot be served, and RunError when it breaks: what is finished
     is kept and the same call goes on.
     """
-    job = prepare(
-        prompt,
-        out,
-        frames=frames,
-        pack=pack,
-        image=image,
-        negative=negative,
-        variations=1,
-        upscale=upscale,
-        interpolation=interpolation,
-        between=between,
-        replacement=replacement,
-        size=size,
-        seed=seed,
-        steps=steps,
-        guidance=guidance,
-        context_guidance=context_guidance,
-        device=device,
-        dtype=dtype,
-        crf=crf,
-        fps=fps,
-        preview=preview,
-        resume=resume,
-        force=force,
-    )
-    return job.make(job.request, reporter(on_progress))
+    lent = lend(gpus, workers, ray, device, dtype)
+    device, dtype = lent.here(pack)
+    with lent.pool() as pool:
+        job = prepare(
+            prompt,
+            out,
+            frames=frames,
+            pack=pack,
+            image=image,
+            sketch=sketch,
+            negative=negative,
+            variations=1,
+            upscale=upscale,
+            interpolation=interpolation,
+            between=between,
+            replacement=replacement,
+            size=size,
+            seed=seed,
+            steps=steps,
+            guidance=guidance,
+            context_guidance=context_guidance,
+            device=device,
+            dtype=dtype,
+            crf=crf,
+            fps=fps,
+            preview=preview,
+            resume=resume,
+            force=force,
+        )
+        return job.make(job.request, reporter(on_progress), pool)
 
 
 @dataclass(frozen=True)
@@ -120,6 +132,14 @@ class GenerateJob:
 
         return plan_of(self.settings, self.pack.pack.manifest, self.request.device)
 
+    @property
+    def sketched(self) -> list[int]:
+        """The numbers of the keyframes that follow a sketch."""
+        from vldm_cli.pipelines.generate.sketches import nearest
+
+        step, frames = self.plan.keyframe_step, self.plan.frames
+        return sorted(nearest(sketch.frame, step, frames) for sketch in self.request.sketches)
+
     def variations(self) -> list[tuple[GenerateRequest, bool]]:
         """Each video's request, and whether it is made already: of neighbouring seeds where there are several.
 
@@ -134,11 +154,14 @@ class GenerateJob:
         ]
         return [(one, many and is_made(one, pack)) for one in requests]
 
-    def make(self, request: GenerateRequest, progress: Progress | None = None) -> Video:
-        """One of the videos, or the rest of it. Raises RequestError and RunError."""
+    def make(
+        self, request: GenerateRequest, progress: Progress | None = None, pool: Pool | None = None
+    ) -> Video:
+        """One of the videos, or the rest of it, by the workers of a pool if there is one. Raises RequestError and
+        RunError."""
         from vldm_cli.pipelines.generate.run import generate
 
-        return generate(request, self.pack.pack, progress, self.pack.models)
+        return generate(request, self.pack.pack, progress, self.pack.models, pool)
 
 
 def prepare(
@@ -148,6 +171,7 @@ def prepare(
     frames: int | None,
     pack: str | Path | Choice | LoadedPack,
     image: str | Path | np.ndarray | None,
+    sketch: Sequence[Drawing],
     negative: str,
     variations: int,
     upscale: bool | None,
@@ -171,6 +195,7 @@ def prepare(
     written. Raises RequestError."""
     from vldm_cli.api.variations import are_ours
     from vldm_cli.pipelines.generate.request import resolve
+    from vldm_cli.pipelines.generate.sketches import remarks
 
     checks.check_variations(variations, seed)
     opened = loaded(pack, device, dtype)
@@ -199,14 +224,16 @@ def prepare(
         ours = partial(are_ours, request, opened.pack)
         request = replace(request, out=checks.default_out(prompt, variations, ours))
     outs = numbered(request.out, variations)
-    rate = resolve(request, opened.pack.manifest).fps
+    settings = resolve(request, opened.pack.manifest)
     for path in outs:
-        checks.check_name(path, rate)
+        checks.check_name(path, settings.fps)
     done = {path for path in outs if resume and _delivered(path, variations > 1)}
     for path in outs:
         checks.check_out(path, force or path in done)
     checks.check_preview(request.preview)
-    return GenerateJob(complete(request, opened, image), opened, outs, warning)
+    request = complete(request, opened, image, sketch)
+    said = remarks(request.sketches, settings.interpolation, settings.frames)
+    return GenerateJob(request, opened, outs, "; ".join([*filter(None, [warning]), *said]) or None)
 
 
 def asked(
@@ -263,10 +290,14 @@ def asked(
 
 
 def complete(
-    request: GenerateRequest, pack: LoadedPack, image: str | Path | np.ndarray | None
+    request: GenerateRequest,
+    pack: LoadedPack,
+    image: str | Path | np.ndarray | None,
+    sketch: Sequence[Drawing] = (),
 ) -> GenerateRequest:
-    """The request with its first frame, and with the pack's device and number format. Raises RequestError where they
-    cannot be used."""
+    """The request with its first frame and its sketches, and with the pack's device and number format. Raises
+    RequestError where they cannot be used."""
+    from vldm_cli.api.sketches import read_sketches
     from vldm_cli.pipelines.generate.request import plan_of, resolve
 
     manifest = pack.pack.manifest
@@ -274,7 +305,9 @@ def complete(
         from vldm_cli.video.read import read_image
 
         image = read_image(image, plan_of(resolve(request, manifest), manifest).out_size)
-    request = replace(request, image=image, device=pack.device, dtype=pack.dtype)
+    settings = resolve(request, manifest)
+    sketches = read_sketches(sketch, (settings.height, settings.width), manifest)
+    request = replace(request, image=image, sketches=sketches, device=pack.device, dtype=pack.dtype)
     resolve(request, manifest)  # which refuses a picture of another size
     return request
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from vldm_cli.api import checks
 from vldm_cli.api import clip as clips
 from vldm_cli.api.kept import Kept
+from vldm_cli.api.lent import lend
 from vldm_cli.api.packs import LoadedPack, device_of
 from vldm_cli.errors import RequestError
 from vldm_cli.runs.events import ProgressEvent, reporter
@@ -32,6 +33,9 @@ def interpolate(
     pack: str | Path | LoadedPack | None = None,
     seed: int | None = None,
     device: str = "auto",
+    gpus: int | str | None = None,
+    workers: int | None = None,
+    ray: str | None = None,
     dtype: str = "auto",
     crf: int = 16,
     fps: Fraction | str | float | None = None,
@@ -51,23 +55,26 @@ def interpolate(
     """
     from vldm_cli.pipelines.clip.run import run
 
-    job = prepare(
-        clip,
-        out,
-        factor=factor,
-        slow=slow,
-        engine=engine,
-        pack=pack,
-        seed=seed,
-        device=device,
-        dtype=dtype,
-        crf=crf,
-        fps=fps,
-        preview=preview,
-        resume=resume,
-        force=force,
-    )
-    return run(job, job.clip.fingerprint(), reporter(on_progress))
+    lent = lend(gpus, workers, ray, device, dtype)
+    device, dtype = lent.here(pack)
+    with lent.pool() as pool:
+        job = prepare(
+            clip,
+            out,
+            factor=factor,
+            slow=slow,
+            engine=engine,
+            pack=pack,
+            seed=seed,
+            device=device,
+            dtype=dtype,
+            crf=crf,
+            fps=fps,
+            preview=preview,
+            resume=resume,
+            force=force,
+        )
+        return run(job, job.clip.fingerprint(), reporter(on_progress), pool)
 
 
 def prepare(

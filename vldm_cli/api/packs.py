@@ -76,9 +76,10 @@ def check_moves(pack: Pack) -> None:
     if pack.has("keyframes"):
         return
     if pack.has("unet"):
+        moving = "sdxl-animatediff" if pack.has("text_2") else "sd15-lightning"
         raise RequestError(
             f"pack {pack.name} makes single pictures; name what makes them move with --motion, such as --motion "
-            "sd15-lightning after `vldm packs pull sd15-lightning`"
+            f"{moving} after `vldm packs pull {moving}`"
         )
     raise RequestError(
         f"pack {pack.name} makes no videos; use it with `vldm upscale CLIP --pack {pack.name}`"

@@ -37,6 +37,8 @@ def recipe(metadata: dict, out: str, defaults: Defaults | None = None) -> str:
             words += [option, settings[key]]
     if settings["image_sha256"]:
         words += ["--image", "FIRST-FRAME"]
+    for number, sketch in enumerate(settings.get("sketches", []), 1):
+        words += ["--sketch", f"SKETCH-{number}@{sketch.partition(':')[0]}"]
     return _line(words, out)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +15,8 @@ from vldm_cli.video.numbers import LAST_SEED, whole
 
 if TYPE_CHECKING:
     import numpy as np
+
+    from vldm_cli.api.sketches import Drawing
 
 
 class Stream(Iterator["np.ndarray"]):
@@ -57,6 +59,7 @@ def stream(
     frames: int | None = None,
     pack: str | Path | LoadedPack = "toyland",
     image: str | Path | np.ndarray | None = None,
+    sketch: Sequence[Drawing] = (),
     negative: str = "",
     upscale: bool | None = None,
     interpolation: int | None = None,
@@ -100,9 +103,10 @@ def stream(
         upscale=upscale,
         size=size,
     )
-    request = complete(request, opened, image)
+    request = complete(request, opened, image, sketch)
 
     from vldm_cli.pipelines.generate.run import REMEDY
+    from vldm_cli.pipelines.generate.sketches import remarks
     from vldm_cli.pipelines.generate.stream import stream as batches
     from vldm_cli.runs.memory import check_fits
 
@@ -112,5 +116,7 @@ def stream(
     # what cannot be served is refused now, not at the first frame
     check_fits(plan.estimated_peak_bytes, opened.models.device, REMEDY)
     opened.models.prepare_for(plan)
-    made = batches(settings, plan, opened.models, drawn, request.image, reporter(on_progress))
-    return Stream(made, plan.frames, settings.fps, plan.out_size, drawn, [] if warning is None else [warning])
+    drawings = request.sketches
+    made = batches(settings, plan, opened.models, drawn, request.image, reporter(on_progress), drawings)
+    said = [*filter(None, [warning]), *remarks(drawings, settings.interpolation, settings.frames)]
+    return Stream(made, plan.frames, settings.fps, plan.out_size, drawn, said)

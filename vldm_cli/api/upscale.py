@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from vldm_cli.api import clip as clips
 from vldm_cli.api.kept import Kept
+from vldm_cli.api.lent import lend
 from vldm_cli.api.packs import LoadedPack
 from vldm_cli.api.upscaling import ByNetwork, ByPack, check
 from vldm_cli.runs.events import ProgressEvent, reporter
@@ -36,6 +37,9 @@ def upscale(
     negative: str = "",
     guidance: float | None = None,
     device: str = "auto",
+    gpus: int | str | None = None,
+    workers: int | None = None,
+    ray: str | None = None,
     dtype: str = "auto",
     crf: int = 16,
     fps: Fraction | str | float | None = None,
@@ -65,30 +69,33 @@ def upscale(
     """
     from vldm_cli.pipelines.clip.run import run
 
-    job = prepare(
-        clip,
-        out,
-        scale=scale,
-        pack=pack,
-        model=model,
-        steady=steady,
-        noise=noise,
-        space=space,
-        tile=tile,
-        steps=steps,
-        seed=seed,
-        prompt=prompt,
-        negative=negative,
-        guidance=guidance,
-        device=device,
-        dtype=dtype,
-        crf=crf,
-        fps=fps,
-        preview=preview,
-        resume=resume,
-        force=force,
-    )
-    return run(job, job.clip.fingerprint(), reporter(on_progress))
+    lent = lend(gpus, workers, ray, device, dtype)
+    device, dtype = lent.here(pack, network=model is not None)
+    with lent.pool() as pool:
+        job = prepare(
+            clip,
+            out,
+            scale=scale,
+            pack=pack,
+            model=model,
+            steady=steady,
+            noise=noise,
+            space=space,
+            tile=tile,
+            steps=steps,
+            seed=seed,
+            prompt=prompt,
+            negative=negative,
+            guidance=guidance,
+            device=device,
+            dtype=dtype,
+            crf=crf,
+            fps=fps,
+            preview=preview,
+            resume=resume,
+            force=force,
+        )
+        return run(job, job.clip.fingerprint(), reporter(on_progress), pool)
 
 
 def prepare(

@@ -1,5 +1,7 @@
 """`vldm extend`: a clip goes on."""
 
+from dataclasses import replace
+from functools import partial
 from typing import Annotated, Any
 
 import typer
@@ -54,6 +56,8 @@ def extend(
     from vldm_cli.commands.console import Console
 
     console = Console(common.quiet, common.verbose, common.as_json)
+    lent = common.lent(dtype)
+    common = replace(common, device=lent.kind if common.dry_run else lent.device)
     asked: dict[str, Any] = {
         "frames": frames,
         "prompt": prompt,
@@ -65,22 +69,23 @@ def extend(
         "guidance": guidance,
         "context_guidance": context_guidance,
         "replacement": replacement,
-        "dtype": dtype,
+        "dtype": lent.dtype,
         "crf": crf,
     }
-    one = shared.one_clip(console, "extend", clip, clips, out, common, asked)
-    if one is None:
-        return
-    job = prepare(one, out, **asked, **common.for_job())
+    with lent.pool(not common.dry_run) as pool:
+        one = shared.one_clip(console, "extend", clip, clips, out, common, asked, pool)
+        if one is None:
+            return
+        job = prepare(one, out, **asked, **common.for_job())
 
-    from vldm_cli.pipelines.extend.run import run
+        from vldm_cli.pipelines.extend.run import run
 
-    console.detail(f"{job.device}, {job.settings['dtype']}: {job.settings}")
-    if not common.dry_run:
-        shared.make(console, job, run, f"{job.added} of them new, ")
-        return
-    plan = job.plan
-    words = f"{plan['context']} frames of context, from the clip's {plan['context_from']}, "
-    words += f"{plan['keyframes']} new keyframes, one every {plan['keyframe_step']} frames, "
-    words += f"{sum(plan['calls'].values())} denoiser calls"
-    shared.show_plan(console, job, [words])
+        console.detail(f"{lent.words}, {job.settings['dtype']}: {job.settings}")
+        if not common.dry_run:
+            shared.make(console, job, partial(run, pool=pool), f"{job.added} of them new, ")
+            return
+        plan = job.plan
+        words = f"{plan['context']} frames of context, from the clip's {plan['context_from']}, "
+        words += f"{plan['keyframes']} new keyframes, one every {plan['keyframe_step']} frames, "
+        words += f"{sum(plan['calls'].values())} denoiser calls"
+        shared.show_plan(console, job, [words])

@@ -33,6 +33,13 @@ def generate(
         int | None, typer.Option(help="How many frames, 1 to 10000; default: 240 where the pack can.")
     ] = None,
     image: Annotated[Path | None, typer.Option(help="A picture that is the first frame.")] = None,
+    sketch: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FILE[@FRAME]",
+            help="A drawing that a frame follows, by default the first; again for another one.",
+        ),
+    ] = None,
     negative: Annotated[str, typer.Option(metavar="TEXT", help="What the video does not show.")] = "",
     variations: Annotated[int, typer.Option(help="So many videos, each of another seed.")] = 1,
     upscale: Annotated[
@@ -43,7 +50,10 @@ def generate(
     ] = None,
     interpolation: Annotated[
         int | None,
-        typer.Option(metavar="1|4|16", help="Frames from one keyframe to the next; default: the pack's."),
+        typer.Option(
+            metavar="1|4|16",
+            help="Frames from one keyframe to the next; default: the pack's. Any up to 64 with --between motion.",
+        ),
     ] = None,
     between: options.Between = None,
     replacement: options.Replacement = False,
@@ -60,6 +70,9 @@ def generate(
     guidance: options.Guidance = None,
     context_guidance: options.ContextGuidance = None,
     device: options.Device = "auto",
+    gpus: options.Gpus = None,
+    workers: options.Workers = None,
+    ray: options.Ray = None,
     dtype: options.Dtype = "auto",
     crf: options.Crf = 16,
     fps: Annotated[str | None, typer.Option(help="Frame rate, such as 24 or 24000/1001.")] = None,
@@ -72,15 +85,16 @@ def generate(
     verbose: options.Verbose = False,
 ) -> None:
     """Make a video from text, or from text and a first frame; or many. Interrupted, the same command goes on."""
-    from vldm_cli.api.generate import prepare
-    from vldm_cli.api.packs import licence_remark
+    from vldm_cli.api.lent import lend
     from vldm_cli.commands.console import Console
 
     console = Console(quiet, verbose, as_json)
+    lent = lend(gpus, workers, ray, device, dtype)
     asked: dict[str, Any] = {
         "frames": frames,
         "pack": options.chosen(pack, motion, lora, vae, embedding),
         "image": image,
+        "sketch": sketch or (),
         "negative": negative,
         "upscale": upscale,
         "interpolation": interpolation,
@@ -90,41 +104,54 @@ def generate(
         "steps": steps,
         "guidance": guidance,
         "context_guidance": context_guidance,
-        "device": device,
-        "dtype": dtype,
+        "device": lent.kind if dry_run else lent.device,
+        "dtype": lent.dtype,
         "crf": crf,
         "fps": fps,
         "resume": resume,
         "force": force,
     }
-    if prompts is not None or repeat is not None or seeds is not None:
+    named: dict[str, Any] = {"seed": seed, "preview": preview, "dry_run": dry_run}
+    with lent.pool(not dry_run) as pool:
+        if prompts is None and repeat is None and seeds is None:
+            _one(console, prompt, out, variations, asked, lent.words, pool, **named)
+            return
         if variations != 1:
             raise RequestError(
                 "--variations is for one prompt alone; with --prompts and --seeds use --repeat"
             )
         many.of_prompts(
-            console,
-            prompt,
-            prompts,
-            out,
-            repeat=repeat,
-            seeds=seeds,
-            seed=seed,
-            preview=preview,
-            dry_run=dry_run,
-            options=asked,
+            console, prompt, prompts, out, repeat=repeat, seeds=seeds, options=asked, pool=pool, **named
         )
-        return
+
+
+def _one(
+    console,
+    prompt: str | None,
+    out: Path | None,
+    variations: int,
+    asked: dict[str, Any],
+    where: str,
+    pool,
+    *,
+    seed: int | None,
+    preview: Path | None,
+    dry_run: bool,
+) -> None:
+    """A video of one prompt, or variations of it."""
+    from vldm_cli.api.generate import prepare
+    from vldm_cli.api.packs import licence_remark
+
     if prompt is None:
         raise RequestError("name a PROMPT, or a list of them with --prompts (see `vldm generate --help`)")
     job = prepare(prompt, out, variations=variations, seed=seed, preview=preview, **asked)
     for words in filter(None, (job.warning, licence_remark(job.pack.pack))):
         console.warn(words)
-    console.detail(f"{job.request.device}, {job.request.dtype}: {job.settings.as_dict()}")
+    console.detail(f"{where}, {job.request.dtype}: {job.settings.as_dict()}")
     if dry_run:
         _show_plan(console, job)
     else:
-        _make(console, job)
+        _make(console, job, pool)
 
 
 def _show_plan(console, job) -> None:
@@ -152,6 +179,10 @@ def _show_plan(console, job) -> None:
         f"{plan.keyframes} keyframes, one every {plan.keyframe_step} frames",
         *Abilities.of(pack.manifest).remarks(plan.between, len(plan.keyframe_windows) > 1 or plan.lead > 0),
     ]
+    if request.sketches:
+        at = ", ".join(str(plan.keyframe_step * place) for place in job.sketched)
+        lines.append(f"keyframes that follow a sketch: {at}")
+        table["sketches"] = [plan.keyframe_step * place for place in job.sketched]
     for stage, seconds in plan.estimated_seconds.items():
         calls = f"{plan.calls[stage]} denoiser calls" if stage in plan.calls else ""
         cut = f"{windows[stage]} windows" if stage in windows else f"{len(plan.segments)} segments"
@@ -162,7 +193,7 @@ def _show_plan(console, job) -> None:
     console.result(table, "\n".join(lines))
 
 
-def _make(console, job) -> None:
+def _make(console, job, pool) -> None:
     """One video, or several variations with the same models."""
     from vldm_cli.commands.failures import going_on
 
@@ -178,7 +209,7 @@ def _make(console, job) -> None:
         progress = console.progress()
         saved = partial("{0.frames} of {1} frames of {2} are saved".format, progress, job.plan.frames, out)
         with going_on(saved), progress:
-            result = job.make(one, progress)
+            result = job.make(one, progress, pool)
         for text in result.warnings:
             if text not in (job.warning or ""):
                 console.warn(text)

@@ -1,5 +1,7 @@
 """`vldm interpolate`: more frames between the frames of a clip."""
 
+from dataclasses import replace
+from functools import partial
 from typing import Annotated, Any
 
 import typer
@@ -44,26 +46,31 @@ def interpolate(
     from vldm_cli.commands.console import Console
 
     console = Console(common.quiet, common.verbose, common.as_json)
+    lent = common.lent(dtype)
+    common = replace(common, device=lent.kind if common.dry_run else lent.device)
     asked: dict[str, Any] = {
         "factor": factor,
         "slow": slow,
         "engine": engine,
         "pack": pack,
         "seed": seed,
-        "dtype": dtype,
+        "dtype": lent.dtype,
         "crf": crf,
     }
-    one = shared.one_clip(console, "interpolate", clip, clips, out, common, asked)
-    if one is None:
-        return
-    job = prepare(one, out, **asked, **common.for_job())
+    with lent.pool(not common.dry_run) as pool:
+        one = shared.one_clip(console, "interpolate", clip, clips, out, common, asked, pool)
+        if one is None:
+            return
+        job = prepare(one, out, **asked, **common.for_job())
 
-    from vldm_cli.pipelines.clip.run import run
+        from vldm_cli.pipelines.clip.run import run
 
-    console.detail(f"{job.device}: {job.settings}")
-    if not common.dry_run:
-        shared.make(console, job, run)
-        return
-    words = f"{job.plan['made']} frames made between {job.plan['known']} known ones, by {job.plan['engine']}"
-    calls = sum(job.plan.get("calls", {}).values())
-    shared.show_plan(console, job, [f"{words}, {calls} denoiser calls" if calls else words])
+        console.detail(f"{lent.words}: {job.settings}")
+        if not common.dry_run:
+            shared.make(console, job, partial(run, pool=pool))
+            return
+        words = (
+            f"{job.plan['made']} frames made between {job.plan['known']} known ones, by {job.plan['engine']}"
+        )
+        calls = sum(job.plan.get("calls", {}).values())
+        shared.show_plan(console, job, [f"{words}, {calls} denoiser calls" if calls else words])

@@ -25,6 +25,7 @@ def of_prompts(
     preview: Path | None,
     dry_run: bool,
     options: dict[str, Any],
+    pool=None,
 ) -> None:
     """A video for every prompt and seed. options: those of every one, as `api.generate.prepare` takes them."""
     from vldm_cli.api.kept import Kept
@@ -55,7 +56,7 @@ def of_prompts(
         console.warn(remark)
     if missing and any("seed" not in line.told for line in lines) and seed is None and seeds is None:
         console.note("seeds are made of the prompts; --seed N gives others")
-    _do(console, tasks, missing, kept, prompts, dry_run)
+    _do(console, tasks, missing, kept, prompts, dry_run, pool)
 
 
 def of_clips(
@@ -68,6 +69,7 @@ def of_clips(
     preview: Path | None,
     dry_run: bool,
     options: dict[str, Any],
+    pool=None,
 ) -> bool:
     """Whether these are several clips, for each of which there is a video then. options: those of every one, as the
     command's `prepare` takes them."""
@@ -91,7 +93,7 @@ def of_clips(
     tasks = many.tasks(command, lines, out, preview=preview, options=options, searched=searched)
     kept = Kept()
     many.check(tasks, kept)
-    _do(console, tasks, tasks, kept, listed, dry_run)
+    _do(console, tasks, tasks, kept, listed, dry_run, pool)
     return True
 
 
@@ -103,12 +105,12 @@ def numbers(text: str) -> list[int]:
 
 
 def _do(
-    console: Console, tasks: Sequence, missing: Sequence, kept, given: Path | None, dry_run: bool
+    console: Console, tasks: Sequence, missing: Sequence, kept, given: Path | None, dry_run: bool, pool
 ) -> None:
     if dry_run:
         _show_plan(console, tasks, missing, kept)
     else:
-        _make(console, tasks, missing, kept, given)
+        _make(console, tasks, missing, kept, given, pool)
 
 
 def _show_plan(console: Console, tasks: Sequence, missing: Sequence, kept) -> None:
@@ -137,11 +139,11 @@ def _show_plan(console: Console, tasks: Sequence, missing: Sequence, kept) -> No
     console.note(f"{_videos(count)}, about {clock(seconds)}, {size(peak)} of memory at the most{rest}")
 
 
-def _make(console: Console, tasks: Sequence, missing: Sequence, kept, given: Path | None) -> None:
-    """All that are missing; RunError when some failed."""
+def _make(console: Console, tasks: Sequence, missing: Sequence, kept, given: Path | None, pool) -> None:
+    """All that are missing, by the workers of a pool if there is one; RunError when some failed."""
     from vldm_cli.api.many.failed import Failed
     from vldm_cli.api.many.places import make_folders
-    from vldm_cli.api.many.run import in_turn
+    from vldm_cli.api.many.run import by_workers, in_turn
     from vldm_cli.api.many.task import Outcome
 
     make_folders((task.out for task in missing), "--out")
@@ -156,7 +158,8 @@ def _make(console: Console, tasks: Sequence, missing: Sequence, kept, given: Pat
             console.result(Outcome(task, seed=task.options["seed"]).as_table(), "")
     shown, errors = board(console, len(tasks), before), 0
     with going_on(lambda: f"{shown.done - errors} of {_videos(len(tasks))} made"), shown:
-        for outcome in in_turn(kept)(missing, lambda task: shown.begin(str(task.out))):
+        executor = in_turn(kept) if pool is None else by_workers(kept, pool)
+        for outcome in executor(missing, lambda task: shown.begin(str(task.out))):
             _tell(console, outcome, shown)
             if outcome.error is not None:
                 errors += 1

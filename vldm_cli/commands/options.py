@@ -5,12 +5,15 @@ import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Annotated, overload
+from typing import TYPE_CHECKING, Annotated, overload
 
 import typer
 
 from vldm_cli.errors import RequestError
 from vldm_cli.packs.choice import Choice
+
+if TYPE_CHECKING:
+    from vldm_cli.api.lent import Lent
 
 SUFFIXES = ".mp4, .mov, .mkv, .webm, .gif, .webp, or a folder for PNGs"
 
@@ -95,6 +98,20 @@ Crf = Annotated[int, typer.Option(help="Quality of the file, 0 (best) to 51.")]
 Preview = Annotated[
     Path | None, typer.Option(metavar="FILE.png", help="A contact sheet, refreshed meanwhile.")
 ]
+Gpus = Annotated[
+    str | None,
+    typer.Option(metavar="N|all", help="So many GPUs, or all: the same video, sooner; a process each."),
+]
+Workers = Annotated[
+    int | None, typer.Option(metavar="N", help="So many processes on the CPU, which share its threads.")
+]
+Ray = Annotated[
+    str | None,
+    typer.Option(
+        metavar="auto|local|HOST:PORT",
+        help="The GPUs of a Ray cluster (or --gpus, --workers of it); needs vldm's extra `ray`.",
+    ),
+]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only the plan.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
 Resume = Annotated[
@@ -116,6 +133,9 @@ class OnClip:
 
     fps: _Fps = None
     device: Device = "auto"
+    gpus: Gpus = None
+    workers: Workers = None
+    ray: Ray = None
     preview: Preview = None
     dry_run: DryRun = False
     as_json: AsJson = False
@@ -123,6 +143,12 @@ class OnClip:
     force: _Force = False
     quiet: Quiet = False
     verbose: Verbose = False
+
+    def lent(self, dtype: str) -> "Lent":
+        """The workers that these options ask for."""
+        from vldm_cli.api.lent import lend
+
+        return lend(self.gpus, self.workers, self.ray, self.device, dtype)
 
     def for_job(self) -> dict:
         """What goes on to the job."""

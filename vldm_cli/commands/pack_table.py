@@ -1,5 +1,7 @@
 """A pack as `vldm packs` shows it: a table for JSON, and its parts on a line each."""
 
+from dataclasses import replace
+
 
 def line(text: str) -> str:
     """A text of a manifest on one line."""
@@ -10,9 +12,10 @@ def named(one: dict) -> str:
     """A part that lies elsewhere on one line."""
     from vldm_cli.commands.console import size
 
+    file = one["file"] if one["files"] == 1 else f"{one['file']} of {one['files'] - 1} files"
     what = [one["family"] and f"family {one['family']}", one["revision"] and f"at {one['revision']:.12}"]
     what += [one["licence"], size(one["bytes"]) if one["bytes"] is not None else None]
-    return f"{one['part']}: {', '.join([one['file'], *filter(None, what)])}"
+    return f"{one['part']}: {', '.join([file, *filter(None, what)])}"
 
 
 def table_of(pack) -> dict:
@@ -50,19 +53,30 @@ def _elsewhere(pack) -> list[dict]:
     named += [(f"the word {one.token or one.file}", one) for one in every.embeddings]
     found = []
     for name, origin in named:
-        path = pack.found(origin) if origin.file else None
-        lender = getattr(origin, "pack", None)
-        config = getattr(origin, "config", None) or getattr(origin, "config_file", None)
-        brought = f"vldm's own configuration {config}" if config else "no file"
+        weights = [origin, *getattr(origin, "shards", ())] if origin.file else []
+        here = [path for path in map(pack.found, weights) if path]
         found.append(
             {
                 "part": name,
-                "file": origin.name if origin.file else f"of pack {lender}" if lender else brought,
+                "file": _file(origin),
+                "files": max(1, len(weights)),
                 "family": getattr(origin, "family", None),
                 "revision": origin.revision,
                 "sha256": origin.sha256,
                 "licence": origin.licence or None,
-                "bytes": path.stat().st_size if path else None,
+                "bytes": sum(path.stat().st_size for path in here) if here else None,
             }
         )
     return found
+
+
+def _file(origin) -> str:
+    """Where a part, a LoRA or a word lies; of one without a file of its own, what is there in its place."""
+    if origin.file:
+        return origin.name
+    lender, config, beside = (getattr(origin, name, None) for name in ("pack", "config", "config_file"))
+    if lender:
+        return f"of pack {lender}"
+    if config:
+        return f"vldm's own configuration {config}"
+    return replace(origin, file=beside).name if beside else "no file"

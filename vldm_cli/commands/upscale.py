@@ -1,5 +1,7 @@
 """`vldm upscale`: a clip, larger."""
 
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -71,6 +73,9 @@ def upscale(
     from vldm_cli.commands.console import Console
 
     console = Console(common.quiet, common.verbose, common.as_json)
+    lent = common.lent(dtype)
+    number = lent.here(network=model is not None)[1]
+    common = replace(common, device=lent.kind if common.dry_run or model else lent.device)
     asked: dict[str, Any] = {
         "scale": scale,
         "model": model,
@@ -84,22 +89,23 @@ def upscale(
         "prompt": prompt,
         "negative": negative,
         "guidance": guidance,
-        "dtype": dtype,
+        "dtype": number,
         "crf": crf,
     }
-    one = shared.one_clip(console, "upscale", clip, clips, out, common, asked)
-    if one is None:
-        return
-    job = prepare(one, out, **asked, **common.for_job())
+    with lent.pool(not common.dry_run) as pool:
+        one = shared.one_clip(console, "upscale", clip, clips, out, common, asked, pool)
+        if one is None:
+            return
+        job = prepare(one, out, **asked, **common.for_job())
 
-    from vldm_cli.pipelines.clip.run import run
+        from vldm_cli.pipelines.clip.run import run
 
-    console.detail(f"{job.device}, {job.settings['dtype']}: {job.settings}")
-    if common.dry_run:
-        plan = job.plan
-        words = f"{plan['tiles']} tiles a frame, {plan['calls']} calls of the network"
-        if model is None:
-            words = f"{plan['windows']} windows of {plan['tiles']} tiles, {plan['calls']} denoiser calls"
-        shared.show_plan(console, job, [words])
-    else:
-        shared.make(console, job, run)
+        console.detail(f"{lent.words}, {job.settings['dtype']}: {job.settings}")
+        if common.dry_run:
+            plan = job.plan
+            words = f"{plan['tiles']} tiles a frame, {plan['calls']} calls of the network"
+            if model is None:
+                words = f"{plan['windows']} windows of {plan['tiles']} tiles, {plan['calls']} denoiser calls"
+            shared.show_plan(console, job, [words])
+        else:
+            shared.make(console, job, partial(run, pool=pool))

@@ -17,7 +17,7 @@ class Abilities:
     make the frames between known ones. temporal_decoder: its decoder was trained on frames of the pack's own rate.
     upscales: it has the upscaler that it chooses, or another pack's. own: its temporal layers are vldm's,
     which know what they were trained on and not much else. draws: its image model draws the first frame, from text
-    which the keyframes' model does not hear."""
+    which the keyframes' model does not hear. sketches: its keyframes follow drawings."""
 
     keyframes: bool
     text: bool
@@ -27,6 +27,7 @@ class Abilities:
     upscales: bool
     own: bool
     draws: bool = False
+    sketches: bool = False
 
     @classmethod
     def of(cls, manifest: Manifest) -> "Abilities":
@@ -48,7 +49,7 @@ class Abilities:
         context = NONE if reader is None else FIRST if reader.family == "first-frame" else ANY
         draws = family in _WITHOUT_TEXT and "unet" in named and "text" in named
         text = family not in _WITHOUT_TEXT or draws
-        return cls(True, text, context, context == ANY, False, upscales, False, draws)
+        return cls(True, text, context, context == ANY, False, upscales, False, draws, "sketch" in named)
 
     def remarks(self, between: str, goes_on: bool) -> list[str]:
         """What is to be said of a plan whose frames between keyframes are made so, goes_on: with known frames among the

@@ -81,12 +81,14 @@ def on_meta(make: Callable[[], Model]) -> Model:
 @dataclass
 class Prepared(Generic[Model]):
     """A model on the meta device and the files that have been found to fit it; later ones replace what earlier ones
-    hold. finish: gives it what no file holds. dtype: what it must be in, whatever is asked for."""
+    hold. finish: gives it what no file holds. dtype: what it must be in, whatever is asked for. overflows: in float16,
+    for which it is then in float32."""
 
     model: Model
     sources: list[Source]
     finish: Callable[[Model], object] = lambda model: None
     dtype: torch.dtype | None = None
+    overflows: bool = False
 
     @property
     def remarks(self) -> list[str]:
@@ -102,7 +104,7 @@ class Prepared(Generic[Model]):
         """The model with its weights; once only. Raises RunError where a file is no longer what it was, and as
         `check`."""
         self.check()
-        dtype = self.dtype or dtype
+        dtype = self.dtype or (torch.float32 if self.overflows and dtype == torch.float16 else dtype)
         for source in self.sources:
             state = dict(source.tensors(device, dtype))
             self.model.load_state_dict(state, strict=False, assign=True)

@@ -45,12 +45,13 @@ def combined(pack: Pack, choice: Choice, check: bool = True) -> Pack:
             if "schedule" in parts:
                 parts["image_schedule"] = parts.pop("schedule")
             defaults = replace(defaults, guidance=manifest.defaults.guidance)
-        for name in ("keyframes", "context", "interpolation"):
+        for name in ("keyframes", "context", "sketch", "interpolation"):
             parts.pop(name, None)
         parts |= moving.parts
         loras += moving.loras
         video = replace(moving.video, width=manifest.video.width, height=manifest.video.height)
         manifest = replace(manifest, video=video, defaults=defaults)
+    two = "text_2" in parts
     for named in choice.loras:
         one = additions.lora(named)
         if one.to == "motion" and "keyframes" not in parts:
@@ -59,11 +60,11 @@ def combined(pack: Pack, choice: Choice, check: bool = True) -> Pack:
             )
         loras.append(one)
     if choice.vae:
-        name, part = additions.vae(choice.vae)
+        name, part = additions.vae(choice.vae, additions.XL if two else additions.SD)
         parts[name] = part
         if name == "vae":
             parts.pop("decoder", None)  # else it would go on decoding
-    words = [*every.embeddings, *map(additions.embedding, choice.embeddings)]
+    words = [*every.embeddings, *(additions.embedding(named, two) for named in choice.embeddings)]
     whole = Elsewhere(parts, tuple(loras), tuple(words))
     told = choice.settled(_word_of(pack), is_name)
     manifest = replace(manifest, elsewhere=whole, licence=_licence(manifest.licence, whole), choice=told)

@@ -30,6 +30,8 @@ def _moves(pack: Pack) -> tuple[str, ...]:
     if not pack.has("unet") and keyframes.family not in _WHOLE:
         return (f"motion for an image model, with --motion {pack.name}",)
     known = _CONTEXT.get(context.family if context else None, _CONTEXT[None])
+    if "sketch" in pack.named:
+        known = (*known, "sketches that keyframes follow, with --sketch")
     return ("generate", *known) if pack.has("text") else known
 
 

@@ -7,25 +7,30 @@ several public checkpoints, and holds none of their weights.
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from vldm_cli.errors import RequestError
+from vldm_cli.packs.shards import is_index
 from vldm_cli.packs.values import Check, Flag, OneOf, Real, Schema, Text, Whole, checked, only_known, shown
 
-# What may lie elsewhere. `tokenizer` and `schedule` are configurations alone; `context` is how known frames reach the
-# keyframes' model, `eyes` what sees a picture for it; `image_schedule` that of
-# an image model whose pictures another one makes move; `upscaler` is a whole upscaler of another pack (`pack`).
+# What may lie elsewhere. `tokenizer` and `schedule` are configurations alone; `text_2` and its tokenizer are Stable
+# Diffusion XL's second ones; `context` is how known frames reach the keyframes' model, `sketch` what reads sketches for
+# it and `eyes` what sees a picture; `image_schedule` that of an image model whose pictures another one makes move;
+# `upscaler` is a whole upscaler of another pack (`pack`).
 NAMES = (
     "unet",
     "vae",
     "text",
     "tokenizer",
+    "text_2",
+    "tokenizer_2",
     "schedule",
     "image_schedule",
     "keyframes",
     "context",
+    "sketch",
     "eyes",
     "decoder",
     "upscaler",
@@ -73,7 +78,8 @@ class Part(Origin):
     config_file: one that lies where the file does. pack: the name of the pack whose upscaler it is. scale: of a
     reader's residuals. fps, bucket, noise: what a "first-frame" reader tells its model;
     fps: None for the keyframes' rate of the video. optional: the pack is whole
-    without it, for a licence that not everybody accepts (`vldm packs pull`)."""
+    without it, for a licence that not everybody accepts (`vldm packs pull`). shards: the files of weights, where `file`
+    is an index of several (`shards`)."""
 
     family: str | None = None
     layout: str = "diffusers"
@@ -85,6 +91,7 @@ class Part(Origin):
     bucket: float | None = None
     noise: float | None = None
     optional: bool = False
+    shards: tuple[Origin, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -115,13 +122,18 @@ class Elsewhere:
 
     @property
     def origins(self) -> tuple[Origin, ...]:
-        """Parts, LoRAs and words, one after the other."""
-        return (*self.parts.values(), *self.loras, *self.embeddings)
+        """Parts, the files of those in several, LoRAs and words, one after the other."""
+        shards = (shard for part in self.parts.values() for shard in part.shards)
+        return (*self.parts.values(), *shards, *self.loras, *self.embeddings)
 
     def changed(self, change: Callable) -> "Elsewhere":
         """The same with each of them as `change` makes it."""
+
+        def whole(part: Part) -> Part:
+            return replace(change(part), shards=tuple(map(change, part.shards)))
+
         return Elsewhere(
-            {name: change(part) for name, part in self.parts.items()},
+            {name: whole(part) for name, part in self.parts.items()},
             tuple(map(change, self.loras)),
             tuple(map(change, self.embeddings)),
         )
@@ -167,6 +179,20 @@ class _Spelt(Check):
         return isinstance(value, str) and re.fullmatch(self.pattern, value) is not None
 
 
+class _Shards(Check):
+    """Tables of the files that an index names."""
+
+    @property
+    def wanted(self) -> str:
+        return "a list of 1 to 1000 tables with a file, and its sha256 and size"
+
+    def fits(self, value) -> bool:
+        return isinstance(value, list) and 0 < len(value) <= 1000
+
+    def __call__(self, value) -> tuple[Origin, ...]:
+        return tuple(_one(shard, SHARD, Origin, "shards") for shard in super().__call__(value))
+
+
 REPOSITORY = r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}/[A-Za-z0-9][A-Za-z0-9._-]{0,95}"
 REVISION = r"[A-Za-z0-9][A-Za-z0-9._/-]{0,199}"
 ORIGIN: Schema = {
@@ -178,6 +204,7 @@ ORIGIN: Schema = {
     "size": Whole(1, 10**12),
     "licence": Text(200),
 }
+SHARD: Schema = {name: ORIGIN[name] for name in ("file", "sha256", "size")}
 PART: Schema = {
     **ORIGIN,
     "family": Text(40),
@@ -190,6 +217,7 @@ PART: Schema = {
     "bucket": Real(0, 1000),
     "noise": Real(0, 1),
     "optional": Flag(),
+    "shards": _Shards(),
 }
 LORA: Schema = {**ORIGIN, "to": OneOf(TARGETS), "strength": Real(-10, 10)}
 EMBEDDING: Schema = {**ORIGIN, "token": Text(100)}
@@ -200,9 +228,11 @@ VOCABULARY, MERGES = "vocab.json", "merges.txt"
 
 
 def needed(part: Part) -> Iterator[Origin]:
-    """The files of a part: its own, the configuration that lies where it does, and the merges of a vocabulary."""
+    """The files of a part: its own, those of which it is the index, the configuration that lies where it does, and the
+    merges of a vocabulary."""
     if part.file:
         yield part
+    yield from part.shards
     own = PurePosixPath(part.file)
     beside = [part.config_file, str(own.with_name(MERGES)) if own.name == VOCABULARY else None]
     for name in filter(None, beside):
@@ -282,6 +312,15 @@ def _one(section, schema: Schema, kind: type, where: str):
             raise ValueError("it has both hub and path; a file comes from one place")
         if kind is not Part and not found.file:
             raise ValueError("file is missing")
+        if kind is Part and is_index(found.file) != bool(found.shards):
+            raise ValueError(
+                "shards, the files that the index names, are missing"
+                if is_index(found.file)
+                else "shards are there, and file is no index of them"
+            )
+        if kind is Part:  # they lie where their index does
+            there = {name: getattr(found, name) for name in ("hub", "revision", "path", "licence")}
+            found = replace(found, shards=tuple(replace(shard, **there) for shard in found.shards))
         return found
     except ValueError as error:
         raise ValueError(f"{where}: {error}") from error
@@ -289,4 +328,7 @@ def _one(section, schema: Schema, kind: type, where: str):
 
 def _told(origin: Origin) -> dict[str, Any]:
     """The entries that are not as they are by default."""
-    return {f.name: value for f in fields(origin) if (value := getattr(origin, f.name)) != f.default}
+    told = {f.name: value for f in fields(origin) if (value := getattr(origin, f.name)) != f.default}
+    if "shards" in told:
+        told["shards"] = [{k: v for k, v in _told(one).items() if k in SHARD} for one in told["shards"]]
+    return told

@@ -20,7 +20,7 @@ from torch import nn
 
 from vldm_cli.align.families import FAMILIES
 from vldm_cli.align.foreign import Family, ForeignDecoder, ForeignUNet
-from vldm_cli.align.readers import FirstFrame, NoContext, SparseCtrl
+from vldm_cli.align.readers import FirstFrame, NoContext, Sketches, SparseCtrl
 from vldm_cli.packs.build import Prepared, arguments, on_meta
 from vldm_cli.packs.files import Unusable
 from vldm_cli.packs.lora import additions, motion_additions
@@ -52,14 +52,15 @@ def prepare_foreign_unet(pack: Pack) -> Prepared[ForeignUNet]:
     image = _image(lies, family, config) if family.whole else prepare_image(pack, "unet")
     with lies.blame(lies.config_name):
         reader, read = _reader(pack)
-        model = on_meta(lambda: ForeignUNet(image.model, family, config, reader))
+        sketcher, drawn = _sketcher(pack)
+        model = on_meta(lambda: ForeignUNet(image.model, family, config, reader, sketcher=sketcher))
     sources = [replace(source, prefix="unet.") for source in image.sources]
     layers = _layers(lies, family, model, image.model, "unet.")
     if family.whole:
         layers = with_loras(pack, layers, "image", partial(additions, part="unet", model=image.model))
     added = partial(motion_additions, family=family, image_model=image.model)
     sources.append(with_loras(pack, layers, "motion", added))
-    return Prepared(model, [*sources, *read], image.finish)
+    return Prepared(model, [*sources, *read, *drawn], image.finish)
 
 
 def prepare_foreign_decoder(pack: Pack) -> Prepared[ForeignDecoder]:
@@ -128,13 +129,34 @@ def _reader(pack: Pack) -> tuple[nn.Module, list[Source]]:
     with lies.blame(lies.config_name):
         if part.family != "sparsectrl":
             raise Unusable(f"has the family {shown(part.family or '')}; use one of {', '.join(READERS)}")
+    network, source = _sparsectrl(lies, False)
+    return SparseCtrl(network, part.scale), [replace(source, prefix="reader.network.")]
+
+
+def _sketcher(pack: Pack) -> tuple[Sketches | None, list[Source]]:
+    """What reads sketches for the keyframes' model, and its files."""
+    if "sketch" not in pack.named:
+        return None, []
+    lies = Named(pack, "sketch")
+    with lies.blame(lies.config_name):
+        if lies.origin.family != "sparsectrl":
+            raise Unusable(f"has the family {shown(lies.origin.family or '')}; use sparsectrl")
+    network, source = _sparsectrl(lies, True)
+    return Sketches(network, lies.origin.scale), [replace(source, prefix="sketcher.network.")]
+
+
+def _sparsectrl(lies: Named, sketches: bool) -> tuple[SparseControlNetModel, Source]:
+    """A network of SparseCtrl, of the kind that reads sketches or of that which reads latents."""
+    with lies.blame(lies.config_name):
         entries = arguments(SparseControlNetModel, lies.config(SPARSECTRL_KIND), SPARSECTRL_KIND.schema)
         network = on_meta(lambda: SparseControlNetModel(**entries))
+        if sketches == network.config.use_simplified_condition_embedding:
+            kinds = "known frames, as [parts.context] does", "sketches, as [parts.sketch] does"
+            raise Unusable(f"is of the kind that reads {kinds[not sketches]}")
     for module in network.modules():
         if isinstance(module, SinusoidalPositionalEmbedding):
             _, length, channels = module.pe.shape
             with torch.device("cpu"):  # no file needs to bring a fixed sinusoid
                 fixed = SinusoidalPositionalEmbedding(channels, length).pe
             module.register_buffer("pe", fixed, persistent=False)
-    source = weights(lies, network, layouts.sparsectrl)
-    return SparseCtrl(network, part.scale), [replace(source, prefix="reader.network.")]
+    return network, weights(lies, network, layouts.sparsectrl)

@@ -7,9 +7,12 @@ Each raises RequestError where the pack's files do not fit (`prepare`), RunError
 found out, and MemoryError.
 """
 
+from collections.abc import Callable
+from typing import Any
+
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
-from transformers import CLIPTextModel, CLIPVisionModelWithProjection
+from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPVisionModelWithProjection
 
 from vldm_cli.align.decoder import TemporalDecoder
 from vldm_cli.align.foreign import ForeignUNet
@@ -20,7 +23,7 @@ from vldm_cli.packs.models import prepare_eyes, prepare_image, prepare_text
 from vldm_cli.packs.pack import UPSCALERS, Pack
 from vldm_cli.packs.prepare import SPATIAL, prepare, prepare_video
 from vldm_cli.packs.schedules import lender, low_schedule, schedule
-from vldm_cli.packs.text import TextEncoder
+from vldm_cli.packs.text import TextEncoder, TwoTextEncoders
 from vldm_cli.packs.words import Words
 
 
@@ -35,8 +38,17 @@ def load_vae(pack: Pack, device="cpu", dtype=torch.float32) -> AutoencoderKL:
 
 
 def load_text(pack: Pack, device="cpu", dtype=torch.float32) -> TextEncoder:
-    """Tokenizer and text encoder."""
-    return TextEncoder(Words.of(pack), loaded(prepare_text(pack), device, dtype))
+    """Tokenizer and text encoder; both pairs of them where there are two."""
+    return text_encoder(pack, lambda part: loaded(prepare_text(pack, part), device, dtype))
+
+
+def text_encoder(pack: Pack, load: Callable[[str], Any], words: Words | None = None) -> TextEncoder:
+    """The same with models as `load` gives them, by their parts (`parts.TEXTS`); words: the first tokenizer, if it is
+    there already."""
+    first = TextEncoder(words or Words.of(pack), load("text"))
+    if not pack.has("text_2"):
+        return first
+    return TwoTextEncoders(first, TextEncoder(Words.of(pack, "text_2"), load("text_2")))
 
 
 def load_keyframes(pack: Pack, device="cpu", dtype=torch.float32) -> VideoUNet | ForeignUNet:
@@ -108,7 +120,7 @@ def upscaler_scheduler_config(pack: Pack, space: str = "pixel") -> dict:
 def loaded(prepared: Prepared, device="cpu", dtype=torch.float32):
     """The model with its weights, for inference."""
     model = prepared.load(device, dtype).eval().requires_grad_(False)
-    if isinstance(model, CLIPTextModel | CLIPVisionModelWithProjection):
+    if isinstance(model, CLIPTextModel | CLIPTextModelWithProjection | CLIPVisionModelWithProjection):
         return model
     for weight in model.parameters():
         # channels_last is the faster layout here (on a CPU in bf16 by far); the video models feed their inputs in it.

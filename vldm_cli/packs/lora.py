@@ -4,8 +4,8 @@
 
 Three layouts are about, which differ in names alone: kohya's (`lora_unet_<module with _>.lora_down.weight`, `.alpha`),
 diffusers' (`unet.<module>.lora.down.weight` or `.lora_A.weight`, older ones with `.processor.`) and peft's
-(`base_model.model.<module>.lora_A.weight`). Merged, the model is as fast as without. Whether a file fits a model is
-found out by its header.
+(`base_model.model.<module>.lora_A.weight`). kohya's of Stable Diffusion XL have the original code's
+names of blocks. Merged, the model is as fast as without. Whether a file fits a model is found out by its header.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ from torch import Tensor, nn
 from vldm_cli.align.families.animatediff import motion_lora_key
 from vldm_cli.align.foreign import Family
 from vldm_cli.packs.files import Unusable, parse
+from vldm_cli.packs.named.blocks import original_names
+from vldm_cli.packs.parts import TEXTS
 from vldm_cli.packs.sources import Change, Piece, Source
 from vldm_cli.packs.values import Real, Whole, shown
 
@@ -43,10 +45,12 @@ _UP = (
 # what kohya's and diffusers' files call the parts of a pipeline
 _PREFIXES = {
     "text": ("lora_te_", "lora_te1_", "text_encoder.", "base_model.model.text_encoder."),
+    "text_2": ("lora_te2_", "text_encoder_2.", "base_model.model.text_encoder_2."),
     "unet": ("lora_unet_", "unet.", "base_model.model.unet.", "base_model.model.", "module.", ""),
 }
 # Where diffusers' own files say α and r of all layers of a part, and what they call the parts there.
-_METADATA, _PARTS = "lora_adapter_metadata", {"unet": "unet", "text": "text_encoder"}
+_METADATA = "lora_adapter_metadata"
+_PARTS = {"unet": "unet", "text": "text_encoder", "text_2": "text_encoder_2"}
 # What α and r can be; 64 and 128 are usual.
 _ALPHA, _RANK = Real(-1e6, 1e6), Whole(1, 10**6)
 _OTHERS = ("hada_w1_a", "lokr_w1", "lora_mid", "dora_scale", "diff_b", "oft_blocks")
@@ -78,15 +82,21 @@ class _Addition:
         return weight + (scale * up.flatten(1) @ down.flatten(1)).view(weight.shape).to(weight.device)
 
 
-def additions(source: Source, strength: float, part: str, model: nn.Module) -> dict[str, Change]:
-    """What a file of LoRA adds to a model, by the names of its weights. part: "unet" or "text", what the model is; what
-    is for the other is passed over. Raises Unusable for other kinds of additions and for those of another model."""
+def additions(
+    source: Source, strength: float, part: str, model: nn.Module, two: bool = False
+) -> dict[str, Change]:
+    """What a file of LoRA adds to a model, by the names of its weights. part: "unet" or one of `parts.TEXTS`, what the
+    model is; what is for the others is passed over. two: its pack has two text encoders. Raises Unusable for other
+    kinds of additions and for those of another model."""
     weights = _weights(model)
-    spelt = _spelt(weights)
+    spelt = _spelt(weights, original_names(model) if part == "unet" else {})
     share = _share(source, part)
     found: dict[str, Change] = {}
     for module, pair in _pairs(source.pieces).items():
-        if _part_of(module) == part:
+        belongs = _part_of(module)
+        if belongs == "text_2" and not two:
+            raise Unusable(f"is for Stable Diffusion XL, which has two text encoders ({shown(module)})")
+        if belongs == part:
             name = _find(module, part, spelt)
             amount = strength * (share if pair.alpha is None else 1.0)
             found[name] = _checked(source, amount, module, pair, weights[name])
@@ -162,7 +172,7 @@ def _share(source: Source, part: str) -> float:
 
 
 def _part_of(module: str) -> str:
-    return "text" if module.startswith(_PREFIXES["text"]) else "unet"
+    return next((part for part in TEXTS if module.startswith(_PREFIXES[part])), "unet")
 
 
 def _weights(model: nn.Module) -> dict[str, tuple[int, ...]]:
@@ -174,9 +184,13 @@ def _weights(model: nn.Module) -> dict[str, tuple[int, ...]]:
     }
 
 
-def _spelt(weights: Mapping[str, object]) -> dict[str, str]:
-    """Weights by their modules' names, with dots and, for kohya, without."""
-    spelt: dict[str, str] = {}
+def _spelt(weights: Mapping[str, object], original: Mapping[str, str]) -> dict[str, str]:
+    """Weights by their modules' names, with dots and, for kohya, without; and by those of the original code."""
+    spelt = {
+        theirs.replace(".", "_"): f"{name}.weight"
+        for theirs, name in original.items()
+        if f"{name}.weight" in weights
+    }
     for weight in weights:
         name = weight.removesuffix(".weight")
         spelt[name] = spelt[name.replace(".", "_")] = weight

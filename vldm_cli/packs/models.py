@@ -10,7 +10,13 @@ from typing import Any
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from torch import nn
-from transformers import CLIPTextConfig, CLIPTextModel, CLIPVisionConfig, CLIPVisionModelWithProjection
+from transformers import (
+    CLIPTextConfig,
+    CLIPTextModel,
+    CLIPTextModelWithProjection,
+    CLIPVisionConfig,
+    CLIPVisionModelWithProjection,
+)
 
 from vldm_cli.packs.build import Model, Prepared, arguments, chosen, on_meta
 from vldm_cli.packs.contents import TEXT, UNET, VAE, Kind
@@ -23,6 +29,7 @@ from vldm_cli.packs.named.places import Named, Place, blame, place
 from vldm_cli.packs.named.places import source as weights_in
 from vldm_cli.packs.named.schemas import EYES_KIND
 from vldm_cli.packs.pack import Pack
+from vldm_cli.packs.parts import TEXTS
 from vldm_cli.packs.schemas import TEXT_NOTES
 from vldm_cli.packs.sources import Change, Convert, Source, differing
 
@@ -40,6 +47,8 @@ def prepare_image(pack: Pack, part: str) -> Prepared:
     prepared = prepare_model(pack, part, AutoencoderKL, VAE, layout=layouts.vae)
     if part == "upscaler_frame_vae":
         prepared.dtype = torch.float32  # it overflows in float16
+    # so does Stable Diffusion XL's, but for one that was mended and says so; others are said to, and do not
+    prepared.overflows = pack.has("text_2") and bool(prepared.model.config.force_upcast)
     return prepared
 
 
@@ -61,12 +70,16 @@ def prepare_model(
     return Prepared(model, [source]) if finish is None else Prepared(model, [source], finish)
 
 
-def prepare_text(pack: Pack, part: str = "text") -> Prepared[CLIPTextModel]:
-    """A text encoder, with the words of the pack's textual inversions if it is the image model's."""
-    prepared = _transformer(pack, part, CLIPTextModel, CLIPTextConfig, TEXT, layouts.text)
-    if part == "text":
-        _with_loras(pack, prepared, "text")
-        _with_words(pack, prepared)
+def prepare_text(pack: Pack, part: str = "text") -> Prepared:
+    """A text encoder, with the words of the pack's textual inversions if it is the image model's: a CLIPTextModel, and
+    one with a projection as Stable Diffusion XL's second."""
+    second = part == "text_2"
+    made_of = CLIPTextModelWithProjection if second else CLIPTextModel
+    layout = layouts.text_2 if second else layouts.text
+    prepared = _transformer(pack, part, made_of, CLIPTextConfig, TEXT, layout)
+    if part in TEXTS:
+        _with_loras(pack, prepared, part)
+        _with_words(pack, prepared, part)
     return prepared
 
 
@@ -126,32 +139,37 @@ def _of_lora(pack: Pack, lora: Addition) -> Iterator[None]:
 
 
 def _with_loras(pack: Pack, prepared: Prepared, part: str) -> None:
-    added = partial(additions, part=part, model=prepared.model)
+    added = partial(additions, part=part, model=prepared.model, two=pack.has("text_2"))
     prepared.sources = [with_loras(pack, prepared.sources[0], "image", added)]
 
 
-def _with_words(pack: Pack, prepared: Prepared[CLIPTextModel]) -> None:
+def _with_words(pack: Pack, prepared: Prepared, part: str) -> None:
     """The pack's textual inversions behind the words that the text encoder has."""
     width, rows = prepared.model.config.hidden_size, []
     for one, word in zip(pack.manifest.elsewhere.embeddings, inversions(pack), strict=True):
         with of_embedding(pack, one):
-            if word.width != width:
-                raise Unusable(f"has vectors of {word.width} numbers, and the text encoder's have {width}")
-            rows.append(replace(_sound(weights_in(word.path)), remark=word.remark))
+            own = word.of[part]
+            if own.width != width:
+                raise Unusable(f"has vectors of {own.width} numbers, and the text encoder's have {width}")
+            rows.append((replace(_sound(weights_in(word.path)), remark=word.remark), own.name))
     if not rows:
         return
 
-    def finish(model: CLIPTextModel) -> None:
+    def finish(model: CLIPTextModel | CLIPTextModelWithProjection) -> None:
         _numbered(model)
         known = model.get_input_embeddings().weight
-        new = [source.read(name).view(-1, width).to(known) for source in rows for name in source.pieces]
+        new = [source.read(name).view(-1, width).to(known) for source, name in rows]
         model.set_input_embeddings(nn.Embedding.from_pretrained(torch.cat([known, *new])))
         model.config.vocab_size = len(known) + sum(map(len, new))
+        # A text as one vector is that of its last token. Old configurations have another number for that, by which
+        # transformers takes the highest instead: with words behind those there were, one of them.
+        inner = model.text_model if isinstance(model, CLIPTextModelWithProjection) else model
+        inner.eos_token_id = len(known) - 1
 
     prepared.finish = finish
     prepared.sources[0] = replace(
         prepared.sources[0],
-        remark="; ".join(filter(None, [prepared.sources[0].remark, *(source.remark for source in rows)])),
+        remark="; ".join(filter(None, [prepared.sources[0].remark, *(source.remark for source, _ in rows)])),
     )
 
 

@@ -49,6 +49,9 @@ UPSCALERS = {
 # What an upscaler of whole frames is made of, which a pack names and `vldm train` does not train.
 FRAME_UPSCALER = ("upscaler_frame", "upscaler_frame_vae", "upscaler_frame_text", "upscaler_frame_tokenizer")
 
+# The text encoders of an image model, each with a tokenizer ("tokenizer", "tokenizer_2"): Stable Diffusion XL has two.
+TEXTS = ("text", "text_2")
+
 # The tokenizer's two files, and the noise schedules of the image LDM and of each upscaler.
 TOKENIZER, TOKENIZER_CONFIG = "tokenizer/tokenizer.json", "tokenizer/tokenizer_config.json"
 SCHEDULERS = {

@@ -10,7 +10,6 @@ from functools import partial
 
 from vldm_cli.align.decoder import FrameDecoder, VideoDecoder
 from vldm_cli.align.foreign import ForeignUNet
-from vldm_cli.align.readers import SparseCtrl
 from vldm_cli.align.temporal import CLOSING, TemporalModel
 from vldm_cli.align.unet import VideoUNet
 from vldm_cli.errors import RequestError
@@ -23,7 +22,7 @@ from vldm_cli.packs.named.agreement import disagreements
 from vldm_cli.packs.named.places import Own, place
 from vldm_cli.packs.named.schemas import FAMILY_KINDS
 from vldm_cli.packs.pack import OWN, PARTS, Pack
-from vldm_cli.packs.parts import SCHEDULERS
+from vldm_cli.packs.parts import SCHEDULERS, TEXTS
 from vldm_cli.packs.schedules import lender, low_schedule, schedule
 from vldm_cli.packs.sources import Source, differing
 from vldm_cli.packs.words import Words
@@ -38,9 +37,9 @@ SPATIAL = {
     "upscaler_frame_temporal": "upscaler_frame",
 }
 """The parts that are temporal layers, whole sets of them."""
-# Of the parts that may lie elsewhere, those that go with others: what reads known frames comes with the keyframes, and
-# another pack is checked for itself; and those that are configurations.
-_NO_MODELS, _NO_WEIGHTS = ("context", "upscaler"), ("tokenizer", "schedule")
+# Of the parts that may lie elsewhere, those that go with others: what reads known frames and sketches comes with the
+# keyframes, and another pack is checked for itself; and those that are configurations.
+_NO_MODELS, _NO_WEIGHTS = ("context", "sketch", "upscaler"), ("tokenizer", "tokenizer_2", "schedule")
 
 
 def prepare(pack: Pack, part: str, own: bool = False) -> Prepared:
@@ -57,7 +56,7 @@ def fitting(pack: Pack, part: str, own: bool = False) -> Prepared:
     pack = lender(pack, part)
     for problem in disagreements(pack):
         raise RequestError(problem)
-    if part.endswith("text"):
+    if _is_text(part):
         return prepare_text(pack, part)
     if part == "eyes":
         return prepare_eyes(pack)
@@ -65,14 +64,7 @@ def fitting(pack: Pack, part: str, own: bool = False) -> Prepared:
         return prepare_frame_upscaler(pack)
     if part not in SPATIAL:
         return prepare_image(pack, part)
-    prepared = prepare_video(pack, part, own)
-    reader = getattr(prepared.model, "reader", None)
-    if isinstance(reader, SparseCtrl) and reader.reads_pictures and reader.pictures is None:
-        raise RequestError(
-            f"pack {pack.name}: context ({pack.named['context'].name}) reads scribbles, and frames that are known here "
-            "are none; name SparseCtrl of the RGB kind"
-        )
-    return prepared
+    return prepare_video(pack, part, own)
 
 
 def prepare_video(pack: Pack, part: str, own: bool = False) -> Prepared:
@@ -85,7 +77,7 @@ def prepare_video(pack: Pack, part: str, own: bool = False) -> Prepared:
     sources = [replace(source, prefix=prefix) for source in image.sources]
     lies = Own(pack, part)
     if part == "decoder" and SPATIAL[part] in pack.named and not pack.has(part):
-        return Prepared(on_meta(lambda: FrameDecoder(image.model)), sources)
+        return replace(image, model=on_meta(lambda: FrameDecoder(image.model)), sources=sources)
     with lies.blame():
         layers = lies.source()
         sizes = read_sizes(layers.header, part)
@@ -99,7 +91,7 @@ def prepare_video(pack: Pack, part: str, own: bool = False) -> Prepared:
             sources.append(_fitting(closing, model, CLOSING))
             # a layer without weights: each set says for itself whether it goes with it
             model.sizes["compensated"] = read_sizes(closing.header, OWN[part]).get("compensated", False)
-    return Prepared(model, sources)
+    return replace(image, model=model, sources=sources)
 
 
 def prepare_frame_upscaler(pack: Pack) -> Prepared[ForeignUNet]:
@@ -150,13 +142,18 @@ def _checks(pack: Pack) -> Iterator[Callable[[], object]]:
         part for part in pack.named if part not in (*own, *_NO_MODELS) and not part.endswith(_NO_WEIGHTS)
     ]
     for part in [*own, *others]:
-        if part.endswith("text"):
+        if _is_text(part):
             yield partial(Words.of, pack, part)
         if part in SCHEDULERS or (part in pack.named and part in ("keyframes", "upscaler_frame")):
             yield partial(schedule, pack, "unet" if part == "keyframes" else part)
         if part == "upscaler_frame":
             yield partial(low_schedule, pack)
         yield partial(prepare, pack, part, True)
+
+
+def _is_text(part: str) -> bool:
+    """Whether it is a text encoder, of the image model or of an upscaler."""
+    return part in TEXTS or part.endswith("_text")
 
 
 def _config(pack: Pack, part: str, kind: Kind) -> dict:

@@ -50,6 +50,10 @@ UNET: Schema = {
     "conv_out_kernel": OneOf((1, 3, 5, 7)),
     "class_embeddings_concat": Flag(),
     "mid_block_only_cross_attention": optional(Flag()),
+    # Stable Diffusion XL's: the pooled text and the picture's size
+    "addition_embed_type": optional(OneOf(("text_time",))),
+    "addition_time_embed_dim": optional(Whole(2, 4096)),
+    "projection_class_embeddings_input_dim": optional(Whole(2, 65536)),
 }
 UNET_NEEDS = ("in_channels", "out_channels", "block_out_channels", "cross_attention_dim")
 

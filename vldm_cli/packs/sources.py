@@ -1,42 +1,36 @@
-"""A file of weights: its header compared with what a model wants, before a byte of weights is read; then its numbers
-looked at, and read a stretch at a time."""
+"""Weights in a file, or in several: their headers compared with what a model wants, before a byte of weights is read;
+then their numbers looked at, and read a stretch at a time."""
 
-import errno
-import os
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import groupby
 from pathlib import Path
-from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from vldm_cli.errors import RequestError, RunError
-from vldm_cli.packs.files import Entry, Header, read_header
+from vldm_cli.packs.files import Entry, Header, Unusable
+from vldm_cli.packs.shards import check_shards
 from vldm_cli.packs.values import shown
+from vldm_cli.packs.weight_file import WeightFile
 
 STRETCH = 2**27
 # The types in which a file may hold what a model computes with; anything else must be of the model's own type.
 _FLOATS = ("F16", "BF16", "F32", "F64")
-_NUMBERS = {"F16": torch.float16, "BF16": torch.bfloat16, "F32": torch.float32, "F64": torch.float64}
-# Files whose numbers have been looked at, as they were then: one of all parts of a checkpoint is read for each of them.
-_SOUND: set[tuple[Path, tuple]] = set()
-_AT_ONCE = 16 * 2**20  # bytes
+_TURNED = "turned"  # among the cuts of a piece
 _WHOLE = {torch.int64: "I64", torch.int32: "I32", torch.uint8: "U8", torch.bool: "BOOL"}
 
 
 @dataclass(frozen=True)
 class Piece:
     """A tensor of a file, or what of it is wanted, before it is read: name in the file, type, and the shape after
-    `cuts`, one index behind the other. What converts names and shapes is given these in place of tensors."""
+    `cuts`, one index behind the other; file: which of several. What converts names and shapes is given these in place
+    of tensors."""
 
     name: str
     dtype: str
     shape: tuple[int, ...]
     cuts: tuple = ()
+    file: int = 0
 
     @property
     def ndim(self) -> int:
@@ -46,6 +40,11 @@ class Piece:
         shape = torch.empty(self.shape, device="meta")[cut].shape
         return replace(self, shape=tuple(shape), cuts=(*self.cuts, cut))
 
+    @property
+    def T(self) -> "Piece":
+        """Of a matrix, rows for columns."""
+        return replace(self, shape=self.shape[::-1], cuts=(*self.cuts, _TURNED))
+
     def clone(self) -> "Piece":
         return self
 
@@ -54,7 +53,7 @@ class Piece:
     def of(self, tensor: Tensor) -> Tensor:
         """The same of the tensor itself."""
         for cut in self.cuts:
-            tensor = tensor[cut]
+            tensor = tensor.T if cut == _TURNED else tensor[cut]
         return tensor
 
 
@@ -82,30 +81,56 @@ def differing(found: Mapping[str, Entry | Piece], wanted: Mapping[str, Tensor]) 
 
 @dataclass(frozen=True)
 class Source:
-    """A file of weights: `prefix` + the names of `pieces` are those of the model's state. remark: what is to be told of
-    it. changes: of weights, by these names, as they are read. Make one with `Source.of`."""
+    """Weights in files: `prefix` + the names of `pieces` are those of the model's state. remark: what is to be told of
+    them. changes: of weights, by these names, as they are read. Make one with `Source.of` or `Source.of_shards`."""
 
-    path: Path
-    header: Header
+    files: tuple[WeightFile, ...]
     prefix: str
-    state: tuple
     pieces: Mapping[str, Piece]
     remark: str = ""
     changes: Mapping[str, Change] = field(default_factory=dict)
 
     @classmethod
     def of(cls, path: Path, prefix: str = "", convert: Convert | None = None) -> "Source":
-        """Raises Unusable where the file cannot be one."""
-        header, state = read_header(path), file_state(path)
-        pieces = {name: Piece(name, entry.dtype, entry.shape) for name, entry in header.tensors.items()}
-        return cls(path, header, prefix, state, pieces if convert is None else dict(convert(pieces)))
+        """Of one file. Raises Unusable where it cannot be one."""
+        return cls._of((WeightFile.of(path),), prefix, convert)
+
+    @classmethod
+    def of_shards(
+        cls, where: Mapping[str, str], paths: Sequence[Path], prefix: str = "", convert: Convert | None = None
+    ) -> "Source":
+        """Of several, which hold what their index says (`shards.read_index`). Raises Unusable."""
+        files = []
+        for path in paths:
+            try:
+                files.append(WeightFile.of(path))
+            except Unusable as error:
+                raise Unusable(f"names {path.name}, which {error}") from error
+        check_shards(
+            where, [(path.name, list(f.header.tensors)) for path, f in zip(paths, files, strict=True)]
+        )
+        return cls._of(tuple(files), prefix, convert)
+
+    @classmethod
+    def _of(cls, files: tuple[WeightFile, ...], prefix: str, convert: Convert | None) -> "Source":
+        pieces = {
+            name: Piece(name, entry.dtype, entry.shape, file=i)
+            for i, file in enumerate(files)
+            for name, entry in file.header.tensors.items()
+        }
+        return cls(files, prefix, pieces if convert is None else dict(convert(pieces)))
+
+    @property
+    def header(self) -> Header:
+        """Of weights in one file, such as temporal layers and LoRAs."""
+        return self.files[0].header
 
     def tensors(self, device: torch.device | str, dtype: torch.dtype) -> Iterator[tuple[str, Tensor]]:
-        """All of it, one after the other, floating point in `dtype`. Raises RunError where the file is no longer what
+        """All of it, one after the other, floating point in `dtype`. Raises RunError where a file is no longer what
         it was, and MemoryError."""
-        for some in self._stretches():
+        for weights, some in self._stretches():
             # opened anew for each: pages that were read count as the process's memory until the file is closed
-            with self._opened() as file:
+            with weights.opened() as file:
                 for name in some:
                     piece = self.pieces[name]
                     tensor = piece.of(file.get_tensor(piece.name))
@@ -116,83 +141,36 @@ class Source:
 
     def read(self, name: str) -> Tensor:
         """One tensor in float32, without `prefix`. Raises as `tensors` does."""
-        with self._opened() as file:
-            piece = self.pieces[name]
+        piece = self.pieces[name]
+        with self.files[piece.file].opened() as file:
             return _copied(piece.of(file.get_tensor(piece.name)), "cpu", torch.float32)
 
-    def _stretches(self) -> Iterator[list[str]]:
-        """The names, as many at a time as are STRETCH bytes in the file."""
-        some, size = [], 0
-        for name, piece in self.pieces.items():
-            some.append(name)
-            entry = self.header.tensors[piece.name]
-            size += entry.end - entry.begin
-            if size >= STRETCH:
-                yield some
-                some, size = [], 0
-        if some:
-            yield some
-
-    @contextmanager
-    def _opened(self) -> Iterator[Any]:
-        gone = f"{self.path} has changed since it was checked"
-        try:
-            if file_state(self.path) != self.state:
-                raise RunError(gone)
-            with safe_open(os.fspath(self.path), framework="pt") as file:
-                yield file
-        except (OSError, SafetensorError) as error:
-            if getattr(error, "errno", None) == errno.ENOMEM or "os error 12" in str(error):
-                raise MemoryError(str(error)) from error
-            raise RunError(f"{gone} ({shown(str(error))})") from error
-
     def check_numbers(self) -> None:
-        """Raises RequestError where weights are NaN or infinite: every frame made with them would be of one colour.
-        Otherwise as `is_sound`."""
-        if not self.is_sound():
-            what = f"{self.path} holds weights that are no finite numbers"
-            raise RequestError(f"{what}; train that part again or install the pack again")
+        """As `WeightFile.check_numbers`, of every file."""
+        for file in self.files:
+            file.check_numbers()
 
     def is_sound(self) -> bool:
-        """Whether all weights are finite numbers. One pass over the file; 24 million weights take some 0.02 s. RunError
-        when it cannot be read any more."""
-        if (self.path, self.state) in _SOUND:
-            return True
-        held = bytearray(_AT_ONCE)
-        try:
-            with self.path.open("rb") as file:
-                start = 8 + int.from_bytes(file.read(8), "little")
-                for dtype, begin, end in _stretches(self.header):
-                    file.seek(start + begin)
-                    for at in range(begin, end, _AT_ONCE):
-                        size = file.readinto(memoryview(held)[: min(_AT_ONCE, end - at)])
-                        numbers = torch.frombuffer(held, dtype=dtype, count=size // dtype.itemsize)
-                        if not torch.stack(torch.aminmax(numbers)).isfinite().all():
-                            return False
-        except (OSError, ValueError) as error:
-            raise RunError(f"{self.path} has changed since it was checked ({shown(str(error))})") from error
-        _SOUND.add((self.path, self.state))
-        return True
+        """As `WeightFile.is_sound`, of all files."""
+        return all(file.is_sound() for file in self.files)
 
-
-def _stretches(header: Header) -> Iterator[tuple[torch.dtype, int, int]]:
-    """(type, begin, end) of neighbours of one floating point type, in bytes from the header's end."""
-    entries = sorted(header.tensors.values(), key=lambda entry: entry.begin)
-    for kind, those in groupby(entries, key=lambda entry: entry.dtype):
-        near = list(those)
-        if kind in _NUMBERS and near[0].begin < near[-1].end:
-            yield _NUMBERS[kind], near[0].begin, near[-1].end
+    def _stretches(self) -> Iterator[tuple[WeightFile, list[str]]]:
+        """The names in each file, as many at a time as are STRETCH bytes in it."""
+        for i, file in enumerate(self.files):
+            some, size = [], 0
+            for name, piece in self.pieces.items():
+                if piece.file != i:
+                    continue
+                some.append(name)
+                entry = file.header.tensors[piece.name]
+                size += entry.end - entry.begin
+                if size >= STRETCH:
+                    yield file, some
+                    some, size = [], 0
+            if some:
+                yield file, some
 
 
 def _copied(tensor: Tensor, device: torch.device | str, dtype: torch.dtype) -> Tensor:
     dtype = dtype if tensor.is_floating_point() else tensor.dtype
     return tensor.to(device, dtype, copy=True, memory_format=torch.contiguous_format)
-
-
-def file_state(path: Path) -> tuple:
-    """What tells whether a file is still the same. Raises RunError where it has gone."""
-    try:
-        stat = path.stat()
-    except OSError as error:
-        raise RunError(f"{path} has gone since it was checked ({error.strerror})") from error
-    return stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns

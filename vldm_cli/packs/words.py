@@ -14,7 +14,7 @@ from vldm_cli.packs.named.inversions import Inversion, inversions
 from vldm_cli.packs.named.places import Named, place
 from vldm_cli.packs.named.tokenizers import Clip, clip_tokenizer
 from vldm_cli.packs.pack import Pack
-from vldm_cli.packs.parts import TOKENIZER, TOKENIZER_CONFIG, config_of
+from vldm_cli.packs.parts import TEXTS, TOKENIZER, TOKENIZER_CONFIG, config_of
 from vldm_cli.packs.values import shown
 
 # A word this short is as likely another word as a misspelt one; with another letter in it, a word this short.
@@ -39,7 +39,7 @@ class Words(ABC):
             config = text.config(TEXT)
         if named in pack.named:
             lies = Named(pack, named)
-            inverted = inversions(pack) if part == "text" else []
+            inverted = inversions(pack) if part in TEXTS else []
             with lies.blame():
                 known, places = config["vocab_size"], config["max_position_embeddings"]
                 return ClipWords(clip_tokenizer(lies), known, places, inverted)

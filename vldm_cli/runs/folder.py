@@ -23,6 +23,7 @@ REPLACED = "replaced"  # what stood under the name before, while the new one is 
 
 _LONGEST = 1 << 24  # bytes of a file of JSON that are believed
 # Words of a command that change nothing about what it makes.
+_WORKERS = {"--gpus", "--workers", "--ray"}  # each with a value
 _ASIDE = {"-q", "--quiet", "-v", "--verbose", "--json", "--resume", "--fresh", "--force"}
 
 
@@ -58,7 +59,12 @@ def is_of(folder: Path, words: Sequence[str]) -> bool:
 
 def essential(words: Sequence[str]) -> list[str]:
     """Those of a command's words that decide what it makes."""
-    return [word for word in words if word not in _ASIDE]
+    found, value = [], False
+    for word in words:
+        if not value and word not in _ASIDE and word.partition("=")[0] not in _WORKERS:
+            found.append(word)
+        value = not value and word in _WORKERS
+    return found
 
 
 def is_delivered(folder: Path, out: Path) -> bool:

@@ -9,7 +9,8 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from threading import get_ident
 from types import FrameType
 
 CODE = 130
@@ -22,7 +23,8 @@ class _State:
     def __init__(self) -> None:
         self.words: Callable[[], str] = lambda: "vldm: interrupted"
         self.ends: list[Callable[[], None]] = []
-        self.raises = self.held = self.waiting = False
+        self.raises = self.waiting = False
+        self.held: set[int] = set()  # threads
 
 
 _state = _State()
@@ -59,13 +61,13 @@ def raising() -> Iterator[None]:
 
 def hold() -> None:
     """The video is about to stand under its name: signals wait until `release`, for what is left takes a moment."""
-    _state.held = True
+    _state.held.add(get_ident())
 
 
 def release() -> None:
     """Other work begins: a signal that has waited ends the program now."""
-    _state.held = False
-    if _state.waiting:
+    _state.held.discard(get_ident())
+    if _state.waiting and not _state.held:
         _leave()
 
 
@@ -80,8 +82,9 @@ def _arrived(number: int, frame: FrameType | None) -> None:
 
 
 def _leave() -> None:
-    for number in _SIGNALS:
-        signal.signal(number, signal.SIG_IGN)
+    with suppress(ValueError):  # not in the main thread
+        for number in _SIGNALS:
+            signal.signal(number, signal.SIG_IGN)
     try:
         # a bar of progress hides the cursor
         shown = "\x1b[?25h\n" if sys.stderr is not None and sys.stderr.isatty() else ""

@@ -1,23 +1,17 @@
 """The folder of a run: what is finished stays finished. The same command again goes on from here.
 
 `.NAME.vldm/` beside the output holds plan.json (what is being made), one safetensors file for each finished window
-of latents, and the encoded segments. Every file is written under a temporary name, flushed and renamed, so it is
-either whole or not there; a file that was damaged later is noticed by its checksum and made again.
+of latents, and the encoded segments (see `store`).
 """
 
 import errno
 import json
 import os
-import zlib
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from safetensors import SafetensorError
-from safetensors.torch import load, save
-from torch import Tensor
-
-from vldm_cli.errors import RequestError, RunError
+from vldm_cli.errors import RequestError
 from vldm_cli.runs import command_line, interrupt
 from vldm_cli.runs.deliver import put, recover
 from vldm_cli.runs.folder import (
@@ -32,17 +26,15 @@ from vldm_cli.runs.folder import (
     is_delivered,
     is_of,
     read_json,
-    read_plain,
     remove,
     stored_command,
     stored_plan,
 )
 from vldm_cli.runs.lock import Lock
+from vldm_cli.runs.store import Store
 
-Tensors = dict[str, Tensor]
 
-
-class Journal:
+class Journal(Store):
     """An opened run folder, locked against other processes. A context manager: leaving it frees the lock.
 
     identity: JSON-able, decides what is made. A folder with the same identity is resumed; one with another, in which
@@ -61,7 +53,8 @@ class Journal:
         out: Path | None = None,
         made: Callable[[], bool] | None = None,
     ) -> None:
-        self.folder, self.identity = folder, json.loads(json.dumps(identity))
+        super().__init__(folder)
+        self.identity = json.loads(json.dumps(identity))
         self._lock = Lock(folder)
         try:
             if out is not None:
@@ -106,48 +99,6 @@ class Journal:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def unit(self, stage: str, index: int, make: Callable[[], Tensors]) -> Tensors:
-        """The finished unit, or what `make` returns, which is stored before it is returned."""
-        tensors = self.load(stage, index)
-        if tensors is None:
-            tensors = make()
-            self.save(stage, index, tensors)
-        return tensors
-
-    def load(self, stage: str, index: int) -> Tensors | None:
-        """A unit's tensors (on the CPU), bit for bit as they were saved; None if it is missing or damaged."""
-        try:
-            data = read_plain(self._unit_path(stage, index))
-        except OSError:  # what cannot be read is damaged
-            return None
-        if data is None or len(data) < 4 or zlib.crc32(data[4:]) != int.from_bytes(data[:4], "little"):
-            return None
-        try:
-            return load(data[4:])
-        except SafetensorError:
-            return None
-
-    def save(self, stage: str, index: int, tensors: Tensors) -> None:
-        """Stores a unit. Raises RunError when it cannot be written."""
-        data = save({name: t.detach().cpu().contiguous() for name, t in tensors.items()})
-        self._write(self._unit_path(stage, index), zlib.crc32(data).to_bytes(4, "little") + data)
-
-    def segment(self, index: int) -> Path:
-        """Where a finished segment of video lies."""
-        return self.folder / f"segment-{index:06d}.video"
-
-    def has_segment(self, index: int) -> bool:
-        """Whether that segment is there and whole."""
-        return _sealed(_seal_of(self.segment(index)), self.segment(index))
-
-    def make_segment(self, index: int, write: Callable[[Path], object]) -> None:
-        """Lets `write` make the segment's file; it counts as finished once it is sealed with its checksum."""
-        path = self.segment(index)
-        for old in (_seal_of(path), path):
-            remove(old)
-        write(path)
-        self._write(_seal_of(path), json.dumps(checksums(path)).encode())
-
     def joined(self, suffix: str) -> Path:
         """Where the whole video (a file, or a folder of frames) is put together: a new name, for an ffmpeg whose
         process was killed may still write under the old one."""
@@ -170,23 +121,6 @@ class Journal:
     def close(self) -> None:
         """Frees the lock; what is finished stays."""
         self._lock.close()
-
-    def _unit_path(self, stage: str, index: int) -> Path:
-        return self.folder / f"{stage}-{index:06d}.safetensors"
-
-    def _write(self, path: Path, data: bytes) -> None:
-        part = path.with_name(f"part-{path.name}")
-        try:
-            for other in (part, path):
-                if other.is_dir():
-                    remove(other)
-            with part.open("wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(part, path)
-        except OSError as error:
-            raise RunError(f"cannot write to {self.folder} ({error.strerror})") from error
 
 
 def dissolve(folder: Path, lock: Lock) -> None:
@@ -241,13 +175,3 @@ def _occupied(folder: Path, other_clip: bool) -> RequestError:
     words, place = stored
     where = "" if place == command_line.place() else f" in {place}"
     return RequestError(f"{text}, name another --out, or let that command go on{where}", words)
-
-
-def _seal_of(segment: Path) -> Path:
-    return segment.with_name(f"{segment.name}.json")
-
-
-def _sealed(seal: Path, path: Path) -> bool:
-    """Whether the checksums in `seal` are those of `path`."""
-    table = read_json(seal)
-    return table is not None and table == checksums(path)

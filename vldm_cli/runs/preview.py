@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from vldm_cli.errors import RunError
-from vldm_cli.runs.journal import Journal
+from vldm_cli.runs.store import Store
 from vldm_cli.video.picture import write_png
 
 THUMBNAILS = 12
@@ -17,16 +17,12 @@ WIDTH, TALLEST = 256, 512
 UNIT = "preview"
 
 
-class ContactSheet:
-    """A sheet of up to twelve thumbnails, evenly spaced over the video; what is not made yet is grey.
+class Thumbnails:
+    """Up to twelve, evenly spaced over a video of so many frames. They are units of the journal, so that a run which
+    goes on has the ones of before, and each process those of all."""
 
-    Thumbnails are units of the journal, so that a run which goes on shows the ones of before.
-    """
-
-    def __init__(self, path: Path, frames: int, journal: Journal) -> None:
-        self.path, self.journal = path, journal
-        self.part = path.with_name(f".{path.name}.part")
-        self.part.unlink(missing_ok=True)  # of a run that was killed while it wrote
+    def __init__(self, frames: int, journal: Store) -> None:
+        self.journal = journal
         count = min(THUMBNAILS, frames)
         self.shown = [i * (frames - 1) // max(1, count - 1) for i in range(count)]
 
@@ -38,6 +34,16 @@ class ContactSheet:
             size = max(1, round(scale * picture.width)), max(1, round(scale * picture.height))
             small = np.array(picture.resize(size, Image.Resampling.LANCZOS))
             self.journal.save(UNIT, frame, {"image": torch.from_numpy(small)})
+
+
+class ContactSheet(Thumbnails):
+    """A sheet of them; what is not made yet is grey."""
+
+    def __init__(self, path: Path, frames: int, journal: Store) -> None:
+        super().__init__(frames, journal)
+        self.path = path
+        self.part = path.with_name(f".{path.name}.part")
+        self.part.unlink(missing_ok=True)  # of a run that was killed while it wrote
 
     def write(self) -> None:
         """The sheet as a PNG; the file under its name is always whole. RunError when it cannot be written."""

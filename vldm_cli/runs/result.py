@@ -14,7 +14,9 @@ class Video:
     first_segment_seconds: until the first finished frames were on disk, None if they were there before.
     seed, prompt and pack (its "name", "hash" and what else names it): None where none is used. settings: what else
     decides the frames, as JSON has it. peak_memory_bytes: of the device, or else of the process; None if unknown.
-    warnings: a sentence each.
+    warnings: a sentence each. workers: of a pool, what each process did ("host", "device", "process", "threads",
+    "units", "seconds", "peak_memory_bytes"); the stages' seconds are then sums over them, and the peak is the highest
+    of theirs.
     """
 
     out: Path
@@ -32,6 +34,7 @@ class Video:
     device: str
     peak_memory_bytes: int | None
     warnings: list[str] = field(default_factory=list)
+    workers: list[dict] = field(default_factory=list)
 
     def as_table(self) -> dict:
         """The JSON object of `--json`."""
@@ -54,4 +57,5 @@ class Video:
             "device": self.device,
             "peak_memory_bytes": self.peak_memory_bytes,
             "warnings": self.warnings,
+            **({"workers": self.workers} if self.workers else {}),
         }

@@ -1,7 +1,7 @@
 """One stage of latents: a model with its text, its guidance and its noise, ready to fill windows."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -24,7 +24,8 @@ class Denoiser:
     call, since it has a state. frame_step: frames at the final rate between items of this stage; `told` is what the
     model is told of it, counted at the pack's rate, where that is another one. text: () → (text_BLD, negative_BLD), one
     row each, or None and None for a model that reads none. shape: (C, h, w) of a latent frame. first: the number of
-    item 0's frame in the whole video. shared: the share of noise that all frames have in common.
+    item 0's frame in the whole video. shared: the share of noise that all frames have in common. sketches: (3, H, W) in
+    [0, 1] in pixels, by the items that follow them.
     """
 
     model: Callable[[], VideoUNet]
@@ -39,6 +40,7 @@ class Denoiser:
     first: int = 0
     told: int | None = None
     shared: float = 0.0
+    sketches: Mapping[int, Tensor] = field(default_factory=dict)
 
     def fill(
         self, starts: Sequence[int], known_BTCHW: Tensor, mask_BT: Tensor, on_step: OnStep | None = None
@@ -71,5 +73,18 @@ class Denoiser:
             callback=callback,
             fresh=lambda step: drawn(f"{self.stage}/{step}").to(device),
             frame_step=self.told or self.frame_step,
+            **self._drawn(starts, T, device),
         )
         return z_BTCHW.float().cpu()
+
+    def _drawn(self, starts: Sequence[int], T: int, device: torch.device) -> dict[str, Tensor]:
+        """What windows are told of sketches; nothing where none has any."""
+        here = [[self.sketches.get(start + t) for t in range(T)] for start in starts]
+        mask_BT = torch.tensor([[one is not None for one in window] for window in here]).float()
+        if not mask_BT.any():
+            return {}
+        nothing_CHW = torch.zeros_like(next(iter(self.sketches.values())))
+        x_BTCHW = torch.stack(
+            [torch.stack([nothing_CHW if one is None else one for one in window]) for window in here]
+        )
+        return {"sketch_BTCHW": x_BTCHW.to(device), "sketch_mask_BT": mask_BT.to(device)}

@@ -29,7 +29,7 @@ class Interpolation:
     ) -> None:
         self.level, self.known, self.denoiser = level, known, denoiser
         self.journal, self.meter = journal, meter
-        self.groups = _groups(level.windows, batch)
+        self.groups = groups(level.windows, batch)
 
     def __call__(self, start: int) -> Iterator[Tensor]:
         """Frames start, start + 1, … at the finer rate; a window is made when its first frame is asked for."""
@@ -83,7 +83,7 @@ class Interpolation:
         return made
 
 
-def _groups(windows: tuple[Window, ...], batch: int) -> list[range]:
+def groups(windows: tuple[Window, ...], batch: int) -> list[range]:
     """For each window, the windows that are made with it: `batch` neighbours, all of one length."""
     groups: list[range] = []
     for i, window in enumerate(windows):

@@ -7,6 +7,9 @@ from math import log2
 from vldm_cli.stages.windows import Window
 
 LEVELS = {16: (16, 4, 1), 4: (4, 1), 1: (1,)}  # --interpolation → frame step of keyframes and of each level
+FURTHEST = (
+    64  # frames from one keyframe to the next that motion fills in between, any number of which it does
+)
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,11 @@ class Numbers:
     guided: float = 1.0
     latent_factor: int = 8
     weights: int = 0
+
+
+def nearest_step(frames: float, by_motion: bool) -> int:
+    """The frames from one keyframe to the next that can be filled in between and are nearest to so many, by ratio."""
+    return min(range(1, FURTHEST + 1) if by_motion else sorted(LEVELS), key=lambda n: abs(log2(n / frames)))
 
 
 def trained_step(frames: float) -> int:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from functools import cached_property
+from threading import Lock
 
 import torch
 from torch import Tensor
@@ -17,9 +18,12 @@ from vldm_cli.packs import load, prepare
 from vldm_cli.packs.abilities import Abilities
 from vldm_cli.packs.build import Prepared
 from vldm_cli.packs.pack import UPSCALERS, Pack
+from vldm_cli.packs.parts import TEXTS
+from vldm_cli.packs.same import PackName
 from vldm_cli.packs.schedules import schedule
 from vldm_cli.packs.text import TextEncoder
 from vldm_cli.packs.words import Words
+from vldm_cli.runs.here import here
 from vldm_cli.runs.memory import keep_freed_memory
 from vldm_cli.stages.plan import Plan
 from vldm_cli.stages.upsampling import Model, fold_upsampling
@@ -52,6 +56,7 @@ class Models:
         self._upscalers: dict[tuple[str, bool], Upscaler] = {}
         self._prepared: dict[tuple[str, bool], Prepared] = {}
         self._loaded: set[tuple[str, bool]] = set()
+        self._preparing = Lock()  # for videos that are begun in several threads
         self.remarks: list[str] = []  # what is to be told of the files of what was prepared
         try:
             self.device = torch.device(device)
@@ -69,6 +74,10 @@ class Models:
             raise RequestError(f"--dtype {dtype} is none of float32, bfloat16, float16")
         self.dtype: torch.dtype = found
 
+    def __reduce__(self):
+        """Another process gets its own of the same pack, on its device: no weight is sent."""
+        return _here, (PackName.of(self.pack), str(self.dtype).removeprefix("torch."))
+
     def prepare(self, *parts: str, upscaler: str | None = None, own: bool = False) -> None:
         """Finds out, before work begins, whether the weights of these parts fit their models, which are then loaded
         when they are needed; upscaler: that of a space, with its noise schedule, as for `upscaler_in`. Raises
@@ -81,6 +90,10 @@ class Models:
             temporal, *others = _upscaler_parts(upscaler)
             wanted += [(temporal, own), *((part, False) for part in others)]
             load.upscaler_scheduler_config(self.pack, upscaler)
+        with self._preparing:
+            self._prepare(wanted)
+
+    def _prepare(self, wanted: list[tuple[str, bool]]) -> None:
         for part, its_own in wanted:
             if (part, its_own) not in self._prepared and (part, its_own) not in self._loaded:
                 found = prepare.prepare(self.pack, part, its_own)
@@ -90,7 +103,11 @@ class Models:
     def prepare_for(self, plan: Plan) -> None:
         """The same for all that a plan needs, by the names and in the order of its stages."""
         self.prepare(
-            *(["text"] if self.abilities.text else []),
+            *(
+                [part for part in TEXTS if part == "text" or self.pack.has(part)]
+                if self.abilities.text
+                else []
+            ),
             *(["keyframes"] if plan.keyframe_windows or (plan.levels and self._one_for_both) else []),
             *(["interpolation"] if plan.levels and not self._one_for_both else []),
             "decoder",
@@ -109,7 +126,7 @@ class Models:
     @cached_property
     def text(self) -> TextEncoder:
         assert self.words is not None  # asked for by those that read text
-        return TextEncoder(self.words, self._load("text"))
+        return load.text_encoder(self.pack, self._load, self.words)
 
     @cached_property
     def keyframes(self) -> VideoUNet:
@@ -213,3 +230,15 @@ def _upscaler_parts(space: str) -> list[str]:
         return ["upscaler_frame_temporal", "upscaler_frame_vae", "upscaler_frame_text"]
     vae = f"upscaler_{space}_vae"
     return [f"upscaler_{space}_temporal", *([vae] if vae in UPSCALERS[space] else [])]
+
+
+_opened: dict[tuple[str, str], Models] = {}
+
+
+def _here(name: PackName, dtype: str) -> Models:
+    """The models of that pack on this process's device: the same ones, loaded already, whenever they are asked for.
+    Raises RequestError where the pack is not here."""
+    key = name.hash, dtype
+    if key not in _opened:
+        _opened[key] = Models(name.found(here.checks), here.device, dtype)
+    return _opened[key]

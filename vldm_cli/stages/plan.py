@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 
 from vldm_cli.stages.costs import estimate
-from vldm_cli.stages.levels import LEVELS, Level, Numbers, passes
+from vldm_cli.stages.levels import FURTHEST, LEVELS, Level, Numbers, passes
 from vldm_cli.stages.windows import Window, continued_windows, fixed_windows, interval_windows, longest
 
 SEGMENT = 24  # finished frames that are encoded and put on disk together
@@ -128,7 +128,8 @@ def make_plan(
     levels nor a run-up. `device` is "cpu", "cuda" or "mps" and only decides the estimates. Raises ValueError for
     numbers that no plan fits.
     """
-    if frames < 1 or interpolation not in LEVELS:
+    most = FURTHEST if between == MOTION else 0
+    if frames < 1 or not (interpolation in LEVELS or 1 <= interpolation <= most):
         raise ValueError(f"no plan for {frames} frames at interpolation {interpolation}")
     if interpolation == 1:
         between = MODEL  # there is nothing between

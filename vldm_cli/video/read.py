@@ -19,16 +19,16 @@ from vldm_cli.video.tags import picture_text
 from vldm_cli.video.times import exact
 
 
-def read_image(path: str | Path, size: tuple[int, int]) -> np.ndarray:
+def read_image(path: str | Path, size: tuple[int, int], option: str = "--image") -> np.ndarray:
     """The picture as uint8 (H, W, 3) RGB of `size` (H, W): turned upright, cut to that shape about its centre,
     resized; what is transparent becomes white. Raises RequestError when there is no readable picture."""
     try:
         return fitted(path, size)
     except FileNotFoundError as error:
-        raise RequestError(f"there is no image {path}; check the name given to --image") from error
+        raise RequestError(f"there is no image {path}; check the name given to {option}") from error
     except (UnreadableError, ValueError) as error:
         raise RequestError(
-            f"{path} is no readable image ({error}); give --image a PNG, JPEG or WebP file"
+            f"{path} is no readable image ({error}); give {option} a PNG, JPEG or WebP file"
         ) from error
 
 

@@ -1,6 +1,7 @@
 """What stands where vldm writes what made a file: its own words, or anybody's, of any shape."""
 
 import json
+import re
 from fractions import Fraction
 from pathlib import Path
 
@@ -86,6 +87,13 @@ def _generated(table: dict, settings: dict) -> bool:
         and rate_in(table) is not None
         and _flag(settings.get("upscale"))
         and isinstance(settings.get("image_sha256"), str | None)
+        and _sketches(settings.get("sketches", []))
+    )
+
+
+def _sketches(value: object) -> bool:
+    return isinstance(value, list) and all(
+        isinstance(one, str) and re.fullmatch("[0-9]{1,8}:[0-9a-f]{64}", one) for one in value
     )
 
 

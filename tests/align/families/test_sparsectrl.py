@@ -9,7 +9,7 @@ from tests.align.families.common import LINEAR, SD15, close, filled, randomised
 from tests.align.families.test_animatediff import WINDOW, adapter_for, image, motion_model, tiny_vae
 from vldm_cli.align.context import Context
 from vldm_cli.align.foreign import ForeignUNet
-from vldm_cli.align.readers import SparseCtrl
+from vldm_cli.align.readers import Sketches, SparseCtrl
 from vldm_cli.denoise.guidance import Guidance
 from vldm_cli.denoise.sampler import sample
 from vldm_cli.denoise.schedulers import make_scheduler
@@ -34,9 +34,10 @@ def network(scribble=False):
     )
 
 
-def with_reader(reader):
+def with_reader(reader, sketcher=None):
     adapter, unet = adapter_for("sd15", False), image("sd15")
-    return filled(ForeignUNet(unet, WINDOW, adapter.config, reader).eval(), unet, adapter.state_dict())
+    model = ForeignUNet(unet, WINDOW, adapter.config, reader, sketcher=sketcher)
+    return filled(model.eval(), unet, adapter.state_dict())
 
 
 @pytest.mark.parametrize(
@@ -73,22 +74,24 @@ def test_the_whole_pipeline(known, scribble):
     ).frames.transpose(1, 2)
     torch.manual_seed(11)
     given = pipe.prepare_image(pictures, W, H, "cpu", torch.float32)
-    z, pixels, mask = torch.zeros(1, T, 4, H // 8, W // 8), torch.zeros(1, 3, T, H, W), torch.zeros(1, T)
+    z, pixels, mask = torch.zeros(1, T, 4, H // 8, W // 8), torch.zeros(1, T, 3, H, W), torch.zeros(1, T)
     mask[:, known] = 1
     if scribble:
-        pixels[:, :, known] = given
+        pixels[:, known] = given.transpose(1, 2)
+        how = {"sketch_BTCHW": pixels, "sketch_mask_BT": mask}
+        model, known = with_reader(None, Sketches(reads, 0.8)), []
     else:
         z[:, known] = given.transpose(1, 2)
-    pictures_of = (lambda c: pixels.expand(len(c.mask_BT), -1, -1, -1, -1)) if scribble else None
+        model, how = with_reader(SparseCtrl(reads, 0.8)), {"context": Context.at(z, mask)}
     ours = sample(
-        with_reader(SparseCtrl(reads, 0.8, pictures_of)),
+        model,
         make_scheduler(LINEAR, "ddim"),
         noise.transpose(1, 2),
         steps=3,
         text_BLD=text,
         negative_BLD=negative,
-        context=Context.at(z, mask),
         guidance=Guidance(7.5),
+        **how,
     )
     free = [i for i in range(T) if i not in known]
     torch.testing.assert_close(ours[:, free], made[:, free], rtol=1e-4, atol=2e-4)
@@ -106,6 +109,32 @@ def test_a_video_of_which_nothing_is_known_is_animatediff_alone():
     close(both[:1], alone)
     close(model(z, t, text), alone)
     assert not torch.allclose(both[1:], alone, atol=1e-2)
+
+
+@torch.no_grad()
+def test_known_frames_and_sketches_go_together():
+    """What each adds to the blocks is added up, and a video without a sketch is as without what reads them."""
+    z, t, text = torch.randn(2, T, 4, 8, 12), torch.tensor(500), torch.randn(2, 7, 16)
+    context = Context.leading(torch.randn_like(z), 2)
+    sketch, mask = torch.rand(2, T, 3, 64, 96), torch.zeros(2, T)
+    mask[1, 3] = 1
+    reader, sketcher = SparseCtrl(network()), Sketches(network(True))
+    both = with_reader(reader, sketcher)(
+        z, t, text, context=context, sketch_BTCHW=sketch, sketch_mask_BT=mask
+    )
+    known = with_reader(reader)(z, t, text, context=context)
+    close(both[:1], known[:1])
+    assert not torch.allclose(both[1:], known[1:], atol=1e-2)
+    B, read = 2, reader(z, t.expand(2), text, context)
+    drawn = sketcher(z, t.expand(2), text, sketch, mask)
+    added = read.with_residuals(drawn).residuals
+    for name, which in added.items():
+        for a, b, c in zip(
+            *([x] if torch.is_tensor(x) else x for x in (which, read.residuals[name], drawn[name])),
+            strict=True,
+        ):
+            assert len(a) == B * T
+            torch.testing.assert_close(a, b + c)
 
 
 @pytest.mark.parametrize(("more", "millions"), [({}, 497), ({"conditioning_channels": 3}, 497)])

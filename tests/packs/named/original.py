@@ -17,6 +17,8 @@ _UNET = {
     "time_embedding.linear_1": "time_embed.0",
     "time_embedding.linear_2": "time_embed.2",
     "class_embedding": "label_emb",
+    "add_embedding.linear_1": "label_emb.0.0",
+    "add_embedding.linear_2": "label_emb.0.2",
     "mid_block.attentions.0": "middle_block.1",
     "mid_block.resnets.0": "middle_block.0",
     "mid_block.resnets.1": "middle_block.2",
@@ -32,7 +34,7 @@ _OPEN_CLIP = {
 
 
 def unet(model) -> dict:
-    """CompVis' and Stability's, of a UNet of four levels of two layers."""
+    """CompVis' and Stability's, of a UNet whose levels have two layers."""
     prefixes = dict(_UNET)
     for i, block in enumerate(model.up_blocks):
         for j in range(2):
@@ -79,12 +81,24 @@ def vae(model, prefix="first_stage_model.") -> dict:
     return found
 
 
-def clip(model) -> dict:
-    """Stable Diffusion 1's text encoder: transformers' of its time."""
-    prefix = "cond_stage_model.transformer.text_model."
+def clip(model, below="cond_stage_model.") -> dict:
+    """Stable Diffusion 1's text encoder, and XL's first: transformers' of its time."""
+    prefix = f"{below}transformer.text_model."
     found = {prefix + name: tensor.clone() for name, tensor in model.state_dict().items()}
     places = model.config.max_position_embeddings
     return {**found, f"{prefix}embeddings.position_ids": torch.arange(places)[None]}
+
+
+def open_clip_two(model) -> dict:
+    """Stable Diffusion XL's second: open_clip's, all of whose layers are used, and its projection."""
+    inner = model.text_model
+    found = {
+        name.replace("cond_stage_model.", "conditioner.embedders.1."): tensor
+        for name, tensor in open_clip(inner).items()
+        if ".resblocks.23." not in name or inner.config.num_hidden_layers > 23
+    }
+    projection = model.text_projection.weight.T.contiguous()
+    return {**found, "conditioner.embedders.1.model.text_projection": projection}
 
 
 def open_clip(model) -> dict:

@@ -8,10 +8,12 @@ import torch
 from diffusers import (
     AutoencoderKL,
     AutoencoderKLTemporalDecoder,
+    EulerDiscreteScheduler,
     MotionAdapter,
     PNDMScheduler,
     SparseControlNetModel,
     StableDiffusionPipeline,
+    StableDiffusionXLPipeline,
     UNet2DConditionModel,
     UNet3DConditionModel,
     UNetSpatioTemporalConditionModel,
@@ -19,21 +21,23 @@ from diffusers import (
 from transformers import (
     CLIPTextConfig,
     CLIPTextModel,
+    CLIPTextModelWithProjection,
     CLIPTokenizer,
     CLIPVisionConfig,
     CLIPVisionModelWithProjection,
 )
 
-from tests.align.families.common import SD15, SD21, randomised
+from tests.align.families.common import SD15, SD21, SDXL, randomised
 from vldm_cli.packs.pack import Pack
 
 WIDTH = {"sd15": SD15["cross_attention_dim"], "sd21": SD21["cross_attention_dim"]}
+XL_POOLED = SDXL["projection_class_embeddings_input_dim"] - 6 * SDXL["addition_time_embed_dim"]
 TOKENS = 20
 
 
 def unet(kind="sd15", **config):
     torch.manual_seed(0)
-    sizes = {"sd15": SD15, "sd21": SD21}[kind]
+    sizes = {"sd15": SD15, "sd21": SD21, "sdxl": SDXL}[kind]
     return randomised(
         UNet2DConditionModel(sample_size=16, layers_per_block=2, norm_num_groups=8, **{**sizes, **config})
     )
@@ -83,10 +87,29 @@ def text(kind="sd15", tokens=None, layers=2):
     return randomised(CLIPTextModel(config), 3)
 
 
-def adapter(mid=True, length=32):
+def text_2():
+    """Stable Diffusion XL's second text encoder, for a UNet of tests' SDXL beside text()."""
+    torch.manual_seed(10)
+    config = CLIPTextConfig(
+        vocab_size=len(VOCABULARY),
+        hidden_size=SDXL["cross_attention_dim"] - WIDTH["sd15"],
+        intermediate_size=32,
+        projection_dim=XL_POOLED,
+        num_hidden_layers=3,
+        num_attention_heads=2,
+        max_position_embeddings=TOKENS,
+        hidden_act="gelu",
+        bos_token_id=0,
+        eos_token_id=2,
+        pad_token_id=1,
+    )
+    return randomised(CLIPTextModelWithProjection(config), 10)
+
+
+def adapter(mid=True, length=32, channels=SD15["block_out_channels"]):
     torch.manual_seed(4)
     model = MotionAdapter(
-        block_out_channels=SD15["block_out_channels"],
+        block_out_channels=channels,
         motion_num_attention_heads=4,
         motion_norm_num_groups=8,
         motion_max_seq_length=length,
@@ -223,6 +246,36 @@ def stable_diffusion(folder: Path, kind="sd15", variant=None) -> StableDiffusion
         getattr(pipe, name).save_pretrained(folder / name, **more)
     pipe.set_progress_bar_config(disable=True)
     return pipe
+
+
+def stable_diffusion_xl(folder: Path) -> StableDiffusionXLPipeline:
+    """Stable Diffusion XL's repository, and its pipeline."""
+    pipe = StableDiffusionXLPipeline(
+        vae(scaling_factor=0.13025),
+        text(),
+        text_2(),
+        tokenizer(folder / "tokenizer"),
+        tokenizer(folder / "tokenizer_2", "!"),
+        unet("sdxl"),
+        EulerDiscreteScheduler(
+            beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", steps_offset=1
+        ),
+        add_watermarker=False,
+    )
+    for name in ("vae", "unet", "text_encoder", "text_encoder_2", "scheduler"):
+        getattr(pipe, name).save_pretrained(folder / name)
+    pipe.set_progress_bar_config(disable=True)
+    return pipe
+
+
+def xl_parts(repository: Path) -> dict[str, dict]:
+    """What a manifest says of it."""
+    path = str(repository)
+    return {
+        **image_parts(repository),
+        "text_2": {"path": path, "file": "text_encoder_2/model.safetensors"},
+        "tokenizer_2": {"path": path, "file": "tokenizer_2/vocab.json"},
+    }
 
 
 def old_text_names(path: Path) -> None:

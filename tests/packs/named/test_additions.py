@@ -195,7 +195,7 @@ def test_textual_inversions_are_diffusers(repository, tmp_path, monkeypatch):
     ("tensors", "more", "words"),
     [
         ({"emb_params": torch.zeros(2, 24)}, {}, r"vectors of 24 numbers, and the text encoder's have 16"),
-        ({"clip_g": torch.zeros(2, 32), "clip_l": torch.zeros(2, 16)}, {}, "holds clip_g, clip_l, and not"),
+        ({"clip_g": torch.zeros(2, 32), "clip_l": torch.zeros(2, 16)}, {}, "is for Stable Diffusion XL"),
         ({"emb_params": torch.zeros(2, 2, 16)}, {}, r"of shape \[2, 2, 16\]"),
         ({"emb_params": torch.zeros(2, 16)}, {"token": "two words"}, "not one word"),
         (

@@ -150,8 +150,8 @@ def test_weights_that_do_not_fit(spoiling, file, change, words):
         ("unet/config.json", {"block_out_channels": [10**9]}, "block_out_channels must be a list of 1 to 8"),
         (
             "unet/config.json",
-            {"addition_embed_type": "text_time"},
-            "addition_embed_type is text_time, which vldm",
+            {"addition_embed_type": "text_image"},
+            "addition_embed_type must be one of text_time",
         ),
         ("vae/config.json", {"act_fn": "rm -rf"}, "act_fn must be one of"),
         (

@@ -16,7 +16,13 @@ from diffusers import (
     UNet3DConditionModel,
     UNetSpatioTemporalConditionModel,
 )
-from transformers import CLIPTextConfig, CLIPTextModel, CLIPVisionConfig, CLIPVisionModelWithProjection
+from transformers import (
+    CLIPTextConfig,
+    CLIPTextModel,
+    CLIPTextModelWithProjection,
+    CLIPVisionConfig,
+    CLIPVisionModelWithProjection,
+)
 
 from tests.packs.named import original, public
 from vldm_cli.denoise.schedulers import make_scheduler
@@ -24,11 +30,13 @@ from vldm_cli.errors import RequestError
 from vldm_cli.packs import configs, prepare
 from vldm_cli.packs.build import on_meta
 from vldm_cli.packs.contents import SCHEDULER, sound
+from vldm_cli.packs.pack import Pack
 
 CLASSES = {
     "unet": UNet2DConditionModel,
     "vae": AutoencoderKL,
     "text": lambda **c: CLIPTextModel(CLIPTextConfig(**c)),
+    "text_2": lambda **c: CLIPTextModelWithProjection(CLIPTextConfig(**c)),
     "eyes": lambda **c: CLIPVisionModelWithProjection(CLIPVisionConfig(**c)),
     "decoder": AutoencoderKLTemporalDecoder,
     "context": SparseControlNetModel,
@@ -71,6 +79,11 @@ IMAGE = {
     ("sd21-base", "unet"): 865.9,
     ("sd21", "text"): 340.4,
     ("svd", "eyes"): 632.1,
+    ("sdxl", "unet"): 2567.5,
+    ("sdxl", "vae"): 83.7,
+    ("sdxl-fp16-fix", "vae"): 83.7,
+    ("sdxl", "text"): 123.1,
+    ("sdxl", "text_2"): 694.7,
 }
 FRAME = {("x4", "unet"): 473.4, ("x4", "vae"): 55.3, ("x4", "text"): 340.4}
 
@@ -105,6 +118,7 @@ def test_the_times_four_upscaler(tmp_path, config, role):
         ("animatediff-v3", 520, 417.1),
         ("animatelcm", 546, 453.2),
         ("lightning", 546, 453.2),
+        ("animatediff-xl", 390, 236.8),
     ],
 )
 def test_motion_modules_as_guoyww_publishes_them(tmp_path, config, keys, size):
@@ -112,10 +126,11 @@ def test_motion_modules_as_guoyww_publishes_them(tmp_path, config, keys, size):
     names = shapes("animatediff", config, "keyframes")
     weights = {name: shape for name, shape in names.items() if "pos_embed" not in name}
     assert (len(weights), millions(weights)) == (keys, size)
+    image = "sdxl" if config == "animatediff-xl" else "sd15"
     pack = public.named(
         tmp_path,
         {
-            "unet": {"config": "sd15", **sparse(tmp_path / "u.safetensors", shapes("unet", "sd15", "unet"))},
+            "unet": {"config": image, **sparse(tmp_path / "u.safetensors", shapes("unet", image, "unet"))},
             "keyframes": {
                 "family": "animatediff",
                 "config": config,
@@ -127,6 +142,30 @@ def test_motion_modules_as_guoyww_publishes_them(tmp_path, config, keys, size):
     model = prepare.fitting(pack, "keyframes").model
     longest = 24 if config == "animatediff-v1" else 32
     assert {b.shape[1] for name, b in model.named_buffers() if name.endswith("pos_embed.pe")} == {longest}
+
+
+def test_stable_diffusion_xl_in_one_file(tmp_path):
+    """sd_xl_base_1.0.safetensors, every tensor of it."""
+    unet, vae, text, text_2 = (
+        on_meta(lambda part=part: CLASSES[part](**configs.read("sdxl", part)))
+        for part in ("unet", "vae", "text", "text_2")
+    )
+    tensors = {
+        **original.unet(unet),
+        **original.vae(vae),
+        **original.clip(text, "conditioner.embedders.0."),
+        **original.open_clip_two(text_2),
+    }
+    names = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+    assert len(names) == 2515
+    held = sparse(tmp_path / "sd_xl_base_1.0.safetensors", names)
+    whole = {"config": "sdxl", "layout": "original", **held}
+    parts = dict.fromkeys(("unet", "vae", "text", "text_2"), whole)
+    words = {"tokenizer": {"config": "clip-sd15"}, "tokenizer_2": {"config": "clip-sd21"}}
+    pack = public.named(tmp_path / "pack", {**parts, **words}, check=False)
+    for part in parts:
+        prepare.fitting(pack, part)
+    assert Pack.open(tmp_path / "sd_xl_base_1.0.safetensors", check=False).named["text_2"].config == "sdxl"
 
 
 @pytest.mark.parametrize(

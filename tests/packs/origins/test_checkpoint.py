@@ -10,6 +10,8 @@ from vldm_cli.packs.origins.shipped import shipped
 from vldm_cli.packs.pack import Pack
 
 _ROLES = {
+    "tokenizer_2": "tokenizer",
+    "sketch": "context",
     "upscaler_frame": "unet",
     "upscaler_frame_vae": "vae",
     "upscaler_frame_text": "text",
@@ -62,14 +64,13 @@ def test_a_pickle_of_weights_is_looked_into_and_runs_nothing(tmp_path):
     ("make", "words"),
     [
         (lambda path: checkpoint(path, channels=9), "a model of 9 input channels"),
-        (lambda path: checkpoint(path, width=2048), "no whole checkpoint of a known version"),
+        (lambda path: checkpoint(path, width=3072), "no whole checkpoint of a known version"),
         (lambda path: checkpoint(path, vae=False), "no whole checkpoint"),
         (
-            lambda path: checkpoint(path, width=2048, **{"conditioner.embedders.1.x": 1}),
-            "Stable Diffusion XL",
+            lambda path: checkpoint(path, width=1280, **{"conditioner.embedders.0.model.x": 1}),
+            "Stable Diffusion XL's refiner",
         ),
         (lambda path: checkpoint(path, channels=8, **{"x.time_stack.y": 1}), "Stable Video Diffusion"),
-        (lambda path: save_file({"conditioner.embedders.1.x": torch.zeros(1)}, path), "Stable Diffusion XL"),
         (lambda path: save_file({"double_blocks.0.x": torch.zeros(1)}, path), "FLUX"),
         (lambda path: save_file({"lora_unet_x.lora_down.weight": torch.zeros(1)}, path), "--lora takes"),
         (lambda path: save_file({"decoder.conv_in.weight": torch.zeros(1)}, path), "--vae takes"),

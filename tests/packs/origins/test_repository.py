@@ -7,12 +7,20 @@ import pytest
 
 from tests import public
 from vldm_cli.errors import RequestError
+from vldm_cli.packs.origins.listing import Folder
+from vldm_cli.packs.origins.motion import motion
+from vldm_cli.packs.origins.repository import read_part
 from vldm_cli.packs.pack import Pack
 
 
 @pytest.fixture(scope="module")
 def sd(tmp_path_factory):
     return public.sd_folder(tmp_path_factory.mktemp("public") / "sd")
+
+
+@pytest.fixture(scope="module")
+def svd(tmp_path_factory):
+    return public.svd_folder(tmp_path_factory.mktemp("public") / "svd")
 
 
 def test_stable_diffusion_has_the_parts_of_an_image_model(sd):
@@ -51,11 +59,34 @@ def test_animatediff_names_its_modules(sd, tmp_path):
     assert pack.located("keyframes").parent.name == "motion_adapter"
 
 
-def test_stable_video_diffusion(tmp_path):
-    pack = Pack.open(public.svd_folder(tmp_path / "svd"))
+def test_stable_video_diffusion(svd):
+    pack = Pack.open(svd)
     assert pack.named["keyframes"].family == "svd" and pack.named["decoder"].family == "svd-decoder"
     assert pack.named["context"].family == "first-frame" and pack.has("eyes") and not pack.has("text")
     assert pack.manifest.video.window == 25 and pack.manifest.defaults.scheduler == "euler"
+
+
+@pytest.mark.parametrize(
+    ("name", "rate"), [("stable-video-diffusion-img2vid-xt", 7), ("stable-video-diffusion-img2vid-xt-1-1", 6)]
+)
+def test_the_rate_that_stable_video_diffusion_is_told(svd, tmp_path, name, rate):
+    """1.1 was tuned for 6 frames a second, those before it for 7 among others."""
+    manifest = Pack.open(shutil.copytree(svd, tmp_path / name)).manifest
+    assert manifest.elsewhere.parts["context"].fps == rate
+    assert manifest.video.fps / manifest.video.keyframe_step == rate
+
+
+def test_stable_diffusion_xl_and_motion_for_it(tmp_path):
+    pack = Pack.open(public.sdxl_folder(tmp_path / "xl"))
+    assert {"text", "text_2", "tokenizer", "tokenizer_2", "unet", "vae"} <= set(pack.named)
+    assert pack.manifest.defaults.scheduler == "euler" and not pack.upscales
+    adapter = public.adapter_folder(tmp_path / "motion", None, public.XL_CHANNELS)
+    moving = motion(str(adapter))
+    assert moving.defaults.keyframe_steps == 50 and moving.parts["keyframes"].family == "animatediff"
+    other = motion(str(public.adapter_folder(tmp_path / "other")))
+    assert other.defaults.keyframe_steps == 25
+    part = read_part(Folder(adapter, "someone/beta"))
+    assert part.defaults.keyframe_steps == 50 and set(part.elsewhere.parts) == {"keyframes", "schedule"}
 
 
 def test_modelscope_and_the_upscaler(tmp_path):
@@ -76,8 +107,8 @@ def test_modelscope_and_the_upscaler(tmp_path):
             "of no kind that it names",
         ),
         (
-            lambda f: (f / "model_index.json").write_text('{"_class_name": "StableDiffusionXLPipeline"}'),
-            "is a StableDiffusionXLPipeline, and vldm makes videos with",
+            lambda f: (f / "model_index.json").write_text('{"_class_name": "StableDiffusion3Pipeline"}'),
+            "is a StableDiffusion3Pipeline, and vldm makes videos with",
         ),
         (lambda f: (f / "model_index.json").write_text("[]"), "of no kind that it names"),
         (lambda f: (f / "unet/config.json").unlink(), r"no unet/config\.json"),

@@ -12,7 +12,12 @@ from vldm_cli.packs.origins.shipped import shipped
 from vldm_cli.packs.pack import Pack
 from vldm_cli.packs.prepare import misfits
 
-_ROLES = {"upscaler_frame": "unet", "upscaler_frame_vae": "vae", "upscaler_frame_text": "text"}
+_ROLES = {
+    "sketch": "context",
+    "upscaler_frame": "unet",
+    "upscaler_frame_vae": "vae",
+    "upscaler_frame_text": "text",
+}
 _LORA = "down_blocks.0.attentions.0.transformer_blocks.0.attn1.processor.to_q_lora"
 
 

@@ -304,6 +304,46 @@ def parts_of(folder):
     }
 
 
+@pytest.mark.parametrize(
+    ("asked", "step"),
+    [
+        ({}, 4),
+        ({"fps": Fraction(24)}, 3),
+        ({"fps": Fraction(60)}, 8),
+        ({"fps": Fraction(1)}, 1),
+        ({"interpolation": 6}, 6),
+    ],
+)
+def test_keyframes_are_as_near_to_their_own_rate_as_motion_lets_them(repositories, tmp_path, asked, step):
+    pack = told(animated(repositories, tmp_path / "pack"), fps='"32"', between='"motion"')
+    settings = resolve(GenerateRequest("x", Path("a.mp4"), **asked), pack.manifest)
+    assert settings.interpolation == step
+
+
+def test_a_video_goes_on_at_its_own_rate(repositories, tmp_path):
+    """24 frames a second of keyframes for 8: every third, which its last one is, and whose latents it keeps."""
+    pack = told(
+        animated(repositories, tmp_path / "pack", "animatediff", sparse(repositories)), fps='"32"', window=4
+    )
+    pack = told(pack, between='"motion"', scheduler='"ddim"')
+    call = dict(frames=10, fps=24, pack=pack.folder, upscale=False, **CALL)
+    made = vldm.generate("a red ball", tmp_path / "a.mp4", **call)
+    assert made.settings["interpolation"] == 3 and made.warnings == []
+    assert vldm.info(tmp_path / "a.mp4")["metadata"]["latents"]["of"] == [6, 9]
+    longer = vldm.extend(tmp_path / "a.mp4", tmp_path / "b.mp4", frames=6, device="cpu", dtype="float32")
+    assert longer.frames == 16 and longer.settings["keyframe_step"] == 3
+
+
+def test_a_model_fills_in_at_the_steps_that_it_was_made_for(repositories, tmp_path):
+    pack = told(animated(repositories, tmp_path / "pack", "animatediff", sparse(repositories)), fps='"32"')
+    with pytest.raises(
+        RequestError, match=r"--interpolation 3 is none of 1, 4, 16; others go with --between motion"
+    ):
+        resolve(GenerateRequest("x", Path("a.mp4"), interpolation=3, between="model"), pack.manifest)
+    with pytest.raises(RequestError, match="--interpolation 65"):
+        GenerateRequest("x", Path("a.mp4"), interpolation=65)
+
+
 def test_weights_of_a_pickle_are_told_of_once(repositories, tmp_path, monkeypatch):
     monkeypatch.setenv("VLDM_HOME", str(tmp_path / "home"))
     pack = told(animated(repositories, tmp_path / "pack"), between='"motion"', keyframe_step=1)
@@ -325,7 +365,10 @@ def test_weights_of_a_pickle_are_told_of_once(repositories, tmp_path, monkeypatc
     [
         ({}, []),
         ({"size": (512, 512)}, ["made for 64x64"]),
-        ({"fps": Fraction(16)}, ["cannot be told another rate.*0.5 times as fast"]),
+        ({"fps": Fraction(20)}, ["cannot be told another rate.*1.25 times as fast"]),
+        ({"fps": Fraction(16), "interpolation": 4}, ["cannot be told another rate.*0.5 times as fast"]),
+        ({"fps": Fraction(24)}, []),
+        ({"fps": Fraction(16)}, []),
         ({"fps": Fraction(32), "size": (64, 128)}, []),
     ],
 )

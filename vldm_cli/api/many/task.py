@@ -19,6 +19,7 @@ from vldm_cli.runs.result import Video
 if TYPE_CHECKING:
     from vldm_cli.pipelines.clip.job import ClipJob
     from vldm_cli.pipelines.generate.request import GenerateRequest
+    from vldm_cli.runs.pool.pool import Pool
 
 
 @dataclass(frozen=True)
@@ -82,15 +83,16 @@ class Outcome:
         return {**told, "seed": self.seed, "made_before": True}
 
 
-def make(task: Task, kept: Kept, progress: Progress | None = None) -> Outcome:
-    """Makes the video of a task in this process, or what is missing of it. kept: what this process has opened for
-    others. Whatever goes wrong is told, for others are to be made; a closed pipe and Ctrl-C alone are raised."""
+def make(task: Task, kept: Kept, progress: Progress | None = None, pool: Pool | None = None) -> Outcome:
+    """Makes the video of a task in this process, or what is missing of it, or has the pool's workers make it. kept:
+    what this process has opened for others. Whatever goes wrong is told, for others are to be made; a closed pipe and
+    Ctrl-C alone are raised."""
     try:
         with command_line.told(task.words):
             return (
-                _generated(task, kept, progress)
+                _generated(task, kept, progress, pool)
                 if task.command == "generate"
-                else _of_clip(task, kept, progress)
+                else _of_clip(task, kept, progress, pool)
             )
     except BrokenPipeError:
         raise
@@ -105,10 +107,10 @@ def make(task: Task, kept: Kept, progress: Progress | None = None) -> Outcome:
 def request_of(task: Task, kept: Kept) -> tuple[GenerateRequest, str | None]:
     """(the request of a task of `generate`, complete; the warning about it). Raises RequestError."""
     options = dict(task.options)
-    image = options.pop("image")
+    image, sketch = options.pop("image"), options.pop("sketch", ())
     pack = kept.pack(*(options.pop(name) for name in ("pack", "device", "dtype")))
     request, warning = generate.asked(task.subject, task.out, pack, **options)
-    return generate.complete(request, pack, image), warning
+    return generate.complete(request, pack, image, sketch), warning
 
 
 def job_of(task: Task, kept: Kept) -> tuple[ClipJob, bool]:
@@ -134,17 +136,17 @@ def is_newer(clip: Path, out: Path) -> bool:
     return any(file.stat().st_mtime > made for file in files if file.is_file())
 
 
-def _generated(task: Task, kept: Kept, progress: Progress | None) -> Outcome:
+def _generated(task: Task, kept: Kept, progress: Progress | None, pool: Pool | None) -> Outcome:
     from vldm_cli.pipelines.generate.run import generate as run
 
     request, _ = request_of(task, kept)
     pack = kept.pack(*(task.options[name] for name in ("pack", "device", "dtype")))
     if is_made(request, pack.pack):
         return Outcome(task, seed=request.seed)
-    return Outcome(task, run(request, pack.pack, progress, pack.models))
+    return Outcome(task, run(request, pack.pack, progress, pack.models, pool))
 
 
-def _of_clip(task: Task, kept: Kept, progress: Progress | None) -> Outcome:
+def _of_clip(task: Task, kept: Kept, progress: Progress | None, pool: Pool | None) -> Outcome:
     from vldm_cli.pipelines.clip.run import run
     from vldm_cli.pipelines.extend.run import run as run_extend
     from vldm_cli.runs.attempt import tidy
@@ -154,4 +156,4 @@ def _of_clip(task: Task, kept: Kept, progress: Progress | None) -> Outcome:
         tidy(job.out)  # in case its run was stopped in its last moment
         return Outcome(task, seed=job.seed)
     work = run_extend if task.command == "extend" else run
-    return Outcome(task, work(job, job.clip.fingerprint(), progress))  # type: ignore[arg-type]
+    return Outcome(task, work(job, job.clip.fingerprint(), progress, pool))  # type: ignore[arg-type]

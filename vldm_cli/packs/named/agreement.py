@@ -1,10 +1,11 @@
 """Whether the parts of a pack go together, where some of them lie elsewhere: each may be sound, and of another model.
 
-By their configurations alone; no torch.
+By their configurations alone.
 """
 
 from collections.abc import Iterator
 
+from vldm_cli.align.pooled import pooled_width
 from vldm_cli.packs.contents import TEXT, UNET, VAE, Kind
 from vldm_cli.packs.named.places import Named, place
 from vldm_cli.packs.named.schemas import EYES_KIND, FAMILY_KINDS, SPARSECTRL_KIND, WHOLE
@@ -12,6 +13,8 @@ from vldm_cli.packs.pack import Pack
 
 # What diffusers takes where an autoencoder's configuration does not say it: Stable Diffusion's.
 _SCALE = 0.18215
+# Stable Diffusion XL's, whose autoencoders have the same shapes as the others'.
+_XL_SCALE = 0.13025
 
 
 def disagreements(pack: Pack) -> Iterator[str]:
@@ -58,6 +61,10 @@ def _latents(parts: _Parts) -> Iterator[str]:
             f"pack {parts.pack.name}: unet ({_said(place(parts.pack, 'unet'))}) takes {unet['in_channels']} channels "
             f"and gives {unet['out_channels']}: it fills in or edits pictures; name one that makes them"
         )
+    if unet is not None and vae is not None and parts.moving == "unet":
+        scale, wanted = vae.get("scaling_factor", _SCALE), _XL_SCALE if pooled_width(unet) else _SCALE
+        if scale in (_SCALE, _XL_SCALE) and scale != wanted:
+            yield parts.apart("vae", "unet", f"its latents are scaled by {scale:g}, and not by {wanted:g}")
     for part, config in (("vae", vae), ("decoder", decoder)):
         if config is None:
             continue
@@ -90,20 +97,49 @@ def _words(parts: _Parts) -> Iterator[str]:
     wide = unet["cross_attention_dim"]
     # where an image model draws what another one makes move, it is the one that hears words
     drawing = parts.of("unet", UNET) if parts.moving != "unet" else None
+    two = parts.moving == "unet" and (pooled_width(unet) > 0 or parts.pack.has("text_2"))
+    if two:
+        yield from _two_texts(parts, unet)
     for part, kind, entry in (("text", TEXT, "hidden_size"), ("eyes", EYES_KIND, "projection_dim")):
+        if two and part == "text":
+            continue
         heard, hears, other = parts.of(part, kind), wide, parts.moving
         if part == "text" and drawing is not None:
             hears, other = drawing["cross_attention_dim"], "unet"
         if heard is not None and heard.get(entry, 512) != hears:
             yield parts.apart(part, other, f"it is {heard.get(entry, 512)} wide, and not {hears}")
-    named = parts.pack.named.get("context")
-    reader = parts.of("context", SPARSECTRL_KIND) if named and named.family == "sparsectrl" else None
-    if reader is not None and list(reader["block_out_channels"]) != list(unet["block_out_channels"]):
-        yield parts.apart("context", parts.moving, "it was made for an image model of another shape")
-    elif reader is not None and reader["cross_attention_dim"] != wide:
-        yield parts.apart(
-            "context", parts.moving, f"it attends to {reader['cross_attention_dim']}, and not to {wide}"
+    for part in ("context", "sketch"):
+        named = parts.pack.named.get(part)
+        reader = parts.of(part, SPARSECTRL_KIND) if named and named.family == "sparsectrl" else None
+        if reader is not None and list(reader["block_out_channels"]) != list(unet["block_out_channels"]):
+            yield parts.apart(part, parts.moving, "it was made for an image model of another shape")
+        elif reader is not None and reader["cross_attention_dim"] != wide:
+            yield parts.apart(
+                part, parts.moving, f"it attends to {reader['cross_attention_dim']}, and not to {wide}"
+            )
+
+
+def _two_texts(parts: _Parts, unet: dict) -> Iterator[str]:
+    """Stable Diffusion XL attends to both text encoders side by side, and is told a vector of the second's."""
+    first, second = parts.of("text", TEXT), parts.of("text_2", TEXT)
+    if second is not None and not pooled_width(unet):
+        yield parts.apart("text_2", "unet", "it is of Stable Diffusion XL")
+        return
+    if first is not None and second is None:
+        yield (
+            f"pack {parts.pack.name}: its image model is Stable Diffusion XL's, which hears two text encoders; name "
+            "the second as [parts.text_2], and [parts.tokenizer_2]"
         )
+    if first is None or second is None:
+        return
+    wide = first["hidden_size"] + second["hidden_size"]
+    if wide != unet["cross_attention_dim"]:
+        yield parts.apart(
+            "text_2", "unet", f"with text it is {wide} wide, and not {unet['cross_attention_dim']}"
+        )
+    elif second.get("projection_dim", 512) != pooled_width(unet):
+        why = f"its text as one vector is {second.get('projection_dim', 512)} wide, and not {pooled_width(unet)}"
+        yield parts.apart("text_2", "unet", why)
 
 
 def _upscaler(parts: _Parts) -> Iterator[str]:

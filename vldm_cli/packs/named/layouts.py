@@ -26,6 +26,8 @@ _UNET, _VAE, _CLIP, _OPEN_CLIP = (
     "cond_stage_model.transformer.",
     "cond_stage_model.model.",
 )
+# Stable Diffusion XL's two text encoders.
+_FIRST, _SECOND = "conditioner.embedders.0.transformer.", "conditioner.embedders.1.model."
 # The autoencoder's attention, as diffusers spelt it before 2023.
 _OLD_ATTENTION = {"query": "to_q", "key": "to_k", "value": "to_v", "proj_attn": "to_out.0"}
 # Buffers that older versions kept in files.
@@ -66,11 +68,28 @@ def text(layout: str, config: Mapping[str, Any]) -> Convert:
 
     def convert(pieces: Pieces) -> Pieces:
         if any(name.startswith(_OPEN_CLIP) for name in pieces):
-            encoder = SimpleNamespace(config=SimpleNamespace(hidden_size=config["hidden_size"]))
-            return _clip(_converted(lambda: convert_open_clip_checkpoint(encoder, pieces, _OPEN_CLIP)))
-        return _clip(_below(pieces, _CLIP, "text encoder"))
+            return _clip(_open_clip(pieces, config, _OPEN_CLIP))
+        first = any(name.startswith(_FIRST) for name in pieces)
+        return _clip(_below(pieces, _FIRST if first else _CLIP, "text encoder"))
 
     return convert
+
+
+def text_2(layout: str, config: Mapping[str, Any]) -> Convert:
+    """Of a CLIPTextModelWithProjection of that configuration."""
+    if layout == "diffusers":
+        return _weights
+
+    def convert(pieces: Pieces) -> Pieces:
+        _below(pieces, _SECOND, "second text encoder")
+        return _open_clip(pieces, config, _SECOND)
+
+    return convert
+
+
+def _open_clip(pieces: Pieces, config: Mapping[str, Any], prefix: str) -> Pieces:
+    encoder = SimpleNamespace(config=SimpleNamespace(hidden_size=config["hidden_size"]))
+    return _converted(lambda: convert_open_clip_checkpoint(encoder, pieces, prefix))
 
 
 def eyes(layout: str, config: Mapping[str, Any]) -> Convert:

@@ -14,18 +14,21 @@ from typing import TYPE_CHECKING
 from vldm_cli.errors import RequestError, RunError
 from vldm_cli.packs import configs
 from vldm_cli.packs.contents import Kind, read_config, sound
-from vldm_cli.packs.elsewhere import beside, found
+from vldm_cli.packs.elsewhere import beside, found, located
 from vldm_cli.packs.files import Unusable, read_json
 from vldm_cli.packs.named.motion_unet import image_config
 from vldm_cli.packs.origins.pickles import converted, is_pickle
 from vldm_cli.packs.pack import PARTS, Pack
 from vldm_cli.packs.parts import SCHEDULERS, config_of
+from vldm_cli.packs.shards import read_index
 
 if TYPE_CHECKING:
     from vldm_cli.packs.sources import Convert, Source
 
 # What a part is to the checkpoint that it is from, where that is not its own name.
 _ROLES = {
+    "tokenizer_2": "tokenizer",
+    "sketch": "context",
     "upscaler_frame": "unet",
     "upscaler_frame_vae": "vae",
     "upscaler_frame_text": "text",
@@ -127,7 +130,13 @@ class Named(Place):
         return self.pack.located(self.part)
 
     def source(self, convert: "Convert | None" = None, prefix: str = "") -> "Source":
-        return source(self.path, convert, prefix)
+        if not self.origin.shards:
+            return source(self.path, convert, prefix)
+        from vldm_cli.packs.sources import Source  # with it comes torch
+
+        where = read_index(read_json(self.path))
+        paths = [located(shard, self.pack.folder, self.pack.name) for shard in self.origin.shards]
+        return Source.of_shards(where, paths, prefix, convert)
 
     def config(self, kind: Kind) -> dict:
         if self.origin.config:

@@ -1,7 +1,8 @@
 """Files that are put into a pack or added to it: what each is, told by its tensors' names and shapes."""
 
 import math
-from dataclasses import replace
+import re
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from vldm_cli.errors import RequestError
@@ -12,6 +13,7 @@ from vldm_cli.packs.origins.cached import snapshot
 from vldm_cli.packs.origins.home import pulled, repository
 from vldm_cli.packs.origins.listing import Folder, class_of, part
 from vldm_cli.packs.origins.shapes import SUFFIXES, shapes
+from vldm_cli.packs.values import shown
 
 _STRONGEST = 10.0
 _LORA = (
@@ -24,9 +26,23 @@ _LORA = (
     "_lora.down.",
     "_lora.up.",
 )
-# Configurations that vldm brings along (`packs/configs`).
-_SD_VAE, _SVD_VAE = "sd15", "svd"
-_SPACE = 0.18215  # what the latents of Stable Diffusion 1.x, 2.x and of Stable Video Diffusion are scaled by
+
+
+@dataclass(frozen=True)
+class Space:
+    """The latents that an autoencoder must be of: what they are scaled by, whose they are, and the configuration of an
+    autoencoder's file (`packs/configs`), which does not say."""
+
+    scale: float
+    of: str
+    config: str
+
+
+SD = Space(0.18215, "Stable Diffusion 1.x or 2.x", "sd15")
+XL = Space(0.13025, "Stable Diffusion XL", "sdxl")
+_SVD_VAE = "svd"
+# Stable Diffusion XL's autoencoder mended so that it does not overflow in float16 is told by its name alone.
+_MENDED, _MENDED_CONFIG = re.compile(r"fp16.?fix|sdxl\.vae", re.IGNORECASE), "sdxl-fp16-fix"
 
 
 def lora(named: str) -> Addition:
@@ -50,15 +66,15 @@ def lora(named: str) -> Addition:
     return Addition(file=path.name, path=str(path.parent), to=to, strength=amount)
 
 
-def embedding(named: str) -> Embedding:
-    """A file of a textual inversion; the word for it is what the file calls it, or the file's own name. Raises
-    RequestError."""
+def embedding(named: str, two: bool = False) -> Embedding:
+    """A file of a textual inversion; the word for it is what the file calls it, or the file's own name. two: for Stable
+    Diffusion XL's two text encoders. Raises RequestError."""
     path = _file("--embedding", named)
     held = shapes(path)
     rows = {name: shape for name, shape in held.items() if len(shape) in (1, 2) and shape[-1] >= 32}
-    if "clip_g" in rows:
+    if ("clip_g" in held) != two and rows:
         raise RequestError(
-            f"--embedding {named} is for Stable Diffusion XL; name one for the pack's own model"
+            f"--embedding {named} is {'not ' if two else ''}for Stable Diffusion XL; name one for the pack's own model"
         )
     if not rows or len(held) > 20:
         raise RequestError(
@@ -70,29 +86,29 @@ def embedding(named: str) -> Embedding:
     return Embedding(file=path.name, path=str(path.parent), token=token)
 
 
-def vae(named: str) -> tuple[str, Part]:
+def vae(named: str, space: Space = SD) -> tuple[str, Part]:
     """("vae" or "decoder", the part): an autoencoder's file or folder; Stable Video Diffusion's is a decoder of frames
     that see each other. Raises RequestError, also for one of another latent space."""
     path, known = Path(named).expanduser(), pulled(named)
     if known and (known / MANIFEST).is_file():
         parts = read_manifest(known).elsewhere.parts
         for name in ("decoder", "vae"):
-            if name in parts:
+            if name in parts and (name == "vae" or space == SD):
                 return name, parts[name]
         raise RequestError(f"--vae {named} holds no autoencoder; name another pack, a file or a folder")
     if path.is_file():
-        return _vae_file(_file("--vae", named))
+        return _vae_file(_file("--vae", named), space)
     listing = place("--vae", named)
     for folder in ("", "vae"):
         config = f"{folder}/config.json".lstrip("/")
         kind = class_of(listing, config) if listing.has(config) else ""
         if kind in ("AutoencoderKL", "AutoencoderKLTemporalDecoder"):
             table = listing.read(config)
-            scale, channels = table.get("scaling_factor", _SPACE), table.get("latent_channels", 4)
-            if channels != 4 or not isinstance(scale, int | float) or abs(scale - _SPACE) > 1e-6:
+            scale, channels = table.get("scaling_factor", SD.scale), table.get("latent_channels", 4)
+            if channels != 4 or not isinstance(scale, int | float) or abs(scale - space.scale) > 1e-6:
                 raise RequestError(
-                    f"--vae {named} is of another latent space ({channels} channels scaled by {scale}, not 4 by "
-                    f"{_SPACE}); name one for Stable Diffusion 1.x or 2.x"
+                    f"--vae {named} is of another latent space ({shown(channels)} channels scaled by {shown(scale)}, "
+                    f"not 4 by {space.scale}); name one for {space.of}"
                 )
             found = located_at(part(listing, folder), listing)
             temporal = kind == "AutoencoderKLTemporalDecoder"
@@ -118,12 +134,19 @@ def place(option: str, named: str) -> Folder:
 
 def located_at(one: Part, listing: Folder) -> Part:
     """A part of a listing with its absolute place on the disk, where it is not the hub's."""
-    return one if one.hub else replace(one, path=str(listing.root))
+    if one.hub:
+        return one
+    here = str(listing.root)
+    return replace(one, path=here, shards=tuple(replace(shard, path=here) for shard in one.shards))
 
 
-def _vae_file(path: Path) -> tuple[str, Part]:
+def _vae_file(path: Path, space: Space) -> tuple[str, Part]:
     held = shapes(path)
     here = Part(file=path.name, path=str(path.parent))
+    if "decoder.time_conv_out.weight" in held and space != SD:
+        raise RequestError(
+            f"--vae {path} is of another latent space, Stable Video Diffusion's; name one for {space.of}"
+        )
     if "decoder.time_conv_out.weight" in held:
         return "decoder", replace(here, family="svd-decoder", config=_SVD_VAE)
     prefix = "first_stage_model." if any(name.startswith("first_stage_model.") for name in held) else ""
@@ -132,11 +155,11 @@ def _vae_file(path: Path) -> tuple[str, Part]:
         raise RequestError(f"--vae {path} holds no autoencoder; name another file")
     if last[1] != 4:
         raise RequestError(
-            f"--vae {path} is of another latent space ({last[1]} channels, not 4); name one for Stable Diffusion 1.x "
-            "or 2.x"
+            f"--vae {path} is of another latent space ({last[1]} channels, not 4); name one for {space.of}"
         )
     original = any(name.startswith(f"{prefix}decoder.up.") for name in held)
-    return "vae", replace(here, config=_SD_VAE, layout="original" if original else "diffusers")
+    config = _MENDED_CONFIG if space == XL and _MENDED.search(path.name) else space.config
+    return "vae", replace(here, config=config, layout="original" if original else "diffusers")
 
 
 def _file(option: str, named: str) -> Path:

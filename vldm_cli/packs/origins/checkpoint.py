@@ -17,7 +17,7 @@ _TEXT = (
 )
 # What the names in whole models of other kinds have in them, and in files that are no model.
 _OTHERS = {
-    "conditioner.embedders.1.": "Stable Diffusion XL",
+    "conditioner.embedders.0.model.": "Stable Diffusion XL's refiner, which draws no pictures of its own",
     "model.diffusion_model.joint_blocks.": "Stable Diffusion 3",
     "double_blocks.": "FLUX",
     ".time_stack.": "Stable Video Diffusion, which is taken as diffusers' folder",
@@ -32,7 +32,7 @@ _ADDITIONS = {
 
 def read_checkpoint(path: Path) -> Manifest:
     """The pack that such a file is; its hash is still empty. Raises RequestError where it is no Stable Diffusion 1.x,
-    2.x or ×4 upscaler."""
+    2.x, XL or ×4 upscaler."""
     held = shapes(path)
     first = held.get(_FIRST, ())
     inputs = first[1] if len(first) == 4 else 0
@@ -40,8 +40,8 @@ def read_checkpoint(path: Path) -> Manifest:
     whole = any(name.startswith("first_stage_model.") for name in held)
     if not first or not whole or (inputs, width) not in _VERSIONS:
         raise RequestError(
-            f"{path} is {_otherwise(held, inputs)}; name a checkpoint of Stable Diffusion 1.x or 2.x, or of its ×4 "
-            "upscaler"
+            f"{path} is {_otherwise(held, inputs)}; name a checkpoint of Stable Diffusion 1.x, 2.x or XL, or of its "
+            "×4 upscaler"
         )
     return _VERSIONS[inputs, width](path)
 
@@ -62,6 +62,11 @@ def _sd2(path: Path) -> Manifest:
     return numbered("image", path.name, "", about, parts, [side, side])
 
 
+def _xl(path: Path) -> Manifest:
+    about = "Stable Diffusion XL: single pictures, which --motion makes move"
+    return numbered("xl", path.name, "", about, _parts(path, "sdxl"))
+
+
 def _x4(path: Path) -> Manifest:
     parts = _parts(path, "x4").parts
     of = {"unet": "", "vae": "_vae", "text": "_text", "tokenizer": "_tokenizer", "schedule": "_schedule"}
@@ -71,16 +76,18 @@ def _x4(path: Path) -> Manifest:
 
 
 # (channels that go in, width of the text) of the versions that there are.
-_VERSIONS = {(4, 768): _sd1, (4, 1024): _sd2, (7, 1024): _x4}
+_VERSIONS = {(4, 768): _sd1, (4, 1024): _sd2, (4, 2048): _xl, (7, 1024): _x4}
 
 
 def _parts(path: Path, version: str) -> Elsewhere:
     whole = Part(file=path.name, layout="original", config=version)
-    words = "clip-sd15" if version == "sd15" else "clip-sd21"
+    words = "clip-sd15" if version in ("sd15", "sdxl") else "clip-sd21"
+    second = {"text_2": whole, "tokenizer_2": Part(config="clip-sd21")} if version == "sdxl" else {}
     return Elsewhere(
         {
             **dict.fromkeys(("unet", "vae", "text"), whole),
             "tokenizer": Part(config=words),
+            **second,
             "schedule": Part(config=version),
         }
     )

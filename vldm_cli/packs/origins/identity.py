@@ -15,7 +15,7 @@ from vldm_cli.packs.manifest import Manifest
 from vldm_cli.packs.origins.digests import digest
 
 # Where a file lies says nothing about what it holds.
-_PLACES = {f.name for f in fields(Origin)} | {"config_file", "optional", "pack"}
+_PLACES = {f.name for f in fields(Origin)} | {"config_file", "optional", "pack", "shards"}
 
 
 def identified(manifest: Manifest, folder: Path, embedded: Callable[[str], str]) -> Manifest:

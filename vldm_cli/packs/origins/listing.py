@@ -5,8 +5,9 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Protocol
 
 from vldm_cli.errors import RequestError
-from vldm_cli.packs.elsewhere import Part
+from vldm_cli.packs.elsewhere import Origin, Part
 from vldm_cli.packs.files import Unusable, inside, read_json
+from vldm_cli.packs.shards import beside, index_names
 from vldm_cli.packs.values import shown
 
 # Which file of weights is taken where there are several: half the bytes first. Pickles last, for torch reads them with
@@ -62,17 +63,31 @@ def part(listing: Listing, folder: str, weights: str = DIFFUSERS, **told) -> Par
     if not listing.has(config):
         raise RequestError(f"{listing.name} has no {config}; name a whole model in diffusers' layout")
     for ending in ENDINGS:
-        file = str(there / f"{weights}{ending}")
+        whole = f"{weights}{ending}"
+        file = str(there / whole)
         if listing.has(file):
             return placed(listing, file, config_file=config, **told)
-    for ending in ENDINGS:
-        if listing.has(str(there / f"{weights}{ending}.index.json")):
-            raise RequestError(
-                f"{listing.name} has the weights of {folder or 'it'} in several files, which vldm does not read; name "
-                "a copy with one file"
-            )
+        for index in (str(there / name) for name in index_names(whole)):
+            if listing.has(index):
+                shards = _shards(listing, index)
+                return placed(listing, index, config_file=config, shards=shards, **told)
     wanted = there / f"{weights}.safetensors"
     raise RequestError(f"{listing.name} has no {wanted}; name a whole model in diffusers' layout")
+
+
+def _shards(listing: Listing, index: str) -> tuple[Origin, ...]:
+    """The files of weights that an index names, all of which must be there."""
+    try:
+        names = beside(index, listing.read(index))
+    except Unusable as error:
+        raise RequestError(f"{listing.name}: {index} {error}; name another model") from error
+    for name in names:
+        if not listing.has(name):
+            raise RequestError(
+                f"{listing.name} has no {name}, which {PurePosixPath(index).name} names; bring it back or name another "
+                "model"
+            )
+    return tuple(Origin(name, listing.hub, listing.revision, licence=listing.licence) for name in names)
 
 
 def tokenizer(listing: Listing, folder: str = "tokenizer") -> Part:

@@ -10,16 +10,17 @@ from vldm_cli.packs.manifest import MANIFEST, Defaults, Manifest, VideoNumbers, 
 from vldm_cli.packs.origins.additions import located_at, place
 from vldm_cli.packs.origins.home import pulled
 from vldm_cli.packs.origins.numbers import KINDS, kind_of_motion, schedule_of
-from vldm_cli.packs.origins.repository import adapter, read_repository
+from vldm_cli.packs.origins.repository import XL_LEVELS, adapter, kind_of_adapter, read_repository
 from vldm_cli.packs.origins.shapes import Shapes, shapes
 from vldm_cli.packs.origins.shipped import shipped
 
 _ENCODING = re.compile(r"motion_modules\.0\..*(pos_encoder|pos_embed)\.pe$")
 _STEPS = re.compile(r"(\d{1,2})[ _-]?step")
 _POSITIONS_OF_V1 = 24
+_XL = "animatediff-xl"
 # What of another pack its motion is: modules for any image model, or a model of its own, which makes pictures move.
 _PARTS = {
-    **dict.fromkeys(("animatediff", "animatediff-window"), ("keyframes", "context", "schedule")),
+    **dict.fromkeys(("animatediff", "animatediff-window"), ("keyframes", "context", "sketch", "schedule")),
     "svd": ("keyframes", "context", "eyes", "decoder", "schedule"),
 }
 
@@ -55,7 +56,8 @@ def motion(named: str) -> Motion:
             manifest = read_repository(listing)
             parts = {name: located_at(part, listing) for name, part in made.parts.items()}
             return _of_pack(named, replace(manifest, elsewhere=replace(made, parts=parts)))
-    return _made(located_at(adapter(listing), listing), kind_of_motion(named))
+    kind = kind_of_adapter(listing)
+    return _made(located_at(adapter(listing), listing), kind)
 
 
 def _of_pack(named: str, manifest: Manifest) -> Motion:
@@ -85,12 +87,15 @@ def _of_file(path: Path) -> Motion:
         layout="original" if original else "diffusers",
         config=_version(held),
     )
-    return _made(part, kind_of_motion(path.stem), path.stem)
+    return _made(part, "xl" if part.config == _XL else kind_of_motion(path.stem), path.stem)
 
 
 def _version(held: Shapes) -> str:
-    """Which of AnimateDiff's sets for Stable Diffusion 1.5 it is shaped like: v2 alone has a module in the middle; v1
-    knows fewer positions."""
+    """Which of AnimateDiff's sets it is shaped like: that for Stable Diffusion XL has a level less than those for 1.5,
+    of which v2 alone has a module in the middle, and v1 knows fewer positions."""
+    levels = {name.partition("down_blocks.")[2].partition(".")[0] for name in held} - {""}
+    if len(levels) == XL_LEVELS:
+        return _XL
     if any("mid_block.motion_modules." in name for name in held):
         return "animatediff-v2"
     lengths = [shape[1] for name, shape in held.items() if _ENCODING.search(name) and len(shape) == 3]

@@ -11,6 +11,7 @@ from vldm_cli.packs.values import shown
 KINDS = {
     "image": "sd15-animatediff",
     "animatediff": "sd15-animatediff",
+    "xl": "sdxl-animatediff",
     "lightning": "sd15-lightning",
     "lcm": "sd15-animatelcm",
     "svd": "svd-xt",

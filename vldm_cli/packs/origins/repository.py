@@ -3,8 +3,11 @@
 No torch. What is read is `model_index.json` and the configurations; weights are looked at when they are loaded.
 """
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
+from fractions import Fraction
+from pathlib import PurePosixPath
 
 from vldm_cli.errors import RequestError
 from vldm_cli.packs.elsewhere import Elsewhere, Part
@@ -14,6 +17,8 @@ from vldm_cli.packs.origins.numbers import kind_of_motion, numbered, sampler_of,
 from vldm_cli.packs.values import shown
 
 INDEX = "model_index.json"
+XL_LEVELS = 3  # of Stable Diffusion XL's image model, and of the motion modules for it
+_SVD_OF_SIX = re.compile(r"(xt|vid)[-_.]?1[-_.]1")
 _CELL = 8  # pixels of a latent cell of every model here but the upscaler's
 
 
@@ -38,7 +43,7 @@ def read_part(listing: Listing) -> Manifest:
     config = "config.json"
     kind = class_of(listing, config) if listing.has(config) else ""
     if kind == "MotionAdapter":
-        of = kind_of_motion(listing.name)
+        of = kind_of_adapter(listing)
         parts = {"keyframes": adapter(listing), "schedule": schedule_of(of)}
         return numbered(of, listing.name, listing.licence, "Motion modules for --motion", Elsewhere(parts))
     if kind in ("AutoencoderKL", "AutoencoderKLTemporalDecoder"):
@@ -58,6 +63,14 @@ def adapter(listing: Listing) -> Part:
     raise RequestError(
         f"{listing.name} holds no motion modules (a MotionAdapter's config.json and weights); name another --motion"
     )
+
+
+def kind_of_adapter(listing: Listing) -> str:
+    """The kind of these motion modules: Stable Diffusion XL's have a level less than the others."""
+    folder = PurePosixPath(adapter(listing).config_file or "")
+    levels = _table(listing, str(folder)).get("block_out_channels")
+    three = isinstance(levels, list) and len(levels) == XL_LEVELS
+    return "xl" if three else kind_of_motion(listing.name)
 
 
 def _image(listing: Listing) -> Manifest:
@@ -80,20 +93,49 @@ def _animatediff(listing: Listing) -> Manifest:
         "schedule": schedule(listing),
     }
     if listing.has("controlnet/config.json"):
-        parts["context"] = _of(listing, "controlnet", "SparseControlNetModel", family="sparsectrl")
+        # diffusers' pipeline has one of them, of either kind
+        latents = _table(listing, "controlnet/config.json").get("use_simplified_condition_embedding", True)
+        of = _of(listing, "controlnet", "SparseControlNetModel", family="sparsectrl")
+        parts["context" if latents else "sketch"] = of
     return _made(listing, "animatediff", parts, "Stable Diffusion with AnimateDiff")
+
+
+def _xl(listing: Listing) -> Manifest:
+    """Stable Diffusion XL: single pictures, as `_image`."""
+    parts = {
+        **_latent(listing),
+        **_second(listing),
+        "unet": _of(listing, "unet", "UNet2DConditionModel"),
+        "schedule": schedule(listing),
+    }
+    return _made(listing, "xl", parts, "Stable Diffusion XL: single pictures, which --motion makes move")
+
+
+def _animatediff_xl(listing: Listing) -> Manifest:
+    parts = {
+        **_latent(listing),
+        **_second(listing),
+        "unet": _of(listing, "unet", "UNet2DConditionModel", "UNetMotionModel"),
+        "keyframes": adapter(listing),
+        "schedule": schedule(listing),
+    }
+    return _made(listing, "xl", parts, "Stable Diffusion XL with AnimateDiff")
 
 
 def _svd(listing: Listing) -> Manifest:
     unet = _of(listing, "unet", "UNetSpatioTemporalConditionModel", family="svd")
+    # 1.1 was tuned for one rate; nothing but its name tells it from those before
+    rate = 6.0 if _SVD_OF_SIX.search(listing.name) else 7.0
     parts = {
         "keyframes": unet,
-        "context": Part(family="first-frame", fps=7.0, bucket=127.0, noise=0.02),
+        "context": Part(family="first-frame", fps=rate, bucket=127.0, noise=0.02),
         "eyes": part(listing, "image_encoder", TRANSFORMERS),
         "decoder": _of(listing, "vae", "AutoencoderKLTemporalDecoder", family="svd-decoder"),
         "schedule": schedule(listing),
     }
     manifest = _made(listing, "svd", parts, "Stable Video Diffusion: a picture that begins to move")
+    step = manifest.video.keyframe_step
+    manifest = replace(manifest, video=replace(manifest.video, fps=Fraction(int(rate) * step)))
     frames = _table(listing, "unet/config.json").get("num_frames")
     if type(frames) is int and 2 <= frames <= 64:
         manifest = replace(manifest, video=replace(manifest.video, window=frames))
@@ -124,7 +166,9 @@ def _x4(listing: Listing) -> Manifest:
 
 PIPELINES: dict[str, Callable[[Listing], Manifest]] = {
     "StableDiffusionPipeline": _image,
+    "StableDiffusionXLPipeline": _xl,
     "AnimateDiffPipeline": _animatediff,
+    "AnimateDiffSDXLPipeline": _animatediff_xl,
     "AnimateDiffSparseControlNetPipeline": _animatediff,
     "StableVideoDiffusionPipeline": _svd,
     "TextToVideoSDPipeline": _modelscope,
@@ -138,6 +182,14 @@ def _latent(listing: Listing) -> dict[str, Part]:
         "vae": _of(listing, "vae", "AutoencoderKL"),
         "text": part(listing, "text_encoder", TRANSFORMERS),
         "tokenizer": tokenizer(listing),
+    }
+
+
+def _second(listing: Listing) -> dict[str, Part]:
+    """Stable Diffusion XL's other text encoder and its tokenizer."""
+    return {
+        "text_2": part(listing, "text_encoder_2", TRANSFORMERS),
+        "tokenizer_2": tokenizer(listing, "tokenizer_2"),
     }
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import torch
 
 from vldm_cli import __version__
-from vldm_cli.runs.journal import Journal
 from vldm_cli.runs.progress import Clock, Meter
+from vldm_cli.runs.store import Store
 from vldm_cli.video.carry import Baggage
 from vldm_cli.video.clip import Clip
 from vldm_cli.video.kinds import open_container
@@ -17,9 +17,9 @@ from vldm_cli.video.look import Look, Raw
 from vldm_cli.video.times import Times
 
 Frames = Generator[bytes, None, None]
-Make = Callable[[int, Clock, Journal, dict[str, Meter]], Frames]
+Make = Callable[[int, Clock, Store, dict[str, Meter]], Frames]
 """make(start, clock, journal, meters): a generator of finished frames start, start + 1, … as `ClipJob.raw` describes
-them."""
+them. It can be sent to another process."""
 
 
 @dataclass(frozen=True, kw_only=True)

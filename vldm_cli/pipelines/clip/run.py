@@ -4,33 +4,33 @@ The same journal, segments and order of work as in `chain`: an interrupted run g
 and ends with the same bytes.
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing
+from collections.abc import Callable
+from contextlib import closing
 from fractions import Fraction
-from itertools import islice
-from pathlib import Path
 
 from vldm_cli.errors import RequestError
 from vldm_cli.pipelines.clip.job import ClipJob, Job, identity
+from vldm_cli.pipelines.clip.making import Making, Segments
+from vldm_cli.pipelines.together import together
 from vldm_cli.runs import attempt
 from vldm_cli.runs.journal import Journal
 from vldm_cli.runs.memory import check_fits, peak_bytes
+from vldm_cli.runs.pool.crew import Crew
+from vldm_cli.runs.pool.pool import Pool
 from vldm_cli.runs.preview import ContactSheet
 from vldm_cli.runs.progress import Clock, Meter, NullProgress, Progress
 from vldm_cli.runs.result import Video
-from vldm_cli.stages.plan import SEGMENT
 from vldm_cli.video.assemble import assemble
-from vldm_cli.video.segments import encode_frames
 
-Work = Callable[[Journal, Progress, Clock], tuple[float | None, list[str]]]
-"""work(journal, progress, clock): makes the file; seconds until the first segment of this run was on disk, and what is
-to be said of what the clip carries."""
+Work = Callable[[Journal, Progress, Clock], tuple[float | None, list[str], Crew | None]]
+"""work(journal, progress, clock): makes the file; seconds until the first segment of this run was on disk, what is
+to be said of what the clip carries, and the workers that did it, if it was a pool's."""
 
 
-def run(job: Job, fingerprint: str, progress: Progress | None = None) -> Video:
-    """Makes the file, or goes on with the run that was interrupted. RequestError, with nothing written, where that
-    is no place for it; RunError when it breaks: what is finished is then kept."""
-    return carry_out(job, fingerprint, progress, lambda *tools: _make(job, *tools))
+def run(job: Job, fingerprint: str, progress: Progress | None = None, pool: Pool | None = None) -> Video:
+    """Makes the file, or goes on with the run that was interrupted. pool: workers that do it. RequestError, with
+    nothing written, where that is no place for it; RunError when it breaks: what is finished is then kept."""
+    return carry_out(job, fingerprint, progress, lambda *tools: _make(job, pool, *tools))
 
 
 def carry_out(job: ClipJob, fingerprint: str, progress: Progress | None, work: Work) -> Video:
@@ -51,7 +51,7 @@ def carry_out(job: ClipJob, fingerprint: str, progress: Progress | None, work: W
         metadata=job.metadata,
         remarks=remarks,
     )
-    first, said = made or (None, [])
+    first, said, crew = made or (None, [], None)
     return Video(
         out=job.out,
         frames=len(job.times),
@@ -65,9 +65,10 @@ def carry_out(job: ClipJob, fingerprint: str, progress: Progress | None, work: W
         prompt=job.prompt,
         pack=job.pack,
         settings={**job.settings, "crf": job.crf},
-        device=str(job.device),
-        peak_memory_bytes=peak_bytes(job.device),
+        device=crew.words if crew else str(job.device),
+        peak_memory_bytes=crew.peak_bytes if crew else peak_bytes(job.device),
         warnings=[*job.warnings, *remarks, *said],
+        workers=crew.workers if crew else [],
     )
 
 
@@ -85,60 +86,43 @@ def check_out(job: ClipJob) -> None:
     attempt.check_out(job.out, job.resume, job.force, job.metadata)
 
 
-def _make(job: Job, journal: Journal, progress: Progress, clock: Clock) -> tuple[float | None, list[str]]:
+def _make(
+    job: Job, pool: Pool | None, journal: Journal, progress: Progress, clock: Clock
+) -> tuple[float | None, list[str], Crew | None]:
     """All segments that are missing, then the file."""
-    count = len(job.times)
+    making, count = Making(job), len(job.times)
+    segments = making.segments
     totals = {**job.calls, **{stage: count for stage in (*job.stages, "write")}}
     meters = {stage: Meter(progress, stage, total) for stage, total in totals.items()}
     meters["join"] = Meter(progress, "join", 2)
     sheet = ContactSheet(job.preview, count, journal) if job.preview else None
-    firsts = range(0, count, SEGMENT)
-    stream, first_seconds = None, None
-    with ExitStack() as opened:  # whatever breaks, threads that make frames have ended before it is told
-        for index, start in enumerate(firsts):
-            stop = min(start + SEGMENT, count)
-            if journal.has_segment(index):
-                opened.close()
-                stream = None
-            else:
-                if stream is None:
-                    made = opened.enter_context(closing(job.make(start, clock, journal, meters)))
-                    stream = _seen(job, made, start, sheet, meters["write"])
-                with clock.stage("write"):
-                    _segment(job, journal, index, start, islice(stream, stop - start))
-                first_seconds = clock.elapsed if first_seconds is None else first_seconds
-                if sheet:
-                    sheet.write()
-            for stage in (*job.stages, "write"):
-                meters[stage].upto(stop)
-            progress.finished(stop - start)
+    crew, first_seconds = None, None
+    if pool is not None:
+        crew, first_seconds = together(
+            pool, making, segments, journal, meters, clock, progress, sheet, job.remedy
+        )
+    else:
+        # whatever breaks, threads that make frames have ended before it is told
+        with closing(Segments(job, journal, clock, meters, sheet)) as bench:
+            for index, (start, stop) in enumerate(segments):
+                if not journal.has_segment(index):
+                    bench.segment(index)
+                    first_seconds = clock.elapsed if first_seconds is None else first_seconds
+                    if sheet:
+                        sheet.write()
+                for stage in (*job.stages, "write"):
+                    meters[stage].upto(stop)
+                progress.finished(stop - start)
     for stage, calls in job.calls.items():
         meters[stage].upto(calls)
     if sheet:  # a run that was stopped before it wrote it may have had its last segment
         sheet.write()
     with clock.stage("join"):
         joined = journal.joined(job.out.suffix)
-        segments = [(journal.segment(index), start) for index, start in enumerate(firsts)]
-        said = assemble(job.clip, segments, joined, job.kind, job.times, job.baggage, job.metadata)
+        parts = [(journal.segment(index), start) for index, (start, _) in enumerate(segments)]
+        said = assemble(job.clip, parts, joined, job.kind, job.times, job.baggage, job.metadata)
         meters["join"].upto(1)
         job.clip.check()
         journal.deliver(joined, job.out, job.force)
         meters["join"].upto(2)
-    return first_seconds, said
-
-
-def _segment(job: Job, journal: Journal, index: int, start: int, frames: Iterator[bytes]) -> None:
-    def write(path: Path) -> None:
-        encode_frames(path, frames, job.raw, job.look, job.times, start, job.kind, job.crf)
-
-    journal.make_segment(index, write)
-
-
-def _seen(
-    job: Job, frames: Iterator[bytes], start: int, sheet: ContactSheet | None, meter: Meter
-) -> Iterator[bytes]:
-    for number, frame in enumerate(frames, start):
-        if sheet and number in sheet.shown:
-            sheet.see(number, job.look.to_rgb(job.raw, frame))
-        yield frame
-        meter.upto(number + 1)
+    return first_seconds, said, crew

@@ -11,8 +11,8 @@ from vldm_cli.pipelines.generate.compose import Stages
 from vldm_cli.pipelines.generate.joined import Joined
 from vldm_cli.pipelines.generate.request import Settings
 from vldm_cli.pipelines.generate.tail import pulled
-from vldm_cli.runs.journal import Journal
 from vldm_cli.runs.progress import Clock, Meter
+from vldm_cli.runs.store import Store
 from vldm_cli.stages.models import Models
 from vldm_cli.stages.plan import Plan
 from vldm_cli.stages.source import Source
@@ -43,7 +43,7 @@ class ExtendClip:
         self.raw = clip.raw(rgb=True)
         self.last = clip.frames - 1
 
-    def stages(self, seed: int, clock: Clock, journal: Journal, meters: dict[str, Meter]) -> Stages:
+    def stages(self, seed: int, clock: Clock, journal: Store, meters: dict[str, Meter]) -> Stages:
         """The stages of a run that goes on after the clip's last frame."""
         return Stages(
             self.settings, self.plan, self.models, seed, clock, journal, meters, self.last, self.speed
@@ -52,8 +52,8 @@ class ExtendClip:
     def frames(self, stages: Stages, start: int) -> Iterator[bytes]:
         """New frames start, start + 1, …; `start` 0 is the one after the clip's last."""
         run_up = self.plan.run_up
-        assert isinstance(stages.journal, Journal), "`stages` makes them over a run's"
-        made = stages.filled(stages.decoded(self._led(self._latents(stages), stages.journal)))
+        assert isinstance(stages.journal, Store), "`stages` makes them over a run's"
+        made = stages.filled(stages.decoded(self._led(self.latents(stages), stages.journal)))
         made = self._fitted(stages.upscaled(made) if self.plan.upscale else made)
         joined = Joined(
             lambda first: made(run_up + first),
@@ -69,17 +69,17 @@ class ExtendClip:
         """Latents (T, C, h, w) of frames `numbers` (ascending), counted from the clip's first one on."""
         old = [n for n in numbers if n < self.last]
         new = [n - self.last for n in numbers if n >= self.last]
-        new_TCHW = pulled(self._latents(stages), new, self.plan)
+        new_TCHW = pulled(self.latents(stages), new, self.plan)
         return torch.cat([self._known(old), new_TCHW]) if old else new_TCHW
 
-    def _latents(self, stages: Stages) -> Source:
+    def latents(self, stages: Stages) -> Source:
         """Latents of the clip's last frame and of the new ones."""
         step, before = self.plan.keyframe_step, self.plan.before
         lead = [self.last - i * step for i in range(before, -1, -1)]
         keyframes = stages.keyframes(lambda: self._known(lead))
         return stages.interpolated(lambda first: keyframes(first + before))
 
-    def _led(self, latents: Source, journal: Journal) -> Source:
+    def _led(self, latents: Source, journal: Store) -> Source:
         """The same with the run-up before them."""
         run_up = self.plan.run_up
 

@@ -20,7 +20,7 @@ from vldm_cli.pipelines.generate.tail import context_of, restored, run_up_of, ta
 from vldm_cli.runs.attempt import seed_of
 from vldm_cli.runs.folder import run_folder
 from vldm_cli.stages.models import Models
-from vldm_cli.stages.plan import SEGMENT, Plan, make_plan
+from vldm_cli.stages.plan import MOTION, SEGMENT, Plan, make_plan
 from vldm_cli.video.carry import packed
 from vldm_cli.video.clip import Clip
 from vldm_cli.video.copied import CLIP, style_to_copy
@@ -92,7 +92,8 @@ def make_job(
     step_ticks = frame_ticks(clip.times)
     rate = Fraction(clip.times.clock, step_ticks)
     speed = float(video.fps / rate)
-    step, context = context_of(clip.frames, speed, video.keyframe_step, video.context)
+    by_motion = manifest.defaults.between == MOTION
+    step, context = context_of(clip.frames, speed, video.keyframe_step, video.context, by_motion)
     settings = settings_of(options, memory, manifest, clip, rate, step)
     models.scheduler(settings.scheduler)  # an unknown one is refused now
     fit = Fit.of(clip, (settings.height, settings.width))

@@ -1,6 +1,6 @@
 """The stages of one run, put together: each takes the source of the one before it and is put on the clock."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 
 import numpy as np
@@ -15,7 +15,9 @@ from vldm_cli.denoise.noise import frame_noise
 from vldm_cli.denoise.sampler import sample
 from vldm_cli.pipelines.generate.joined import Joined
 from vldm_cli.pipelines.generate.request import Settings
+from vldm_cli.pipelines.generate.sketches import Sketch, nearest
 from vldm_cli.runs.memory import fetch_memory
+from vldm_cli.runs.pool.graph import Unit
 from vldm_cli.runs.progress import Clock, Meter
 from vldm_cli.runs.units import Units
 from vldm_cli.stages.costs import BASE
@@ -29,6 +31,7 @@ from vldm_cli.stages.levels import trained_step
 from vldm_cli.stages.models import Models
 from vldm_cli.stages.plan import MOTION, Plan
 from vldm_cli.stages.source import Source
+from vldm_cli.stages.units import last_item
 from vldm_cli.stages.upscale import Upscale
 
 # Interpolation windows in one call of the model: first frames early on CPUs, throughput on GPUs.
@@ -49,12 +52,21 @@ class Stages:
         meters: dict[str, Meter],
         origin: int = 0,
         speed: float = 1.0,
+        sketches: Sequence[Sketch] = (),
     ) -> None:
         """origin: the number of the plan's first frame in the whole video. speed: how many frames of the pack's rate go
-        by in one of the video's; not 1 where a clip of another rate goes on."""
+        by in one of the video's; not 1 where a clip of another rate goes on. sketches: what keyframes follow."""
+        self.sketches = sketches
         self.origin, self.speed = origin, speed
         self.settings, self.plan, self.models, self.seed = settings, plan, models, seed
         self.clock, self.journal, self.meters = clock, journal, meters
+        self._latents: dict[str, Source] = {}  # of each stage, once they are put together
+
+    def make(self, unit: Unit) -> None:
+        """Makes these windows of latents; they are in the journal then, if it is one. `latents`, or whatever puts the
+        stages together, has been called before."""
+        for index in range(unit.index, unit.index + unit.count):
+            next(iter(self._latents[unit.stage](last_item(self.plan, unit.stage, index))))
 
     def frames(self, image: np.ndarray | None = None) -> Source:
         """Finished frames (3, H, W) in [−1, 1]: the whole chain, from text or from a picture (uint8 RGB), which is the
@@ -110,9 +122,11 @@ class Stages:
             guidance,
             self.origin - self.plan.before * self.plan.keyframe_step,
             defaults.timestep_shift,
+            self.drawings,
         )
         source = Keyframes(self.plan.keyframe_windows, denoiser, self.journal, self.meters["keyframes"], lead)
-        return self.timed("keyframes", source)
+        self._latents["keyframes"] = self.timed("keyframes", source)
+        return self._latents["keyframes"]
 
     @cached_property
     def first_frames(self) -> FirstFrames:
@@ -146,7 +160,7 @@ class Stages:
                 self.origin,
             )
             meter = self.meters[level.stage]
-            latents = self.timed(
+            latents = self._latents[level.stage] = self.timed(
                 level.stage, Interpolation(level, latents, denoiser, self.journal, meter, batch)
             )
         return latents
@@ -203,9 +217,10 @@ class Stages:
         guidance: Guidance,
         first: int,
         shift: float = 1.0,
+        sketches: Mapping[int, Tensor] | None = None,
     ) -> Denoiser:
         """One stage of latents at this run's size, with its text and seed; `first` is its item 0's frame, `shift` that
-        of its steps."""
+        of its steps, `sketches` by its items."""
         hears = not self.models.abilities.draws
         return Denoiser(
             model=model,
@@ -220,7 +235,17 @@ class Stages:
             first=first,
             told=trained_step(frame_step * self.speed),
             shared=self.models.pack.manifest.defaults.shared_noise,
+            sketches=sketches or {},
         )
+
+    @cached_property
+    def drawings(self) -> dict[int, Tensor]:
+        """Sketches (3, H, W) in [0, 1] by the numbers of the keyframes that follow them."""
+        plan, found = self.plan, {}
+        for sketch in self.sketches:
+            x_CHW = torch.from_numpy(sketch.picture.copy()).permute(2, 0, 1) / 255
+            found[nearest(sketch.frame, plan.keyframe_step, plan.frames)] = x_CHW
+        return found
 
     @property
     def shape(self) -> tuple[int, int, int]:

@@ -11,9 +11,10 @@ from vldm_cli import __version__
 from vldm_cli.errors import RequestError, shown
 from vldm_cli.packs.abilities import FIRST, NONE, Abilities
 from vldm_cli.packs.manifest import FILLERS, Manifest
-from vldm_cli.stages.levels import LEVELS, Numbers
+from vldm_cli.pipelines.generate.sketches import Sketch, check
+from vldm_cli.stages.levels import FURTHEST, LEVELS, Numbers, nearest_step
 from vldm_cli.stages.plan import MODEL, MOTION, UPSCALE, Plan, make_plan
-from vldm_cli.video.numbers import LAST_SEED, choice, rate_of, real, whole
+from vldm_cli.video.numbers import LAST_SEED, rate_of, real, whole
 
 MAX_FRAMES = 10_000
 USUAL_FRAMES = 240
@@ -22,8 +23,9 @@ USUAL_FRAMES = 240
 @dataclass(frozen=True)
 class GenerateRequest:
     """One video. None means: as the pack has it. `size` is (height, width) before upscaling; `image` the first frame,
-    uint8 (H, W, 3) of that size or of the finished video's; `steps` limits all denoising steps; `device` and `dtype` as
-    torch names them. replacement: a model that was not made for known frames goes on from them all the same.
+    uint8 (H, W, 3) of that size or of the finished video's; `sketches` what keyframes follow, of the size before
+    upscaling; `steps` limits all denoising steps; `device` and `dtype` as torch names them. replacement: a model that
+    was not made for known frames goes on from them all the same.
 
     Numbers are of the types that are told here, whatever stood for them; RequestError, one sentence, for those that
     cannot be served."""
@@ -39,6 +41,7 @@ class GenerateRequest:
     context_guidance: float | None = None
     scheduler: str | None = None
     image: np.ndarray | None = None
+    sketches: tuple[Sketch, ...] = ()
     interpolation: int | None = None
     between: str | None = None
     replacement: bool = False
@@ -57,7 +60,7 @@ class GenerateRequest:
         if self.frames is not None:
             numbers["frames"] = whole("--frames", self.frames, 1, MAX_FRAMES)
         if self.interpolation is not None:
-            numbers["interpolation"] = choice("--interpolation", self.interpolation, sorted(LEVELS))
+            numbers["interpolation"] = whole("--interpolation", self.interpolation, 1, FURTHEST)
         if self.seed is not None:
             numbers["seed"] = whole("--seed", self.seed, 0, LAST_SEED)
         if self.steps is not None:
@@ -102,10 +105,13 @@ class Settings:
     crf: int
     dtype: str
     image_sha256: str | None
+    sketches: tuple[str, ...] = ()
 
     def as_dict(self) -> dict:
-        """For JSON; the frame rate as "24" or "24000/1001"."""
-        return {**asdict(self), "fps": str(self.fps), "interpolation_steps": list(self.interpolation_steps)}
+        """For JSON; the frame rate as "24" or "24000/1001"; sketches, "FRAME:SHA256", where there are any."""
+        told = {**asdict(self), "fps": str(self.fps), "interpolation_steps": list(self.interpolation_steps)}
+        sketches = told.pop("sketches")
+        return {**told, "sketches": list(sketches)} if sketches else told
 
 
 def resolve(request: GenerateRequest, manifest: Manifest) -> Settings:
@@ -116,8 +122,8 @@ def resolve(request: GenerateRequest, manifest: Manifest) -> Settings:
     can = Abilities.of(manifest)
     if not request.prompt.strip() and can.text:
         raise RequestError("the prompt is empty; say what the video shall show")
-    interpolation = video.keyframe_step if request.interpolation is None else request.interpolation
     between = _between(request, manifest, can)
+    interpolation = _interpolation(request, manifest, can, between, fps)
     frames = _frames(request, manifest, can, interpolation)
     multiple = video.size_multiple
     if min(height, width) < multiple or height % multiple or width % multiple:
@@ -133,6 +139,8 @@ def resolve(request: GenerateRequest, manifest: Manifest) -> Settings:
         raise RequestError(
             f"the first frame must be an RGB image of {width}x{height} pixels, not {image.shape}"
         )
+
+    check(request.sketches, manifest, frames, interpolation, (height, width), image is not None)
 
     def steps(default: int) -> int:
         return default if request.steps is None else min(default, request.steps)
@@ -159,6 +167,7 @@ def resolve(request: GenerateRequest, manifest: Manifest) -> Settings:
         crf=request.crf,
         dtype=request.dtype,
         image_sha256=None if image is None else hashlib.sha256(np.ascontiguousarray(image).data).hexdigest(),
+        sketches=tuple(f"{sketch.frame}:{sketch.sha256}" for sketch in request.sketches),
     )
 
 
@@ -172,6 +181,22 @@ def _between(request: GenerateRequest, manifest: Manifest, can: Abilities) -> st
             f"pack {manifest.name} has no model for frames between others; use --between {MOTION}"
         )
     return asked
+
+
+def _interpolation(
+    request: GenerateRequest, manifest: Manifest, can: Abilities, between: str, fps: Fraction
+) -> int:
+    """Frames from one keyframe to the next: as the pack has it, or where models of others have a rate of their own and
+    motion fills in, as many as come nearest to it."""
+    video = manifest.video
+    asked = request.interpolation
+    if asked is None and between == MOTION and not can.own:
+        return nearest_step(float(fps / video.fps * video.keyframe_step), True)
+    if asked is not None and between == MODEL and asked not in LEVELS:
+        raise RequestError(
+            f"--interpolation {asked} is none of {', '.join(map(str, sorted(LEVELS)))}; others go with --between motion"
+        )
+    return video.keyframe_step if asked is None else asked
 
 
 def _frames(request: GenerateRequest, manifest: Manifest, can: Abilities, interpolation: int) -> int:

@@ -4,16 +4,9 @@ Everything is pulled from the end. So the first segment is on disk after a few w
 on the windows and not on the length, and a run that goes on starts right at its first missing segment.
 """
 
-from collections.abc import Iterator
-from itertools import islice
-from pathlib import Path
-
-import numpy as np
-from torch import Tensor
-
 from vldm_cli import __version__
 from vldm_cli.packs.pack import Pack
-from vldm_cli.pipelines.generate.compose import Stages, as_image
+from vldm_cli.pipelines.generate.making import Making, Segments
 from vldm_cli.pipelines.generate.prompt import check_length
 from vldm_cli.pipelines.generate.request import (
     GenerateRequest,
@@ -24,10 +17,14 @@ from vldm_cli.pipelines.generate.request import (
     plan_of,
     resolve,
 )
+from vldm_cli.pipelines.generate.sketches import remarks
 from vldm_cli.pipelines.generate.tail import KEY, are_made, pulled, stored, tail_frames
+from vldm_cli.pipelines.together import together
 from vldm_cli.runs.attempt import attempt, check_out, seed_of
 from vldm_cli.runs.journal import Journal
 from vldm_cli.runs.memory import check_fits, peak_bytes
+from vldm_cli.runs.pool.crew import Crew
+from vldm_cli.runs.pool.pool import Pool
 from vldm_cli.runs.preview import ContactSheet
 from vldm_cli.runs.progress import Clock, Meter, NullProgress, Progress
 from vldm_cli.runs.result import Video
@@ -35,18 +32,23 @@ from vldm_cli.stages.models import Models
 from vldm_cli.stages.plan import Plan
 from vldm_cli.stages.source import Source
 from vldm_cli.video.kinds import KINDS, open_container
-from vldm_cli.video.write import encode_segment, join_segments
+from vldm_cli.video.write import join_segments
 
 REMEDY = "a smaller --size or --no-upscale needs less"
 
 
 def generate(
-    request: GenerateRequest, pack: Pack, progress: Progress | None = None, models: Models | None = None
+    request: GenerateRequest,
+    pack: Pack,
+    progress: Progress | None = None,
+    models: Models | None = None,
+    pool: Pool | None = None,
 ) -> Video:
     """Makes the video that is asked for, or goes on with the run that was interrupted (METHOD.md §1 to §6).
 
-    models: loaded ones to use again; by default the pack's are loaded as each stage begins. Raises RequestError,
-    with nothing written, for what cannot be served, and RunError when it breaks: what is finished is then kept.
+    models: loaded ones to use again; by default the pack's are loaded as each stage begins. pool: workers that make it,
+    with models of their own. Raises RequestError, with nothing written, for what cannot be served, and RunError when it
+    breaks: what is finished is then kept.
     """
     clock = Clock()
     settings = resolve(request, pack.manifest)
@@ -62,6 +64,7 @@ def generate(
         models.scheduler(settings.scheduler)
         models.prepare_for(plan)
         warnings += models.remarks
+        warnings += remarks(request.sketches, settings.interpolation, settings.frames)
 
     def known_as(stored: dict) -> dict:
         return identity(settings, plan, pack.manifest, stored["seed"])
@@ -71,7 +74,7 @@ def generate(
     first_seconds = attempt(
         request.out,
         known_as({"seed": seed}),
-        lambda journal: run.make(journal, progress or NullProgress()),
+        lambda journal: run.make(journal, progress or NullProgress(), pool),
         resume=request.resume,
         device=models.device,
         clock=clock,
@@ -94,9 +97,10 @@ def generate(
         prompt=settings.prompt,
         pack=pack.manifest.told,
         settings=settings.as_dict(),
-        device=str(models.device),
-        peak_memory_bytes=peak_bytes(models.device),
+        device=run.crew.words if run.crew else str(models.device),
+        peak_memory_bytes=run.crew.peak_bytes if run.crew else peak_bytes(models.device),
         warnings=warnings,
+        workers=run.crew.workers if run.crew else [],
     )
 
 
@@ -114,34 +118,34 @@ class _Run:
         clock: Clock,
     ) -> None:
         self.request, self.settings, self.plan, self.pack = request, settings, plan, pack
-        self.models, self.seed, self.clock = models, seed, clock
-        self.kind = open_container(request.out)
+        self.seed, self.clock = seed, clock
+        kind = open_container(request.out)
+        self.making = Making(
+            settings,
+            plan,
+            models,
+            seed,
+            request.image,
+            kind,
+            request.preview is not None,
+            _tail(plan, settings, pack, kind),
+            request.sketches,
+        )
+        self.crew: Crew | None = None
 
-    def make(self, journal: Journal, progress: Progress) -> float | None:
-        """All segments that are missing, then the file. Seconds until the first segment of this run was on disk."""
+    def make(self, journal: Journal, progress: Progress, pool: Pool | None) -> float | None:
+        """All segments that are missing, by the pool's workers if there is one, then the file. Seconds until the first
+        segment of this run was on disk."""
         plan, out = self.plan, self.request.out
         meters = {stage: Meter(progress, stage, total) for stage, total in plan.totals.items()}
-        speed = float(self.pack.manifest.video.fps / self.settings.fps)
-        stages = Stages(self.settings, plan, self.models, self.seed, self.clock, journal, meters, speed=speed)
-        frames = stages.frames(self.request.image)
-        latents = stages.latents(self.request.image)
         sheet = ContactSheet(self.request.preview, plan.frames, journal) if self.request.preview else None
-        stream: Iterator[np.ndarray] | None = None
-        first_seconds = None
-        for i, (start, stop) in enumerate(plan.segments):
-            if journal.has_segment(i):
-                stream = None
-            else:
-                stream = (
-                    self.written(frames(start), start, meters["write"], sheet) if stream is None else stream
-                )
-                self.segment(journal, i, islice(stream, stop - start))
-                first_seconds = self.clock.elapsed if first_seconds is None else first_seconds
-                if sheet:
-                    sheet.write()
-            for stage, done in plan.progress(stop).items():
-                meters[stage].upto(done)
-            progress.finished(stop - start)
+        bench = Segments(self.making, journal, self.clock, meters, sheet)
+        if pool is not None:
+            self.crew, first_seconds = together(
+                pool, self.making, plan.segments, journal, meters, self.clock, progress, sheet, REMEDY
+            )
+        else:
+            first_seconds = self.alone(bench, journal, progress, sheet)
         if sheet:  # a run that was stopped before it wrote it may have had its last segment
             sheet.write()
         for stage in ("keyframes", *(level.stage for level in plan.levels)):
@@ -149,42 +153,44 @@ class _Run:
         with self.clock.stage("join"):
             joined = journal.joined(out.suffix)
             segments = [journal.segment(i) for i in range(len(plan.segments))]
-            join_segments(segments, joined, self.kind, self.settings.fps, self.metadata(latents))
+            join_segments(segments, joined, self.making.kind, self.settings.fps, self.metadata(bench.latents))
             meters["join"].upto(1)
             journal.deliver(joined, out, self.request.force)
             meters["join"].upto(2)
         return first_seconds
 
-    def segment(self, journal: Journal, index: int, frames: Iterator[np.ndarray]) -> None:
-        """One segment of the video from the frames that are pulled out of the chain."""
-
-        def write(path: Path) -> None:
-            encode_segment(path, frames, self.settings.fps, self.kind, self.settings.crf)
-
-        with self.clock.stage("write"):
-            journal.make_segment(index, write)
-
-    def written(
-        self, frames: Iterator[Tensor], start: int, meter: Meter, sheet: ContactSheet | None
-    ) -> Iterator[np.ndarray]:
-        """Frames as a file takes them, uint8 (H, W, 3)."""
-        for frame, x_CHW in enumerate(frames, start):
-            image_HWC = as_image(x_CHW)
-            if sheet:
-                sheet.see(frame, image_HWC)
-            yield image_HWC
-            meter.upto(frame + 1)
+    def alone(
+        self, bench: Segments, journal: Journal, progress: Progress, sheet: ContactSheet | None
+    ) -> float | None:
+        """All segments that are missing, one after the other in this process."""
+        first_seconds = None
+        for i, (start, stop) in enumerate(self.plan.segments):
+            if not journal.has_segment(i):
+                bench.segment(i)
+                first_seconds = self.clock.elapsed if first_seconds is None else first_seconds
+                if sheet:
+                    sheet.write()
+            for stage, done in self.plan.progress(stop).items():
+                bench.meters[stage].upto(done)
+            progress.finished(stop - start)
+        bench.close()
+        return first_seconds
 
     def metadata(self, latents: Source) -> dict:
         """What `vldm info` shows and can make a command of, and what `extend` goes on from: nothing in it changes from
         run to run."""
-        manifest, plan = self.pack.manifest, self.plan
+        plan = self.plan
         kept = {}
-        if KINDS[self.kind].codec:
-            numbers = tail_frames(plan.frames, self.settings.fps, manifest)
-            if are_made(numbers, plan):
-                kept[KEY] = stored(pulled(latents, numbers, plan), numbers, plan.frames, plan.out_size)
+        numbers = list(self.making.tail)
+        if numbers:
+            kept[KEY] = stored(pulled(latents, numbers, plan), numbers, plan.frames, plan.out_size)
         return {**_metadata(self.settings, self.pack, self.seed), **kept}
+
+
+def _tail(plan: Plan, settings: Settings, pack: Pack, kind: str) -> tuple[int, ...]:
+    """The frames whose latents the file keeps; none where it can keep nothing, or they are not made."""
+    numbers = tail_frames(plan.frames, settings.fps, pack.manifest) if KINDS[kind].codec else []
+    return tuple(numbers) if are_made(numbers, plan) else ()
 
 
 def _metadata(settings: Settings, pack: Pack, seed: int | None) -> dict:

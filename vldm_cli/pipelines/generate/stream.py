@@ -1,6 +1,6 @@
 """`generate` without a file: the same chain, its finished frames handed out as they come."""
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import closing
 from itertools import islice
 from typing import cast
@@ -12,6 +12,7 @@ from torch import Tensor
 from vldm_cli.errors import RunError
 from vldm_cli.pipelines.generate.compose import Stages, as_image
 from vldm_cli.pipelines.generate.request import Settings
+from vldm_cli.pipelines.generate.sketches import Sketch
 from vldm_cli.runs.memory import is_out_of_memory
 from vldm_cli.runs.progress import Clock, Meter, NullProgress, Progress
 from vldm_cli.runs.units import NoUnits
@@ -28,11 +29,12 @@ def stream(
     seed: int,
     image: np.ndarray | None = None,
     progress: Progress | None = None,
+    sketches: Sequence[Sketch] = (),
 ) -> Generator[np.ndarray, None, None]:
     """Batches of finished frames, uint8 (N, H, W, 3) RGB: the ones that `generate` encodes, in its segments (6 frames,
     then 24 each). A batch is made when it is asked for, so memory depends on the windows and not on the length.
 
-    image: the first frame as in `GenerateRequest`. There is no journal: the stages are pulled once, from their
+    image, sketches: as in `GenerateRequest`. There is no journal: the stages are pulled once, from their
     beginning, and hold what they need. Closing the generator frees all but `models`. Raises RunError when memory runs
     out.
     """
@@ -40,7 +42,7 @@ def stream(
     totals = {stage: total for stage, total in plan.totals.items() if stage not in _OF_A_FILE}
     meters = {stage: Meter(progress, stage, total) for stage, total in totals.items()}
     speed = float(models.pack.manifest.video.fps / settings.fps)
-    stages = Stages(settings, plan, models, seed, clock, NoUnits(), meters, speed=speed)
+    stages = Stages(settings, plan, models, seed, clock, NoUnits(), meters, speed=speed, sketches=sketches)
     # the chain's last source is a generator: closing it closes all that it pulls
     with closing(cast(Generator[Tensor, None, None], stages.frames(image)(0))) as frames:
         for start, stop in plan.segments:

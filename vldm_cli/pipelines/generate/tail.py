@@ -5,14 +5,13 @@ import base64
 import math
 import zlib
 from fractions import Fraction
-from math import log2
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from vldm_cli.packs.manifest import Manifest
-from vldm_cli.stages.levels import LEVELS
+from vldm_cli.stages.levels import LEVELS, nearest_step
 from vldm_cli.stages.plan import MOTION, Plan
 from vldm_cli.stages.source import Source
 
@@ -20,14 +19,19 @@ KEY = "latents"
 MOST = 64  # latents in one file: no more are believed
 
 
-def context_of(frames: int, speed: float, keyframe_step: int, context: int) -> tuple[int, int]:
+def context_of(
+    frames: int, speed: float, keyframe_step: int, context: int, by_motion: bool = False
+) -> tuple[int, int]:
     """(frames from one keyframe to the next, how many of them the clip gives as context).
 
     Two that lie a keyframe step apart carry motion. speed: frames of the pack's rate that go by in one of the clip's;
-    the step is the one that is nearest to the pack's in time, or shorter where the clip is.
+    the step is the one that is nearest to the pack's in time, or shorter where the clip is. by_motion: what is between
+    them will be filled in by motion, at any step.
     """
-    wanted = min(sorted(LEVELS), key=lambda step: abs(log2(step * speed / keyframe_step)))
-    fitting = [step for step in LEVELS if step <= wanted and step < frames]
+    wanted = nearest_step(keyframe_step / speed, by_motion)
+    fitting = [
+        step for step in (range(1, wanted + 1) if by_motion else LEVELS) if step <= wanted and step < frames
+    ]
     step = max(fitting, default=wanted)
     return step, min(context, (frames - 1) // step + 1)
 
@@ -42,7 +46,8 @@ def tail_frames(frames: int, rate: Fraction, manifest: Manifest) -> list[int]:
     """The numbers of those of so many frames, `rate` a second, whose latents are needed to go on after the last:
     the context, and the run-up of the decoder; the last one is among them."""
     last, video = frames - 1, manifest.video
-    step, context = context_of(frames, float(video.fps / rate), video.keyframe_step, video.context)
+    by_motion = manifest.defaults.between == MOTION
+    step, context = context_of(frames, float(video.fps / rate), video.keyframe_step, video.context, by_motion)
     run_up = run_up_of(frames, manifest)
     return sorted({last - i * step for i in range(context)} | {last - i for i in range(run_up + 1)})
 

@@ -8,8 +8,11 @@ import torch
 from torch import Tensor
 
 from vldm_cli.motion.between import Pair
-from vldm_cli.runs.progress import Meter
+from vldm_cli.pipelines.clip.job import Frames
+from vldm_cli.runs.here import here
+from vldm_cli.runs.progress import Clock, Meter
 from vldm_cli.runs.side_by_side import side_by_side
+from vldm_cli.runs.store import Store
 from vldm_cli.video.clip import Clip
 
 STAGE = "interpolate"
@@ -29,6 +32,10 @@ class InterpolateClip:
         self.clip, self.factor, self.device = clip, factor, device
         self.raw = clip.raw(rgb)
 
+    def __setstate__(self, state: dict) -> None:
+        """In another process it works on that one's device."""
+        vars(self).update(state, device=torch.device(here.device))
+
     def frames(self, start: int, meter: Meter) -> Iterator[bytes]:
         """Frames start, start + 1, … of the new clip: the same ones wherever one starts."""
         first, skip = divmod(start, self.factor)
@@ -39,6 +46,10 @@ class InterpolateClip:
                     yield frame
                     number += 1
                     meter.upto(number)
+
+    def make(self, start: int, clock: Clock, journal: Store, meters: dict[str, Meter]) -> Frames:
+        """A `Make`."""
+        return clock.timed(STAGE, self.frames(start, meters[STAGE]))
 
     @property
     def workers(self) -> int:

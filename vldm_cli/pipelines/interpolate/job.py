@@ -10,11 +10,9 @@ import torch
 
 from vldm_cli.errors import RequestError
 from vldm_cli.packs.pack import Pack
-from vldm_cli.pipelines.clip.job import Frames, Job
+from vldm_cli.pipelines.clip.job import Job
 from vldm_cli.pipelines.interpolate.clip import AREA, HELD, SPEED, STAGE, InterpolateClip
 from vldm_cli.pipelines.interpolate.engine import MOTION
-from vldm_cli.runs.journal import Journal
-from vldm_cli.runs.progress import Clock, Meter
 from vldm_cli.stages.costs import BASE, RATES
 from vldm_cli.video.carry import packed
 from vldm_cli.video.clip import Clip
@@ -58,9 +56,6 @@ def make_job(
             f"a GIF shows at most 50 frames a second, not {float(times.fps):.3g}; use .mp4 or --slow"
         )
 
-    def make(start: int, clock: Clock, journal: Journal, meters: dict[str, Meter]) -> Frames:
-        return clock.timed(STAGE, source.frames(start, meters[STAGE]))
-
     area, made = clip.height * clip.width, (clip.frames - 1) * (factor - 1)
     device_type = source.device.type
     seconds = made * area / AREA / SPEED[device_type]
@@ -70,7 +65,7 @@ def make_job(
         out=out,
         command="interpolate",
         settings={"factor": factor, "slow": slow, "engine": MOTION},
-        make=make,
+        make=source.make,
         raw=source.raw,
         look=look,
         times=times,

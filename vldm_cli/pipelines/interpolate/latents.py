@@ -14,8 +14,8 @@ from vldm_cli.pipelines.clip.job import Frames
 from vldm_cli.pipelines.generate.compose import Stages
 from vldm_cli.pipelines.generate.match import Match
 from vldm_cli.pipelines.generate.request import Settings
-from vldm_cli.runs.journal import Journal
 from vldm_cli.runs.progress import Clock, Meter
+from vldm_cli.runs.store import Store
 from vldm_cli.stages.models import Models
 from vldm_cli.stages.plan import Plan
 from vldm_cli.stages.source import Source
@@ -53,7 +53,7 @@ class InterpolateLatents:
         self.clip, self.models, self.settings, self.plan, self.fit = clip, models, settings, plan, fit
         self.factor, self.speed, self.cuts, self.seed, self.raw = factor, speed, set(cuts), seed, raw
 
-    def frames(self, start: int, clock: Clock, journal: Journal, meters: dict[str, Meter]) -> Frames:
+    def frames(self, start: int, clock: Clock, journal: Store, meters: dict[str, Meter]) -> Frames:
         """Frames start, start + 1, … of the new clip: the same ones wherever one starts."""
         stages = Stages(
             self.settings, self.plan, self.models, self.seed, clock, journal, meters, speed=self.speed

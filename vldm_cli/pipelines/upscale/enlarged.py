@@ -8,8 +8,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from vldm_cli.pipelines.clip.job import Frames
 from vldm_cli.runs.ahead import ahead
-from vldm_cli.runs.progress import Meter
+from vldm_cli.runs.progress import Clock, Meter
+from vldm_cli.runs.store import Store
+from vldm_cli.stages.upscale import STAGE
 from vldm_cli.video.clip import Clip
 from vldm_cli.video.look import Raw
 
@@ -46,6 +49,10 @@ class Enlarged(ABC):
                     arrived.synchronize()
                 yield self.raw.pack([image_HWC.numpy()])
                 meter.upto(frame + 1)
+
+    def make(self, start: int, clock: Clock, journal: Store, meters: dict[str, Meter]) -> Frames:
+        """A `Make`."""
+        return clock.timed(STAGE, self.frames(start, meters[STAGE]))
 
     def source(self, start: int, device: torch.device) -> Iterator[Tensor]:
         """The clip's frames (3, H, W) in values of the file, 0 to `read.peak`, float32 on the device; they go there as

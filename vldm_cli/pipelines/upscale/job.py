@@ -1,6 +1,7 @@
 """`upscale` put together: a clip, an upscaler of a pack and options become a job for `clip_run`."""
 
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from vldm_cli.errors import RequestError
@@ -8,8 +9,8 @@ from vldm_cli.packs.pack import SOURCES, UPSCALERS, Pack
 from vldm_cli.pipelines.clip.job import Frames, Job, identity
 from vldm_cli.pipelines.upscale.clip import TILE, UpscaleClip
 from vldm_cli.runs.attempt import seed_of
-from vldm_cli.runs.journal import Journal
 from vldm_cli.runs.progress import Clock, Meter
+from vldm_cli.runs.store import Store
 from vldm_cli.stages.costs import BASE, NATIVE, RATES, SPACE_COSTS, UPSCALE_BYTES
 from vldm_cli.stages.models import Models
 from vldm_cli.stages.plan import UPSCALE
@@ -71,8 +72,8 @@ def make_job(
     def upscaler(seed: int) -> UpscaleClip:
         return UpscaleClip(
             clip,
-            lambda: models.upscaler_in(options.space),
-            lambda: models.upscaler_scheduler(defaults.scheduler, options.space),
+            partial(models.upscaler_in, options.space),
+            partial(models.upscaler_scheduler, defaults.scheduler, options.space),
             scale=options.scale,
             seed=seed,
             steps=options.steps,
@@ -116,11 +117,7 @@ def make_job(
     job = replace(job, seed=seed_of(options.seed, out, resume, known_as))
     assert job.seed is not None  # just drawn
     source = upscaler(job.seed)
-
-    def make(start: int, clock: Clock, journal: Journal, meters: dict[str, Meter]) -> Frames:
-        return clock.timed(STAGE, source.frames(start, meters[STAGE]))
-
-    return replace(job, make=make, plan=_plan(source, options.device, options.space))
+    return replace(job, make=source.make, plan=_plan(source, options.device, options.space))
 
 
 def look_of(clip: Clip, kind: str, raw: Raw, scale: int) -> tuple[Look, list[str]]:
@@ -133,7 +130,7 @@ def look_of(clip: Clip, kind: str, raw: Raw, scale: int) -> tuple[Look, list[str
     return stored_look(look, kind, raw.height, raw.width)
 
 
-def _nothing(start: int, clock: Clock, journal: Journal, meters: dict[str, Meter]) -> Frames:
+def _nothing(start: int, clock: Clock, journal: Store, meters: dict[str, Meter]) -> Frames:
     """What a job makes until its seed is known."""
     yield from ()
 

@@ -12,6 +12,7 @@ from vldm_cli.align.network import ImageNetwork
 from vldm_cli.align.pixels import upsample
 from vldm_cli.pipelines.upscale.clip import MULTIPLE, OVERLAP, TILE, shrunk
 from vldm_cli.pipelines.upscale.enlarged import Enlarged
+from vldm_cli.runs.here import here
 from vldm_cli.stages.tiles import Tiles
 from vldm_cli.video.clip import Clip
 
@@ -48,6 +49,10 @@ class NetworkClip(Enlarged):
         self.large = _times(self.tiles, times)
         # flow is not for frames of a pixel or two
         self.wide = Tiles(*size, tile, overlap, MULTIPLE if min(size) < MULTIPLE else 1)
+
+    def __setstate__(self, state: dict) -> None:
+        """In another process it works on that one's device."""
+        vars(self).update(state, _device=torch.device(here.device))
 
     @property
     def device(self) -> torch.device:

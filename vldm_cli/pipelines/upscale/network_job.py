@@ -6,13 +6,11 @@ import torch
 
 from vldm_cli.errors import RequestError
 from vldm_cli.packs.network import Network
-from vldm_cli.pipelines.clip.job import Frames, Job
+from vldm_cli.pipelines.clip.job import Job
 from vldm_cli.pipelines.upscale.clip import TILE
 from vldm_cli.pipelines.upscale.job import look_of
 from vldm_cli.pipelines.upscale.network import STEADY, NetworkClip, least_tile
-from vldm_cli.runs.journal import Journal
 from vldm_cli.runs.memory import keep_freed_memory
-from vldm_cli.runs.progress import Clock, Meter
 from vldm_cli.stages.costs import BASE, NATIVE, RATES, SPEED
 from vldm_cli.stages.upscale import STAGE
 from vldm_cli.video.carry import packed
@@ -102,15 +100,12 @@ def make_job(
     look, said = look_of(clip, kind, source.raw, scale)
     baggage = packed(clip.report, kind)
 
-    def make(start: int, clock: Clock, journal: Journal, meters: dict[str, Meter]) -> Frames:
-        return clock.timed(STAGE, source.frames(start, meters[STAGE]))
-
     return Job(
         clip=clip,
         out=out,
         command="upscale",
         settings=settings,
-        make=make,
+        make=source.make,
         raw=source.raw,
         look=look,
         times=clip.times,

@@ -1,0 +1,132 @@
+"""The pool with workers that only pretend: what happens when one is lost, breaks or cannot take part."""
+
+import json
+from threading import Event, Thread
+
+import pytest
+
+from vldm_cli.errors import RequestError, RunError
+from vldm_cli.runs.pool.graph import SEGMENT, Graph, Unit
+from vldm_cli.runs.pool.pool import Broken, Lost, Pool
+from vldm_cli.runs.pool.worker import TOKEN, Failure, Report
+
+UNITS = {Unit(SEGMENT, index): () for index in range(6)}
+GRAPH = Graph(UNITS, {unit: {"write": 24} for unit in UNITS})
+REPORT = Report({}, 0.0, None, "here", "cpu", 1, 1)
+
+
+class Pretended:
+    """A hand; `does` is asked with (hand, unit) and returns what comes of it, or raises Lost."""
+
+    def __init__(self, does=lambda hand, unit: REPORT, meets=None):
+        self.does, self.meets, self.done, self.stopped, self.closed = does, meets, [], Event(), False
+
+    def meet(self, task):
+        return self.meets
+
+    def do(self, task, unit, live):
+        came = self.does(self, unit)
+        self.done.append(unit)
+        return came
+
+    def stop(self):
+        self.stopped.set()
+
+    def close(self):
+        self.closed = True
+
+
+def make(pool, folder):
+    folder.mkdir(exist_ok=True)
+    return [unit for unit, _ in pool.make("recipe", GRAPH, folder, GRAPH.ranked(lambda unit: False))]
+
+
+def test_all_is_done_once_and_the_workers_end(tmp_path):
+    hands = [Pretended() for _ in range(3)]
+    with Pool(hands, "cpu") as pool:
+        assert sorted(make(pool, tmp_path)) == sorted(UNITS)
+        assert sorted(make(pool, tmp_path)) == sorted(UNITS), "and for another video"
+    assert sorted(unit for hand in hands for unit in hand.done) == sorted([*UNITS, *UNITS])
+    assert all(hand.closed for hand in hands)
+    assert json.loads((tmp_path / TOKEN).read_text())["token"]
+
+
+def test_nothing_is_asked_where_nothing_is_missing(tmp_path):
+    with Pool([Pretended()], "cpu") as pool:
+        assert list(pool.make("recipe", GRAPH, tmp_path, {})) == []
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_lost_worker_costs_its_unit_and_nothing_else(tmp_path):
+    lost = []
+
+    def does(hand, unit):
+        if len(lost) < 2:
+            lost.append(unit)
+            raise Lost("by signal 9")
+        return REPORT
+
+    hands = [Pretended(does), Pretended(does)]
+    with Pool(hands, "cpu") as pool:
+        assert sorted(make(pool, tmp_path)) == sorted(UNITS)
+    assert sum(len(hand.done) for hand in hands) == len(UNITS)
+
+
+def test_a_unit_that_ends_three_workers_is_given_up(tmp_path):
+    tries = []
+
+    def does(hand, unit):
+        if unit.index == 2:
+            tries.append(unit)
+            raise Lost("(process 7) by signal 11")
+        return REPORT
+
+    with Pool([Pretended(does), Pretended(does)], "cpu") as pool:
+        with pytest.raises(RunError, match=r"3 workers ended .*segment 2.* signal 11"):
+            make(pool, tmp_path)
+        assert len(tries) == 3
+
+
+@pytest.mark.parametrize(
+    "kind, raised",
+    [("request", RequestError), ("run", RunError), ("memory", MemoryError), ("unexpected", RuntimeError)],
+)
+def test_what_breaks_in_a_worker_breaks_here_and_the_others_are_ended(tmp_path, kind, raised):
+    failure = Failure(kind, "the disk is full", "write", "cpu")
+    begun = Event()
+
+    def slow(hand, unit):
+        begun.set()
+        hand.stopped.wait()
+        raise Lost("because it was stopped")
+
+    def breaks(hand, unit):
+        begun.wait()
+        return failure
+
+    hands = [Pretended(slow), Pretended(breaks)]
+    with Pool(hands, "cpu") as pool:
+        with pytest.raises(Broken) as broken:
+            make(pool, tmp_path)
+        assert isinstance(broken.value.failure.exception(), raised)
+        assert pool._board.at(0) == [] and len(hands[1].done) == 1
+
+
+def test_who_cannot_take_part_is_told_before_anything_is_done(tmp_path):
+    hands = [Pretended(), Pretended(meets=Failure("request", "another version", None, "cpu"))]
+    with Pool(hands, "cpu", meets=True) as pool, pytest.raises(Broken, match="another version"):
+        make(pool, tmp_path)
+    assert hands[0].done == []
+
+
+def test_videos_side_by_side(tmp_path):
+    hands, made = [Pretended() for _ in range(2)], {}
+    with Pool(hands, "cpu") as pool:
+        threads = [
+            Thread(target=lambda n=n: made.update({n: make(pool, tmp_path / str(n))})) for n in range(5)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert all(sorted(units) == sorted(UNITS) for units in made.values()) and len(made) == 5

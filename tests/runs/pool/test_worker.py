@@ -1,0 +1,114 @@
+"""What a worker does with a unit, in this process."""
+
+import pickle
+
+import pytest
+import torch
+
+from vldm_cli import __version__
+from vldm_cli.errors import RequestError, RunError
+from vldm_cli.packs.pack import Pack
+from vldm_cli.packs.same import PackName
+from vldm_cli.runs.here import here
+from vldm_cli.runs.pool.graph import SEGMENT, Unit
+from vldm_cli.runs.pool.worker import Failure, Setting, Task, Worker, write_token
+from vldm_cli.stages.models import Models
+
+UNIT = Unit(SEGMENT, 1)
+
+
+class Recipe:
+    """Raises `error` when a unit is made of it."""
+
+    def __init__(self, error=None):
+        self.error = error
+
+    def bench(self, store, clock):
+        self.clock, self.closed = clock, False
+        return self
+
+    def do(self, unit):
+        assert torch.is_inference_mode_enabled()
+        with self.clock.stage("decode"):
+            if self.error:
+                raise self.error
+
+    def close(self):
+        self.closed = True
+
+
+@pytest.fixture
+def worker(monkeypatch):
+    monkeypatch.setattr(here, "device", here.device)
+    monkeypatch.setattr(here, "checks", here.checks)
+    threads = torch.get_num_threads()
+    yield Worker(Setting("cpu", 1, ""))
+    torch.set_num_threads(threads)
+
+
+def task(folder, recipe, number=0, token=None):
+    return Task(number, folder, token or write_token(folder), pickle.dumps(recipe))
+
+
+def test_a_unit_and_its_report(worker, tmp_path):
+    report = worker.do(task(tmp_path, Recipe()), UNIT, frozenset({0}))
+    assert report.device == "cpu" and report.threads == 1 and report.peak_bytes > 0
+    assert report.seconds.keys() == {"decode"} and report.total >= report.seconds["decode"]
+
+
+def test_videos_that_are_no_more_are_closed(worker, tmp_path):
+    worker.do(task(tmp_path, Recipe()), UNIT, frozenset({0}))
+    ((bench, _),) = worker._open.values()
+    worker.do(task(tmp_path, Recipe(), 1), UNIT, frozenset({1}))
+    assert bench.closed and worker._open.keys() == {1}
+
+
+@pytest.mark.parametrize(
+    "error, kind",
+    [
+        (RequestError("no such pack"), "request"),
+        (RunError("ffmpeg says: no space left"), "run"),
+        (MemoryError(), "memory"),
+        (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory"), "memory"),
+        (OSError(24, "Too many open files"), "file handles"),
+        (ValueError("a fault\nin two lines"), "unexpected"),
+    ],
+)
+def test_what_breaks_is_told_by_its_kind(worker, tmp_path, error, kind):
+    failure = worker.do(task(tmp_path, Recipe(error)), UNIT, frozenset({0}))
+    assert isinstance(failure, Failure) and (failure.kind, failure.stage) == (kind, "decode")
+    assert "\n" not in failure.words and failure.words and worker._open == {}
+    assert kind != "unexpected" or failure.words == "ValueError: a fault in two lines"
+
+
+def test_a_folder_that_is_not_seen(worker, tmp_path):
+    failure = worker.meet(task(tmp_path, Recipe(), token="other"), __version__)
+    write_token(tmp_path)
+    assert failure.kind == "request" and str(tmp_path) in failure.words and "share" in failure.words
+    assert worker.do(task(tmp_path, Recipe(), token="other"), UNIT, frozenset({0})).kind == "request"
+
+
+def test_another_version(worker, tmp_path):
+    failure = worker.meet(task(tmp_path, Recipe()), "0.0.1")
+    assert failure.kind == "request" and "0.0.1" in failure.words and __version__ in failure.words
+    assert worker.meet(task(tmp_path, Recipe()), __version__) is None
+
+
+def test_models_are_found_by_the_hash_of_their_pack_and_loaded_once(worker, tiny_pack):
+    models = Models(tiny_pack)
+    (sent, again) = (pickle.loads(pickle.dumps(models)) for _ in range(2))
+    assert sent is again and sent is not models and sent.pack.manifest.hash == tiny_pack.manifest.hash
+    assert len(pickle.dumps(models)) < 2000, "no weights are sent"
+
+
+def test_another_pack_of_that_name(tiny_pack, tmp_path):
+    name = PackName.of(tiny_pack)
+    moved = PackName(str(tiny_pack.folder), tmp_path / "nowhere", None, name.hash)
+    assert moved.found(check=True).manifest.hash == name.hash, "wherever it lies there"
+    other = PackName(name.name, name.folder, None, "0" * 64)
+    with pytest.raises(RequestError, match="pack tiny is another one where a worker runs"):
+        other.found(check=False)
+    gone = PackName("gone", tmp_path / "gone", None, name.hash)
+    with pytest.raises(RequestError, match="pack gone is not there"):
+        gone.found(check=False)
+    assert Pack.open(tiny_pack.folder).manifest.hash == name.hash

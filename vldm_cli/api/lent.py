@@ -1,0 +1,137 @@
+"""Workers that a call is lent: `gpus`, `workers` and `ray`, what they mean together, and the device that is left for
+this process."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from vldm_cli.api.device import choose_dtype
+from vldm_cli.api.packs import LoadedPack
+from vldm_cli.errors import RequestError, shown
+from vldm_cli.video.numbers import whole, whole_of
+
+if TYPE_CHECKING:
+    from vldm_cli.runs.pool.pool import Pool
+    from vldm_cli.runs.pool.ray import Cluster
+
+MOST = 1024
+ALL = "all"
+
+
+class Lent:
+    """Workers for one call or several. kind: of device that the work is done on; device, dtype: for this process, which
+    only says what is to be done where there are workers. Without any, they are what was asked for, and the work is
+    this process's."""
+
+    def __init__(
+        self,
+        kind: str,
+        count: int,
+        device: str,
+        dtype: str,
+        cluster: Cluster | None = None,
+        threads: int = 0,
+        asked: str | None = None,
+    ) -> None:
+        """asked: the number format as it was asked for."""
+        self.kind, self.count, self.device, self.dtype = kind, count, device, dtype
+        self.asked = dtype if asked is None else asked
+        self._cluster, self._threads = cluster, threads
+
+    @property
+    def words(self) -> str:
+        """For a person."""
+        return f"{self.count} x {self.kind}" if self.count else self.device
+
+    def here(self, pack: object = None, network: bool = False) -> tuple[str, str]:
+        """The device and the number format that a call's job is put together for: those of a pack that is loaded. A
+        network for pictures is computed in another format than packs are."""
+        if self.count and isinstance(pack, LoadedPack):
+            return "auto", "auto"
+        return (self.kind, self.asked) if network else (self.device, self.dtype)
+
+    @contextmanager
+    def pool(self, wanted: bool = True) -> Iterator[Pool | None]:
+        """The workers, which begin now and end with this; None where there are none or they are not wanted."""
+        if not self.count or not wanted:
+            yield None
+            return
+        if self._cluster is not None:
+            made = self._cluster.open_pool(self.kind, self.count, self._threads)
+        else:
+            from vldm_cli.runs.pool.process import open_pool
+
+            numbered = [f"cuda:{number}" for number in range(self.count)]
+            made = open_pool(numbered if self.kind == "cuda" else ["cpu"] * self.count)
+        with made:
+            yield made
+
+
+def lend(
+    gpus: int | str | None,
+    workers: int | None,
+    ray: str | None,
+    device: str = "auto",
+    dtype: str = "auto",
+) -> Lent:
+    """What these options ask for. gpus: so many GPUs or "all"; workers: so many processes on CPUs; ray: where Ray is,
+    with all its GPUs unless one of the others says how many. One worker of this machine is this process. Raises
+    RequestError."""
+    if gpus is not None and workers is not None:
+        raise RequestError("--gpus is for GPUs and --workers for CPUs; give one of them")
+    number = None if gpus in (None, ALL) else whole_of(gpus, 1, MOST)
+    if gpus is not None and gpus != ALL and number is None:
+        raise RequestError(f"--gpus {shown(gpus)} is none of {ALL} and numbers from 1 on")
+    count = number if workers is None else whole("--workers", workers, 1, MOST)
+    option = "--ray" if gpus is None and workers is None else "--gpus" if workers is None else "--workers"
+    if ray is not None:
+        return _on_ray(ray, "cuda" if gpus else "cpu" if workers else None, count, device, dtype)
+    if gpus is None and workers is None:
+        return Lent(device, 0, device, dtype)
+    kind = "cuda" if workers is None else "cpu"
+    if device not in ("auto", kind):
+        raise RequestError(f"{option} chooses the devices; leave --device {shown(device)} out")
+    if kind == "cuda":
+        count = _gpus_here(gpus, count)
+    if count == 1:
+        return Lent(kind, 0, kind, dtype)
+    return Lent(kind, count or 1, "cpu", choose_dtype(dtype, kind), asked=dtype)
+
+
+def _gpus_here(gpus: int | str | None, count: int | None) -> int:
+    import torch
+
+    there = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if not there:
+        raise RequestError(
+            f"--gpus {gpus}: there is no CUDA GPU that torch can use; use --workers N for processes on the CPU"
+        )
+    if count is not None and count > there:
+        raise RequestError(f"--gpus {gpus}: there {'is' if there == 1 else 'are'} {there} here")
+    return there if count is None else count
+
+
+def _on_ray(address: str, kind: str | None, count: int | None, device: str, dtype: str) -> Lent:
+    import os
+
+    from vldm_cli.runs.pool.ray import LOCAL, connect
+
+    if device not in ("auto", "cpu", "cuda"):
+        raise RequestError(f"--ray chooses the devices; leave --device {shown(device)} out")
+    threads = int(os.environ.get("OMP_NUM_THREADS", "0") or 0) if address == LOCAL else 0
+    cluster = connect(address, (count or 1) * max(1, threads) if kind == "cpu" and address == LOCAL else None)
+    kind = kind or (("cuda" if cluster.gpus else "cpu") if device == "auto" else device)
+    if kind == "cuda" and (count or 1) > cluster.gpus:
+        raise RequestError(
+            f"--ray {address}: the cluster has {cluster.gpus} GPUs; use --workers N for its CPUs"
+        )
+    if kind == "cuda":
+        count = count or cluster.gpus
+        number = cluster.dtype_of_gpus() if dtype == "auto" else choose_dtype(dtype, kind)
+        return Lent(kind, count, "cpu", number, cluster, 1, dtype)
+    machines = cluster.machines
+    count = count or len(machines)
+    share = threads or max(1, min(machines) // -(-count // len(machines)))
+    return Lent(kind, count, "cpu", choose_dtype(dtype, kind), cluster, share, dtype)

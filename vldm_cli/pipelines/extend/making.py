@@ -1,0 +1,139 @@
+"""A clip that goes on, as what it is made from, and its making unit by unit, in this process or in several."""
+
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from vldm_cli.pipelines.extend.job import ExtendJob, frame_ticks
+from vldm_cli.pipelines.generate.compose import BATCH
+from vldm_cli.pipelines.generate.tail import are_made, tail_frames
+from vldm_cli.runs.pool.graph import SEGMENT, Graph, Unit
+from vldm_cli.runs.preview import Thumbnails
+from vldm_cli.runs.progress import Clock, Meter, NullProgress
+from vldm_cli.runs.store import Store
+from vldm_cli.stages.units import graph_of
+from vldm_cli.video.copied import copy_packets, encode
+from vldm_cli.video.kinds import KINDS
+from vldm_cli.video.segments import encode_frames
+
+
+@dataclass(frozen=True, eq=False)
+class Making:
+    """A `pool.graph.Recipe`. The clip's own frames are segments too."""
+
+    job: ExtendJob
+
+    def graph(self, device: str) -> Graph:
+        job, last = self.job, self.job.source.last
+        tail = [number - last for number in self.tail if number >= last]
+        return graph_of(
+            job.source.plan,
+            BATCH[device],
+            job.segments,
+            own=job.kept,
+            copied=job.copied,
+            known=1,
+            joined=True,
+            tail=tail,
+        )
+
+    def bench(self, store: Store, clock: Clock) -> "Segments":
+        return Segments(self, store, clock)
+
+    @property
+    def tail(self) -> list[int]:
+        """The frames, counted from the clip's first one on, whose latents the file keeps, so that it can be gone on
+        from in its turn; none where it can keep nothing, or they are not made."""
+        job = self.job
+        if not KINDS[job.kind].codec:
+            return []
+        rate = Fraction(job.times.clock, frame_ticks(job.times))
+        numbers = tail_frames(len(job.times), rate, job.source.models.pack.manifest)
+        wanted = [job.clip.frames - job.kept + n for n in numbers]
+        made = are_made([n - job.source.last for n in wanted if n >= job.source.last], job.source.plan)
+        return wanted if made else []
+
+
+class Segments:
+    """Makes the units of one run in this process; segments in a row come out of one stream of frames. A
+    `pool.graph.Bench`."""
+
+    def __init__(
+        self,
+        making: Making,
+        store: Store,
+        clock: Clock,
+        meters: dict[str, Meter] | None = None,
+        thumbnails: Thumbnails | None = None,
+    ) -> None:
+        """meters: of progress, by stage; thumbnails: who sees new frames, for the others are known."""
+        job = making.job
+        if meters is None:
+            totals = job.source.plan.totals
+            meters = {stage: Meter(NullProgress(), stage, total) for stage, total in totals.items()}
+        if thumbnails is None and job.preview:
+            thumbnails = Thumbnails(job.added, store)
+        self.job, self.store, self.clock = job, store, clock
+        self.meters, self.thumbnails = meters, thumbnails
+        assert job.seed is not None  # drawn when the job was made
+        self.stages = job.source.stages(job.seed, clock, store, meters)
+        self._stream: Any = None
+        self._next = 0
+
+    def do(self, unit: Unit) -> None:
+        if unit.stage == SEGMENT:
+            self.segment(unit.index)
+        else:
+            self.job.source.latents(self.stages)
+            self.stages.make(unit)
+
+    def segment(self, index: int) -> None:
+        """That segment of the new file: packets of the clip, frames of it that are encoded again, or new ones."""
+        job = self.job
+        start, stop = job.segments[index]
+        if self._stream is None or self._next != start or start == job.kept:
+            self.close()
+            self._stream = self._frames(start)
+        self._next = stop
+        frames = islice(self._stream, stop - start)
+
+        def write(path: Path) -> None:
+            if start >= job.kept:
+                encode(job.style, path, frames, job.raw, job.look, job.times, start, (job.kind, job.crf))
+            elif job.copied:
+                copy_packets(job.clip, path)
+                job.clip.check()
+            else:
+                encode_frames(path, frames, self._old, job.look, job.times, start, job.kind, job.crf)
+
+        with self.clock.stage("write"):
+            self.store.make_segment(index, write)
+
+    def close(self) -> None:
+        """Lets go of the stream."""
+        if self._stream is not None:
+            self._stream.close()
+        self._stream = None
+
+    def _frames(self, start: int) -> Iterator[bytes]:
+        """Frames of the new file from `start` on: the clip's to its last, or new ones."""
+        job = self.job
+        if start < job.kept:
+            yield from job.clip.read(start, self._old)
+            return
+        made: Any = job.source.frames(self.stages, start - job.kept)
+        with closing(made):
+            for number, frame in enumerate(made, start - job.kept):
+                if self.thumbnails and number in self.thumbnails.shown:
+                    self.thumbnails.see(number, job.look.to_rgb(job.raw, frame))
+                yield frame
+                self.meters["write"].upto(number + 1 + job.encoded - job.added)
+
+    @property
+    def _old(self):
+        """How the clip's own frames are read: as they are coded, where the file codes them so as well."""
+        return self.job.clip.raw(rgb=self.job.kind in ("gif", "webp", "png"))

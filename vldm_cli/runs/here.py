@@ -1,0 +1,16 @@
+"""What this process is to models that were opened in another one and are needed here: a worker says it once, when it
+begins. No torch."""
+
+from dataclasses import dataclass
+
+
+@dataclass
+class _Here:
+    """device: as torch names it. checks: whether the files of packs are looked at, since they may be other ones than
+    where the run was begun."""
+
+    device: str = "cpu"
+    checks: bool = False
+
+
+here = _Here()

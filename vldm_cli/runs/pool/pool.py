@@ -1,0 +1,208 @@
+"""Workers that share the units of videos. Each has a thread here, which asks the board what is next, has it done and
+says so; nothing of a video passes through this process but its units' names."""
+
+import os
+import pickle
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+from queue import SimpleQueue
+from threading import Condition, Thread
+from typing import Protocol
+
+from vldm_cli.errors import RunError
+from vldm_cli.runs.pool.board import Board
+from vldm_cli.runs.pool.graph import Graph, Recipe, Unit
+from vldm_cli.runs.pool.worker import Failure, Report, Task, write_token
+
+TRIES = 3
+
+
+class Lost(Exception):
+    """A worker is no more; the message says how it ended."""
+
+
+class Broken(Exception):
+    """What broke in a worker, and in which stage."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.words)
+        self.failure = failure
+
+
+class Hand(Protocol):
+    """One worker, seen from here. Used by one thread, but for `stop` and `close`.
+
+    meet: whether it can take part in the video. do: what came of a unit. Both start the worker where there is none and
+    raise Lost when it ends meanwhile. stop: ends what it is at, if that can be. close: ends it."""
+
+    def meet(self, task: Task) -> Failure | None: ...
+    def do(self, task: Task, unit: Unit, live: frozenset[int]) -> Report | Failure: ...
+    def stop(self) -> None: ...
+    def close(self) -> None: ...
+
+
+@dataclass
+class _Video:
+    """told: finished units with their reports, or what broke."""
+
+    task: Task
+    told: SimpleQueue = field(default_factory=SimpleQueue)
+    tries: dict[Unit, int] = field(default_factory=dict)
+
+
+class Pool:
+    """Workers of one kind of device, for as many videos at a time as there are threads that call `make`. A context
+    manager: leaving it ends them. meets: whether each worker is asked first if it can take part."""
+
+    def __init__(
+        self,
+        hands: Sequence[Hand],
+        device: str,
+        meets: bool = False,
+        end: Callable[[], object] = lambda: None,
+    ) -> None:
+        """end: called once the workers have ended."""
+        self.device, self._end = device, end
+        self._hands, self._meets = hands, meets
+        self._met: set[Path] = set()
+        self._board = Board(len(hands))
+        self._changed = Condition()
+        self._numbers, self._videos = count(), dict[int, _Video]()
+        self._closed = False
+        self._threads = [
+            Thread(target=self._serve, args=(number,), name=f"worker {number}", daemon=True)
+            for number in range(len(hands))
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def __len__(self) -> int:
+        return len(self._hands)
+
+    def __enter__(self) -> "Pool":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def words(self) -> str:
+        """What does the work, in words."""
+        return f"{len(self)} x {self.device}"
+
+    def make(
+        self, recipe: Recipe, graph: Graph, folder: Path, missing: dict[Unit, int]
+    ) -> Generator[tuple[Unit, Report], None, None]:
+        """The units of the graph that are missing (with their ranks), each once it is done. Raises Broken for what
+        broke in a worker, and RunError where one unit has ended three of them; however this ends, no worker is at the
+        video any more."""
+        if not missing:
+            return
+        task = Task(next(self._numbers), folder.absolute(), write_token(folder), pickle.dumps(recipe))
+        video = _Video(task)
+        if self._meets:
+            self._meet(task)
+        with self._changed:
+            self._videos[task.number] = video
+            self._board.add(task.number, graph, missing)
+            self._changed.notify_all()
+        left = len(missing)
+        try:
+            while left:
+                told = video.told.get()
+                if isinstance(told, BaseException):
+                    raise told
+                yield told
+                left -= 1
+        finally:
+            with self._changed:
+                self._board.remove(task.number)
+                del self._videos[task.number]
+                for worker in self._board.at(task.number):
+                    self._hands[worker].stop()
+                self._changed.wait_for(lambda: not self._board.at(task.number))
+
+    def close(self) -> None:
+        """Ends the workers."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+        for hand in self._hands:
+            hand.close()
+        for thread in self._threads:
+            thread.join()
+        self._end()
+
+    def _meet(self, task: Task) -> None:
+        """Asks every worker, once for all videos beside each other."""
+        with self._changed:
+            if task.folder.parent in self._met:
+                return
+            self._met.add(task.folder.parent)
+        answers: SimpleQueue = SimpleQueue()
+
+        def ask(hand: Hand) -> None:
+            try:
+                answers.put(hand.meet(task))
+            except Lost as lost:
+                answers.put(Failure("run", f"a worker ended when it was asked ({lost})", None, self.device))
+            except Exception as error:
+                answers.put(Failure("unexpected", f"{type(error).__name__}: {error}", None, self.device))
+
+        for hand in self._hands:
+            Thread(target=ask, args=(hand,), daemon=True).start()
+        for _ in self._hands:
+            failure = answers.get()
+            if failure is not None:
+                raise Broken(failure)
+
+    def _serve(self, worker: int) -> None:
+        """The life of a worker's thread."""
+        hand = self._hands[worker]
+        while True:
+            with self._changed:
+                while not self._closed and (found := self._board.next(worker)) is None:
+                    self._changed.wait()
+                if self._closed:
+                    return
+                assert found is not None  # or it would wait
+                number, unit = found
+                video, live = self._videos[number], frozenset(self._videos)
+            told: object
+            try:
+                came = hand.do(video.task, unit, live)
+                told = (unit, came) if isinstance(came, Report) else Broken(came)
+            except Lost as lost:
+                told = lost
+            except BaseException as error:  # whatever it is, it belongs to who waits for the video
+                told = error
+            with self._changed:
+                if isinstance(told, Lost):
+                    self._board.lost(worker)
+                    video.tries[unit] = video.tries.get(unit, 0) + 1
+                    told = _given_up(unit, told) if video.tries[unit] >= TRIES else None
+                elif isinstance(told, BaseException):
+                    self._board.lost(worker)
+                else:
+                    self._board.finished(worker)
+                if isinstance(told, BaseException):
+                    self._board.remove(number)  # nobody tries again
+                if told is not None:
+                    video.told.put(told)
+                self._changed.notify_all()
+
+
+def _given_up(unit: Unit, lost: Lost) -> RunError:
+    what = f"{unit.stage} {unit.index}"
+    return RunError(f"{TRIES} workers ended at the same piece of work ({what}): the last {lost}")
+
+
+def share_of_threads(workers: int) -> int:
+    """Threads of each of so many workers on this machine's CPU: what OMP_NUM_THREADS says, or else its share."""
+    import torch
+
+    if os.environ.get("OMP_NUM_THREADS", "").isdigit():
+        return max(1, int(os.environ["OMP_NUM_THREADS"]))
+    return max(1, torch.get_num_threads() // workers)
