@@ -46,6 +46,12 @@ def test_the_words_of_the_command():
     )
 
 
+def test_what_can_be_said_again_is_said_for_each():
+    one, none = made({"prompt": "a", "sketch": "a.png@0"}, {"prompt": "b"}, options={**OPTIONS, "sketch": ()})
+    assert one.options["sketch"] == ["a.png@0"] and "--sketch|a.png@0" in "|".join(one.words)
+    assert "--sketch" not in none.words
+
+
 def test_they_can_be_sent_to_another_process():
     (task,) = made({"prompt": "a ball"})
     assert pickle.loads(pickle.dumps(task)) == task

@@ -48,6 +48,8 @@ class Task:
                 words += [] if value else ["--fresh"]
             elif isinstance(value, bool):
                 words += [option] if value else ["--no-upscale"] if name == "upscale" else []
+            elif isinstance(value, list | tuple):
+                words += [word for one in value for word in (option, str(one))]
             elif value is not None and value not in ("", "auto"):
                 words += [option, str(value)]
         words += ["-o", str(self.out)]
