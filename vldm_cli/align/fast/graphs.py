@@ -1,0 +1,67 @@
+"""Whole calls of a network as CUDA graphs: recorded once for each shape, then launched in one go.
+
+A call of a small network is a thousand short kernels, which take the processor longer to hand over than the GPU to run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils._pytree import tree_flatten, tree_unflatten
+
+from vldm_cli.align.layers import State
+
+USUAL = 1
+"""Calls of a shape that run as usual first: kernels are compiled and chosen in them."""
+
+
+class Recorded:
+    """A network's forward, recorded. `state` is what its temporal layers read besides the arguments; the network must
+    not depend on anything else that changes from call to call, and what it returns is the caller's own."""
+
+    def __init__(self, forward: Callable[..., Any], state: State) -> None:
+        self.forward, self.state = forward, state
+        self.calls: dict[Hashable, int] = {}
+        self.recorded: dict[Hashable, tuple[torch.cuda.CUDAGraph, list[Tensor], Any]] = {}
+        # recordings never run at one time, so they share their memory
+        self.pool: Any = None
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        state = self.state
+        outside = (state.embedding_BE, state.context, state.text_BLD)
+        leaves, tree = tree_flatten((args, kwargs, outside))
+        tensors = [x for x in leaves if isinstance(x, Tensor)]
+        others = tuple(None if isinstance(x, Tensor) else x for x in leaves)
+        kinds = tuple((x.shape, x.stride(), x.dtype) for x in tensors)
+        key = (str(tree), others, kinds, state.frames, state.on)
+        if key not in self.recorded:
+            self.calls[key] = self.calls.get(key, 0) + 1
+            if self.calls[key] <= USUAL:
+                return self.forward(*args, **kwargs)
+            self.recorded[key] = self._record(leaves, tree)
+        graph, inputs, output = self.recorded[key]
+        torch._foreach_copy_(inputs, tensors)
+        graph.replay()
+        found, shape = tree_flatten(output)
+        return tree_unflatten([x.clone() if isinstance(x, Tensor) else x for x in found], shape)
+
+    def _record(self, leaves: list, tree: Any) -> tuple[torch.cuda.CUDAGraph, list[Tensor], Any]:
+        state = self.state
+        before = state.embedding_BE, state.context, state.text_BLD
+        own = [x.clone() if isinstance(x, Tensor) else x for x in leaves]
+        args, kwargs, outside = tree_unflatten(own, tree)
+        if self.pool is None:
+            self.pool = torch.cuda.graph_pool_handle()
+        graph = torch.cuda.CUDAGraph()
+        torch.cuda.synchronize()
+        try:
+            state.embedding_BE, state.context, state.text_BLD = outside
+            # other threads go on using CUDA: they write finished frames
+            with torch.cuda.graph(graph, pool=self.pool, capture_error_mode="thread_local"):
+                output = self.forward(*args, **kwargs)
+        finally:
+            state.embedding_BE, state.context, state.text_BLD = before
+        return graph, [x for x in own if isinstance(x, Tensor)], output

@@ -1,0 +1,88 @@
+"""The operations of the fast engine: Triton's where a tensor lies on a CUDA device, plain PyTorch elsewhere."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from types import ModuleType
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from vldm_cli.align.fast import plain
+
+# In this order where they can: on Hopper cuDNN's attention is the fastest of long sequences.
+BACKENDS = [
+    SDPBackend.CUDNN_ATTENTION,
+    SDPBackend.FLASH_ATTENTION,
+    SDPBackend.EFFICIENT_ATTENTION,
+    SDPBackend.MATH,
+]
+
+
+def has_triton() -> bool:
+    """Whether Triton is installed here."""
+    return find_spec("triton") is not None
+
+
+def _kernels(name: str, x: Tensor) -> ModuleType:
+    if not x.is_cuda:
+        return plain
+    from vldm_cli.align.fast import norm, rows, time
+
+    return {"norm": norm, "rows": rows, "time": time}[name]
+
+
+def group_norm(x_NCHW: Tensor, norm: torch.nn.GroupNorm, **more) -> Tensor:
+    """`plain.group_norm` with that module's weights."""
+    run = _kernels("norm", x_NCHW).group_norm
+    return run(x_NCHW, norm.weight, norm.bias, norm.num_groups, norm.eps, **more)
+
+
+def layer_norm(
+    x: Tensor, norm: torch.nn.LayerNorm, y: Tensor | None = None, plus_NC: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
+    """`plain.layer_norm` with that module's weights."""
+    return _kernels("rows", x).layer_norm(x, norm.weight, norm.bias, norm.eps, y, plus_NC)
+
+
+def geglu(x: Tensor) -> Tensor:
+    """`plain.geglu`."""
+    return _kernels("rows", x).geglu(x)
+
+
+def add(x: Tensor, y: Tensor, bias_C: Tensor | None = None) -> Tensor:
+    """`plain.add`."""
+    return _kernels("rows", x).add(x, y, bias_C)
+
+
+def attend_frames(qkv_NLC: Tensor, frames: int, heads: int) -> Tensor:
+    """`plain.attend`."""
+    if frames > 64:
+        return plain.attend(qkv_NLC, frames, heads)
+    return _kernels("time", qkv_NLC).attend(qkv_NLC, frames, heads)
+
+
+def convolve_frames(
+    x_NLC: Tensor,
+    weight_OI: Tensor,
+    frames: int,
+    bias_C: Tensor | None = None,
+    residual_NLC: Tensor | None = None,
+    repeated_ends: bool = False,
+) -> Tensor:
+    """`plain.convolve`."""
+    run = _kernels("time", x_NLC).convolve
+    return run(x_NLC, weight_OI, frames, bias_C, residual_NLC, repeated_ends)
+
+
+def attend(q_NLC: Tensor, k_NSC: Tensor, v_NSC: Tensor, heads: int) -> Tensor:
+    """Attention of (N, L, C) to (N, S, C), which may be parts of wider rows → (N, L, C)."""
+    q, k, v = (x.unflatten(-1, (heads, -1)).transpose(1, 2) for x in (q_NLC, k_NSC, v_NSC))
+    if not q.is_cuda:
+        h = F.scaled_dot_product_attention(q, k, v)
+    else:
+        with sdpa_kernel(BACKENDS, set_priority=True):
+            h = F.scaled_dot_product_attention(q, k, v)
+    return h.transpose(1, 2).flatten(2)
