@@ -18,9 +18,10 @@ def apart(out: Tensor, reference: Tensor) -> float:
     return float((out.double() - reference.double()).norm() / reference.double().norm().clamp(min=1e-12))
 
 
-def cases(device: str, large: bool):
+def cases(device: str, large: bool, names=tuple(DTYPES)):
     """(name, out, twin's)"""
-    for name, dtype in DTYPES.items():
+    for name in names:
+        dtype = DTYPES[name]
         draw = torch.Generator(device).manual_seed(0)
 
         def rand(*shape, shift=0.0, dtype=dtype, draw=draw):
@@ -53,8 +54,9 @@ def cases(device: str, large: bool):
             yield f"add {name} {M}x{C}", rows.add(x, y, b), plain.add(x, y, b)
             wide = rand(M, 2 * C)
             yield f"geglu {name} {M}x{C}", rows.geglu(wide), plain.geglu(wide)
-        frames = (1, 2, 7, 16, 25, 64) if large else (1, 3, 16, 25, 64) if name == "float32" else (5,)
-        for T in frames:
+        if name == ("float32" if large else "bfloat16"):
+            continue  # not used on a GPU; taken for whole numbers by Triton's interpreter
+        for T in (1, 7, 16, 25, 64) if large else (1, 3, 16, 25, 64) if name == "float32" else (5,):
             for heads, D in ((2, 32), (3, 40)):
                 qkv = rand(2 * T, 5, 3 * heads * D)
                 yield f"attend {name} T={T} D={D}", time.attend(qkv, T, heads), plain.attend(qkv, T, heads)
