@@ -18,6 +18,7 @@ from vldm_cli.packs.combine import is_name, open_choice
 from vldm_cli.packs.pack import embedded
 from vldm_cli.runs.events import ProgressEvent, reporter
 from vldm_cli.runs.result import Video
+from vldm_cli.stages.running import AS_USUAL, Running
 from vldm_cli.video.numbers import whole
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ def extend(
     replacement: bool = False,
     device: str = "auto",
     dtype: str = "auto",
+    running: Running = AS_USUAL,
     crf: int | None = None,
     fps: Fraction | str | float | None = None,
     preview: str | Path | None = None,
@@ -74,6 +76,7 @@ def extend(
         replacement=replacement,
         device=device,
         dtype=dtype,
+        running=running,
         crf=crf,
         fps=fps,
         preview=preview,
@@ -99,6 +102,7 @@ def prepare(
     replacement: bool,
     device: str,
     dtype: str,
+    running: Running,
     crf: int | None,
     fps: Fraction | str | float | None,
     preview: str | Path | None,
@@ -113,14 +117,14 @@ def prepare(
     crf = None if crf is None else checks.crf_of(crf)
     guidance = checks.weight_of("--guidance", guidance)
     context_guidance = checks.weight_of("--context-guidance", context_guidance)
-    model = None if pack is None else loaded(pack, device, dtype)
+    model = None if pack is None else loaded(pack, device, dtype, running)
     preview = None if preview is None else Path(preview)
     opened, out = clips.prepare(clip, out, "extended", 16 if crf is None else crf, fps, preview, force)
 
     from vldm_cli.pipelines.extend.settings import Memory, Options
 
     memory = Memory.of(opened)
-    model = model or loaded(_own(memory), device, dtype)
+    model = model or loaded(_own(memory), device, dtype, running)
     check_moves(model.pack)
     asked = Options(frames, memory.prompt if prompt is None else prompt, negative, only_new, seed, steps)
     warning = check_material(
@@ -142,6 +146,7 @@ def prepare(
         crf=crf,
         device=chosen,
         dtype=number,
+        running=model.running,
     )
     job = make_job(
         opened,

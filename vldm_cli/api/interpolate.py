@@ -13,6 +13,7 @@ from vldm_cli.api.packs import LoadedPack, device_of
 from vldm_cli.errors import RequestError
 from vldm_cli.runs.events import ProgressEvent, reporter
 from vldm_cli.runs.result import Video
+from vldm_cli.stages.running import AS_USUAL, Running
 from vldm_cli.video.numbers import choice
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ def interpolate(
     seed: int | None = None,
     device: str = "auto",
     dtype: str = "auto",
+    running: Running = AS_USUAL,
     crf: int = 16,
     fps: Fraction | str | float | None = None,
     preview: str | Path | None = None,
@@ -60,6 +62,7 @@ def interpolate(
         seed=seed,
         device=device,
         dtype=dtype,
+        running=running,
         crf=crf,
         fps=fps,
         preview=preview,
@@ -80,6 +83,7 @@ def prepare(
     seed: int | None,
     device: str,
     dtype: str,
+    running: Running,
     crf: int,
     fps: Fraction | str | float | None,
     preview: str | Path | None,
@@ -93,6 +97,7 @@ def prepare(
     seed, crf = checks.seed_of(seed), checks.crf_of(crf)
     ending = f"slow{factor}" if slow else f"i{factor}"
     chosen, number = device_of(pack, device, dtype)
+    running.check(chosen)
     preview = None if preview is None else Path(preview)
     opened, out = clips.prepare(clip, out, ending, crf, fps, preview, force)
 
@@ -111,6 +116,7 @@ def prepare(
         pack=model,
         seed=seed,
         dtype=number,
+        running=kept.running if kept else running,
         models=kept.models if kept and model else None,
         preview=preview,
         resume=resume,

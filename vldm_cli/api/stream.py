@@ -13,6 +13,7 @@ from vldm_cli.api.generate import complete
 from vldm_cli.api.packs import LoadedPack, check_moves, loaded
 from vldm_cli.api.remarks import check_prompt
 from vldm_cli.runs.events import ProgressEvent, reporter
+from vldm_cli.stages.running import AS_USUAL, Running
 from vldm_cli.video.numbers import LAST_SEED, whole
 
 if TYPE_CHECKING:
@@ -71,6 +72,7 @@ def stream(
     context_guidance: float | None = None,
     device: str = "auto",
     dtype: str = "auto",
+    running: Running = AS_USUAL,
     fps: Fraction | str | float | None = None,
     on_progress: Callable[[ProgressEvent], object] | None = None,
 ) -> Stream:
@@ -89,7 +91,7 @@ def stream(
         resolve,
     )
 
-    opened = loaded(pack, device, dtype)
+    opened = loaded(pack, device, dtype, running)
     check_moves(opened.pack)
     drawn = secrets.randbelow(2**31) if seed is None else whole("--seed", seed, 0, LAST_SEED)
     request = GenerateRequest(
@@ -107,6 +109,7 @@ def stream(
         replacement=replacement,
         upscale=upscale,
         size=checks.parse_size(size),
+        running=opened.running,
     )
     warning = check_prompt(opened.pack, prompt, negative)
     settings = resolve(request, opened.pack.manifest)

@@ -14,6 +14,7 @@ from vldm_cli.api.packs import LoadedPack, device_of, loaded
 from vldm_cli.errors import RequestError
 from vldm_cli.runs.events import ProgressEvent, reporter
 from vldm_cli.runs.result import Video
+from vldm_cli.stages.running import AS_USUAL, Running
 from vldm_cli.video.numbers import choice, real, whole
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ def upscale(
     guidance: float | None = None,
     device: str = "auto",
     dtype: str = "auto",
+    running: Running = AS_USUAL,
     crf: int = 16,
     fps: Fraction | str | float | None = None,
     preview: str | Path | None = None,
@@ -59,7 +61,7 @@ def upscale(
     model: in place of a pack a super-resolution network for pictures, a .safetensors or .pth that spandrel knows (needs
     `vldm[models]`). Then scale is 1 to the network's own (None: that), steady, 0 to 1, what a frame's neighbours have
     to say in its detail (None: 0.5; 0: the network alone), and what is of packs is left out: pack, noise, space, steps,
-    seed, prompt, negative, guidance.
+    seed, prompt, negative, guidance, running.
 
     Raises RequestError, with nothing written, for what cannot be served, and RunError when it breaks: what is finished
     is kept and the same call goes on.
@@ -83,6 +85,7 @@ def upscale(
         guidance=guidance,
         device=device,
         dtype=dtype,
+        running=running,
         crf=crf,
         fps=fps,
         preview=preview,
@@ -110,6 +113,7 @@ def prepare(
     guidance: float | None,
     device: str,
     dtype: str,
+    running: Running,
     crf: int,
     fps: Fraction | str | float | None,
     preview: str | Path | None,
@@ -131,6 +135,9 @@ def prepare(
             "--prompt": prompt or None,
             "--negative": negative or None,
             "--guidance": guidance,
+            "--plain": running.plain or None,
+            "--memory": None if running.memory == "auto" else running.memory,
+            "--fast": running.fast or None,
         }
         return _by_network(
             clip,
@@ -158,9 +165,9 @@ def prepare(
     steps, seed = checks.steps_of(steps), checks.seed_of(seed)
     guidance = checks.weight_of("--guidance", guidance)
     chosen, number = device_of(pack, device, dtype)
-    used = loaded(pack, chosen, number)
+    used = loaded(pack, chosen, number, running)
     if used.pack.upscaling is not used.pack:
-        used = loaded(used.pack.upscaling.folder, chosen, number)
+        used = loaded(used.pack.upscaling.folder, chosen, number, used.running)
     # Last, because every frame of the clip is decoded once.
     opened, out = clips.prepare(clip, out, f"x{scale}", crf, fps, preview, force)
 
@@ -183,6 +190,7 @@ def prepare(
         guidance=defaults.upscale_guidance if guidance is None else guidance,
         device=chosen,
         dtype=number,
+        running=used.running,
     )
     job = make_job(
         opened,

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from vldm_cli.commands import options
+from vldm_cli.stages.running import Running
 
 Text = Annotated[str, typer.Argument(metavar="PROMPT", help="What the video shows.")]
 
@@ -46,6 +47,9 @@ def generate(
     context_guidance: options.ContextGuidance = None,
     device: options.Device = "auto",
     dtype: options.Dtype = "auto",
+    plain: options.Plain = False,
+    memory: options.Memory = "auto",
+    fast: options.Fast = None,
     crf: options.Crf = 16,
     fps: Annotated[str | None, typer.Option(help="Frame rate, such as 24 or 24000/1001.")] = None,
     preview: options.Preview = None,
@@ -81,6 +85,7 @@ def generate(
         context_guidance=context_guidance,
         device=device,
         dtype=dtype,
+        running=Running.of(plain, memory, fast),
         crf=crf,
         fps=fps,
         preview=preview,

@@ -11,6 +11,7 @@ import typer
 
 from vldm_cli.errors import RequestError
 from vldm_cli.packs.choice import Choice
+from vldm_cli.stages.running import Running
 
 SUFFIXES = ".mp4, .mov, .mkv, .webm, .gif, .webp, or a folder for PNGs"
 
@@ -64,6 +65,18 @@ Replacement = Annotated[
 ]
 Device = Annotated[str, typer.Option(help="auto, cuda, cuda:N, mps or cpu.")]
 Dtype = Annotated[str, typer.Option(help="auto, float32, bfloat16 or float16.")]
+Plain = Annotated[
+    bool, typer.Option("--plain", help="Compute as diffusers does, without what makes it faster here.")
+]
+Memory = Annotated[
+    str, typer.Option(metavar="low|auto|high", help="Of a GPU: models there a block at a time, or whole.")
+]
+Fast = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="deepcache|cfg-skip", help="Faster, and not quite the same video; again for another one."
+    ),
+]
 Crf = Annotated[int, typer.Option(help="Quality of the file, 0 (best) to 51.")]
 Preview = Annotated[
     Path | None, typer.Option(metavar="FILE.png", help="A contact sheet, refreshed meanwhile.")
@@ -89,6 +102,9 @@ class OnClip:
 
     fps: _Fps = None
     device: Device = "auto"
+    plain: Plain = False
+    memory: Memory = "auto"
+    fast: Fast = None
     preview: Preview = None
     dry_run: DryRun = False
     as_json: AsJson = False
@@ -100,7 +116,8 @@ class OnClip:
     def for_job(self) -> dict:
         """What goes on to the job."""
         told = ("fps", "device", "preview", "resume", "force")
-        return {name: getattr(self, name) for name in told}
+        running = Running.of(self.plain, self.memory, self.fast)
+        return {**{name: getattr(self, name) for name in told}, "running": running}
 
 
 def on_clip(command: Callable[..., None]) -> Callable[..., None]:

@@ -22,17 +22,23 @@ class Guidance:
     Lin et al. 2023 (Common Diffusion Noise Schedules, §3.4), 0 for none; keeps strong guidance from overexposing.
     from_noise: the share of noise in the latents, σ of σ² + α² = 1, from which on there is guidance at all; 0 for all
     of them. Later guidance costs a pass or two a step and shows less (Kynkäänniemi et al. 2024, "Applying Guidance in
-    a Limited Interval").
+    a Limited Interval"). until: likewise the share of steps that are guided, the first ones.
     """
 
     text: float = 1.0
     context: float | tuple[float, float] = 1.0
     rescale: float = 0.0
     from_noise: float = 0.0
+    until: float = 1.0
 
-    def at(self, noise: float) -> Guidance:
-        """What holds where the latents have that share of noise."""
-        return self if noise >= self.from_noise else replace(self, text=1.0, context=1.0)
+    def at(self, noise: float, done: float = 0.0) -> Guidance:
+        """What holds where the latents have that share of noise, and so large a share of the steps is done."""
+        if noise >= self.from_noise and done < self.until:
+            return self
+        return replace(self, text=1.0, context=1.0)
+
+
+UNGUIDED = Guidance()
 
 
 def guided(

@@ -62,7 +62,9 @@ def sample(
         z_in = scheduler.scale_model_input(z, t)
         now = torch.full_like(t, t.item(), device=weight.device)  # written there: a copy would wait as well
         signal, noise = signal_and_noise(scheduler, i)
-        here = guidance.at(noise)
+        here = guidance.at(noise, i / steps)
+        if hasattr(model, "state"):
+            model.state.step = i
         prediction = guided(
             model,
             z_in.to(weight.dtype),

@@ -8,8 +8,11 @@ from torch import Tensor
 from transformers import CLIPVisionModelWithProjection
 
 from vldm_cli.align.decoder import VideoDecoder
+from vldm_cli.align.fast import has_triton, hasten
+from vldm_cli.align.fast.deepcache import reuse
 from vldm_cli.align.foreign import ForeignUNet
 from vldm_cli.align.space import FrameSpace, LatentSpace, PixelSpace, Space
+from vldm_cli.align.temporal import TemporalModel
 from vldm_cli.align.unet import VideoUNet
 from vldm_cli.denoise.schedulers import Scheduler, make_scheduler
 from vldm_cli.errors import RequestError
@@ -22,6 +25,7 @@ from vldm_cli.packs.text import TextEncoder
 from vldm_cli.packs.words import Words
 from vldm_cli.runs.memory import keep_freed_memory
 from vldm_cli.stages.plan import Plan
+from vldm_cli.stages.running import AS_USUAL, DEEPCACHE, Running
 from vldm_cli.stages.upsampling import Model, fold_upsampling
 
 
@@ -46,8 +50,14 @@ class Upscaler:
 class Models:
     """A pack's models on one device in one dtype. Raises RequestError when the device or dtype is not there."""
 
-    def __init__(self, pack: Pack, device: str = "cpu", dtype: str = "float32") -> None:
-        self.pack = pack
+    def __init__(
+        self,
+        pack: Pack,
+        device: str = "cpu",
+        dtype: str = "float32",
+        running: Running = AS_USUAL,
+    ) -> None:
+        self.pack, self.running = pack, running
         self.abilities = Abilities.of(pack.manifest)
         self._upscalers: dict[tuple[str, bool], Upscaler] = {}
         self._prepared: dict[tuple[str, bool], Prepared] = {}
@@ -118,7 +128,7 @@ class Models:
     @cached_property
     def drawing(self) -> ForeignUNet:
         """The image model alone, of a pack whose first frame it draws."""
-        return ForeignUNet(self._quick(self._load("unet")))
+        return self._quick(ForeignUNet(self._load("unet")))
 
     @property
     def _one_for_both(self) -> bool:
@@ -145,8 +155,16 @@ class Models:
 
     def _quick(self, model: Model) -> Model:
         """The same model, made ready to run fast on this device."""
-        # on a GPU it has not been timed
-        return fold_upsampling(model) if self.device.type == "cpu" else model
+        lossy = DEEPCACHE in self.running.fast and isinstance(model, VideoUNet | ForeignUNet)
+        if not self.running.plain:
+            if self.device.type == "cpu":
+                fold_upsampling(model)  # on a GPU it has not been timed
+            elif self.device.type == "cuda" and has_triton() and isinstance(model, TemporalModel):
+                # what is reused from step to step is not for recordings
+                hasten(model, record=not lossy)
+        if lossy and isinstance(model, VideoUNet | ForeignUNet):
+            reuse(model.unet, model.state)
+        return model
 
     @property
     def upscaler(self) -> Upscaler:
@@ -159,7 +177,8 @@ class Models:
         pack = self.pack.upscaling
         if pack is self.pack:
             return self
-        return Models(Pack.open(pack.folder), str(self.device), str(self.dtype).removeprefix("torch."))
+        dtype = str(self.dtype).removeprefix("torch.")
+        return Models(Pack.open(pack.folder), str(self.device), dtype, self.running)
 
     @property
     def upscale_space(self) -> str:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from vldm_cli.align.space import video
-from vldm_cli.denoise.guidance import Guidance
+from vldm_cli.denoise.guidance import UNGUIDED, Guidance
 from vldm_cli.denoise.noise import frame_noise
 from vldm_cli.denoise.sampler import sample
 from vldm_cli.runs.progress import Meter
@@ -41,7 +41,7 @@ class Upscale:
         first: int = 0,
         prompt: str = "",
         negative: str = "",
-        guidance: float = 1.0,
+        guidance: Guidance = UNGUIDED,
     ) -> None:
         self.windows, self.frames, self.upscaler, self.scheduler, self.meter = (
             windows,
@@ -51,7 +51,7 @@ class Upscale:
             meter,
         )
         self.seed, self.steps, self.noise, self.first = seed, steps, noise, first
-        self.prompt, self.negative, self.guidance = prompt, negative, Guidance(guidance)
+        self.prompt, self.negative, self.guidance = prompt, negative, guidance
 
     def __call__(self, start: int) -> Iterator[Tensor]:
         """Frames start, start + 1, …: the same ones wherever one starts."""

@@ -41,16 +41,22 @@ def cases(device: str, large: bool, names=tuple(DTYPES)):
                 if more:
                     more["after_NCHW"] = rand(N, C, H, W)
                 args = (x, *given, silu, span)
-                yield f"group_norm {name} {tuple(x.shape)} span {span} {silu}", norm.group_norm(
-                    *args, **more
-                ), plain.group_norm(*args, **more)
+                yield (
+                    f"group_norm {name} {tuple(x.shape)} span {span} {silu}",
+                    norm.group_norm(*args, **more),
+                    plain.group_norm(*args, **more),
+                )
         for M, C in [(1, 32), (10, 33), (14, 320 if large else 48)]:
             x, y, w, b = rand(M, C, shift=1.0), rand(M, C), rand(C), rand(C)
             plus = rand(2, C) if M % 2 == 0 else None
             for other in (None, y, *([y[:2]] if M % 2 == 0 else [])):
                 for i in (0, 1):
                     args = (x, w, b, 1e-5, other, plus)
-                    yield f"layer_norm {name} {M}x{C} {i}", rows.layer_norm(*args)[i], plain.layer_norm(*args)[i]
+                    yield (
+                        f"layer_norm {name} {M}x{C} {i}",
+                        rows.layer_norm(*args)[i],
+                        plain.layer_norm(*args)[i],
+                    )
             yield f"add {name} {M}x{C}", rows.add(x, y, b), plain.add(x, y, b)
             wide = rand(M, 2 * C)
             yield f"geglu {name} {M}x{C}", rows.geglu(wide), plain.geglu(wide)
@@ -65,7 +71,11 @@ def cases(device: str, large: bool, names=tuple(DTYPES)):
                 small = None if large else (32, 32, 32, 4, 1)
                 for bias, residual in ((None, None), (b, z)):
                     args = (x, w, T, bias, residual, repeat)
-                    yield f"convolve {name} T={T} {repeat}", time.convolve(*args, small), plain.convolve(*args)
+                    yield (
+                        f"convolve {name} T={T} {repeat}",
+                        time.convolve(*args, small),
+                        plain.convolve(*args),
+                    )
 
 
 if __name__ == "__main__":

@@ -8,11 +8,12 @@ it is.
 from __future__ import annotations
 
 from types import MethodType
+from typing import Any
 
 import torch
 from diffusers.models.activations import GEGLU
 from diffusers.models.attention import BasicTransformerBlock
-from diffusers.models.attention_processor import Attention, AttnProcessor2_0
+from diffusers.models.attention_processor import AttnProcessor2_0
 from diffusers.models.resnet import ResnetBlock2D
 from diffusers.models.transformers.transformer_2d import Transformer2DModel, Transformer2DModelOutput
 from torch import Tensor, nn
@@ -37,7 +38,7 @@ def added(x_NCHW: Tensor, y_NCHW: Tensor, bias_C: Tensor | None = None) -> Tenso
     return picture(ops.add(rows(x_NCHW), rows(y_NCHW), bias_C), x_NCHW)
 
 
-def can_resnet(block: nn.Module) -> bool:
+def can_resnet(block: Any) -> bool:
     return (
         type(block) is ResnetBlock2D
         and block.time_embedding_norm == "default"
@@ -50,7 +51,7 @@ def can_resnet(block: nn.Module) -> bool:
     )
 
 
-def resnet_forward(self: ResnetBlock2D, input_tensor: Tensor, temb: Tensor | None = None, *_a, **_k) -> Tensor:
+def resnet_forward(self: Any, input_tensor: Tensor, temb: Tensor | None = None, *_a, **_k) -> Tensor:
     """Biases of the convolutions are added where something passes over their results anyway."""
     x = input_tensor.contiguous(memory_format=torch.channels_last)
     h = ops.group_norm(x, self.norm1, silu=True)
@@ -68,7 +69,7 @@ def resnet_forward(self: ResnetBlock2D, input_tensor: Tensor, temb: Tensor | Non
     return added(x, h, bias)
 
 
-def can_attention(attention: Attention | None) -> bool:
+def can_attention(attention: Any) -> bool:
     return attention is None or (
         isinstance(attention.processor, AttnProcessor2_0)
         and attention.spatial_norm is None
@@ -83,7 +84,7 @@ def can_attention(attention: Attention | None) -> bool:
     )
 
 
-def can_transformer(block: nn.Module) -> bool:
+def can_transformer(block: Any) -> bool:
     return (
         type(block) is BasicTransformerBlock
         and block.norm_type == "layer_norm"
@@ -97,26 +98,26 @@ def can_transformer(block: nn.Module) -> bool:
     )
 
 
-def stacked(layers: list[nn.Linear]) -> tuple[Tensor, Tensor | None]:
+def stacked(layers: list[Any]) -> tuple[Tensor, Tensor | None]:
     """Weights and biases of several projections of one input as one."""
     biases = [layer.bias for layer in layers]
     weight = torch.cat([layer.weight.detach() for layer in layers])
     return weight, None if biases[0] is None else torch.cat([b.detach() for b in biases])
 
 
-def out_of(attention: Attention, h: Tensor) -> Tensor:
+def out_of(attention: Any, h: Tensor) -> Tensor:
     """The output projection of an attention."""
     return F.linear(h, attention.to_out[0].weight, attention.to_out[0].bias)
 
 
-def fed_forward(ff: nn.Module, n: Tensor) -> Tensor:
+def fed_forward(ff: Any, n: Tensor) -> Tensor:
     """A feed-forward of gated GELU."""
     first, last = ff.net[0].proj, ff.net[2]
     return F.linear(ops.geglu(F.linear(n, first.weight, first.bias)), last.weight, last.bias)
 
 
 def transformer_forward(
-    self: BasicTransformerBlock,
+    self: Any,
     hidden_states: Tensor,
     attention_mask: Tensor | None = None,
     encoder_hidden_states: Tensor | None = None,
@@ -135,8 +136,8 @@ def transformer_forward(
     if self.only_cross_attention and heard is not None:
         h = crossed(first, n, heard, self.fast_kv1)
     else:
-        weight, bias = self.fast_qkv
-        h = out_of(first, ops.attend(*F.linear(n, weight, bias).chunk(3, -1), first.heads))
+        q, k, v = F.linear(n, *self.fast_qkv).chunk(3, -1)
+        h = out_of(first, ops.attend(q, k, v, first.heads))
     if second is not None:
         x, n = ops.layer_norm(x, self.norm2, h)
         h = crossed(second, n, n if heard is None else heard, self.fast_kv2)
@@ -144,7 +145,7 @@ def transformer_forward(
     return ops.add(x, fed_forward(self.ff, n))
 
 
-def crossed(attention: Attention, n_NLC: Tensor, heard_BSD: Tensor, kv: tuple) -> Tensor:
+def crossed(attention: Any, n_NLC: Tensor, heard_BSD: Tensor, kv: tuple) -> Tensor:
     """Attention to what is heard, with its output projection: (N, L, C); (B, 1, C) where there is one token, for then
     the softmax is 1 whatever asks. All frames of a video hear the same: its places attend together."""
     k, v = F.linear(heard_BSD, *kv).chunk(2, -1)
@@ -155,7 +156,7 @@ def crossed(attention: Attention, n_NLC: Tensor, heard_BSD: Tensor, kv: tuple) -
     return out_of(attention, h.view(q.shape))
 
 
-def can_image_transformer(block: nn.Module) -> bool:
+def can_image_transformer(block: Any) -> bool:
     return (
         type(block) is Transformer2DModel
         and block.is_input_continuous
@@ -164,7 +165,7 @@ def can_image_transformer(block: nn.Module) -> bool:
 
 
 def image_transformer_forward(
-    self: Transformer2DModel,
+    self: Any,
     hidden_states: Tensor,
     encoder_hidden_states: Tensor | None = None,
     timestep=None,
@@ -192,24 +193,27 @@ def image_transformer_forward(
     h = rows(ops.group_norm(x, self.norm))
     h = F.linear(h, self.proj_in.weight.flatten(1), self.proj_in.bias)
     for block in self.transformer_blocks:
-        h = block(h, encoder_hidden_states=encoder_hidden_states, timestep=timestep, class_labels=class_labels)
+        h = block(
+            h, encoder_hidden_states=encoder_hidden_states, timestep=timestep, class_labels=class_labels
+        )
     h = F.linear(h, self.proj_out.weight.flatten(1))
     out = picture(ops.add(rows(x), h, self.proj_out.bias), x)
     return Transformer2DModelOutput(sample=out) if return_dict else (out,)
 
 
-def norm_forward(self: nn.GroupNorm, x_NCHW: Tensor) -> Tensor:
+def norm_forward(self: Any, x_NCHW: Tensor) -> Tensor:
     """A last norm, with the SiLU that follows it."""
     return ops.group_norm(x_NCHW, self, silu=True)
 
 
-def nothing_forward(self: nn.Module, x: Tensor) -> Tensor:
+def nothing_forward(self: Any, x: Tensor) -> Tensor:
     """What is done already."""
     return x
 
 
 def hasten(image_model: nn.Module, state: State) -> None:
     """Puts all of these in place in a UNet or an autoencoder. state: of the video model around it."""
+    module: Any
     for module in image_model.modules():
         if can_resnet(module):
             module.forward = MethodType(resnet_forward, module)
@@ -227,5 +231,5 @@ def hasten(image_model: nn.Module, state: State) -> None:
             module.forward = MethodType(transformer_forward, module)
         last, after = getattr(module, "conv_norm_out", None), getattr(module, "conv_act", None)
         if isinstance(last, nn.GroupNorm) and isinstance(after, nn.SiLU):
-            last.forward = MethodType(norm_forward, last)
-            after.forward = MethodType(nothing_forward, after)
+            module.conv_norm_out.forward = MethodType(norm_forward, last)
+            module.conv_act.forward = MethodType(nothing_forward, after)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
-
-from torch import nn
+from typing import Any, TypeVar
 
 from vldm_cli.align.fast import blocks, families, layers
 from vldm_cli.align.fast.graphs import Recorded
@@ -16,10 +14,11 @@ Model = TypeVar("Model", bound=TemporalModel)
 def hasten(model: Model, record: bool = True) -> Model:
     """The same video model, for inference from now on: weights that change later are not followed. record: denoiser
     calls as CUDA graphs, where the model lies on a CUDA device."""
-    image: nn.Module = model.vae.decoder if hasattr(model, "vae") else model.unet
+    found: Any = model
+    image = found.vae.decoder if hasattr(model, "vae") else found.unet
     blocks.hasten(image, model.state)
     layers.hasten(model)
     families.hasten(model)
     if record and hasattr(model, "unet") and next(model.parameters()).is_cuda:
-        model.unet.forward = Recorded(model.unet.forward, model.state)
+        image.forward = Recorded(image.forward, model.state)
     return model

@@ -6,10 +6,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import torch
-from diffusers.models.attention import BasicTransformerBlock
-from diffusers.models.resnet import AlphaBlender
 from diffusers.models.unets.unet_motion_model import AnimateDiffTransformer3D
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -31,9 +30,7 @@ from vldm_cli.align.foreign import ForeignLayer
 Prepared = tuple[Tensor, Tensor | None]
 
 
-def motion(
-    window: bool, qkv: list[list[Prepared]], module: AnimateDiffTransformer3D, x_NCHW: Tensor, _a, _k, T: int
-) -> Tensor:
+def motion(window: bool, qkv: list[list[Prepared]], module: Any, x_NCHW: Tensor, _a, _k, T: int) -> Tensor:
     """AnimateDiff's module. window: whether its group norm sees all frames together. qkv: of every block's
     attentions."""
     x = x_NCHW.contiguous(memory_format=torch.channels_last)
@@ -49,18 +46,17 @@ def motion(
     return picture(ops.add(rows(x), h, module.proj_out.bias), x)
 
 
-def _over_frames(attention: nn.Module, n_NLC: Tensor, qkv: Prepared, T: int) -> Tensor:
+def _over_frames(attention: Any, n_NLC: Tensor, qkv: Prepared, T: int) -> Tensor:
     return out_of(attention, ops.attend_frames(F.linear(n_NLC, *qkv), T, attention.heads))
 
 
-def convolution(
-    weights: list[Prepared], module: SpatioTemporalConvolution, x_NCHW: Tensor, args, kwargs, T: int
-) -> Tensor:
+def convolution(weights: list[Prepared], module: Any, x_NCHW: Tensor, args, kwargs, T: int) -> Tensor:
     """Stable Video Diffusion's residual block over frames, mixed by its last convolution, which is times 1 − α."""
     block = module.temporal_res_block
     temb_NE = args[1] if len(args) > 1 else kwargs.get("temb")
     x = x_NCHW.contiguous(memory_format=torch.channels_last)
     (weight1, bias1), (weight2, bias2) = weights
+    assert bias1 is not None  # diffusers' convolutions have one
     h = ops.group_norm(x, block.norm1, silu=True, span=T)
     h = picture(ops.convolve_frames(rows(h), weight1, T), x)
     before = bias1[None]
@@ -72,7 +68,7 @@ def convolution(
 
 
 def attention(
-    qkv: Prepared, kv: Prepared, share: Tensor, module: SpatioTemporalAttention, x_NLC: Tensor, _a, kwargs, T
+    qkv: Prepared, kv: Prepared, share: Tensor, module: Any, x_NLC: Tensor, _a, kwargs, T
 ) -> Tensor:
     """Stable Video Diffusion's transformer block over frames. share: 1 − α."""
     block = module.temporal_transformer_block
@@ -87,12 +83,13 @@ def attention(
 
 def hasten(model: nn.Module) -> None:
     """Puts these in place in a video model."""
+    layer: Any
     for layer in model.modules():
         if isinstance(layer, ForeignLayer):
             layer.run = _quick(layer.module, layer.run) or layer.run
 
 
-def _quick(module: nn.Module, run: Callable) -> Callable | None:
+def _quick(module: Any, run: Callable) -> Callable | None:
     if isinstance(module, AnimateDiffTransformer3D):
         if all(map(_self_attention_twice, module.transformer_blocks)):
             qkv = [[_qkv(b.attn1), _qkv(b.attn2)] for b in module.transformer_blocks]
@@ -111,7 +108,7 @@ def _quick(module: nn.Module, run: Callable) -> Callable | None:
     return None
 
 
-def _self_attention_twice(block: BasicTransformerBlock) -> bool:
+def _self_attention_twice(block: Any) -> bool:
     return (
         block.norm_type == "layer_norm"
         and block.pos_embed is not None
@@ -122,11 +119,11 @@ def _self_attention_twice(block: BasicTransformerBlock) -> bool:
     )
 
 
-def _qkv(attention: nn.Module) -> Prepared:
+def _qkv(attention: Any) -> Prepared:
     return stacked([attention.to_q, attention.to_k, attention.to_v])
 
 
-def temporal_share(mixer: AlphaBlender) -> Tensor:
+def temporal_share(mixer: Any) -> Tensor:
     """How much the temporal half counts, a scalar tensor."""
     alpha = torch.sigmoid(mixer.mix_factor.detach().float()).squeeze()
     share = alpha if mixer.switch_spatial_to_temporal_mix else 1 - alpha

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from types import MethodType
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -13,9 +14,7 @@ from vldm_cli.align.fast.blocks import picture, rows
 from vldm_cli.align.layers import TemporalAttention, TemporalConvolution, sinusoids
 
 
-def convolution_forward(
-    self: TemporalConvolution, z_NCHW: Tensor, _args: tuple = (), _kwargs: dict | None = None
-) -> Tensor:
+def convolution_forward(self: Any, z_NCHW: Tensor, _args: tuple = (), _kwargs: dict | None = None) -> Tensor:
     state = self.state
     z = z_NCHW.contiguous(memory_format=torch.channels_last)
     after = None
@@ -33,9 +32,7 @@ def convolution_forward(
     return picture(h, z)
 
 
-def attention_forward(
-    self: TemporalAttention, z_NCHW: Tensor, _args: tuple = (), _kwargs: dict | None = None
-) -> Tensor:
+def attention_forward(self: Any, z_NCHW: Tensor, _args: tuple = (), _kwargs: dict | None = None) -> Tensor:
     T = self.state.frames
     z = z_NCHW.contiguous(memory_format=torch.channels_last)
     plus = self.fast_places(T, z.device)
@@ -65,13 +62,14 @@ class Places:
 
 def hasten(model: nn.Module) -> None:
     """Puts these in place in a video model."""
+    layer: Any
     for layer in model.modules():
-        keep = layer.__dict__  # none of its parameters
-        if type(layer) is TemporalConvolution:
+        kind, keep = type(layer), layer.__dict__  # none of its parameters
+        if kind is TemporalConvolution:
             weight, bias = layer.scaled(layer.conv2)
             keep["fast_last"] = weight.detach().flatten(1).contiguous(), bias.detach()
             layer.forward = MethodType(convolution_forward, layer)
-        elif type(layer) is TemporalAttention and layer.context is None:
+        elif kind is TemporalAttention and layer.context is None:
             weight, bias = layer.scaled(layer.out)
             keep["fast_last"] = weight.detach(), bias.detach()
             keep["fast_places"] = Places(layer.norm.normalized_shape[0])

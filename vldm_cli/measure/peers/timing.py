@@ -1,4 +1,4 @@
-"""How calls are timed on a GPU: by its own events, alternating, medians; what a call computes, and where its time goes."""
+"""How calls are timed on a GPU: its own events, taking turns, medians; what they compute, where their time goes."""
 
 from __future__ import annotations
 
@@ -61,7 +61,9 @@ def tflop(call: Call) -> float:
 def kind_of(kernel: str) -> str:
     """What a kernel of that name does."""
     name = kernel.lower()
-    return next((kind for kind, parts in KINDS if any(p.lower() in name for p in parts)), "elementwise, other")
+    return next(
+        (kind for kind, parts in KINDS if any(p.lower() in name for p in parts)), "elementwise, other"
+    )
 
 
 def kernels(call: Call) -> dict[str, tuple[float, int]]:

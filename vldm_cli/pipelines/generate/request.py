@@ -13,6 +13,7 @@ from vldm_cli.packs.abilities import FIRST, NONE, Abilities
 from vldm_cli.packs.manifest import FILLERS, Manifest
 from vldm_cli.stages.levels import LEVELS, Numbers
 from vldm_cli.stages.plan import MODEL, MOTION, UPSCALE, Plan, make_plan
+from vldm_cli.stages.running import AS_USUAL, Running
 from vldm_cli.video.numbers import LAST_SEED, choice, rate_of, real, whole
 
 MAX_FRAMES = 10_000
@@ -48,6 +49,7 @@ class GenerateRequest:
     crf: int = 16
     device: str = "cpu"
     dtype: str = "float32"
+    running: Running = AS_USUAL
     preview: Path | None = None
     resume: bool = True
     force: bool = False
@@ -102,10 +104,18 @@ class Settings:
     crf: int
     dtype: str
     image_sha256: str | None
+    fast: tuple[str, ...] = ()
 
     def as_dict(self) -> dict:
-        """For JSON; the frame rate as "24" or "24000/1001"."""
-        return {**asdict(self), "fps": str(self.fps), "interpolation_steps": list(self.interpolation_steps)}
+        """For JSON; the frame rate as "24" or "24000/1001"; `fast` only where something is given up for speed."""
+        table = {**asdict(self), "fps": str(self.fps), "interpolation_steps": list(self.interpolation_steps)}
+        fast = list(table.pop("fast"))
+        return {**table, "fast": fast} if fast else table
+
+    @property
+    def guided(self) -> float:
+        """The share of steps that are guided."""
+        return Running(fast=self.fast).guided
 
 
 def resolve(request: GenerateRequest, manifest: Manifest) -> Settings:
@@ -159,6 +169,7 @@ def resolve(request: GenerateRequest, manifest: Manifest) -> Settings:
         crf=request.crf,
         dtype=request.dtype,
         image_sha256=None if image is None else hashlib.sha256(np.ascontiguousarray(image).data).hexdigest(),
+        fast=request.running.fast,
     )
 
 
@@ -242,7 +253,7 @@ def numbers_of(settings: Settings, manifest: Manifest) -> Numbers:
         guidance=settings.guidance,
         context_guidance=settings.context_guidance,
         # half of a schedule's steps are at shares of noise of about 0.9 and more
-        guided=0.5 if defaults.guide_from_noise else 1.0,
+        guided=min(0.5 if defaults.guide_from_noise else 1.0, settings.guided),
         latent_factor=video.latent_factor,
         weights=manifest.weights,
     )

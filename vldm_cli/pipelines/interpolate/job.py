@@ -16,6 +16,7 @@ from vldm_cli.pipelines.interpolate.engine import MOTION
 from vldm_cli.runs.journal import Journal
 from vldm_cli.runs.progress import Clock, Meter
 from vldm_cli.stages.costs import BASE, RATES
+from vldm_cli.stages.running import AS_USUAL, Running
 from vldm_cli.video.carry import packed
 from vldm_cli.video.clip import Clip
 from vldm_cli.video.kinds import open_container
@@ -37,6 +38,7 @@ def make_job(
     seed: int | None = None,
     dtype: str = "float32",
     models: Models | None = None,
+    running: Running = AS_USUAL,
     preview: Path | None = None,
     resume: bool = True,
     force: bool = False,
@@ -97,4 +99,4 @@ def make_job(
     from vldm_cli.pipelines.interpolate.diffusion import by_diffusion
     from vldm_cli.stages.models import Models
 
-    return by_diffusion(job, models or Models(pack, device, dtype), seed, factor)
+    return by_diffusion(job, models or Models(pack, device, dtype, running), seed, factor)

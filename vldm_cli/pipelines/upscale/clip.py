@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from vldm_cli.align.pixels import faithful, from_residual
-from vldm_cli.denoise.guidance import Guidance
+from vldm_cli.denoise.guidance import UNGUIDED, Guidance
 from vldm_cli.denoise.noise import frame_noise
 from vldm_cli.denoise.sampler import sample
 from vldm_cli.pipelines.upscale.enlarged import Enlarged
@@ -50,12 +50,12 @@ class UpscaleClip(Enlarged):
         tile: int = TILE,
         prompt: str = "",
         negative: str = "",
-        guidance: float = 1.0,
+        guidance: Guidance = UNGUIDED,
     ) -> None:
         super().__init__(clip, scale)
         self.upscaler, self.scheduler = upscaler, scheduler
         self.seed, self.steps, self.noise = seed, steps, noise
-        self.prompt, self.negative, self.guidance = prompt, negative, Guidance(guidance)
+        self.prompt, self.negative, self.guidance = prompt, negative, guidance
         self.windows = fixed_windows(clip.frames, window, overlap)
         self.tiles = Tiles(clip.height, clip.width, tile, min(OVERLAP, tile // 4), MULTIPLE)
 
