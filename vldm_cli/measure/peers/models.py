@@ -41,6 +41,9 @@ class Sizes:
     low: tuple[int, int] = (320, 512)
 
 
+PUBLIC = Sizes()
+
+
 @dataclass(frozen=True)
 class Case:
     """One comparison. ours: the model that is made fast, and its call; theirs: the peer's call. same: whether both have
