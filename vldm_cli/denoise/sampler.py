@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from vldm_cli.align.context import Context
+from vldm_cli.align.place import place_of
 from vldm_cli.denoise.guidance import Guidance, guided
 from vldm_cli.denoise.schedulers import FrameLCM, Scheduler, signal_and_noise
 
@@ -39,7 +40,7 @@ def sample(
     arXiv:2011.13456, §5), which is best effort: the frames beside them are not made for them.
     """
     guidance = guidance or Guidance()
-    weight = next(model.parameters())
+    weight = place_of(model)
     if text_BLD is not None:
         text_BLD = text_BLD.expand(len(noise_BTCHW), -1, -1)
     # Times stay on the CPU, where the scheduler looks them up: on a GPU that would wait for all that is queued there.

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from vldm_cli.align.context import Context
+from vldm_cli.align.place import place_of
 from vldm_cli.align.unet import VideoUNet
 from vldm_cli.denoise.guidance import Guidance
 from vldm_cli.denoise.noise import frame_noise
@@ -46,7 +47,7 @@ class Denoiser:
         """Windows of equal length, the b-th one with the items from starts[b] on → latents (B, T, C, h, w), float32
         on the CPU. Known items (mask 1) come back exactly; noise belongs to the item's frame at the final rate."""
         model = self.model()
-        device = next(model.parameters()).device
+        device = place_of(model).device
         T = known_BTCHW.shape[1]
 
         def drawn(stage: str) -> Tensor:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 import torch
 from torch import Tensor
 
+from vldm_cli.align.place import place_of
 from vldm_cli.align.space import video
 from vldm_cli.denoise.guidance import UNGUIDED, Guidance
 from vldm_cli.denoise.noise import frame_noise
@@ -70,7 +71,7 @@ class Upscale:
         upscaler = self.upscaler()
         model, space = upscaler.model, upscaler.space
         text_BLD, negative_BLD = upscaler.hears(self.prompt, self.negative)
-        weight = next(model.parameters())
+        weight = place_of(model)
         size = lr_TCHW.shape[-2:]
         noise_TCHW = frame_noise(self.seed, f"{STAGE}-input", frames, (3, *size), SHARED_NOISE)
         seen_TCHW = space.noised(lr_TCHW, noise_TCHW.to(lr_TCHW.device), self.noise)

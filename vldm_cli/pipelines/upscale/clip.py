@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from vldm_cli.align.pixels import faithful, from_residual
+from vldm_cli.align.place import place_of
 from vldm_cli.denoise.guidance import UNGUIDED, Guidance
 from vldm_cli.denoise.noise import frame_noise
 from vldm_cli.denoise.sampler import sample
@@ -61,7 +62,7 @@ class UpscaleClip(Enlarged):
 
     @property
     def device(self) -> torch.device:
-        return next(self.upscaler().model.parameters()).device
+        return place_of(self.upscaler().model).device
 
     def images(self, start: int, device: torch.device) -> Iterator[Tensor]:
         size, channels = self.tiles.padded, self.upscaler().space.channels
@@ -96,7 +97,7 @@ class UpscaleClip(Enlarged):
         upscaler = self.upscaler()
         model, space, tiles = upscaler.model, upscaler.space, self.tiles
         text_BLD, negative_BLD = upscaler.hears(self.prompt, self.negative)
-        weight = next(model.parameters())
+        weight = place_of(model)
         small_TCHW, size = tiles.pad(lr_TCHW), tiles.padded
         seen_TCHW = space.noised(small_TCHW, grain_CHW, self.noise)
         sum_TCHW = torch.zeros(len(lr_TCHW), 3 * UPSCALE**2, *size, device=weight.device)
