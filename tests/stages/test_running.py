@@ -21,6 +21,16 @@ def test_what_is_none_is_refused(options, said):
         Running.of(**options)
 
 
+def test_weights_wait_where_there_is_no_room_for_them():
+    assert not AS_USUAL.low(10, 10) and not AS_USUAL.low(10, None) and AS_USUAL.low(10, 9)
+    assert Running(memory="low").low(1, 10) and not Running(memory="high").low(10, 1)
+
+
+def test_what_does_not_go_together_is_refused():
+    with pytest.raises(RequestError, match="--fast deepcache keeps what --memory low spares"):
+        Running.of(memory="low", fast=["deepcache"]).check("cuda")
+
+
 def test_low_memory_is_a_gpus():
     Running.of(memory="low").check("cuda:1")
     Running.of(memory="high").check("cpu")

@@ -42,9 +42,10 @@ def offload(model: VideoUNet | ForeignUNet, device: torch.device, dtype: torch.d
 
 
 def decode_in_parts(model: TemporalDecoder, pixels: int = PIXELS) -> None:
-    """The decoder's blocks compute some frames of a window at a time. Spatial blocks know one frame, and vldm's temporal
-    ones `REACH` more on each side, so nothing is lost; Stable Video Diffusion's see the whole window in their norms,
-    and stay as they are."""
+    """The decoder's blocks compute some frames of a window at a time. Spatial blocks know one frame, and vldm's
+    temporal ones `REACH` more on each side, so nothing is lost; Stable Video Diffusion's see the whole window in their
+    norms, and stay as they are."""
+    block: Any
     for block in model.vae.decoder.modules():
         if isinstance(block, ResnetBlock2D | Upsample2D):
             block.forward = _frames_in_parts(block.forward, pixels)

@@ -133,7 +133,27 @@ def _show_plan(console, job) -> None:
     total = variations * table["estimated_total_seconds"]
     lines.append(f"about {clock(total)} on {request.device} ({request.dtype}), ")
     lines[-1] += f"{size(plan.estimated_peak_bytes)} of memory at the most"
+    if request.device.startswith("cuda"):
+        lines.append(_room(table, plan, request))
     console.result(table, "\n".join(lines))
+
+
+def _room(table: dict, plan, request) -> str:
+    """How a run would lie in a GPU's memory; the numbers go into the table."""
+    import torch
+
+    from vldm_cli.commands.console import size
+    from vldm_cli.runs.memory import free_bytes
+
+    free = free_bytes(torch.device(request.device))
+    low = request.running.low(plan.estimated_peak_bytes, free)
+    table |= {"free_bytes": free, "memory": "low" if low else "high"}
+    how = (
+        f"with weights that wait beside it, {size(plan.estimated_low_bytes)}"
+        if low
+        else "with all weights in it"
+    )
+    return f"{size(free)} of {request.device} are free: {how} (--memory {table['memory']})"
 
 
 def _make(console, job) -> None:

@@ -50,6 +50,7 @@ def guided(
     context: Context | None,
     guidance: Guidance,
     known: bool | None = None,
+    together: bool = True,
     **conditions,
 ) -> Tensor:
     """The guided prediction, (B, T, C, H, W). With text c, context c_S, text weight w and context weight s:
@@ -58,7 +59,8 @@ def guided(
 
     For w = 1 this is Video LDM's context guidance, for s = 1 classifier-free guidance. It is linear, so it
     holds for v-prediction as well. Only passes of nonzero weight are computed, all in one call of the model.
-    known: whether any frame may be; None: the mask is asked, for which a GPU is waited for.
+    known: whether any frame may be; None: the mask is asked, for which a GPU is waited for. together: in one call;
+    otherwise one after the other, which takes less memory.
     Raises ValueError if text guidance is asked for without `negative_BLD`.
     """
     if known is None:
@@ -73,7 +75,12 @@ def guided(
     if isinstance(s, Tensor) or s != 1:
         assert context is not None  # or nothing would be known
         passes.append((1 - s, text_BLD, context.dropped()))
-    parts = _predicted(model, z_BTCHW, timestep, [which for _, *which in passes], conditions)
+    which = [one for _, *one in passes]
+    parts = [
+        part
+        for some in ([which] if together else [[one] for one in which])
+        for part in _predicted(model, z_BTCHW, timestep, some, conditions)
+    ]
     # sum() may answer 0, but there is one pass at least
     combined = cast(Tensor, sum(weight * part for (weight, *_), part in zip(passes, parts, strict=True)))
     if guidance.rescale and len(parts) > 1:

@@ -29,15 +29,16 @@ def sample(
     guidance: Guidance | None = None,
     callback: Callback | None = None,
     fresh: Callable[[int], Tensor] | None = None,
+    together: bool = True,
     **conditions,
 ) -> Tensor:
     """Noise (B, T, C, H, W) → clean latents, float32, on the model's device.
 
     model: a `VideoUNet`, or one that is called as it is (`align.foreign`). text_BLD and negative_BLD have B rows or 1.
-    fresh: new noise for each step, of samplers that add some. `conditions` go to the model (`frame_step`,
-    `extra_BTCHW`, `class_labels`). Known frames of the context come back exactly as they went in. A model that reads
-    no context gets them by replacement: at each step what is predicted of them is what they are (Song et al. 2021,
-    arXiv:2011.13456, §5), which is best effort: the frames beside them are not made for them.
+    fresh: new noise for each step, of samplers that add some. together: as for `guided`. `conditions` go to the model
+    (`frame_step`, `extra_BTCHW`, `class_labels`). Known frames of the context come back exactly as they went in. A
+    model that reads no context gets them by replacement: at each step what is predicted of them is what they are (Song
+    et al. 2021, arXiv:2011.13456, §5), which is best effort: the frames beside them are not made for them.
     """
     guidance = guidance or Guidance()
     weight = place_of(model)
@@ -75,6 +76,7 @@ def sample(
             seen,
             here,
             known and seen is not None,
+            together,
             **conditions,
         )
         if replaced is not None:

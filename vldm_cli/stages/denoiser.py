@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -12,6 +13,7 @@ from vldm_cli.align.unet import VideoUNet
 from vldm_cli.denoise.guidance import Guidance
 from vldm_cli.denoise.noise import frame_noise
 from vldm_cli.denoise.sampler import sample
+from vldm_cli.runs.memory import first_that_fits
 
 OnStep = Callable[[int], None]
 """on_step(steps done)."""
@@ -60,17 +62,24 @@ class Denoiser:
         )
         text_BLD, negative_BLD = self.text()
         callback = None if on_step is None else lambda step, steps, x0_BTCHW: on_step(step)
-        z_BTCHW = sample(
-            model,
-            self.scheduler(),
-            drawn(self.stage).to(device),
-            steps=self.steps,
-            text_BLD=text_BLD,
-            negative_BLD=negative_BLD,
-            context=context,
-            guidance=self.guidance,
-            callback=callback,
-            fresh=lambda step: drawn(f"{self.stage}/{step}").to(device),
-            frame_step=self.told or self.frame_step,
-        )
-        return z_BTCHW.float().cpu()
+
+        def sampled(together: bool = True) -> Tensor:
+            z_BTCHW = sample(
+                model,
+                self.scheduler(),
+                drawn(self.stage).to(device),
+                steps=self.steps,
+                text_BLD=text_BLD,
+                negative_BLD=negative_BLD,
+                context=context,
+                guidance=self.guidance,
+                callback=callback,
+                fresh=lambda step: drawn(f"{self.stage}/{step}").to(device),
+                together=together,
+                frame_step=self.told or self.frame_step,
+            )
+            return z_BTCHW.float().cpu()
+
+        # of several windows there are halves (`Interpolation`), of one only its passes
+        ways = [sampled] if len(starts) > 1 else [sampled, partial(sampled, False)]
+        return first_that_fits(*ways)

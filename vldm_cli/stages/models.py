@@ -7,10 +7,11 @@ import torch
 from torch import Tensor
 from transformers import CLIPVisionModelWithProjection
 
-from vldm_cli.align.decoder import VideoDecoder
+from vldm_cli.align.decoder import TemporalDecoder, VideoDecoder
 from vldm_cli.align.fast import has_triton, hasten
 from vldm_cli.align.fast.deepcache import reuse
 from vldm_cli.align.foreign import ForeignUNet
+from vldm_cli.align.small import decode_in_parts, offload
 from vldm_cli.align.space import FrameSpace, LatentSpace, PixelSpace, Space
 from vldm_cli.align.temporal import TemporalModel
 from vldm_cli.align.unet import VideoUNet
@@ -23,10 +24,12 @@ from vldm_cli.packs.pack import UPSCALERS, Pack
 from vldm_cli.packs.schedules import schedule
 from vldm_cli.packs.text import TextEncoder
 from vldm_cli.packs.words import Words
-from vldm_cli.runs.memory import keep_freed_memory
+from vldm_cli.runs.memory import check_free, free_bytes, keep_freed_memory
 from vldm_cli.stages.plan import Plan
 from vldm_cli.stages.running import AS_USUAL, DEEPCACHE, Running
 from vldm_cli.stages.upsampling import Model, fold_upsampling
+
+SMALLER = "a smaller --size, or --no-upscale, needs less"
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,7 @@ class Models:
         self._upscalers: dict[tuple[str, bool], Upscaler] = {}
         self._prepared: dict[tuple[str, bool], Prepared] = {}
         self._loaded: set[tuple[str, bool]] = set()
+        self.low = running.memory == "low"  # whether weights wait beside the GPU
         self.remarks: list[str] = []  # what is to be told of the files of what was prepared
         try:
             self.device = torch.device(device)
@@ -98,7 +102,12 @@ class Models:
                 self.remarks += found.remarks
 
     def prepare_for(self, plan: Plan) -> None:
-        """The same for all that a plan needs, by the names and in the order of its stages."""
+        """The same for all that a plan needs, by the names and in the order of its stages; and whether the device has
+        room for it, whole or block by block."""
+        if self.device.type == "cuda" and not self._loaded:
+            self.low = self.running.low(plan.estimated_peak_bytes, free_bytes(self.device))
+            needed = plan.estimated_low_bytes if self.low else plan.estimated_peak_bytes
+            check_free(needed, self.device, SMALLER if self.low else "use --memory low, or free some")
         self.prepare(
             *(["text"] if self.abilities.text else []),
             *(["keyframes"] if plan.keyframe_windows or (plan.levels and self._one_for_both) else []),
@@ -151,12 +160,17 @@ class Models:
     def _load(self, part: str, own: bool = False):
         prepared = self._prepared.pop((part, own), None) or prepare.prepare(self.pack, part, own)
         self._loaded.add((part, own))
-        return load.loaded(prepared, self.device, self.dtype)
+        waits = self.low and isinstance(prepared.model, VideoUNet | ForeignUNet)
+        return load.loaded(prepared, "cpu" if waits else self.device, self.dtype)
 
     def _quick(self, model: Model) -> Model:
         """The same model, made ready to run fast on this device."""
         lossy = DEEPCACHE in self.running.fast and isinstance(model, VideoUNet | ForeignUNet)
-        if not self.running.plain:
+        if self.low and isinstance(model, VideoUNet | ForeignUNet):
+            offload(model, self.device, self.dtype)
+        elif self.low and isinstance(model, TemporalDecoder):
+            decode_in_parts(model)
+        elif not self.running.plain:
             if self.device.type == "cpu":
                 fold_upsampling(model)  # on a GPU it has not been timed
             elif self.device.type == "cuda" and has_triton() and isinstance(model, TemporalModel):

@@ -38,12 +38,18 @@ class Running:
         """The share of steps that are guided."""
         return GUIDED if CFG_SKIP in self.fast else 1.0
 
+    def low(self, needed: int, free: int | None) -> bool:
+        """Whether weights wait beside a GPU of so much free memory, where a run needs so many bytes by its plan."""
+        return self.memory == "low" or (self.memory == "auto" and free is not None and needed > free)
+
     def check(self, device: str) -> None:
         """Raises RequestError for what has no meaning on that device."""
         if self.memory == "low" and not device.startswith("cuda"):
             raise RequestError(
                 f"--memory low is for the memory of a GPU, and this runs on {device}; leave it out"
             )
+        if self.memory == "low" and DEEPCACHE in self.fast:
+            raise RequestError(f"--fast {DEEPCACHE} keeps what --memory low spares; leave one of them out")
 
 
 AS_USUAL = Running()

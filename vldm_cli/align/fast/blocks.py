@@ -99,10 +99,15 @@ def can_transformer(block: Any) -> bool:
 
 
 def stacked(layers: list[Any]) -> tuple[Tensor, Tensor | None]:
-    """Weights and biases of several projections of one input as one."""
-    biases = [layer.bias for layer in layers]
-    weight = torch.cat([layer.weight.detach() for layer in layers])
-    return weight, None if biases[0] is None else torch.cat([b.detach() for b in biases])
+    """Weights and biases of several projections of one input as one, of which theirs are then parts."""
+    whole = [torch.cat([layer.weight.detach() for layer in layers])]
+    if layers[0].bias is not None:
+        whole.append(torch.cat([layer.bias.detach() for layer in layers]))
+    own = zip(*(x.split([layer.out_features for layer in layers]) for x in whole), strict=True)
+    for layer, parts in zip(layers, own, strict=True):
+        for parameter, part in zip((layer.weight, layer.bias), parts, strict=False):
+            parameter.data = part
+    return whole[0], whole[1] if len(whole) > 1 else None
 
 
 def out_of(attention: Any, h: Tensor) -> Tensor:
@@ -223,8 +228,11 @@ def hasten(image_model: nn.Module, state: State) -> None:
             keep = module.__dict__  # none of its parameters: the file's names stay what they are
             first, second = module.attn1, module.attn2
             if first.to_q.in_features == first.to_k.in_features:
-                keep["fast_qkv"] = stacked([first.to_q, first.to_k, first.to_v])
-            keep["fast_kv1"] = stacked([first.to_k, first.to_v])
+                weight, bias = keep["fast_qkv"] = stacked([first.to_q, first.to_k, first.to_v])
+                dim = first.to_q.out_features
+                keep["fast_kv1"] = weight[dim:], None if bias is None else bias[dim:]
+            else:
+                keep["fast_kv1"] = stacked([first.to_k, first.to_v])
             if second is not None:
                 keep["fast_kv2"] = stacked([second.to_k, second.to_v])
             keep["fast_state"] = state

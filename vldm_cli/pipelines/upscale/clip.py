@@ -1,6 +1,6 @@
 """Upscaling people's own clips, of any size: an upscaler in windows and in tiles (METHOD.md §6)."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
 import torch
@@ -13,6 +13,7 @@ from vldm_cli.denoise.guidance import UNGUIDED, Guidance
 from vldm_cli.denoise.noise import frame_noise
 from vldm_cli.denoise.sampler import sample
 from vldm_cli.pipelines.upscale.enlarged import Enlarged
+from vldm_cli.runs.memory import in_halves
 from vldm_cli.stages.models import Upscaler
 from vldm_cli.stages.plan import UPSCALE
 from vldm_cli.stages.source import Reader, faded
@@ -104,8 +105,9 @@ class UpscaleClip(Enlarged):
         sum_HW = torch.zeros(size, device=weight.device)
         calls = -(-len(tiles.places) // BATCH[weight.device.type])
         batch = -(-len(tiles.places) // calls)  # calls of one size as far as that goes: six tiles are 3 and 3
-        for first in range(0, len(tiles.places), batch):
-            places = tiles.places[first : first + batch]
+
+        def made(places: Sequence[tuple[slice, slice]]) -> list[Tensor]:
+            """What the model makes of these tiles, each (T, channels, h, w)."""
             x_BTCHW = sample(
                 model,
                 self.scheduler(),
@@ -117,7 +119,11 @@ class UpscaleClip(Enlarged):
                 guidance=self.guidance,
                 class_labels=torch.full((len(places),), space.label(self.noise), device=weight.device),
             )
-            for (y, x), x_TCHW in zip(places, x_BTCHW, strict=True):
+            return list(x_BTCHW)
+
+        for first in range(0, len(tiles.places), batch):
+            places = tiles.places[first : first + batch]
+            for (y, x), x_TCHW in zip(places, in_halves(made, places), strict=True):
                 w_HW = tiles.weight((y, x), sum_HW)
                 sum_TCHW[..., y, x] += space.residual(x_TCHW, small_TCHW[..., y, x]) * w_HW
                 sum_HW[y, x] += w_HW
