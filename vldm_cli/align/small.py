@@ -47,9 +47,10 @@ def decode_in_parts(model: TemporalDecoder, pixels: int = PIXELS) -> None:
     norms, and stay as they are."""
     block: Any
     for block in model.vae.decoder.modules():
-        if isinstance(block, ResnetBlock2D | Upsample2D):
+        kind = type(block)
+        if issubclass(kind, ResnetBlock2D | Upsample2D):
             block.forward = _frames_in_parts(block.forward, pixels)
-        elif isinstance(block, TemporalConvolution):
+        elif issubclass(kind, TemporalConvolution):
             block.forward = _time_in_parts(block.forward, block.state, pixels)
 
 
