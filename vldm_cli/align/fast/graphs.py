@@ -16,6 +16,8 @@ from vldm_cli.align.layers import State
 
 USUAL = 1
 """Calls of a shape that run as usual first: kernels are compiled and chosen in them."""
+MOST = 8
+"""Shapes that are recorded; a video has few, and each keeps memory."""
 
 
 class Recorded:
@@ -39,7 +41,7 @@ class Recorded:
         key = (str(tree), others, kinds, state.frames, state.on)
         if key not in self.recorded:
             self.calls[key] = self.calls.get(key, 0) + 1
-            if self.calls[key] <= USUAL:
+            if self.calls[key] <= USUAL or len(self.recorded) == MOST:
                 return self.forward(*args, **kwargs)
             self.recorded[key] = self._record(leaves, tree)
         graph, inputs, output = self.recorded[key]
@@ -51,7 +53,8 @@ class Recorded:
     def _record(self, leaves: list, tree: Any) -> tuple[torch.cuda.CUDAGraph, list[Tensor], Any]:
         state = self.state
         before = state.embedding_BE, state.context, state.text_BLD
-        own = [x.clone() if isinstance(x, Tensor) else x for x in leaves]
+        with torch.inference_mode(False):  # what is made in it could not be written to outside of it
+            own = [x.clone() if isinstance(x, Tensor) else x for x in leaves]
         args, kwargs, outside = tree_unflatten(own, tree)
         if self.pool is None:
             self.pool = torch.cuda.graph_pool_handle()
