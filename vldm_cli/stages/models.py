@@ -4,11 +4,12 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 import torch
+from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 from torch import Tensor
 from transformers import CLIPVisionModelWithProjection
 
 from vldm_cli.align.decoder import TemporalDecoder, VideoDecoder
-from vldm_cli.align.fast import has_triton, hasten
+from vldm_cli.align.fast import has_triton, hasten, hasten_autoencoder
 from vldm_cli.align.fast.deepcache import reuse
 from vldm_cli.align.foreign import ForeignUNet
 from vldm_cli.align.small import decode_in_parts, offload
@@ -173,12 +174,23 @@ class Models:
         elif not self.running.plain:
             if self.device.type == "cpu":
                 fold_upsampling(model)  # on a GPU it has not been timed
-            elif self.device.type == "cuda" and has_triton() and isinstance(model, TemporalModel):
+            elif self._has_engine and isinstance(model, TemporalModel):
                 # what is reused from step to step is not for recordings
                 hasten(model, record=not lossy)
         if lossy and isinstance(model, VideoUNet | ForeignUNet):
             reuse(model.unet, model.state)
         return model
+
+    def _autoencoder(self, part: str) -> AutoencoderKL:
+        """An upscaler's, of single frames."""
+        vae = self._load(part)
+        if self._has_engine:
+            hasten_autoencoder(vae)
+        return vae
+
+    @property
+    def _has_engine(self) -> bool:
+        return self.device.type == "cuda" and has_triton() and not self.running.plain
 
     @property
     def upscaler(self) -> Upscaler:
@@ -209,9 +221,9 @@ class Models:
             made: Space = PixelSpace()
             text = None
             if space == "latent":
-                made = LatentSpace(self._load(others[0]))
+                made = LatentSpace(self._autoencoder(others[0]))
             elif space == "frame":
-                made = FrameSpace(self._load(others[0]), prepare.low_schedule(self.pack))
+                made = FrameSpace(self._autoencoder(others[0]), prepare.low_schedule(self.pack))
                 text = TextEncoder(Words.of(self.pack, others[1]), self._load(others[1]))
             self._upscalers[space, own] = Upscaler(model, made, text)
         return self._upscalers[space, own]

@@ -7,7 +7,7 @@ from tests.align import shapes
 from tests.align.families import test_animatediff, test_svd, test_svd_decoder
 from vldm_cli.align import Context, align
 from vldm_cli.align.families import FAMILIES
-from vldm_cli.align.fast import hasten
+from vldm_cli.align.fast import hasten, hasten_autoencoder
 
 
 def apart(a, b):
@@ -34,13 +34,18 @@ def test_video_unets_compute_the_same(name):
     assert list(model.state_dict()) == names
 
 
-def test_decoders_compute_the_same():
+@torch.no_grad()
+def test_autoencoders_compute_the_same():
     model = align(shapes.autoencoder()).eval()
     shapes.randomise(model)
-    z = torch.randn(1, 5, 4, 6, 8)
-    with torch.no_grad():
-        before = model.decode(z)
-        assert apart(hasten(model).decode(z), before) < 1e-5
+    z, x = torch.randn(1, 5, 4, 6, 8), torch.randn(1, 2, 3, 24, 32)
+    decoded, encoded = model.decode(z), model.encode(x)
+    hasten(model)
+    assert apart(model.decode(z), decoded) < 1e-5 and apart(model.encode(x), encoded) < 1e-5
+    vae = shapes.autoencoder()
+    single = vae.decode(z[0]).sample
+    hasten_autoencoder(vae)
+    assert apart(vae.decode(z[0]).sample, single) < 1e-5
 
 
 @pytest.mark.parametrize("window", [False, True])
