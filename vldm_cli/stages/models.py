@@ -9,7 +9,7 @@ from torch import Tensor
 from transformers import CLIPVisionModelWithProjection
 
 from vldm_cli.align.decoder import TemporalDecoder, VideoDecoder
-from vldm_cli.align.fast import has_triton, hasten, hasten_autoencoder
+from vldm_cli.align.fast import has_triton, hasten, hasten_autoencoder, trial
 from vldm_cli.align.fast.deepcache import reuse
 from vldm_cli.align.foreign import ForeignUNet
 from vldm_cli.align.small import decode_in_parts, offload
@@ -109,6 +109,8 @@ class Models:
             self.low = self.running.low(plan.estimated_peak_bytes, free_bytes(self.device))
             needed = plan.estimated_low_bytes if self.low else plan.estimated_peak_bytes
             check_free(needed, self.device, SMALLER if self.low else "use --memory low, or free some")
+        if self._has_engine:
+            self.remarks += filter(None, [trial.remark(self.device, self.dtype)])
         self.prepare(
             *(["text"] if self.abilities.text else []),
             *(["keyframes"] if plan.keyframe_windows or (plan.levels and self._one_for_both) else []),

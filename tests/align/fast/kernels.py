@@ -2,11 +2,12 @@
 own, for Triton's interpreter is chosen when Triton is imported. Prints one line a case: name and relative error."""
 
 import sys
+from itertools import chain
 
 import torch
 from torch import Tensor
 
-from vldm_cli.align.fast import norm, plain, rows, time
+from vldm_cli.align.fast import norm, plain, rows, time, trial
 
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 
@@ -80,7 +81,15 @@ def cases(device: str, large: bool, names=tuple(DTYPES)):
                     )
 
 
+def tried(device: str):
+    """What kernels are tried with at their first use."""
+    for name in ("float32", "float16"):
+        for kernel, made, twin in trial.trials(torch.device(device), DTYPES[name]):
+            yield f"trial-{kernel} {name}", made(), twin()
+
+
 if __name__ == "__main__":
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
-    for name, out, twin in cases(sys.argv[1], sys.argv[1] != "cpu"):
+    found = chain(cases(sys.argv[1], sys.argv[1] != "cpu"), tried(sys.argv[1]))
+    for name, out, twin in found:
         print(f"{name}\t{apart(out, twin):.2e}")

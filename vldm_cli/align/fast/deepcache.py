@@ -10,7 +10,7 @@ from torch import Tensor
 
 from vldm_cli.align.layers import State
 
-EVERY = 3
+EVERY = 2
 """Steps from one whole call to the next."""
 
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from importlib import import_module
 from importlib.util import find_spec
-from types import ModuleType
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from vldm_cli.align.fast import plain
+from vldm_cli.align.fast import plain, trial
 
 # In this order where they can: on Hopper cuDNN's attention is the fastest of long sequences.
 BACKENDS = [
@@ -20,24 +21,36 @@ BACKENDS = [
     SDPBackend.MATH,
 ]
 
+# Where each kernel is: what needs Triton is imported when it is first used.
+_HOMES = {
+    "group_norm": "norm",
+    "layer_norm": "rows",
+    "geglu": "rows",
+    "add": "rows",
+    "attend": "time",
+    "convolve": "time",
+}
+
 
 def has_triton() -> bool:
     """Whether Triton is installed here."""
     return find_spec("triton") is not None
 
 
-def _kernels(name: str, x: Tensor) -> ModuleType:
+def _kernel(name: str, x: Tensor) -> Callable:
+    """The kernel of that name where it is of use, or its twin."""
+    home = _HOMES[name]
     # matrix products in float32 are no matter for matrix units: there PyTorch's own are as good
-    if not x.is_cuda or (name == "time" and x.dtype == torch.float32):
-        return plain
-    from vldm_cli.align.fast import norm, rows, time
-
-    return {"norm": norm, "rows": rows, "time": time}[name]
+    if not x.is_cuda or (home == "time" and x.dtype == torch.float32):
+        return getattr(plain, name)
+    if name in trial.left_out(x.device, x.dtype):
+        return getattr(plain, name)
+    return getattr(import_module(f"vldm_cli.align.fast.{home}"), name)
 
 
 def group_norm(x_NCHW: Tensor, norm: torch.nn.GroupNorm, **more) -> Tensor:
     """`plain.group_norm` with that module's weights."""
-    run = _kernels("norm", x_NCHW).group_norm
+    run = _kernel("group_norm", x_NCHW)
     return run(x_NCHW, norm.weight, norm.bias, norm.num_groups, norm.eps, **more)
 
 
@@ -45,24 +58,24 @@ def layer_norm(
     x: Tensor, norm: torch.nn.LayerNorm, y: Tensor | None = None, plus_NC: Tensor | None = None
 ) -> tuple[Tensor, Tensor]:
     """`plain.layer_norm` with that module's weights."""
-    return _kernels("rows", x).layer_norm(x, norm.weight, norm.bias, norm.eps, y, plus_NC)
+    return _kernel("layer_norm", x)(x, norm.weight, norm.bias, norm.eps, y, plus_NC)
 
 
 def geglu(x: Tensor) -> Tensor:
     """`plain.geglu`."""
-    return _kernels("rows", x).geglu(x)
+    return _kernel("geglu", x)(x)
 
 
 def add(x: Tensor, y: Tensor, bias_C: Tensor | None = None) -> Tensor:
     """`plain.add`."""
-    return _kernels("rows", x).add(x, y, bias_C)
+    return _kernel("add", x)(x, y, bias_C)
 
 
 def attend_frames(qkv_NLC: Tensor, frames: int, heads: int) -> Tensor:
     """`plain.attend`."""
     if frames > 64:
         return plain.attend(qkv_NLC, frames, heads)
-    return _kernels("time", qkv_NLC).attend(qkv_NLC, frames, heads)
+    return _kernel("attend", qkv_NLC)(qkv_NLC, frames, heads)
 
 
 def convolve_frames(
@@ -74,7 +87,7 @@ def convolve_frames(
     repeated_ends: bool = False,
 ) -> Tensor:
     """`plain.convolve`."""
-    run = _kernels("time", x_NLC).convolve
+    run = _kernel("convolve", x_NLC)
     return run(x_NLC, weight_OI, frames, bias_C, residual_NLC, repeated_ends)
 
 
