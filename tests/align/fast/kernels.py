@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from vldm_cli.align.fast import norm, plain, rows, time, trial
+from vldm_cli.align.fast.plain import exact
 
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 
@@ -40,15 +41,11 @@ def cases(device: str, large: bool, names=tuple(DTYPES)):
         for N, C, H, W, groups, span in sizes if whole else sizes[:1]:
             x = rand(N, C, H, W, shift=3.0).contiguous(memory_format=torch.channels_last)
             given = (rand(C), rand(C), groups, 1e-5)
-            for silu, more in ((False, {}), (True, {"before_NC": rand(N, C), "after_NC": rand(1, C)})):
-                if more:
-                    more["after_NCHW"] = rand(N, C, H, W)
-                args = (x, *given, silu, span)
-                yield (
-                    f"group_norm {name} {tuple(x.shape)} span {span} {silu}",
-                    norm.group_norm(*args, **more),
-                    plain.group_norm(*args, **more),
-                )
+            more = (rand(N, C), rand(1, C), rand(N, C, H, W))
+            for silu, adds in ((False, ()), (True, more)):
+                args = (x, *given, silu, span, *adds)
+                name_ = f"group_norm {name} {tuple(x.shape)} span {span} {silu}"
+                yield name_, norm.group_norm(*args), exact(plain.group_norm, *args)
         for M, C in [(10, 33), (1, 32), (14, 320 if large else 48)] if whole else [(10, 33)]:
             x, y, w, b = rand(M, C, shift=1.0), rand(M, C), rand(C), rand(C)
             plus = rand(2, C) if M % 2 == 0 else None
@@ -58,17 +55,21 @@ def cases(device: str, large: bool, names=tuple(DTYPES)):
                     yield (
                         f"layer_norm {name} {M}x{C} {i}",
                         rows.layer_norm(*args)[i],
-                        plain.layer_norm(*args)[i],
+                        exact(plain.layer_norm, *args)[i],
                     )
-            yield f"add {name} {M}x{C}", rows.add(x, y, b), plain.add(x, y, b)
+            yield f"add {name} {M}x{C}", rows.add(x, y, b), exact(plain.add, x, y, b)
             wide = rand(M, 2 * C)
-            yield f"geglu {name} {M}x{C}", rows.geglu(wide), plain.geglu(wide)
+            yield f"geglu {name} {M}x{C}", rows.geglu(wide), exact(plain.geglu, wide)
         if name == ("float32" if large else "bfloat16"):
             continue  # not used on a GPU; taken for whole numbers by Triton's interpreter
         for T in (1, 7, 16, 25, 64) if large else (1, 3, 25, 64) if whole else (5,):
             for heads, D in ((2, 32), (3, 40)) if large else ((2, 20),):
                 qkv = rand(2 * T, 3, 3 * heads * D)
-                yield f"attend {name} T={T} D={D}", time.attend(qkv, T, heads), plain.attend(qkv, T, heads)
+                yield (
+                    f"attend {name} T={T} D={D}",
+                    time.attend(qkv, T, heads),
+                    exact(plain.attend, qkv, T, heads),
+                )
             x, w, b, z = rand(2 * T, 3, 33), rand(40, 99) / 10, rand(40), rand(2 * T, 3, 40)
             for repeat in (False, True):
                 small = None if large else (128, 64, 64, 4, 1)
@@ -77,7 +78,7 @@ def cases(device: str, large: bool, names=tuple(DTYPES)):
                     yield (
                         f"convolve {name} T={T} {repeat}",
                         time.convolve(*args, small),
-                        plain.convolve(*args),
+                        exact(plain.convolve, *args),
                     )
 
 

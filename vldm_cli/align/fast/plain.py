@@ -1,9 +1,12 @@
-"""What the kernels compute, in plain PyTorch: their reference, and what runs where they do not.
+"""What the kernels compute, in plain PyTorch: their reference, of inputs in float32, and what runs where they do not.
 
 Rows are (M, C) or anything that ends with C; N = B·T frames, L = H·W places.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -24,17 +27,19 @@ def group_norm(
 ) -> Tensor:
     """Group norm of (N, C, H, W), then SiLU. span: so many neighbouring frames share their statistics, 1 or T.
     before_NC: added to x first; after_NC, after_NCHW: after the norm, before SiLU; of one row where it is for all."""
-    h = x_NCHW.float()
+    h = x_NCHW
     if before_NC is not None:
-        h = h + before_NC.float()[:, :, None, None]
-    h = h.unflatten(0, (-1, span)).transpose(1, 2)
-    h = F.group_norm(h, groups, weight_C.float(), bias_C.float(), eps).transpose(1, 2).flatten(0, 1)
+        h = h + before_NC.to(h.dtype)[:, :, None, None]
+    if span > 1:
+        h = h.unflatten(0, (-1, span)).transpose(1, 2)
+    h = F.group_norm(h, groups, weight_C, bias_C, eps)
+    if span > 1:
+        h = h.transpose(1, 2).flatten(0, 1)
     if after_NC is not None:
-        h = h + after_NC.float()[:, :, None, None]
+        h = h + after_NC.to(h.dtype)[:, :, None, None]
     if after_NCHW is not None:
-        h = h + after_NCHW.float()
-    h = F.silu(h) if silu else h
-    return h.to(x_NCHW.dtype).contiguous(memory_format=torch.channels_last)
+        h = h + after_NCHW
+    return (F.silu(h) if silu else h).contiguous(memory_format=torch.channels_last)
 
 
 def layer_norm(
@@ -47,28 +52,25 @@ def layer_norm(
 ) -> tuple[Tensor, Tensor]:
     """(x + y, its layer norm). plus_NC: added after the norm. Of y and plus_NC each row is for as many neighbouring
     rows of x as there are to one of theirs."""
-    total = x.float() if y is None else _spread(x.float(), y)
-    h = F.layer_norm(total, weight_C.shape, weight_C.float(), bias_C.float(), eps)
-    if plus_NC is not None:
-        h = _spread(h, plus_NC)
-    return total.to(x.dtype), h.to(x.dtype)
+    total = x if y is None else _spread(x, y)
+    h = F.layer_norm(total, weight_C.shape, weight_C, bias_C, eps)
+    return total, h if plus_NC is None else _spread(h, plus_NC)
 
 
 def _spread(x: Tensor, y: Tensor) -> Tensor:
-    y = y.float().reshape(-1, 1, x.shape[-1])
+    y = y.to(x.dtype).reshape(-1, 1, x.shape[-1])
     return (x.reshape(len(y), -1, x.shape[-1]) + y).reshape(x.shape)
 
 
 def geglu(x: Tensor) -> Tensor:
     """(…, 2 D) → (…, D): the first half times GELU of the second (Shazeer 2020, arXiv:2002.05202)."""
-    value, gate = x.float().chunk(2, -1)
-    return (value * F.gelu(gate)).to(x.dtype)
+    value, gate = x.chunk(2, -1)
+    return value * F.gelu(gate)
 
 
 def add(x: Tensor, y: Tensor, bias_C: Tensor | None = None) -> Tensor:
     """x + y + bias."""
-    total = x.float() + y.float()
-    return (total if bias_C is None else total + bias_C.float()).to(x.dtype)
+    return x + y if bias_C is None else x + (y + bias_C)
 
 
 def attend(qkv_NLC: Tensor, frames: int, heads: int) -> Tensor:
@@ -97,3 +99,10 @@ def convolve(
     h = F.conv2d(x_BTLC.permute(0, 3, 1, 2), kernel, bias_C, padding=(0 if repeated_ends else 1, 0))
     h_NLC = h.permute(0, 2, 3, 1).flatten(0, 1)
     return h_NLC if residual_NLC is None else h_NLC + residual_NLC
+
+
+def exact(twin: Callable, *args: Any) -> Any:
+    """What a twin gives for its inputs in float32, rounded once to the type of the first one."""
+    dtype = args[0].dtype
+    made = twin(*(x.float() if isinstance(x, Tensor) else x for x in args))
+    return made.to(dtype) if isinstance(made, Tensor) else tuple(x.to(dtype) for x in made)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from vldm_cli.align.fast import plain
+from vldm_cli.align.fast.plain import exact
 
 # Relative errors of a few roundings.
 CLOSE = {torch.float32: 1e-5, torch.float16: 3e-3, torch.bfloat16: 2e-2}
@@ -29,24 +30,24 @@ def trials(device: torch.device, dtype: torch.dtype) -> Iterator[Trial]:
 
     x, w, b = rand(6, 96, 9, 7), rand(96), rand(96)
     normed = (x, w, b, 32, 1e-5, True, 3, rand(6, 96), rand(1, 96), rand(6, 96, 9, 7))
-    yield "group_norm", lambda: norm.group_norm(*normed), lambda: plain.group_norm(*normed)
+    yield "group_norm", lambda: norm.group_norm(*normed), lambda: exact(plain.group_norm, *normed)
     whole = (rand(12, 33), rand(33), rand(33), 1e-5, rand(12, 33), rand(2, 33))
     yield (
         "layer_norm",
         lambda: torch.cat(rows.layer_norm(*whole)),
-        lambda: torch.cat(plain.layer_norm(*whole)),
+        lambda: torch.cat(exact(plain.layer_norm, *whole)),
     )
     wide = rand(12, 130)
-    yield "geglu", lambda: rows.geglu(wide), lambda: plain.geglu(wide)
+    yield "geglu", lambda: rows.geglu(wide), lambda: exact(plain.geglu, wide)
     one, two, bias = rand(12, 65), rand(12, 65), rand(65)
-    yield "add", lambda: rows.add(one, two, bias), lambda: plain.add(one, two, bias)
+    yield "add", lambda: rows.add(one, two, bias), lambda: exact(plain.add, one, two, bias)
     if dtype == torch.float32:
         return  # PyTorch's own matrix products are used there (`ops`)
     qkv = rand(2 * 7, 10, 3 * 80)
-    yield "attend", lambda: time.attend(qkv, 7, 2), lambda: plain.attend(qkv, 7, 2)
+    yield "attend", lambda: time.attend(qkv, 7, 2), lambda: exact(plain.attend, qkv, 7, 2)
     z, kernel, last, residual = rand(2 * 7, 30, 96), rand(80, 3 * 96) / 17, rand(80), rand(2 * 7, 30, 80)
     convolved = (z, kernel, 7, last, residual)
-    yield "convolve", lambda: time.convolve(*convolved), lambda: plain.convolve(*convolved)
+    yield "convolve", lambda: time.convolve(*convolved), lambda: exact(plain.convolve, *convolved)
 
 
 @cache
