@@ -99,6 +99,8 @@ def speed(
 
 def _beside(found: dict) -> Iterator[str]:
     """What a person reads of the peers."""
+    from vldm_cli.commands.console import size
+
     yield f"{found['device']} ({found['dtype']}), matrix products at {found['ceiling_tflops']:.0f} TFLOP/s"
     yield f"{'':<44}{'plain':>9}{'fast':>9}{'peer':>9}{'ratio':>7}{'TFLOP':>8}{'reached':>9}{'error':>9}"
     for row in found["cases"]:
@@ -109,9 +111,18 @@ def _beside(found: dict) -> Iterator[str]:
         yield f"{row['name']:<44}{milliseconds}{row['ratio']:>7.2f}{row['tflop']:>8.1f}" + (
             f"{row['share_of_ceiling']:>9.0%}{row['error_to_plain']:>9.0e}"
         )
-        yield f"  beside {row['peer']}; ms of " + ", ".join(
-            f"{k} {ms}" for k, ms in row["kernels_ms"].items()
-        )
+        kinds = ", ".join(f"{kind} {ms}" for kind, ms in row["kernels_ms"].items())
+        yield f"  beside {row['peer']}; ms of {kinds}"
+        held = f"{size(row['fast_peak_bytes'])} in use at the most, plain {size(row['plain_peak_bytes'])}"
+        yield f"  first call {row['first_call_seconds']} s; {held}"
+        if "low_ms" in row:
+            yield f"  with --memory low {row['low_ms']:.1f} ms, {size(row['low_peak_bytes'])}"
+        yield from (f"  {name:<42}{ms:>9.1f}" for name, ms in row.get("variants_ms", {}).items())
+    for name, why in found["left_out"].items():
+        yield f"kernel {name} is left out: {why}"
+    for row in found["single"]:
+        ways = ", ".join(f"{way} {ms}" for way, ms in row["ms"].items())
+        yield f"{row['name']}: {ways}; at least {row['floor_ms']} ms"
 
 
 def _lines(table: dict) -> Iterator[str]:

@@ -3,8 +3,9 @@
 import pytest
 import torch
 
-from vldm_cli.align.fast import hasten
+from vldm_cli.align.fast import has_triton, hasten, ops, trial
 from vldm_cli.errors import RequestError
+from vldm_cli.measure.peers import single, variants
 from vldm_cli.measure.peers.models import Sizes, cases
 from vldm_cli.measure.peers.section import apart, measure_peers
 from vldm_cli.measure.peers.timing import by_kind, kind_of, tflop
@@ -54,3 +55,51 @@ def test_kernels_have_kinds():
 def test_a_cpu_is_refused():
     with pytest.raises(RequestError, match="--peers needs a CUDA GPU"):
         measure_peers("cpu", "float32")
+
+
+def test_kernels_alone_are_timed_in_every_way(monkeypatch):
+    """Without a GPU the kernels themselves do not run, which is told in place of a time."""
+
+    def once(call, rounds=10):
+        call()
+        return 1.0
+
+    monkeypatch.setattr(single, "median", once)
+    monkeypatch.setattr(single, "copy_rate", lambda device: 1e9)
+    monkeypatch.setattr(single, "LEVELS", ((32, 4),))
+    monkeypatch.setattr(single, "FRAMES", 2)
+    monkeypatch.setattr(single, "_attention", lambda rand: iter(()))
+    if not has_triton():
+        pytest.skip("Triton is not installed here")
+    rows = single.single(torch.device("cpu"), torch.float32)
+    assert [row["name"].split(" 4x32")[0] for row in rows] == [
+        "group norm, SiLU",
+        "sum, layer norm",
+        "gated GELU",
+        "attention over frames",
+        "convolution over frames",
+        "3x3 convolution",
+    ]
+    assert all(row["floor_ms"] > 0 and list(row["ms"].values())[0] == 1.0 for row in rows)
+
+
+@torch.no_grad()
+def test_variants_switch_one_thing_and_back(monkeypatch):
+    case = MADE[3]()
+    hasten(case.model)
+    seen = []
+
+    def once(call, rounds=10):
+        call()
+        seen.append((frozenset(ops.OFF), ops.BACKENDS[0]))
+        return 1.0
+
+    monkeypatch.setattr(variants, "median", once)
+    monkeypatch.setattr(variants, "Recorded", lambda forward, state: forward)
+    monkeypatch.setattr(variants, "isinstance", lambda *_: False, raising=False)
+    found = variants.variants(case)
+    assert list(found)[:2] == ["recorded", "one by one"]
+    assert {f"without {name}" for name in trial.NAMES} < set(found)
+    assert [set(off) for off, _ in seen[2:8]] == [{name} for name in trial.NAMES]
+    assert len({backend for _, backend in seen}) == 2
+    assert not ops.OFF and ops.BACKENDS[0] == seen[0][1]
