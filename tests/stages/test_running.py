@@ -1,0 +1,38 @@
+"""How models are run: what options say of it, and what is refused."""
+
+import pytest
+
+from vldm_cli.errors import RequestError
+from vldm_cli.stages.running import AS_USUAL, Running
+
+
+def test_options_say_it():
+    assert Running.of() == AS_USUAL
+    assert Running.of(fast=["cfg-skip", "deepcache", "cfg-skip"]).fast == ("deepcache", "cfg-skip")
+    assert Running.of(fast="cfg-skip").guided < AS_USUAL.guided == 1
+
+
+@pytest.mark.parametrize(
+    "options, said",
+    [({"memory": "much"}, "--memory much"), ({"fast": ["slow"]}, "--fast slow is none of deepcache")],
+)
+def test_what_is_none_is_refused(options, said):
+    with pytest.raises(RequestError, match=said):
+        Running.of(**options)
+
+
+def test_weights_wait_where_there_is_no_room_for_them():
+    assert not AS_USUAL.low(10, 10) and not AS_USUAL.low(10, None) and AS_USUAL.low(10, 9)
+    assert Running(memory="low").low(1, 10) and not Running(memory="high").low(10, 1)
+
+
+def test_what_does_not_go_together_is_refused():
+    with pytest.raises(RequestError, match="--fast deepcache keeps what --memory low spares"):
+        Running.of(memory="low", fast=["deepcache"]).check("cuda")
+
+
+def test_low_memory_is_a_gpus():
+    Running.of(memory="low").check("cuda:1")
+    Running.of(memory="high").check("cpu")
+    with pytest.raises(RequestError, match="--memory low is for the memory of a GPU"):
+        Running.of(memory="low").check("cpu")
