@@ -82,7 +82,9 @@ def lend(
     with all its GPUs unless one of the others says how many. One worker of this machine is this process. running: how
     models are to be run there. Raises RequestError."""
     lent = _lent(gpus, workers, ray, device, dtype)
-    if running.memory == "low":  # otherwise nothing depends on it, and torch is not imported for it
+    if (
+        running.memory == "low" or not running.plain
+    ):  # otherwise nothing depends on it, and torch is not imported for it
         running.check(lent.kind if lent.count else choose_device(lent.kind))
     return lent
 

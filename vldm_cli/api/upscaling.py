@@ -82,7 +82,7 @@ def check(
             "--prompt": prompt or None,
             "--negative": negative or None,
             "--guidance": guidance,
-            "--plain": running.plain or None,
+            "--no-plain": None if running.plain else True,
             "--memory": None if running.memory == "auto" else running.memory,
             "--fast": running.fast or None,
         }

@@ -75,7 +75,7 @@ def generate(
     workers: options.Workers = None,
     ray: options.Ray = None,
     dtype: options.Dtype = "auto",
-    plain: options.Plain = False,
+    plain: options.Plain = True,
     memory: options.Memory = "auto",
     fast: options.Fast = None,
     crf: options.Crf = 16,

@@ -96,7 +96,11 @@ Replacement = Annotated[
 Device = Annotated[str, typer.Option(help="auto, cuda, cuda:N, mps or cpu.")]
 Dtype = Annotated[str, typer.Option(help="auto, float32, bfloat16 or float16.")]
 Plain = Annotated[
-    bool, typer.Option("--plain", help="Compute as diffusers does, without what makes it faster here.")
+    bool,
+    typer.Option(
+        "--plain/--no-plain",
+        help="Models as diffusers runs them; --no-plain: vldm's own kernels on a CUDA GPU.",
+    ),
 ]
 Memory = Annotated[
     str, typer.Option(metavar="low|auto|high", help="Of a GPU: models there a block at a time, or whole.")
@@ -149,7 +153,7 @@ class OnClip:
     gpus: Gpus = None
     workers: Workers = None
     ray: Ray = None
-    plain: Plain = False
+    plain: Plain = True
     memory: Memory = "auto"
     fast: Fast = None
     preview: Preview = None

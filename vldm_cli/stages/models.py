@@ -123,7 +123,9 @@ class Models:
             needed = plan.estimated_low_bytes if self.low else plan.estimated_peak_bytes
             check_free(needed, self.device, SMALLER if self.low else "use --memory low, or free some")
         if self._has_engine:
-            self.remarks += filter(None, [trial.remark(self.device, self.dtype)])
+            self._remark(trial.remark(self.device, self.dtype))
+        elif not self.running.plain and self.device.type == "cuda":
+            self._remark("--no-plain needs Triton, which is not installed; models run as diffusers runs them")
         self.prepare(
             *(
                 [part for part in TEXTS if part == "text" or self.pack.has(part)]
@@ -139,6 +141,10 @@ class Models:
         if plan.upscale:
             # of another pack it is the one for clips: it has not made these frames
             self.prepare(upscaler=self.upscale_space, own=self.upscaling is self)
+
+    def _remark(self, words: str | None) -> None:
+        if words and words not in self.remarks:
+            self.remarks.append(words)
 
     @cached_property
     def words(self) -> Words | None:
@@ -190,12 +196,11 @@ class Models:
             offload(model, self.device, self.dtype)
         elif self.low and isinstance(model, TemporalDecoder):
             decode_in_parts(model)
-        elif not self.running.plain:
-            if self.device.type == "cpu":
-                fold_upsampling(model)  # on a GPU it has not been timed
-            elif self._has_engine and isinstance(model, TemporalModel):
-                # what is reused from step to step is not for recordings
-                hasten(model, record=not lossy)
+        elif self.device.type == "cpu":
+            fold_upsampling(model)  # on a GPU it has not been timed
+        elif self._has_engine and isinstance(model, TemporalModel):
+            # what is reused from step to step is not for recordings
+            hasten(model, record=not lossy)
         if lossy and isinstance(model, VideoUNet | ForeignUNet):
             reuse(model.unet, model.state)
         return model

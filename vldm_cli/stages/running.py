@@ -14,16 +14,17 @@ GUIDED = 0.6
 
 @dataclass(frozen=True)
 class Running:
-    """plain: every model as diffusers computes it, without the engine for its device. memory: of a GPU, one of
+    """plain: every model as diffusers runs it; otherwise with vldm's own kernels, on a CUDA GPU, which have not been
+    measured on one yet. memory: of a GPU, one of
     `MEMORY`: weights brought there block by block, if they must be, or never. fast: of `FAST`; these alone change
     what is made."""
 
-    plain: bool = False
+    plain: bool = True
     memory: str = "auto"
     fast: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, plain: bool = False, memory: str = "auto", fast: Iterable[str] | None = None) -> "Running":
+    def of(cls, plain: bool = True, memory: str = "auto", fast: Iterable[str] | None = None) -> "Running":
         """As options say it. Raises RequestError, one sentence, for what is none."""
         if memory not in MEMORY:
             raise RequestError(f"--memory {shown(memory):.40} is none of {', '.join(MEMORY)}")
@@ -35,7 +36,7 @@ class Running:
 
     def words(self) -> list[str]:
         """The options that say it."""
-        words = ["--plain"] if self.plain else []
+        words = [] if self.plain else ["--no-plain"]
         words += [] if self.memory == "auto" else ["--memory", self.memory]
         return [*words, *(word for name in self.fast for word in ("--fast", name))]
 
@@ -54,6 +55,8 @@ class Running:
             raise RequestError(
                 f"--memory low is for the memory of a GPU, and this runs on {device}; leave it out"
             )
+        if not self.plain and not device.startswith("cuda"):
+            raise RequestError(f"--no-plain is for a CUDA GPU, and this runs on {device}; leave it out")
         if self.memory == "low" and DEEPCACHE in self.fast:
             raise RequestError(f"--fast {DEEPCACHE} keeps what --memory low spares; leave one of them out")
 

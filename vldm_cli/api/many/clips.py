@@ -199,7 +199,7 @@ def _check_there(task: Task) -> None:
         raise RequestError(f"{task.out} is older than the clip; add --force to make it again")
     settings = stored.get("settings")
     settings = settings if isinstance(settings, dict) else {}
-    had = {**settings, "seed": stored.get("seed"), "fast": settings.get("fast", [])}
+    had = {**settings, "seed": stored.get("seed")}
     asked_for = {**task.options, "fast": list(task.options["running"].fast)}
     for name, asked in asked_for.items():
         if name in ("pack", "model", "device", "running", "fps") or asked in (None, "", "auto"):
