@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from vldm_cli.errors import RequestError, RunError
     from vldm_cli.runs.events import ProgressEvent
     from vldm_cli.runs.result import Video
+    from vldm_cli.stages.running import Running
 
 __version__ = "0.1.0"
 __all__ = [
@@ -35,6 +36,7 @@ __all__ = [
     "ProgressEvent",
     "RequestError",
     "RunError",
+    "Running",
     "Stream",
     "Video",
     "extend",
@@ -53,6 +55,7 @@ _HOMES = {
     "ProgressEvent": "runs.events",
     "RequestError": "errors",
     "RunError": "errors",
+    "Running": "stages.running",
     "Stream": "api.stream",
     "Video": "runs.result",
     "load_pack": "api.packs",

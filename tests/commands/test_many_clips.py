@@ -81,6 +81,9 @@ def test_the_same_command_does_only_what_is_missing(vldm, folder, tmp_path):
     # of other options, or of a clip that was written since, nothing is taken for it
     code, _, err = vldm(*words, "--factor", 4)
     assert code == 2 and "clips/c: more/c.mp4 exists and was made with another --factor" in err
+    # what says nothing of motion changes nothing
+    code, out, _ = vldm(*words, "--fast", "cfg-skip", "--memory", "high", "--json")
+    assert code == 0 and [row["made_before"] for row in rows(out)] == [True] * 3
     os.utime(folder / "clip9.mkv")
     code, _, err = vldm(*words)
     assert code == 2 and "more/clip9.mp4 is older than the clip; add --force" in err
@@ -100,6 +103,8 @@ def test_extended_with_what_made_each(vldm, base, tiny_pack, tmp_path):
     assert vldm("extend", "in/2.mp4", *words[2:], "-o", "one.mp4")[0] == 0
     assert (tmp_path / "one.mp4").read_bytes() == (tmp_path / "out" / "2.mp4").read_bytes()
     assert [row["made_before"] for row in rows(vldm(*words, "-o", "out", "--json")[1])] == [True, True]
+    code, _, err = vldm(*words, "--fast", "cfg-skip", "-o", "out")
+    assert code == 2 and "out/1.mp4 exists; name another --out" in err
 
 
 def test_a_folder_of_pictures_is_one_clip(vldm, folder, here):
@@ -188,6 +193,8 @@ def test_a_clip_that_fails_is_told_and_the_others_are_made(vldm, folder, here, m
         (["clips", "-o", "a", "--scale", 3], "--scale 3"),
         (["clips", "-o", "a", "--tile", 33], "--tile 33"),
         (["clips", "-o", "a", "--crf", 99], "--crf 99"),
+        (["clips", "-o", "a", "--memory", "low"], "--memory low is for the memory of a GPU"),
+        (["clips", "-o", "a", "--fast", "magic"], "--fast magic is none of deepcache"),
         (["clips", "-o", "a", "--preview", "a.png"], "are both to become a.png"),
         (["clips", "-o", "a", "--prompt", "x"], "reads no text"),
         (["clips", "-o", "a", "--space", "frame"], "no upscaler for --space frame"),

@@ -210,6 +210,8 @@ def test_a_fault_in_one_video_is_none_of_the_others(vldm, base, listed, monkeypa
         (["a", "b"], ["--size", "99968x99968"], "GiB of memory"),
         (["a"], ["--variations", 2], "use --repeat"),
         (["a"], ["--repeat", 0], "--repeat 0"),
+        (["a"], ["--memory", "low"], "--memory low is for the memory of a GPU"),
+        (["a", {"prompt": "b", "fast": "cfg-skip"}], [], "give it as --fast"),
         (["a"], ["--repeat", 2, "--seed", 2**63 - 1], "beyond the last seed"),
         (["a"], ["--seeds", "1,2", "--repeat", 2], "--seeds does not go with --repeat"),
         (["a"], ["--seeds", "1,2", "--seed", 2], "--seeds does not go with --seed"),

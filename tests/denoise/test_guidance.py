@@ -55,6 +55,24 @@ def test_there_is_guidance_from_its_share_of_noise_on():
     assert Guidance(3).at(0.0) == Guidance(3)
 
 
+def test_there_is_guidance_until_its_share_of_steps_is_done():
+    guidance = Guidance(3, 1.5, until=0.6)
+    assert guidance.at(0.5, 0.0) == guidance.at(0.5, 0.59) == guidance
+    assert guidance.at(0.5, 0.6) == Guidance(1, 1, until=0.6)
+
+
+@torch.no_grad()
+def test_passes_made_one_after_the_other_are_the_same(model):
+    inputs = unet_inputs(model.unet)
+    z, c = inputs["z_BTCHW"], inputs["text_BLD"]
+    known = Context.leading(torch.randn_like(z), 2)
+    args = (model, z, torch.tensor(300), c, -c, known, Guidance(3, 2))
+    together, rows = guided(*args), []
+    model.unet.register_forward_pre_hook(lambda _m, args: rows.append(len(args[0])))
+    torch.testing.assert_close(guided(*args, together=False), together, rtol=1e-4, atol=1e-4)
+    assert rows == [10, 10, 10]
+
+
 @torch.no_grad()
 def test_rescaling_brings_back_the_spread(model):
     inputs = unet_inputs(model.unet)

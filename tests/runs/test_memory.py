@@ -5,8 +5,9 @@ import sys
 import pytest
 import torch
 
+from vldm_cli.errors import RequestError
 from vldm_cli.runs import memory
-from vldm_cli.runs.memory import fetch_memory, keep_freed_memory
+from vldm_cli.runs.memory import check_free, fetch_memory, first_that_fits, keep_freed_memory
 
 
 def test_freed_memory_is_kept_where_the_c_library_can(monkeypatch):
@@ -89,3 +90,39 @@ print(peak_bytes(cpu) / most)
 """
     share = float(subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout)
     assert 0.85 < share < 1.05  # without it .55
+
+
+def test_the_first_way_that_fits_is_taken():
+    tried = []
+
+    def way(number, error=None):
+        def go():
+            tried.append(number)
+            if error:
+                raise error
+            return number
+
+        return go
+
+    full = torch.OutOfMemoryError("CUDA out of memory")
+    assert first_that_fits(way(1, full), way(2, MemoryError()), way(3), way(4)) == 3
+    assert tried == [1, 2, 3]
+    with pytest.raises(torch.OutOfMemoryError):
+        first_that_fits(way(1), way(2)) and first_that_fits(way(3, full))
+    with pytest.raises(RuntimeError, match="shapes"):
+        first_that_fits(way(5, RuntimeError("shapes")), way(6))
+    assert 6 not in tried
+
+
+def test_what_a_gpu_has_free_is_looked_at(monkeypatch):
+    gpu = torch.device("cuda")
+    check_free(2**60, torch.device("cpu"), "use less")
+    for name, value in (
+        ("memory_reserved", 2**30),
+        ("memory_allocated", 0),
+        ("mem_get_info", (3 * 2**30, 0)),
+    ):
+        monkeypatch.setattr(torch.cuda, name, lambda *_, value=value: value)
+    check_free(4 * 2**30, gpu, "use less")
+    with pytest.raises(RequestError, match=r"needs about 8.0 GiB of memory and cuda has 4.0 free; use less"):
+        check_free(8 * 2**30, gpu, "use less")

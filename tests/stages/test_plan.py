@@ -161,6 +161,12 @@ def test_memory_does_not_depend_on_the_length():
     assert plan(240).estimated_peak_bytes == plan(10_000).estimated_peak_bytes > plan(1).estimated_peak_bytes
 
 
+def test_little_memory_is_a_gpus():
+    on_gpu, on_cpu = plan(240, device="cuda"), plan(240)
+    assert on_gpu.estimated_low_bytes < on_gpu.estimated_peak_bytes
+    assert on_cpu.estimated_low_bytes == on_cpu.estimated_peak_bytes
+
+
 def test_as_dict_is_json_and_complete():
     table = plan(50).as_dict()
     assert json.loads(json.dumps(table)) == table

@@ -34,6 +34,8 @@ class State:
     """Context features (N, F, h, w) by resolution (h, w)."""
     text_BLD: Tensor | None = None
     """What the temporal layers hear of the text, one text a video."""
+    step: int = 0
+    """Which of the sampler's steps this call is for, 0 for the first."""
 
 
 class TemporalLayer(nn.Module):

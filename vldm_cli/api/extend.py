@@ -20,6 +20,7 @@ from vldm_cli.packs.combine import is_name, open_choice
 from vldm_cli.packs.pack import embedded
 from vldm_cli.runs.events import ProgressEvent, reporter
 from vldm_cli.runs.result import Video
+from vldm_cli.stages.running import AS_USUAL, Running
 from vldm_cli.video.numbers import whole
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ def extend(
     workers: int | None = None,
     ray: str | None = None,
     dtype: str = "auto",
+    running: Running = AS_USUAL,
     crf: int | None = None,
     fps: Fraction | str | float | None = None,
     preview: str | Path | None = None,
@@ -64,7 +66,7 @@ def extend(
     """
     from vldm_cli.pipelines.extend.run import run
 
-    lent = lend(gpus, workers, ray, device, dtype)
+    lent = lend(gpus, workers, ray, device, dtype, running)
     device, dtype = lent.here(pack)
     with lent.pool() as pool:
         job = prepare(
@@ -82,6 +84,7 @@ def extend(
             replacement=replacement,
             device=device,
             dtype=dtype,
+            running=running,
             crf=crf,
             fps=fps,
             preview=preview,
@@ -107,6 +110,7 @@ def prepare(
     replacement: bool,
     device: str,
     dtype: str,
+    running: Running,
     crf: int | None,
     fps: Fraction | str | float | None,
     preview: str | Path | None,
@@ -125,14 +129,14 @@ def prepare(
         guidance=guidance,
         context_guidance=context_guidance,
     )
-    model = None if pack is None else kept.pack(pack, device, dtype)
+    model = None if pack is None else kept.pack(pack, device, dtype, running)
     preview = None if preview is None else Path(preview)
     opened, out = clips.prepare(clip, out, "extended", 16 if crf is None else crf, fps, preview, force)
 
     from vldm_cli.pipelines.extend.settings import Memory, Options
 
     memory = Memory.of(opened)
-    model = model or kept.pack(_own(memory), device, dtype)
+    model = model or kept.pack(_own(memory), device, dtype, running)
     check_moves(model.pack)
     asked = Options(frames, memory.prompt if prompt is None else prompt, negative, only_new, seed, steps)
     warning = check_material(
@@ -154,6 +158,7 @@ def prepare(
         crf=crf,
         device=chosen,
         dtype=number,
+        running=model.running,
     )
     job = make_job(
         opened,

@@ -19,6 +19,7 @@ from vldm_cli.runs.folder import DELIVERED, is_bare, run_folder
 from vldm_cli.runs.naming import numbered
 from vldm_cli.runs.progress import Progress
 from vldm_cli.runs.result import Video
+from vldm_cli.stages.running import AS_USUAL, Running
 
 if TYPE_CHECKING:
     import numpy as np
@@ -52,6 +53,7 @@ def generate(
     workers: int | None = None,
     ray: str | None = None,
     dtype: str = "auto",
+    running: Running = AS_USUAL,
     crf: int = 16,
     fps: Fraction | str | float | None = None,
     preview: str | Path | None = None,
@@ -69,14 +71,14 @@ def generate(
     width and height at the end. interpolation: 1, 4 or 16 frames from one keyframe to the next. size: before upscaling,
     (height, width) or "WIDTHxHEIGHT". seed: the same one gives the same video; None for a drawn one. steps: of
     denoising; guidance, context_guidance: weights of the text and of the frames before; fps: frames a second, exactly
-    if given as a Fraction or as "24000/1001"; None for what the pack has. device and dtype: as in `load_pack`, where
-    `pack` is not loaded. crf: quality of the file, 0 (best) to 51. preview: a .png, a contact sheet that is refreshed
-    meanwhile. resume: go on with the same interrupted call. force: replace an existing file.
+    if given as a Fraction or as "24000/1001"; None for what the pack has. device, dtype and running: as in `load_pack`,
+    where `pack` is not loaded. crf: quality of the file, 0 (best) to 51. preview: a .png, a contact sheet that is
+    refreshed meanwhile. resume: go on with the same interrupted call. force: replace an existing file.
 
     Raises RequestError, with nothing written, for what cannot be served, and RunError when it breaks: what is finished
     is kept and the same call goes on.
     """
-    lent = lend(gpus, workers, ray, device, dtype)
+    lent = lend(gpus, workers, ray, device, dtype, running)
     device, dtype = lent.here(pack)
     with lent.pool() as pool:
         job = prepare(
@@ -99,6 +101,7 @@ def generate(
             context_guidance=context_guidance,
             device=device,
             dtype=dtype,
+            running=running,
             crf=crf,
             fps=fps,
             preview=preview,
@@ -185,6 +188,7 @@ def prepare(
     context_guidance: float | None,
     device: str,
     dtype: str,
+    running: Running,
     crf: int,
     fps: Fraction | str | float | None,
     preview: str | Path | None,
@@ -198,7 +202,7 @@ def prepare(
     from vldm_cli.pipelines.generate.sketches import remarks
 
     checks.check_variations(variations, seed)
-    opened = loaded(pack, device, dtype)
+    opened = loaded(pack, device, dtype, running)
     request, warning = asked(
         prompt,
         Path("video.mp4" if out is None else out),
@@ -278,6 +282,7 @@ def asked(
         replacement=replacement,
         upscale=upscale,
         size=checks.parse_size(size),
+        running=pack.running,
         crf=crf,
         preview=None if preview is None else Path(preview),
         resume=resume,

@@ -15,6 +15,7 @@ from vldm_cli.api.packs import LoadedPack, device_of
 from vldm_cli.errors import RequestError
 from vldm_cli.runs.events import ProgressEvent, reporter
 from vldm_cli.runs.result import Video
+from vldm_cli.stages.running import AS_USUAL, Running
 from vldm_cli.video.numbers import choice
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ def interpolate(
     workers: int | None = None,
     ray: str | None = None,
     dtype: str = "auto",
+    running: Running = AS_USUAL,
     crf: int = 16,
     fps: Fraction | str | float | None = None,
     preview: str | Path | None = None,
@@ -55,7 +57,7 @@ def interpolate(
     """
     from vldm_cli.pipelines.clip.run import run
 
-    lent = lend(gpus, workers, ray, device, dtype)
+    lent = lend(gpus, workers, ray, device, dtype, running)
     device, dtype = lent.here(pack)
     with lent.pool() as pool:
         job = prepare(
@@ -68,6 +70,7 @@ def interpolate(
             seed=seed,
             device=device,
             dtype=dtype,
+            running=running,
             crf=crf,
             fps=fps,
             preview=preview,
@@ -88,6 +91,7 @@ def prepare(
     seed: int | None,
     device: str,
     dtype: str,
+    running: Running,
     crf: int,
     fps: Fraction | str | float | None,
     preview: str | Path | None,
@@ -109,7 +113,7 @@ def prepare(
     model = pack_for(opened, engine, pack.pack if isinstance(pack, LoadedPack) else pack, factor)
     used = pack if isinstance(pack, LoadedPack) else None
     if model and not used:
-        used = (kept or Kept()).of(model, chosen, number)
+        used = (kept or Kept()).of(model, chosen, number, running)
     job = make_job(
         opened,
         out,
@@ -120,6 +124,7 @@ def prepare(
         pack=model,
         seed=seed,
         dtype=number,
+        running=used.running if used else running,
         models=used.models if used and model else None,
         preview=preview,
         resume=resume,

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from vldm_cli.api.packs import LoadedPack, loaded
 from vldm_cli.packs.choice import Choice
 from vldm_cli.packs.pack import Pack
+from vldm_cli.stages.running import AS_USUAL, Running
 
 if TYPE_CHECKING:
     from vldm_cli.packs.network import Network
 
 Thing = TypeVar("Thing")
+
+# Options that say which pack it is, and how and where it runs.
+NAMING = ("pack", "device", "dtype", "running")
 
 # A pack and the one that upscales its frames, or a clip's and the one after it: more would fill a GPU.
 MOST = 2
@@ -30,18 +34,26 @@ class Kept:
         self._things: OrderedDict[Hashable, object] = OrderedDict()
 
     def pack(
-        self, pack: str | Path | Choice | LoadedPack, device: str = "auto", dtype: str = "auto"
+        self,
+        pack: str | Path | Choice | LoadedPack,
+        device: str = "auto",
+        dtype: str = "auto",
+        running: Running = AS_USUAL,
     ) -> LoadedPack:
         """As `packs.loaded`. Raises RequestError."""
         if isinstance(pack, LoadedPack):
-            return loaded(pack, device, dtype)
+            return loaded(pack, device, dtype, running)
         choice = pack if isinstance(pack, Choice) else Choice(str(pack))
-        return self._once((choice, device, dtype), lambda: loaded(choice, device, dtype))
+        return self._once((choice, device, dtype, running), lambda: loaded(choice, device, dtype, running))
 
-    def of(self, pack: Pack, device: str, dtype: str) -> LoadedPack:
+    def asked(self, options: Mapping[str, Any]) -> LoadedPack:
+        """The pack that options of a command name, as its `prepare` takes them. Raises RequestError."""
+        return self.pack(*(options[name] for name in NAMING))
+
+    def of(self, pack: Pack, device: str, dtype: str, running: Running = AS_USUAL) -> LoadedPack:
         """An opened pack, loaded."""
-        key = (str(pack.folder), pack.manifest.hash, device, dtype)
-        return self._once(key, lambda: LoadedPack(pack, device, dtype))
+        key = (str(pack.folder), pack.manifest.hash, device, dtype, running)
+        return self._once(key, lambda: LoadedPack(pack, device, dtype, running))
 
     def network(self, path: Path) -> Network:
         """As `packs.network.open_network`. Raises RequestError."""

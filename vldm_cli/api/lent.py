@@ -8,9 +8,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from vldm_cli.api.device import choose_dtype
+from vldm_cli.api.device import choose_device, choose_dtype
 from vldm_cli.api.packs import LoadedPack
 from vldm_cli.errors import RequestError, shown
+from vldm_cli.stages.running import AS_USUAL, Running
 from vldm_cli.video.numbers import whole, whole_of
 
 if TYPE_CHECKING:
@@ -76,10 +77,20 @@ def lend(
     ray: str | None,
     device: str = "auto",
     dtype: str = "auto",
+    running: Running = AS_USUAL,
 ) -> Lent:
     """What these options ask for. gpus: so many GPUs or "all"; workers: so many processes on CPUs; ray: where Ray is,
-    with all its GPUs unless one of the others says how many. One worker of this machine is this process. Raises
-    RequestError."""
+    with all its GPUs unless one of the others says how many. One worker of this machine is this process. running: how
+    models are to be run there. Raises RequestError."""
+    lent = _lent(gpus, workers, ray, device, dtype)
+    if (
+        running.memory == "low" or not running.plain
+    ):  # otherwise nothing depends on it, and torch is not imported for it
+        running.check(lent.kind if lent.count else choose_device(lent.kind))
+    return lent
+
+
+def _lent(gpus: int | str | None, workers: int | None, ray: str | None, device: str, dtype: str) -> Lent:
     if gpus is not None and workers is not None:
         raise RequestError("--gpus is for GPUs and --workers for CPUs; give one of them")
     number = None if gpus in (None, ALL) else whole_of(gpus, 1, MOST)

@@ -18,6 +18,7 @@ from vldm_cli.packs.origins.home import pulled, pulled_packs
 from vldm_cli.packs.origins.licences import restricted
 from vldm_cli.packs.origins.shipped import shipped
 from vldm_cli.packs.pack import Pack
+from vldm_cli.stages.running import AS_USUAL, Running
 
 if TYPE_CHECKING:
     from vldm_cli.packs.words import Words
@@ -28,8 +29,10 @@ class LoadedPack:
     """An opened pack and where its models run. Make one with `load_pack`, and give it to as many calls as you like:
     each model is loaded once, by the first call that needs it."""
 
-    def __init__(self, pack: Pack, device: str = "auto", dtype: str = "auto") -> None:
-        self.pack = pack
+    def __init__(
+        self, pack: Pack, device: str = "auto", dtype: str = "auto", running: Running = AS_USUAL
+    ) -> None:
+        self.pack, self.running = pack, running
         self._asked = (device, dtype)
 
     def __repr__(self) -> str:
@@ -62,7 +65,7 @@ class LoadedPack:
         """The models; what holds them until the last reference to this pack is gone."""
         from vldm_cli.stages.models import Models
 
-        return Models(self.pack, self.device, self.dtype)
+        return Models(self.pack, self.device, self.dtype, self.running)
 
 
 def check_moves(pack: Pack) -> None:
@@ -123,36 +126,45 @@ def load_pack(
     embeddings: Sequence[str | Path] = (),
     device: str = "auto",
     dtype: str = "auto",
+    running: Running = AS_USUAL,
 ) -> LoadedPack:
     """The pack of that name, or in that folder, for this device: "auto", "cuda", "cuda:N", "mps" or "cpu".
 
     name: also a diffusers folder, a checkpoint in one file, or OWNER/NAME of the hub if it has been fetched. motion:
     what makes an image model's pictures move (a file, a folder, a pack's name, OWNER/NAME). loras: "FILE" or
     "FILE:STRENGTH" each; vae: another autoencoder; embeddings: files of textual inversions. dtype: "auto", "float32",
-    "bfloat16" or "float16"; "auto" is bfloat16 where it is the faster one. The files are checked now and the models
-    loaded when they are first used. Raises RequestError when there is no such pack or device, or when a file of the
-    pack is not what it should be.
+    "bfloat16" or "float16"; "auto" is bfloat16 where it is the faster one. running: how its models are run. The files
+    are checked now and the models loaded when they are first used. Raises RequestError when there is no such pack or
+    device, or when a file of the pack is not what it should be.
     """
     moving, autoencoder = (None if word is None else str(word) for word in (motion, vae))
     choice = Choice(str(name), moving, tuple(map(str, loras)), autoencoder, tuple(map(str, embeddings)))
-    loaded = LoadedPack(open_choice(choice), device, dtype)
+    loaded = LoadedPack(open_choice(choice), device, dtype, running)
     _ = loaded.dtype  # a device that is not here is refused now
+    running.check(loaded.device)
     return loaded
 
 
-def loaded(pack: str | Path | Choice | LoadedPack, device: str = "auto", dtype: str = "auto") -> LoadedPack:
+def loaded(
+    pack: str | Path | Choice | LoadedPack,
+    device: str = "auto",
+    dtype: str = "auto",
+    running: Running = AS_USUAL,
+) -> LoadedPack:
     """The pack itself if it is loaded; otherwise the one of that name or in that folder, its device not yet chosen.
 
     Raises RequestError as `load_pack` does, and where a loaded pack is asked for another device or number format.
     """
     if not isinstance(pack, LoadedPack):
         opened = open_choice(pack if isinstance(pack, Choice) else Choice(str(pack)))
-        return LoadedPack(opened, device, dtype)
+        return LoadedPack(opened, device, dtype, running)
     for option, asked, has in (("device", device, pack.device), ("dtype", dtype, pack.dtype)):
         if asked not in ("auto", has):
             raise RequestError(
                 f"--{option} {asked}: pack {pack.name} is loaded for {has}; leave it out or load the pack anew"
             )
+    if running not in (AS_USUAL, pack.running):
+        raise RequestError(f"pack {pack.name} is loaded to run in another way; load it anew, with running=")
     return pack
 
 

@@ -35,6 +35,7 @@ def recipe(metadata: dict, out: str, defaults: Defaults | None = None) -> str:
     ):
         if settings[key] != default:
             words += [option, settings[key]]
+    words += _fast(settings)
     if settings["image_sha256"]:
         words += ["--image", "FIRST-FRAME"]
     for number, sketch in enumerate(settings.get("sketches", []), 1):
@@ -48,6 +49,10 @@ def _line(words: list, out: str) -> str:
     if line[2].startswith("-"):  # no option all the same
         line = [*line[:2], *line[3:], "--", line[2]]
     return typed(line, getattr(sys.stdout, "encoding", None) or "utf-8")
+
+
+def _fast(settings: dict) -> list[str]:
+    return [word for name in settings.get("fast", ()) for word in ("--fast", name)]
 
 
 def _pack(pack: dict) -> list[str]:
@@ -80,6 +85,7 @@ def _of_a_clip(metadata: dict, out: str) -> str:
     if metadata["command"] == "extend":
         words += _of_an_extension(settings)
     words += ["--slow"] if settings.get("slow") else []
+    words += _fast(settings)
     words += ["--seed", metadata["seed"]] if metadata["seed"] is not None else []
     words += _pack(metadata["pack"]) if metadata["pack"] else []
     return _line(words, out)

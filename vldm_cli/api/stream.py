@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from vldm_cli.api.generate import asked, complete
 from vldm_cli.api.packs import LoadedPack, loaded
 from vldm_cli.runs.events import ProgressEvent, reporter
+from vldm_cli.stages.running import AS_USUAL, Running
 from vldm_cli.video.numbers import LAST_SEED, whole
 
 if TYPE_CHECKING:
@@ -72,6 +73,7 @@ def stream(
     context_guidance: float | None = None,
     device: str = "auto",
     dtype: str = "auto",
+    running: Running = AS_USUAL,
     fps: Fraction | str | float | None = None,
     on_progress: Callable[[ProgressEvent], object] | None = None,
 ) -> Stream:
@@ -84,7 +86,8 @@ def stream(
     """
     from vldm_cli.pipelines.generate.request import check_first_frame, plan_of, resolve
 
-    opened = loaded(pack, device, dtype)
+    opened = loaded(pack, device, dtype, running)
+    opened.running.check(opened.device)
     drawn = secrets.randbelow(2**31) if seed is None else whole("--seed", seed, 0, LAST_SEED)
     request, warning = asked(
         prompt,

@@ -14,6 +14,7 @@ from vldm_cli.api.packs import LoadedPack
 from vldm_cli.api.upscaling import ByNetwork, ByPack, check
 from vldm_cli.runs.events import ProgressEvent, reporter
 from vldm_cli.runs.result import Video
+from vldm_cli.stages.running import AS_USUAL, Running
 
 if TYPE_CHECKING:
     from vldm_cli.pipelines.clip.job import Job
@@ -41,6 +42,7 @@ def upscale(
     workers: int | None = None,
     ray: str | None = None,
     dtype: str = "auto",
+    running: Running = AS_USUAL,
     crf: int = 16,
     fps: Fraction | str | float | None = None,
     preview: str | Path | None = None,
@@ -62,14 +64,14 @@ def upscale(
     model: in place of a pack a super-resolution network for pictures, a .safetensors or .pth that spandrel knows (needs
     `vldm[models]`). Then scale is 1 to the network's own (None: that), steady, 0 to 1, what a frame's neighbours have
     to say in its detail (None: 0.5; 0: the network alone), and what is of packs is left out: pack, noise, space, steps,
-    seed, prompt, negative, guidance.
+    seed, prompt, negative, guidance, running.
 
     Raises RequestError, with nothing written, for what cannot be served, and RunError when it breaks: what is finished
     is kept and the same call goes on.
     """
     from vldm_cli.pipelines.clip.run import run
 
-    lent = lend(gpus, workers, ray, device, dtype)
+    lent = lend(gpus, workers, ray, device, dtype, running)
     device, dtype = lent.here(pack, network=model is not None)
     with lent.pool() as pool:
         job = prepare(
@@ -89,6 +91,7 @@ def upscale(
             guidance=guidance,
             device=device,
             dtype=dtype,
+            running=running,
             crf=crf,
             fps=fps,
             preview=preview,
@@ -116,6 +119,7 @@ def prepare(
     guidance: float | None,
     device: str,
     dtype: str,
+    running: Running,
     crf: int,
     fps: Fraction | str | float | None,
     preview: str | Path | None,
@@ -142,6 +146,7 @@ def prepare(
         guidance=guidance,
         device=device,
         dtype=dtype,
+        running=running,
         crf=crf,
     )
     preview = None if preview is None else Path(preview)

@@ -13,6 +13,7 @@ from vldm_cli.api.device import choose_device, choose_dtype
 from vldm_cli.api.kept import Kept
 from vldm_cli.api.packs import LoadedPack, device_of
 from vldm_cli.errors import RequestError
+from vldm_cli.stages.running import Running
 from vldm_cli.video.numbers import choice, real, whole
 
 if TYPE_CHECKING:
@@ -63,6 +64,7 @@ def check(
     guidance: float | None,
     device: str,
     dtype: str,
+    running: Running,
     crf: int,
     **others: object,
 ) -> ByPack | ByNetwork:
@@ -80,6 +82,9 @@ def check(
             "--prompt": prompt or None,
             "--negative": negative or None,
             "--guidance": guidance,
+            "--no-plain": None if running.plain else True,
+            "--memory": None if running.memory == "auto" else running.memory,
+            "--fast": running.fast or None,
         }
         return _by_network(kept, Path(model), given, scale, steady, tile, device, dtype, crf)
     if steady is not None:
@@ -92,9 +97,9 @@ def check(
     steps, seed = checks.steps_of(steps), checks.seed_of(seed)
     guidance = checks.weight_of("--guidance", guidance)
     chosen, number = device_of(pack, device, dtype)
-    used = kept.pack(pack, chosen, number)
+    used = kept.pack(pack, chosen, number, running)
     if used.pack.upscaling is not used.pack:
-        used = kept.pack(used.pack.upscaling.folder, chosen, number)
+        used = kept.pack(used.pack.upscaling.folder, chosen, number, used.running)
     defaults = used.pack.manifest.defaults
     if (prompt or negative or guidance is not None) and (space or defaults.upscale_space) != "frame":
         raise RequestError(
@@ -116,6 +121,7 @@ def check(
         guidance=defaults.upscale_guidance if guidance is None else guidance,
         device=chosen,
         dtype=number,
+        running=used.running,
     )
     return ByPack(used, asked, crf)
 

@@ -8,6 +8,7 @@ import typer
 
 from vldm_cli.commands import many, options
 from vldm_cli.errors import RequestError
+from vldm_cli.stages.running import Running
 
 Text = Annotated[str | None, typer.Argument(metavar="[PROMPT]", help="What the video shows.")]
 
@@ -74,6 +75,9 @@ def generate(
     workers: options.Workers = None,
     ray: options.Ray = None,
     dtype: options.Dtype = "auto",
+    plain: options.Plain = True,
+    memory: options.Memory = "auto",
+    fast: options.Fast = None,
     crf: options.Crf = 16,
     fps: Annotated[str | None, typer.Option(help="Frame rate, such as 24 or 24000/1001.")] = None,
     preview: options.Preview = None,
@@ -89,7 +93,8 @@ def generate(
     from vldm_cli.commands.console import Console
 
     console = Console(quiet, verbose, as_json)
-    lent = lend(gpus, workers, ray, device, dtype)
+    running = Running.of(plain, memory, fast)
+    lent = lend(gpus, workers, ray, device, dtype, running)
     asked: dict[str, Any] = {
         "frames": frames,
         "pack": options.chosen(pack, motion, lora, vae, embedding),
@@ -106,6 +111,7 @@ def generate(
         "context_guidance": context_guidance,
         "device": lent.kind if dry_run else lent.device,
         "dtype": lent.dtype,
+        "running": running,
         "crf": crf,
         "fps": fps,
         "resume": resume,
@@ -190,7 +196,27 @@ def _show_plan(console, job) -> None:
     total = variations * table["estimated_total_seconds"]
     lines.append(f"about {clock(total)} on {request.device} ({request.dtype}), ")
     lines[-1] += f"{size(plan.estimated_peak_bytes)} of memory at the most"
+    if request.device.startswith("cuda"):
+        lines.append(_room(table, plan, request))
     console.result(table, "\n".join(lines))
+
+
+def _room(table: dict, plan, request) -> str:
+    """How a run would lie in a GPU's memory; the numbers go into the table."""
+    import torch
+
+    from vldm_cli.commands.console import size
+    from vldm_cli.runs.memory import free_bytes
+
+    free = free_bytes(torch.device(request.device))
+    low = request.running.low(plan.estimated_peak_bytes, free)
+    table |= {"free_bytes": free, "memory": "low" if low else "high"}
+    how = (
+        f"with weights that wait beside it, {size(plan.estimated_low_bytes)}"
+        if low
+        else "with all weights in it"
+    )
+    return f"{size(free)} of {request.device} are free: {how} (--memory {table['memory']})"
 
 
 def _make(console, job, pool) -> None:

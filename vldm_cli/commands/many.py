@@ -51,7 +51,7 @@ def of_prompts(
     )
     kept = Kept()
     missing = listed.check(tasks, kept, run=not dry_run)
-    remark = licence_remark(kept.pack(*(options[name] for name in ("pack", "device", "dtype"))).pack)
+    remark = licence_remark(kept.asked(options).pack)
     if remark:
         console.warn(remark)
     if missing and any("seed" not in line.told for line in lines) and seed is None and seeds is None:

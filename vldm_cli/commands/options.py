@@ -11,6 +11,7 @@ import typer
 
 from vldm_cli.errors import RequestError
 from vldm_cli.packs.choice import Choice
+from vldm_cli.stages.running import Running
 
 if TYPE_CHECKING:
     from vldm_cli.api.lent import Lent
@@ -94,6 +95,22 @@ Replacement = Annotated[
 ]
 Device = Annotated[str, typer.Option(help="auto, cuda, cuda:N, mps or cpu.")]
 Dtype = Annotated[str, typer.Option(help="auto, float32, bfloat16 or float16.")]
+Plain = Annotated[
+    bool,
+    typer.Option(
+        "--plain/--no-plain",
+        help="Models as diffusers runs them; --no-plain: vldm's own kernels on a CUDA GPU.",
+    ),
+]
+Memory = Annotated[
+    str, typer.Option(metavar="low|auto|high", help="Of a GPU: models there a block at a time, or whole.")
+]
+Fast = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="deepcache|cfg-skip", help="Faster, and not quite the same video; again for another one."
+    ),
+]
 Crf = Annotated[int, typer.Option(help="Quality of the file, 0 (best) to 51.")]
 Preview = Annotated[
     Path | None, typer.Option(metavar="FILE.png", help="A contact sheet, refreshed meanwhile.")
@@ -136,6 +153,9 @@ class OnClip:
     gpus: Gpus = None
     workers: Workers = None
     ray: Ray = None
+    plain: Plain = True
+    memory: Memory = "auto"
+    fast: Fast = None
     preview: Preview = None
     dry_run: DryRun = False
     as_json: AsJson = False
@@ -144,15 +164,20 @@ class OnClip:
     quiet: Quiet = False
     verbose: Verbose = False
 
+    @property
+    def running(self) -> Running:
+        """How models are to be run. Raises RequestError."""
+        return Running.of(self.plain, self.memory, self.fast)
+
     def lent(self, dtype: str) -> "Lent":
         """The workers that these options ask for."""
         from vldm_cli.api.lent import lend
 
-        return lend(self.gpus, self.workers, self.ray, self.device, dtype)
+        return lend(self.gpus, self.workers, self.ray, self.device, dtype, self.running)
 
     def for_job(self) -> dict:
         """What goes on to the job."""
-        told = ("fps", "device", "preview", "resume", "force")
+        told = ("fps", "device", "running", "preview", "resume", "force")
         return {name: getattr(self, name) for name in told}
 
 

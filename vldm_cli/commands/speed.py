@@ -25,6 +25,13 @@ def speed(
         typer.Option(metavar="WxH", help="Instead, `upscale` on a made clip of that size, models loaded."),
     ] = None,
     tile: Annotated[int | None, typer.Option(help="With --clip: side of the tiles.")] = None,
+    peers: Annotated[
+        bool,
+        typer.Option(
+            "--peers",
+            help="Instead, calls at full size beside diffusers' own, random weights, on a CUDA GPU.",
+        ),
+    ] = False,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Errors only.")] = False,
     verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Tracebacks.")] = False,
 ) -> None:
@@ -33,6 +40,9 @@ def speed(
     With --clip 640x360, how fast `upscale` makes four times that of a clip of so many --frames, from opening it to the
     whole file: the second of two runs. Reading, computing and writing go on side by side on a GPU; "encoder" is what
     ffmpeg takes for the same frames by itself.
+
+    With --peers, single calls of public shapes, fast and plain, beside the peers': medians of calls that take turns,
+    how much of a large matrix product's rate is reached, and which kernels the time goes to.
     """
     from vldm_cli.api import checks
     from vldm_cli.api import device as devices
@@ -46,6 +56,14 @@ def speed(
     from vldm_cli.video.numbers import whole
 
     console = Console(quiet, verbose, as_json)
+    if peers:
+        from vldm_cli.measure.peers.section import measure_peers
+
+        chosen = devices.choose_device(device)
+        number = "float16" if dtype == "auto" else devices.choose_dtype(dtype, chosen)
+        found = measure_peers(chosen, number, console.note)
+        console.result(found, "\n".join(_beside(found)))
+        return
     frame = checks.parse_size(clip, "--clip")
     tile = checks.tile_of(tile)
     if frame:
@@ -78,6 +96,34 @@ def speed(
         with interrupt.raising():
             table = (measure_loaded if loaded else measure_command)(request, opened, chosen, number)
     console.result(table, "\n".join(_lines(table)))
+
+
+def _beside(found: dict) -> Iterator[str]:
+    """What a person reads of the peers."""
+    from vldm_cli.commands.console import size
+
+    yield f"{found['device']} ({found['dtype']}), matrix products at {found['ceiling_tflops']:.0f} TFLOP/s"
+    yield f"{'':<44}{'plain':>9}{'fast':>9}{'peer':>9}{'ratio':>7}{'TFLOP':>8}{'reached':>9}{'error':>9}"
+    for row in found["cases"]:
+        if "failed" in row:
+            yield f"{row['name']:<44} {row['failed']}"
+            continue
+        milliseconds = "".join(f"{row[name]:>9.1f}" for name in ("plain_ms", "fast_ms", "peer_ms"))
+        yield f"{row['name']:<44}{milliseconds}{row['ratio']:>7.2f}{row['tflop']:>8.1f}" + (
+            f"{row['share_of_ceiling']:>9.0%}{row['error_to_plain']:>9.0e}"
+        )
+        kinds = ", ".join(f"{kind} {ms}" for kind, ms in row["kernels_ms"].items())
+        yield f"  beside {row['peer']}; ms of {kinds}"
+        held = f"{size(row['fast_peak_bytes'])} in use at the most, plain {size(row['plain_peak_bytes'])}"
+        yield f"  first call {row['first_call_seconds']} s; {held}"
+        if "low_ms" in row:
+            yield f"  with --memory low {row['low_ms']:.1f} ms, {size(row['low_peak_bytes'])}"
+        yield from (f"  {name:<42}{ms:>9.1f}" for name, ms in row.get("variants_ms", {}).items())
+    for name, why in found["left_out"].items():
+        yield f"kernel {name} is left out: {why}"
+    for row in found["single"]:
+        ways = ", ".join(f"{way} {ms}" for way, ms in row["ms"].items())
+        yield f"{row['name']}: {ways}; at least {row['floor_ms']} ms"
 
 
 def _lines(table: dict) -> Iterator[str]:

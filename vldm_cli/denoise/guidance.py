@@ -22,17 +22,23 @@ class Guidance:
     Lin et al. 2023 (Common Diffusion Noise Schedules, §3.4), 0 for none; keeps strong guidance from overexposing.
     from_noise: the share of noise in the latents, σ of σ² + α² = 1, from which on there is guidance at all; 0 for all
     of them. Later guidance costs a pass or two a step and shows less (Kynkäänniemi et al. 2024, "Applying Guidance in
-    a Limited Interval").
+    a Limited Interval"). until: likewise the share of steps that are guided, the first ones.
     """
 
     text: float = 1.0
     context: float | tuple[float, float] = 1.0
     rescale: float = 0.0
     from_noise: float = 0.0
+    until: float = 1.0
 
-    def at(self, noise: float) -> Guidance:
-        """What holds where the latents have that share of noise."""
-        return self if noise >= self.from_noise else replace(self, text=1.0, context=1.0)
+    def at(self, noise: float, done: float = 0.0) -> Guidance:
+        """What holds where the latents have that share of noise, and so large a share of the steps is done."""
+        if noise >= self.from_noise and done < self.until:
+            return self
+        return replace(self, text=1.0, context=1.0)
+
+
+UNGUIDED = Guidance()
 
 
 def guided(
@@ -44,6 +50,7 @@ def guided(
     context: Context | None,
     guidance: Guidance,
     known: bool | None = None,
+    together: bool = True,
     **conditions,
 ) -> Tensor:
     """The guided prediction, (B, T, C, H, W). With text c, context c_S, text weight w and context weight s:
@@ -52,7 +59,8 @@ def guided(
 
     For w = 1 this is Video LDM's context guidance, for s = 1 classifier-free guidance. It is linear, so it
     holds for v-prediction as well. Only passes of nonzero weight are computed, all in one call of the model.
-    known: whether any frame may be; None: the mask is asked, for which a GPU is waited for.
+    known: whether any frame may be; None: the mask is asked, for which a GPU is waited for. together: in one call;
+    otherwise one after the other, which takes less memory.
     Raises ValueError if text guidance is asked for without `negative_BLD`.
     """
     if known is None:
@@ -67,7 +75,12 @@ def guided(
     if isinstance(s, Tensor) or s != 1:
         assert context is not None  # or nothing would be known
         passes.append((1 - s, text_BLD, context.dropped()))
-    parts = _predicted(model, z_BTCHW, timestep, [which for _, *which in passes], conditions)
+    which = [one for _, *one in passes]
+    parts = [
+        part
+        for some in ([which] if together else [[one] for one in which])
+        for part in _predicted(model, z_BTCHW, timestep, some, conditions)
+    ]
     # sum() may answer 0, but there is one pass at least
     combined = cast(Tensor, sum(weight * part for (weight, *_), part in zip(passes, parts, strict=True)))
     if guidance.rescale and len(parts) > 1:

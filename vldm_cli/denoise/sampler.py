@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from vldm_cli.align.context import Context
+from vldm_cli.align.place import place_of
 from vldm_cli.denoise.guidance import Guidance, guided
 from vldm_cli.denoise.schedulers import FrameLCM, Scheduler, signal_and_noise
 
@@ -28,18 +29,19 @@ def sample(
     guidance: Guidance | None = None,
     callback: Callback | None = None,
     fresh: Callable[[int], Tensor] | None = None,
+    together: bool = True,
     **conditions,
 ) -> Tensor:
     """Noise (B, T, C, H, W) → clean latents, float32, on the model's device.
 
     model: a `VideoUNet`, or one that is called as it is (`align.foreign`). text_BLD and negative_BLD have B rows or 1.
-    fresh: new noise for each step, of samplers that add some. `conditions` go to the model (`frame_step`,
-    `extra_BTCHW`, `class_labels`). Known frames of the context come back exactly as they went in. A model that reads
-    no context gets them by replacement: at each step what is predicted of them is what they are (Song et al. 2021,
-    arXiv:2011.13456, §5), which is best effort: the frames beside them are not made for them.
+    fresh: new noise for each step, of samplers that add some. together: as for `guided`. `conditions` go to the model
+    (`frame_step`, `extra_BTCHW`, `class_labels`). Known frames of the context come back exactly as they went in. A
+    model that reads no context gets them by replacement: at each step what is predicted of them is what they are (Song
+    et al. 2021, arXiv:2011.13456, §5), which is best effort: the frames beside them are not made for them.
     """
     guidance = guidance or Guidance()
-    weight = next(model.parameters())
+    weight = place_of(model)
     if text_BLD is not None:
         text_BLD = text_BLD.expand(len(noise_BTCHW), -1, -1)
     # Times stay on the CPU, where the scheduler looks them up: on a GPU that would wait for all that is queued there.
@@ -62,7 +64,9 @@ def sample(
         z_in = scheduler.scale_model_input(z, t)
         now = torch.full_like(t, t.item(), device=weight.device)  # written there: a copy would wait as well
         signal, noise = signal_and_noise(scheduler, i)
-        here = guidance.at(noise)
+        here = guidance.at(noise, i / steps)
+        if hasattr(model, "state"):
+            model.state.step = i
         prediction = guided(
             model,
             z_in.to(weight.dtype),
@@ -72,6 +76,7 @@ def sample(
             seen,
             here,
             known and seen is not None,
+            together,
             **conditions,
         )
         if replaced is not None:

@@ -28,11 +28,26 @@ def in_halves(run: Callable[[Sequence[Item]], list[Made]], items: Sequence[Item]
         if len(items) == 1 or not is_out_of_memory(error):
             raise
     # Out of the except block: the exception would keep the tensors of every frame of its traceback alive.
+    _give_back()
+    middle = len(items) // 2
+    return in_halves(run, items[:middle]) + in_halves(run, items[middle:])
+
+
+def first_that_fits(*ways: Callable[[], Made]) -> Made:
+    """What the first of these ways to make one thing gives for which memory suffices; the last one raises."""
+    try:
+        return ways[0]()
+    except (RuntimeError, MemoryError) as error:
+        if len(ways) == 1 or not is_out_of_memory(error):
+            raise
+    _give_back()
+    return first_that_fits(*ways[1:])
+
+
+def _give_back() -> None:
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
-    middle = len(items) // 2
-    return in_halves(run, items[:middle]) + in_halves(run, items[middle:])
 
 
 def keep_freed_memory() -> bool:
@@ -66,6 +81,24 @@ def fetch_memory(most: int) -> None:
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):
             raise
+
+
+def free_bytes(device: torch.device) -> int | None:
+    """What a GPU has to give, with what this process holds of it unused; None of other devices."""
+    if device.type != "cuda":
+        return None
+    unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+    return torch.cuda.mem_get_info(device)[0] + unused
+
+
+def check_free(needed: int, device: torch.device, remedy: str) -> None:
+    """Raises RequestError where a run that needs so many bytes, by its plan, has by far not so many free on a GPU."""
+    free = free_bytes(device)
+    # an estimate is one, and where memory runs out work is cut smaller
+    if free is not None and needed > 1.25 * free:
+        raise RequestError(
+            f"this needs about {needed / 2**30:.1f} GiB of memory and {device} has {free / 2**30:.1f} free; {remedy}"
+        )
 
 
 def check_fits(needed: int, device: torch.device, remedy: str) -> None:

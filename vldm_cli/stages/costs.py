@@ -34,6 +34,9 @@ SPACE_COSTS = {"pixel": (1.0, 1.0), "latent": (0.65, 1.2), "frame": (0.02, 8.0)}
 SPEED = {"cpu": 1e11, "mps": 3e12, "cuda": 1.5e14}
 CELL, CELL_FLOPS, PIXEL_FLOPS = 64, 0.15, 9.5e6
 CELL_BYTES, PIXEL_BYTES = 120_000, 3_000
+# Of a GPU, where weights come block by block and blocks decode a few frames at a time (`align.small`): what stays of
+# the weights and of the activations.
+LOW_WEIGHTS, LOW_CELLS, LOW_PIXELS = 0.4, 0.6, 0.45
 
 
 def estimate(
@@ -44,8 +47,9 @@ def estimate(
     upscale_window: int,
     device: str,
     weights: int = 0,
-) -> tuple[dict[str, float], int]:
-    """(seconds by stage, peak bytes) for a plan's `model_frames` (passes over single frames, by stage)."""
+) -> tuple[dict[str, float], int, int]:
+    """(seconds by stage, peak bytes, peak bytes with `--memory low`) for a plan's `model_frames` (passes over single
+    frames, by stage)."""
     rates = RATES[device]
     if weights:
         return _of_others(model_frames, size, upscale, decode_window, upscale_window, device, weights)
@@ -56,7 +60,8 @@ def estimate(
         pixels = area * (16 if stage == "write" and upscale else 1)
         seconds[stage] = round(frames * pixels / rates[kind], 3)
     peak = max(decode_window * DECODE_BYTES, upscale_window * UPSCALE_BYTES * upscale) * area
-    return seconds, int(BASE[device] + peak)
+    whole = int(BASE[device] + peak)
+    return seconds, whole, int(BASE[device] + LOW_PIXELS * peak) if device == "cuda" else whole
 
 
 def _of_others(
@@ -67,7 +72,7 @@ def _of_others(
     upscale_window: int,
     device: str,
     weights: int,
-) -> tuple[dict[str, float], int]:
+) -> tuple[dict[str, float], int, int]:
     """The same for models whose files have so many bytes, two a weight."""
     pixels, speed = size[0] * size[1], SPEED[device]
     work = {
@@ -80,9 +85,11 @@ def _of_others(
     seconds = {
         stage: round(frames * work.get(stage, denoised) / speed, 3) for stage, frames in model_frames.items()
     }
-    peak = max(
-        decode_window * pixels * PIXEL_BYTES,
-        max(decode_window, upscale_window) * pixels // CELL * CELL_BYTES,
-        upscale_window * UPSCALE_BYTES * upscale * pixels // NATIVE,
-    )
-    return seconds, BASE[device] + weights + peak
+    decoded = decode_window * pixels * PIXEL_BYTES
+    cells = max(decode_window, upscale_window) * pixels // CELL * CELL_BYTES
+    larger = upscale_window * UPSCALE_BYTES * upscale * pixels // NATIVE
+    whole = BASE[device] + weights + max(decoded, cells, larger)
+    if device != "cuda":
+        return seconds, whole, whole
+    low = LOW_WEIGHTS * weights + max(LOW_PIXELS * decoded, LOW_CELLS * cells, larger)
+    return seconds, whole, int(BASE[device] + low)

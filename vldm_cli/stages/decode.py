@@ -2,14 +2,20 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
+from functools import partial
 
 import torch
 from torch import Tensor
 
 from vldm_cli.align.decoder import VideoDecoder
+from vldm_cli.align.small import PIXELS, decode_in_parts
+from vldm_cli.runs.memory import first_that_fits
 from vldm_cli.runs.progress import Meter
 from vldm_cli.stages.source import Reader, Source, faded
 from vldm_cli.stages.windows import Window
+
+# Where memory runs out: pixels that a block of the decoder computes at a time.
+PARTS = (PIXELS, PIXELS // 4)
 
 
 class Decode:
@@ -37,9 +43,15 @@ class Decode:
             z_TCHW = torch.stack(latents.window(self.windows[i].start, self.windows[i].stop))
             decoder = self.decoder()
             weight = next(decoder.parameters())
-            with nullcontext() if self.temporal else decoder.temporal_off():
-                x_BTCHW = decoder.decode(z_TCHW[None].to(weight.device, weight.dtype))
-            return x_BTCHW[0].float().clamp(-1, 1)
+
+            def decoded(pixels: int | None = None) -> Tensor:
+                if pixels is not None:
+                    decode_in_parts(decoder, pixels)
+                with nullcontext() if self.temporal else decoder.temporal_off():
+                    x_BTCHW = decoder.decode(z_TCHW[None].to(weight.device, weight.dtype))
+                return x_BTCHW[0].float().clamp(-1, 1)
+
+            return first_that_fits(decoded, *(partial(decoded, pixels) for pixels in PARTS))
 
         for frame, x_CHW in enumerate(faded(self.windows, start, run), start):
             self.meter.upto(frame + 1)

@@ -2,15 +2,18 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import torch
 from torch import Tensor
 
 from vldm_cli.align.context import Context
+from vldm_cli.align.place import place_of
 from vldm_cli.align.unet import VideoUNet
 from vldm_cli.denoise.guidance import Guidance
 from vldm_cli.denoise.noise import frame_noise
 from vldm_cli.denoise.sampler import sample
+from vldm_cli.runs.memory import first_that_fits
 
 OnStep = Callable[[int], None]
 """on_step(steps done)."""
@@ -48,7 +51,7 @@ class Denoiser:
         """Windows of equal length, the b-th one with the items from starts[b] on → latents (B, T, C, h, w), float32
         on the CPU. Known items (mask 1) come back exactly; noise belongs to the item's frame at the final rate."""
         model = self.model()
-        device = next(model.parameters()).device
+        device = place_of(model).device
         T = known_BTCHW.shape[1]
 
         def drawn(stage: str) -> Tensor:
@@ -61,21 +64,29 @@ class Denoiser:
         )
         text_BLD, negative_BLD = self.text()
         callback = None if on_step is None else lambda step, steps, x0_BTCHW: on_step(step)
-        z_BTCHW = sample(
-            model,
-            self.scheduler(),
-            drawn(self.stage).to(device),
-            steps=self.steps,
-            text_BLD=text_BLD,
-            negative_BLD=negative_BLD,
-            context=context,
-            guidance=self.guidance,
-            callback=callback,
-            fresh=lambda step: drawn(f"{self.stage}/{step}").to(device),
-            frame_step=self.told or self.frame_step,
-            **self._drawn(starts, T, device),
-        )
-        return z_BTCHW.float().cpu()
+        drawings = self._drawn(starts, T, device)
+
+        def sampled(together: bool = True) -> Tensor:
+            z_BTCHW = sample(
+                model,
+                self.scheduler(),
+                drawn(self.stage).to(device),
+                steps=self.steps,
+                text_BLD=text_BLD,
+                negative_BLD=negative_BLD,
+                context=context,
+                guidance=self.guidance,
+                callback=callback,
+                fresh=lambda step: drawn(f"{self.stage}/{step}").to(device),
+                together=together,
+                frame_step=self.told or self.frame_step,
+                **drawings,
+            )
+            return z_BTCHW.float().cpu()
+
+        # of several windows there are halves (`Interpolation`), of one only its passes
+        ways = [sampled] if len(starts) > 1 else [sampled, partial(sampled, False)]
+        return first_that_fits(*ways)
 
     def _drawn(self, starts: Sequence[int], T: int, device: torch.device) -> dict[str, Tensor]:
         """What windows are told of sketches; nothing where none has any."""

@@ -5,12 +5,17 @@ from functools import cached_property
 from threading import Lock
 
 import torch
+from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 from torch import Tensor
 from transformers import CLIPVisionModelWithProjection
 
-from vldm_cli.align.decoder import VideoDecoder
+from vldm_cli.align.decoder import TemporalDecoder, VideoDecoder
+from vldm_cli.align.fast import has_triton, hasten, hasten_autoencoder, trial
+from vldm_cli.align.fast.deepcache import reuse
 from vldm_cli.align.foreign import ForeignUNet
+from vldm_cli.align.small import decode_in_parts, offload
 from vldm_cli.align.space import FrameSpace, LatentSpace, PixelSpace, Space
+from vldm_cli.align.temporal import TemporalModel
 from vldm_cli.align.unet import VideoUNet
 from vldm_cli.denoise.schedulers import Scheduler, make_scheduler
 from vldm_cli.errors import RequestError
@@ -24,9 +29,12 @@ from vldm_cli.packs.schedules import schedule
 from vldm_cli.packs.text import TextEncoder
 from vldm_cli.packs.words import Words
 from vldm_cli.runs.here import here
-from vldm_cli.runs.memory import keep_freed_memory
+from vldm_cli.runs.memory import check_free, free_bytes, keep_freed_memory
 from vldm_cli.stages.plan import Plan
+from vldm_cli.stages.running import AS_USUAL, DEEPCACHE, Running
 from vldm_cli.stages.upsampling import Model, fold_upsampling
+
+SMALLER = "a smaller --size, or --no-upscale, needs less"
 
 
 @dataclass(frozen=True)
@@ -50,13 +58,20 @@ class Upscaler:
 class Models:
     """A pack's models on one device in one dtype. Raises RequestError when the device or dtype is not there."""
 
-    def __init__(self, pack: Pack, device: str = "cpu", dtype: str = "float32") -> None:
-        self.pack = pack
+    def __init__(
+        self,
+        pack: Pack,
+        device: str = "cpu",
+        dtype: str = "float32",
+        running: Running = AS_USUAL,
+    ) -> None:
+        self.pack, self.running = pack, running
         self.abilities = Abilities.of(pack.manifest)
         self._upscalers: dict[tuple[str, bool], Upscaler] = {}
         self._prepared: dict[tuple[str, bool], Prepared] = {}
         self._loaded: set[tuple[str, bool]] = set()
         self._preparing = Lock()  # for videos that are begun in several threads
+        self.low = running.memory == "low"  # whether weights wait beside the GPU
         self.remarks: list[str] = []  # what is to be told of the files of what was prepared
         try:
             self.device = torch.device(device)
@@ -76,7 +91,7 @@ class Models:
 
     def __reduce__(self):
         """Another process gets its own of the same pack, on its device: no weight is sent."""
-        return _here, (PackName.of(self.pack), str(self.dtype).removeprefix("torch."))
+        return _here, (PackName.of(self.pack), str(self.dtype).removeprefix("torch."), self.running)
 
     def prepare(self, *parts: str, upscaler: str | None = None, own: bool = False) -> None:
         """Finds out, before work begins, whether the weights of these parts fit their models, which are then loaded
@@ -101,7 +116,16 @@ class Models:
                 self.remarks += found.remarks
 
     def prepare_for(self, plan: Plan) -> None:
-        """The same for all that a plan needs, by the names and in the order of its stages."""
+        """The same for all that a plan needs, by the names and in the order of its stages; and whether the device has
+        room for it, whole or block by block."""
+        if self.device.type == "cuda" and not self._loaded:
+            self.low = self.running.low(plan.estimated_peak_bytes, free_bytes(self.device))
+            needed = plan.estimated_low_bytes if self.low else plan.estimated_peak_bytes
+            check_free(needed, self.device, SMALLER if self.low else "use --memory low, or free some")
+        if self._has_engine:
+            self._remark(trial.remark(self.device, self.dtype))
+        elif not self.running.plain and self.device.type == "cuda":
+            self._remark("--no-plain needs Triton, which is not installed; models run as diffusers runs them")
         self.prepare(
             *(
                 [part for part in TEXTS if part == "text" or self.pack.has(part)]
@@ -117,6 +141,10 @@ class Models:
         if plan.upscale:
             # of another pack it is the one for clips: it has not made these frames
             self.prepare(upscaler=self.upscale_space, own=self.upscaling is self)
+
+    def _remark(self, words: str | None) -> None:
+        if words and words not in self.remarks:
+            self.remarks.append(words)
 
     @cached_property
     def words(self) -> Words | None:
@@ -135,7 +163,7 @@ class Models:
     @cached_property
     def drawing(self) -> ForeignUNet:
         """The image model alone, of a pack whose first frame it draws."""
-        return ForeignUNet(self._quick(self._load("unet")))
+        return self._quick(ForeignUNet(self._load("unet")))
 
     @property
     def _one_for_both(self) -> bool:
@@ -158,12 +186,35 @@ class Models:
     def _load(self, part: str, own: bool = False):
         prepared = self._prepared.pop((part, own), None) or prepare.prepare(self.pack, part, own)
         self._loaded.add((part, own))
-        return load.loaded(prepared, self.device, self.dtype)
+        waits = self.low and isinstance(prepared.model, VideoUNet | ForeignUNet)
+        return load.loaded(prepared, "cpu" if waits else self.device, self.dtype)
 
     def _quick(self, model: Model) -> Model:
         """The same model, made ready to run fast on this device."""
-        # on a GPU it has not been timed
-        return fold_upsampling(model) if self.device.type == "cpu" else model
+        lossy = DEEPCACHE in self.running.fast and isinstance(model, VideoUNet | ForeignUNet)
+        if self.low and isinstance(model, VideoUNet | ForeignUNet):
+            offload(model, self.device, self.dtype)
+        elif self.low and isinstance(model, TemporalDecoder):
+            decode_in_parts(model)
+        elif self.device.type == "cpu":
+            fold_upsampling(model)  # on a GPU it has not been timed
+        elif self._has_engine and isinstance(model, TemporalModel):
+            # what is reused from step to step is not for recordings
+            hasten(model, record=not lossy)
+        if lossy and isinstance(model, VideoUNet | ForeignUNet):
+            reuse(model.unet, model.state)
+        return model
+
+    def _autoencoder(self, part: str) -> AutoencoderKL:
+        """An upscaler's, of single frames."""
+        vae = self._load(part)
+        if self._has_engine:
+            hasten_autoencoder(vae)
+        return vae
+
+    @property
+    def _has_engine(self) -> bool:
+        return self.device.type == "cuda" and has_triton() and not self.running.plain
 
     @property
     def upscaler(self) -> Upscaler:
@@ -176,7 +227,8 @@ class Models:
         pack = self.pack.upscaling
         if pack is self.pack:
             return self
-        return Models(Pack.open(pack.folder), str(self.device), str(self.dtype).removeprefix("torch."))
+        dtype = str(self.dtype).removeprefix("torch.")
+        return Models(Pack.open(pack.folder), str(self.device), dtype, self.running)
 
     @property
     def upscale_space(self) -> str:
@@ -193,9 +245,9 @@ class Models:
             made: Space = PixelSpace()
             text = None
             if space == "latent":
-                made = LatentSpace(self._load(others[0]))
+                made = LatentSpace(self._autoencoder(others[0]))
             elif space == "frame":
-                made = FrameSpace(self._load(others[0]), prepare.low_schedule(self.pack))
+                made = FrameSpace(self._autoencoder(others[0]), prepare.low_schedule(self.pack))
                 text = TextEncoder(Words.of(self.pack, others[1]), self._load(others[1]))
             self._upscalers[space, own] = Upscaler(model, made, text)
         return self._upscalers[space, own]
@@ -232,13 +284,13 @@ def _upscaler_parts(space: str) -> list[str]:
     return [f"upscaler_{space}_temporal", *([vae] if vae in UPSCALERS[space] else [])]
 
 
-_opened: dict[tuple[str, str], Models] = {}
+_opened: dict[tuple[str, str, Running], Models] = {}
 
 
-def _here(name: PackName, dtype: str) -> Models:
+def _here(name: PackName, dtype: str, running: Running) -> Models:
     """The models of that pack on this process's device: the same ones, loaded already, whenever they are asked for.
     Raises RequestError where the pack is not here."""
-    key = name.hash, dtype
+    key = name.hash, dtype, running
     if key not in _opened:
-        _opened[key] = Models(name.found(here.checks), here.device, dtype)
+        _opened[key] = Models(name.found(here.checks), here.device, dtype, running)
     return _opened[key]

@@ -46,6 +46,7 @@ class Plan:
     model_frames: dict[str, int]
     estimated_seconds: dict[str, float] = field(compare=False)
     estimated_peak_bytes: int = field(compare=False)
+    estimated_low_bytes: int = field(compare=False)
 
     @property
     def shown(self) -> int:
@@ -177,7 +178,7 @@ def make_plan(
         seen["upscale"] = sum(w.length for w in upscale_windows) * numbers.upscale_steps
     seen["write"] = frames
     longest_windows = longest(decode_windows), longest(upscale_windows)
-    seconds, peak = estimate(seen, size, upscale, *longest_windows, device, numbers.weights)
+    seconds, peak, low = estimate(seen, size, upscale, *longest_windows, device, numbers.weights)
     return Plan(
         frames=frames,
         interpolation=interpolation,
@@ -199,6 +200,7 @@ def make_plan(
         model_frames=seen,
         estimated_seconds=seconds,
         estimated_peak_bytes=peak,
+        estimated_low_bytes=low,
     )
 
 

@@ -5,8 +5,9 @@ from collections.abc import Callable, Iterator, Sequence
 import torch
 from torch import Tensor
 
+from vldm_cli.align.place import place_of
 from vldm_cli.align.space import video
-from vldm_cli.denoise.guidance import Guidance
+from vldm_cli.denoise.guidance import UNGUIDED, Guidance
 from vldm_cli.denoise.noise import frame_noise
 from vldm_cli.denoise.sampler import sample
 from vldm_cli.runs.progress import Meter
@@ -41,7 +42,7 @@ class Upscale:
         first: int = 0,
         prompt: str = "",
         negative: str = "",
-        guidance: float = 1.0,
+        guidance: Guidance = UNGUIDED,
     ) -> None:
         self.windows, self.frames, self.upscaler, self.scheduler, self.meter = (
             windows,
@@ -51,7 +52,7 @@ class Upscale:
             meter,
         )
         self.seed, self.steps, self.noise, self.first = seed, steps, noise, first
-        self.prompt, self.negative, self.guidance = prompt, negative, Guidance(guidance)
+        self.prompt, self.negative, self.guidance = prompt, negative, guidance
 
     def __call__(self, start: int) -> Iterator[Tensor]:
         """Frames start, start + 1, …: the same ones wherever one starts."""
@@ -70,7 +71,7 @@ class Upscale:
         upscaler = self.upscaler()
         model, space = upscaler.model, upscaler.space
         text_BLD, negative_BLD = upscaler.hears(self.prompt, self.negative)
-        weight = next(model.parameters())
+        weight = place_of(model)
         size = lr_TCHW.shape[-2:]
         noise_TCHW = frame_noise(self.seed, f"{STAGE}-input", frames, (3, *size), SHARED_NOISE)
         seen_TCHW = space.noised(lr_TCHW, noise_TCHW.to(lr_TCHW.device), self.noise)

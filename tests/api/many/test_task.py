@@ -8,6 +8,7 @@ from vldm_cli.api.many.lists import Line
 from vldm_cli.api.many.prompts import tasks
 from vldm_cli.api.many.task import Outcome, Task
 from vldm_cli.packs.choice import Choice
+from vldm_cli.stages.running import AS_USUAL, Running
 
 OPTIONS = {
     **dict.fromkeys(("frames", "image", "upscale", "interpolation", "between", "size", "steps", "guidance")),
@@ -18,6 +19,7 @@ OPTIONS = {
         "replacement": False,
         "device": "cpu",
         "dtype": "auto",
+        "running": AS_USUAL,
     },
     **{"crf": 16, "resume": True, "force": False},
 }
@@ -52,6 +54,19 @@ def test_what_can_be_said_again_is_said_for_each():
     assert "--sketch" not in none.words
 
 
+def test_the_words_of_options_that_can_be_given_again():
+    running = Running.of(False, "high", ["deepcache", "cfg-skip"])
+    (task,) = made(
+        {"prompt": "a"}, seed=7, options={**OPTIONS, "running": running, "sketch": ("a.png@0", "b.png@8")}
+    )
+    words = "--no-plain|--memory|high|--fast|deepcache|--fast|cfg-skip|"
+    assert words + "--crf|16|--sketch|a.png@0|--sketch|b.png@8|--seed" in "|".join(task.words).replace(
+        "--crf|16|--seed", "--seed"
+    )
+    (task,) = made({"prompt": "a"}, options={**OPTIONS, "sketch": ()})
+    assert "--sketch" not in task.words
+
+
 def test_they_can_be_sent_to_another_process():
     (task,) = made({"prompt": "a ball"})
     assert pickle.loads(pickle.dumps(task)) == task
@@ -75,6 +90,10 @@ def test_a_pack_is_opened_once_and_the_oldest_goes(tiny_pack):
     kept = Kept()
     first = kept.pack(tiny_pack.folder, "cpu", "float32")
     assert kept.pack(Choice(str(tiny_pack.folder)), "cpu", "float32") is first and kept.pack(first) is first
+    quick = kept.pack(tiny_pack.folder, "cpu", "float32", Running(fast=("cfg-skip",)))
+    assert (
+        quick is not first and quick.running.fast and kept.pack(tiny_pack.folder, "cpu", "float32") is first
+    )
     for number in range(MOST):
         kept._once(number, object)
     assert kept.pack(tiny_pack.folder, "cpu", "float32") is not first

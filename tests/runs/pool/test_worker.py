@@ -13,6 +13,7 @@ from vldm_cli.runs.here import here
 from vldm_cli.runs.pool.graph import SEGMENT, Unit
 from vldm_cli.runs.pool.worker import Failure, Setting, Task, Worker, write_token
 from vldm_cli.stages.models import Models
+from vldm_cli.stages.running import Running
 
 UNIT = Unit(SEGMENT, 1)
 
@@ -99,6 +100,8 @@ def test_models_are_found_by_the_hash_of_their_pack_and_loaded_once(worker, tiny
     (sent, again) = (pickle.loads(pickle.dumps(models)) for _ in range(2))
     assert sent is again and sent is not models and sent.pack.manifest.hash == tiny_pack.manifest.hash
     assert len(pickle.dumps(models)) < 2000, "no weights are sent"
+    quick = Models(tiny_pack, running=Running(fast=("cfg-skip",)))
+    assert pickle.loads(pickle.dumps(quick)).running == quick.running != sent.running
 
 
 def test_another_pack_of_that_name(tiny_pack, tmp_path):

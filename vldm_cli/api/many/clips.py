@@ -200,8 +200,9 @@ def _check_there(task: Task) -> None:
     settings = stored.get("settings")
     settings = settings if isinstance(settings, dict) else {}
     had = {**settings, "seed": stored.get("seed")}
-    for name, asked in task.options.items():
-        if name in ("pack", "model", "device", "fps") or asked in (None, "", "auto"):
+    asked_for = {**task.options, "fast": list(task.options["running"].fast)}
+    for name, asked in asked_for.items():
+        if name in ("pack", "model", "device", "running", "fps") or asked in (None, "", "auto"):
             continue
         if had.get(name) not in (None, asked):
             option = f"--{name.replace('_', '-')}"

@@ -28,6 +28,7 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _TABLE = re.compile(r"^[ \t]*\[\[[ \t]*video[ \t]*\]\]", re.MULTILINE)
 # Of the whole command, whose models are loaded once and whose places are one person's.
 _OF_THE_COMMAND = {"pack", "motion", "lora", "vae", "embedding", "device", "dtype", "model"}
+_OF_THE_COMMAND |= {"plain", "memory", "fast"}
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ def planned(task: Task, kept: Kept) -> dict[str, Any]:
     from vldm_cli.pipelines.generate.request import plan_of, resolve
 
     request, _ = request_of(task, kept)
-    manifest = kept.pack(*(task.options[name] for name in ("pack", "device", "dtype"))).pack.manifest
+    manifest = kept.asked(task.options).pack.manifest
     settings = resolve(request, manifest)
     plan = plan_of(settings, manifest, request.device)
     height, width = plan.out_size

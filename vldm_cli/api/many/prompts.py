@@ -104,7 +104,7 @@ def check(made: Sequence[Task], kept: Kept, run: bool = True) -> list[Task]:
     for task in made:
         try:
             request, _ = request_of(task, kept)
-            pack = kept.pack(*(task.options[name] for name in ("pack", "device", "dtype")))
+            pack = kept.asked(task.options)
             settings = resolve(request, pack.pack.manifest)
             check_first_frame(settings, pack.pack.manifest)
             checks.check_name(task.out, settings.fps)

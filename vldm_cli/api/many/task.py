@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vldm_cli.api import extend, generate, interpolate, upscale
-from vldm_cli.api.kept import Kept
+from vldm_cli.api.kept import NAMING, Kept
 from vldm_cli.api.variations import is_made
 from vldm_cli.errors import RequestError, RunError, unexpected
 from vldm_cli.packs.choice import Choice
 from vldm_cli.runs import command_line, interrupt
 from vldm_cli.runs.progress import Progress
 from vldm_cli.runs.result import Video
+from vldm_cli.stages.running import Running
 
 if TYPE_CHECKING:
     from vldm_cli.pipelines.clip.job import ClipJob
@@ -44,11 +45,13 @@ class Task:
             option = f"--{name.replace('_', '-')}"
             if isinstance(value, Choice):
                 words += value.words() if value != Choice("toyland") else []
+            elif isinstance(value, Running):
+                words += value.words()
             elif name == "resume":
                 words += [] if value else ["--fresh"]
             elif isinstance(value, bool):
                 words += [option] if value else ["--no-upscale"] if name == "upscale" else []
-            elif isinstance(value, list | tuple):
+            elif isinstance(value, tuple | list):
                 words += [word for one in value for word in (option, str(one))]
             elif value is not None and value not in ("", "auto"):
                 words += [option, str(value)]
@@ -110,7 +113,8 @@ def request_of(task: Task, kept: Kept) -> tuple[GenerateRequest, str | None]:
     """(the request of a task of `generate`, complete; the warning about it). Raises RequestError."""
     options = dict(task.options)
     image, sketch = options.pop("image"), options.pop("sketch", ())
-    pack = kept.pack(*(options.pop(name) for name in ("pack", "device", "dtype")))
+    pack = kept.asked(options)
+    options = {name: value for name, value in options.items() if name not in NAMING}
     request, warning = generate.asked(task.subject, task.out, pack, **options)
     return generate.complete(request, pack, image, sketch), warning
 
@@ -142,7 +146,7 @@ def _generated(task: Task, kept: Kept, progress: Progress | None, pool: Pool | N
     from vldm_cli.pipelines.generate.run import generate as run
 
     request, _ = request_of(task, kept)
-    pack = kept.pack(*(task.options[name] for name in ("pack", "device", "dtype")))
+    pack = kept.asked(task.options)
     if is_made(request, pack.pack):
         return Outcome(task, seed=request.seed)
     return Outcome(task, run(request, pack.pack, progress, pack.models, pool))

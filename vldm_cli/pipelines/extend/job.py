@@ -87,7 +87,7 @@ def make_job(
             f"pack {pack.name} was not made to go on from known frames; --replacement does all the same what it can"
         )
     memory = Memory.of(clip) if memory is None else memory
-    models = models or Models(pack, options.device, options.dtype)
+    models = models or Models(pack, options.device, options.dtype, options.running)
     manifest, video = pack.manifest, pack.manifest.video
     step_ticks = frame_ticks(clip.times)
     rate = Fraction(clip.times.clock, step_ticks)

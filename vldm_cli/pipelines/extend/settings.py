@@ -8,6 +8,7 @@ from vldm_cli.packs.choice import Choice
 from vldm_cli.packs.manifest import Manifest
 from vldm_cli.pipelines.generate.request import Settings
 from vldm_cli.stages.plan import UPSCALE
+from vldm_cli.stages.running import AS_USUAL, Running
 from vldm_cli.video.clip import Clip
 from vldm_cli.video.made import made_by
 from vldm_cli.video.numbers import LAST_SEED, real_of, whole_of
@@ -32,6 +33,7 @@ class Options:
     crf: int | None = None
     device: str = "cpu"
     dtype: str = "float32"
+    running: Running = AS_USUAL
 
 
 @dataclass(frozen=True)
@@ -111,6 +113,7 @@ def settings_of(
         crf=_first(options.crf, memory.crf, CRF),
         dtype=options.dtype,
         image_sha256=None,
+        fast=options.running.fast,
     )
 
 

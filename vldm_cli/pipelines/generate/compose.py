@@ -105,7 +105,7 @@ class Stages:
             steps=self.settings.keyframe_steps,
             text_BLD=text_BLD,
             negative_BLD=negative_BLD,
-            guidance=Guidance(self.settings.guidance),
+            guidance=Guidance(self.settings.guidance, until=self.settings.guided),
         )
         return z_BTCHW[0].float().cpu()
 
@@ -113,7 +113,12 @@ class Stages:
         """Latents (C, h, w) of keyframes; `lead` returns the given ones at the start, (T, C, h, w)."""
         settings = self.settings
         defaults = self.models.pack.manifest.defaults
-        guidance = Guidance(settings.guidance, self.context_guidance, from_noise=defaults.guide_from_noise)
+        guidance = Guidance(
+            settings.guidance,
+            self.context_guidance,
+            from_noise=defaults.guide_from_noise,
+            until=settings.guided,
+        )
         denoiser = self.denoiser(
             "keyframes",
             self.keyframe_model,
@@ -149,7 +154,9 @@ class Stages:
         """Latents of every frame from those of the keyframes."""
         batch = BATCH[self.models.device.type]
         # vldm's own interpolation was trained to need none; one that makes keyframes too is guided as it is for these
-        guidance = Guidance() if self.models.abilities.own else Guidance(self.settings.guidance)
+        guidance = Guidance()
+        if not self.models.abilities.own:
+            guidance = Guidance(self.settings.guidance, until=self.settings.guided)
         for level in self.plan.levels:
             denoiser = self.denoiser(
                 level.stage,
@@ -204,7 +211,7 @@ class Stages:
             first=self.origin - self.plan.run_up,
             prompt=settings.prompt,
             negative=settings.negative,
-            guidance=self.models.pack.manifest.defaults.upscale_guidance,
+            guidance=Guidance(self.models.pack.manifest.defaults.upscale_guidance, until=settings.guided),
         )
         return self.timed("upscale", source)
 

@@ -14,6 +14,7 @@ from vldm_cli.packs.manifest import FILLERS, Manifest
 from vldm_cli.pipelines.generate.sketches import Sketch, check
 from vldm_cli.stages.levels import FURTHEST, LEVELS, Numbers, nearest_step
 from vldm_cli.stages.plan import MODEL, MOTION, UPSCALE, Plan, make_plan
+from vldm_cli.stages.running import AS_USUAL, Running
 from vldm_cli.video.numbers import LAST_SEED, rate_of, real, whole
 
 MAX_FRAMES = 10_000
@@ -51,6 +52,7 @@ class GenerateRequest:
     crf: int = 16
     device: str = "cpu"
     dtype: str = "float32"
+    running: Running = AS_USUAL
     preview: Path | None = None
     resume: bool = True
     force: bool = False
@@ -106,12 +108,19 @@ class Settings:
     dtype: str
     image_sha256: str | None
     sketches: tuple[str, ...] = ()
+    fast: tuple[str, ...] = ()
 
     def as_dict(self) -> dict:
-        """For JSON; the frame rate as "24" or "24000/1001"; sketches, "FRAME:SHA256", where there are any."""
+        """For JSON; the frame rate as "24" or "24000/1001"; sketches, "FRAME:SHA256", and `fast`, what is given up for
+        speed, where there are any."""
         told = {**asdict(self), "fps": str(self.fps), "interpolation_steps": list(self.interpolation_steps)}
-        sketches = told.pop("sketches")
-        return {**told, "sketches": list(sketches)} if sketches else told
+        some = {name: list(told.pop(name)) for name in ("sketches", "fast")}
+        return {**told, **{name: what for name, what in some.items() if what}}
+
+    @property
+    def guided(self) -> float:
+        """The share of steps that are guided."""
+        return Running(fast=self.fast).guided
 
 
 def resolve(request: GenerateRequest, manifest: Manifest) -> Settings:
@@ -168,6 +177,7 @@ def resolve(request: GenerateRequest, manifest: Manifest) -> Settings:
         dtype=request.dtype,
         image_sha256=None if image is None else hashlib.sha256(np.ascontiguousarray(image).data).hexdigest(),
         sketches=tuple(f"{sketch.frame}:{sketch.sha256}" for sketch in request.sketches),
+        fast=request.running.fast,
     )
 
 
@@ -267,7 +277,7 @@ def numbers_of(settings: Settings, manifest: Manifest) -> Numbers:
         guidance=settings.guidance,
         context_guidance=settings.context_guidance,
         # half of a schedule's steps are at shares of noise of about 0.9 and more
-        guided=0.5 if defaults.guide_from_noise else 1.0,
+        guided=min(0.5 if defaults.guide_from_noise else 1.0, settings.guided),
         latent_factor=video.latent_factor,
         weights=manifest.weights,
     )

@@ -52,7 +52,7 @@ def generate(
     """
     clock = Clock()
     settings = resolve(request, pack.manifest)
-    models = models or Models(pack, request.device, request.dtype)
+    models = models or Models(pack, request.device, request.dtype, request.running)
     check_first_frame(settings, pack.manifest)
     plan = plan_of(settings, pack.manifest, request.device)
     metadata = _metadata(settings, pack, request.seed)

@@ -15,7 +15,7 @@ from vldm_cli.stages.plan import make_plan
 
 # Of the settings of a chain those that decide frames between known ones.
 DECIDES = {"prompt", "negative", "upscale", "upscale_noise", "height", "width", "scheduler", "dtype"}
-DECIDES |= {"interpolation_steps", "upscale_steps"}
+DECIDES |= {"interpolation_steps", "upscale_steps", "fast"}
 
 
 def by_diffusion(job: Job, models: Models, seed: int | None, factor: int) -> Job:
@@ -27,7 +27,9 @@ def by_diffusion(job: Job, models: Models, seed: int | None, factor: int) -> Job
     assert seed is not None  # `engine.pack_for` chooses diffusion only for clips that have one
     steps = steps_between(clip, manifest)
     frames, dtype = factor * (clip.frames - 1) + 1, str(models.dtype).removeprefix("torch.")
-    options = Options(frames=frames, crf=job.crf, device=str(models.device), dtype=dtype)
+    options = Options(
+        frames=frames, crf=job.crf, device=str(models.device), dtype=dtype, running=models.running
+    )
     settings = settings_of(options, memory, manifest, clip, Fraction(clip.times.fps * factor), factor)
     fit = Fit.of(clip, (settings.height, settings.width))
     coarse, fine = settings.interpolation_steps

@@ -14,6 +14,7 @@ from vldm_cli.pipelines.clip.job import Job
 from vldm_cli.pipelines.interpolate.clip import AREA, HELD, SPEED, STAGE, InterpolateClip
 from vldm_cli.pipelines.interpolate.engine import MOTION
 from vldm_cli.stages.costs import BASE, RATES
+from vldm_cli.stages.running import AS_USUAL, Running
 from vldm_cli.video.carry import packed
 from vldm_cli.video.clip import Clip
 from vldm_cli.video.kinds import open_container
@@ -35,6 +36,7 @@ def make_job(
     seed: int | None = None,
     dtype: str = "float32",
     models: Models | None = None,
+    running: Running = AS_USUAL,
     preview: Path | None = None,
     resume: bool = True,
     force: bool = False,
@@ -92,4 +94,4 @@ def make_job(
     from vldm_cli.pipelines.interpolate.diffusion import by_diffusion
     from vldm_cli.stages.models import Models
 
-    return by_diffusion(job, models or Models(pack, device, dtype), seed, factor)
+    return by_diffusion(job, models or Models(pack, device, dtype, running), seed, factor)

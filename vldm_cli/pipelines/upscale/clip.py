@@ -1,6 +1,6 @@
 """Upscaling people's own clips, of any size: an upscaler in windows and in tiles (METHOD.md §6)."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
 import torch
@@ -8,10 +8,12 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from vldm_cli.align.pixels import faithful, from_residual
-from vldm_cli.denoise.guidance import Guidance
+from vldm_cli.align.place import place_of
+from vldm_cli.denoise.guidance import UNGUIDED, Guidance
 from vldm_cli.denoise.noise import frame_noise
 from vldm_cli.denoise.sampler import sample
 from vldm_cli.pipelines.upscale.enlarged import Enlarged
+from vldm_cli.runs.memory import in_halves
 from vldm_cli.stages.models import Upscaler
 from vldm_cli.stages.plan import UPSCALE
 from vldm_cli.stages.source import Reader, faded
@@ -50,18 +52,18 @@ class UpscaleClip(Enlarged):
         tile: int = TILE,
         prompt: str = "",
         negative: str = "",
-        guidance: float = 1.0,
+        guidance: Guidance = UNGUIDED,
     ) -> None:
         super().__init__(clip, scale)
         self.upscaler, self.scheduler = upscaler, scheduler
         self.seed, self.steps, self.noise = seed, steps, noise
-        self.prompt, self.negative, self.guidance = prompt, negative, Guidance(guidance)
+        self.prompt, self.negative, self.guidance = prompt, negative, guidance
         self.windows = fixed_windows(clip.frames, window, overlap)
         self.tiles = Tiles(clip.height, clip.width, tile, min(OVERLAP, tile // 4), MULTIPLE)
 
     @property
     def device(self) -> torch.device:
-        return next(self.upscaler().model.parameters()).device
+        return place_of(self.upscaler().model).device
 
     def images(self, start: int, device: torch.device) -> Iterator[Tensor]:
         size, channels = self.tiles.padded, self.upscaler().space.channels
@@ -96,15 +98,16 @@ class UpscaleClip(Enlarged):
         upscaler = self.upscaler()
         model, space, tiles = upscaler.model, upscaler.space, self.tiles
         text_BLD, negative_BLD = upscaler.hears(self.prompt, self.negative)
-        weight = next(model.parameters())
+        weight = place_of(model)
         small_TCHW, size = tiles.pad(lr_TCHW), tiles.padded
         seen_TCHW = space.noised(small_TCHW, grain_CHW, self.noise)
         sum_TCHW = torch.zeros(len(lr_TCHW), 3 * UPSCALE**2, *size, device=weight.device)
         sum_HW = torch.zeros(size, device=weight.device)
         calls = -(-len(tiles.places) // BATCH[weight.device.type])
         batch = -(-len(tiles.places) // calls)  # calls of one size as far as that goes: six tiles are 3 and 3
-        for first in range(0, len(tiles.places), batch):
-            places = tiles.places[first : first + batch]
+
+        def made(places: Sequence[tuple[slice, slice]]) -> list[Tensor]:
+            """What the model makes of these tiles, each (T, channels, h, w)."""
             x_BTCHW = sample(
                 model,
                 self.scheduler(),
@@ -116,7 +119,11 @@ class UpscaleClip(Enlarged):
                 guidance=self.guidance,
                 class_labels=torch.full((len(places),), space.label(self.noise), device=weight.device),
             )
-            for (y, x), x_TCHW in zip(places, x_BTCHW, strict=True):
+            return list(x_BTCHW)
+
+        for first in range(0, len(tiles.places), batch):
+            places = tiles.places[first : first + batch]
+            for (y, x), x_TCHW in zip(places, in_halves(made, places), strict=True):
                 w_HW = tiles.weight((y, x), sum_HW)
                 sum_TCHW[..., y, x] += space.residual(x_TCHW, small_TCHW[..., y, x]) * w_HW
                 sum_HW[y, x] += w_HW

@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+from vldm_cli.denoise.guidance import Guidance
 from vldm_cli.errors import RequestError
 from vldm_cli.packs.pack import SOURCES, UPSCALERS, Pack
 from vldm_cli.pipelines.clip.job import Frames, Job, identity
@@ -14,6 +15,7 @@ from vldm_cli.runs.store import Store
 from vldm_cli.stages.costs import BASE, NATIVE, RATES, SPACE_COSTS, UPSCALE_BYTES
 from vldm_cli.stages.models import Models
 from vldm_cli.stages.plan import UPSCALE
+from vldm_cli.stages.running import AS_USUAL, Running
 from vldm_cli.stages.upscale import STAGE
 from vldm_cli.video.carry import packed
 from vldm_cli.video.clip import Clip
@@ -38,6 +40,7 @@ class Options:
     prompt: str = ""
     negative: str = ""
     guidance: float = 1.0
+    running: Running = AS_USUAL
 
 
 def make_job(
@@ -54,7 +57,7 @@ def make_job(
 ) -> Job:
     """Raises RequestError where the pack has no such upscaler or the file cannot hold such frames."""
     check_space(pack, options.space)
-    models = models or Models(pack, options.device, options.dtype)
+    models = models or Models(pack, options.device, options.dtype, options.running)
     models.prepare(upscaler=options.space)
     defaults = pack.manifest.defaults
     settings = {
@@ -68,6 +71,9 @@ def make_job(
     }
     if options.space == "frame":
         settings |= {"prompt": options.prompt, "negative": options.negative, "guidance": options.guidance}
+    if options.running.fast:
+        settings["fast"] = list(options.running.fast)
+    guidance = Guidance(options.guidance, until=options.running.guided)
 
     def upscaler(seed: int) -> UpscaleClip:
         return UpscaleClip(
@@ -83,7 +89,7 @@ def make_job(
             tile=options.tile or TILE,
             prompt=options.prompt,
             negative=options.negative,
-            guidance=options.guidance,
+            guidance=guidance,
         )
 
     raw = upscaler(0).raw

@@ -1,0 +1,75 @@
+"""A kernel that does not compile or does not agree with its twin is left out, and that is said once."""
+
+import pytest
+import torch
+
+from vldm_cli.align.fast import ops, plain, trial
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(autouse=True)
+def anew():
+    trial.left_out.cache_clear()
+    yield
+    trial.left_out.cache_clear()
+
+
+def broken():
+    raise RuntimeError("Failed to find\n C compiler")
+
+
+def test_what_fails_or_differs_is_left_out(monkeypatch):
+    x = torch.randn(3, 4)
+    tried = [
+        ("group_norm", lambda: x.clone(), lambda: x),
+        ("layer_norm", broken, lambda: x),
+        ("geglu", lambda: x + 1, lambda: x),
+        ("add", lambda: x[:2], lambda: x),
+        ("attend", lambda: x * float("nan"), lambda: x),
+    ]
+    monkeypatch.setattr(trial, "trials", lambda device, dtype: iter(tried))
+    assert list(trial.left_out(CPU, torch.float32)) == ["layer_norm", "geglu", "add", "attend"]
+    said = trial.remark(CPU, torch.float32)
+    assert said and "layer_norm, geglu, add, attend cannot be used on cpu (Failed to find C compiler)" in said
+
+
+def test_running_out_of_memory_is_no_fault_of_a_kernel(monkeypatch):
+    def full():
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(trial, "trials", lambda device, dtype: iter([("add", full, full)]))
+    with pytest.raises(torch.OutOfMemoryError):
+        trial.left_out(CPU, torch.float32)
+
+
+def test_nothing_is_said_where_all_are_of_use(monkeypatch):
+    monkeypatch.setattr(trial, "trials", lambda device, dtype: iter([]))
+    assert trial.remark(CPU, torch.float32) is None
+
+
+def test_without_triton_all_are_left_out(monkeypatch):
+    def none(device, dtype):
+        raise ImportError("libcuda.so.1 is missing")
+        yield
+
+    monkeypatch.setattr(trial, "trials", none)
+    assert tuple(trial.left_out(CPU, torch.float16)) == trial.NAMES
+
+
+def test_a_twin_takes_its_place(monkeypatch):
+    """On what looks like a GPU: the names that are left out are plain, the others would be kernels."""
+    monkeypatch.setattr(trial, "left_out", lambda device, dtype: {"add": "wrong"})
+
+    class OnGpu:
+        is_cuda, device, dtype = True, torch.device("cuda"), torch.float16
+
+    assert ops._kernel("add", OnGpu()) is plain.add
+    OnGpu.dtype = torch.float32
+    assert ops._kernel("convolve", OnGpu()) is plain.convolve
+
+
+@pytest.mark.skipif(not ops.has_triton(), reason="Triton is not installed here")
+def test_every_kernel_is_tried():
+    tried = [name for name, _, _ in trial.trials(CPU, torch.float16)]
+    assert tuple(tried) == trial.NAMES == tuple(ops._HOMES)

@@ -1,0 +1,86 @@
+"""--plain, --memory and --fast: what they change, and what is refused."""
+
+import json
+import shlex
+
+import pytest
+
+PROMPT = "a red ball bounces"
+STEPS = ("--steps", 4, "--guidance", 3, "--seed", 1, "--frames", 5)
+
+
+def frames(folder):
+    return [path.read_bytes() for path in sorted(folder.glob("*.png"))]
+
+
+def test_plain_and_much_memory_are_as_usual_on_a_cpu(vldm, base, tmp_path):
+    assert vldm("generate", PROMPT, *base, *STEPS, "-o", "a")[0] == 0
+    assert vldm("generate", PROMPT, *base, *STEPS, "-o", "b", "--plain", "--memory", "high")[0] == 0
+    assert len(frames(tmp_path / "a")) == 5 and frames(tmp_path / "a") == frames(tmp_path / "b")
+
+
+@pytest.mark.parametrize("fast", ["deepcache", "cfg-skip"])
+def test_what_is_fast_is_another_video_and_says_so(vldm, base, tiny_pack, tmp_path, fast):
+    vldm("generate", PROMPT, *base, *STEPS, "-o", "exact")
+    assert vldm("generate", PROMPT, *base, *STEPS, "--fast", fast, "-o", "a")[0] == 0
+    assert frames(tmp_path / "a") != frames(tmp_path / "exact")
+    code, _, err = vldm("generate", PROMPT, *base, *STEPS, "--fast", fast, "-o", "a.mp4")
+    assert code == 0, err
+    told = json.loads(vldm("info", "a.mp4", "--json")[1])
+    assert told["metadata"]["settings"]["fast"] == [fast]
+    command = told["command"].replace("--pack tiny", f"--pack {shlex.quote(str(tiny_pack.folder))}")
+    words = shlex.split(command)[1:-1]
+    assert words[words.index("--fast") + 1] == fast
+    assert vldm(*words, "b.mp4", "--device", "cpu")[0] == 0
+    assert (tmp_path / "a.mp4").read_bytes() == (tmp_path / "b.mp4").read_bytes()
+
+
+def test_an_exact_video_says_nothing_of_it(vldm, base):
+    vldm("generate", PROMPT, *base, *STEPS, "-o", "a.mp4")
+    assert "fast" not in json.loads(vldm("info", "a.mp4", "--json")[1])["metadata"]["settings"]
+
+
+@pytest.mark.parametrize(
+    "options, said",
+    [
+        (("--memory", "low"), "--memory low is for the memory of a GPU, and this runs on cpu; leave it out"),
+        (("--no-plain",), "--no-plain is for a CUDA GPU, and this runs on cpu; leave it out"),
+        (("--memory", "much"), "--memory much is none of low, auto, high"),
+        (("--fast", "magic"), "--fast magic is none of deepcache, cfg-skip"),
+    ],
+)
+def test_what_cannot_be_is_refused(vldm, base, here, options, said):
+    for dry in ((), ("--dry-run",)):
+        code, out, err = vldm("generate", PROMPT, *base, *STEPS, *options, *dry, "-o", "a.mp4")
+        assert (code, out, here()) == (2, "", []) and said in err
+
+
+def test_clips_are_made_in_the_same_ways(vldm, base, tiny_pack, tmp_path):
+    vldm("generate", PROMPT, *base, *STEPS, "-o", "a.mp4")
+    model = ("--pack", tiny_pack.folder, "--device", "cpu", "--dtype", "float32")
+    extend = (
+        "extend",
+        "a.mp4",
+        "--frames",
+        4,
+        "--seed",
+        2,
+        "--only-new",
+        "--steps",
+        4,
+        "--guidance",
+        3,
+        *model,
+    )
+    assert vldm(*extend, "-o", "b")[0] == vldm(*extend, "--fast", "cfg-skip", "-o", "c")[0] == 0
+    assert frames(tmp_path / "b") != frames(tmp_path / "c")
+    assert vldm("upscale", "a.mp4", "--scale", 2, "--seed", 1, *model, "--plain", "-o", "d")[0] == 0
+    code, _, err = vldm("upscale", "a.mp4", *model, "--memory", "low")
+    assert code == 2 and "--memory low is for the memory of a GPU" in err
+    code, _, err = vldm("interpolate", "a.mp4", "--device", "cpu", "--memory", "low")
+    assert code == 2 and "--memory low is for the memory of a GPU" in err
+
+
+def test_peers_need_a_gpu(vldm):
+    code, out, err = vldm("measure", "speed", "--peers", "--device", "cpu")
+    assert (code, out) == (2, "") and "--peers needs a CUDA GPU" in err

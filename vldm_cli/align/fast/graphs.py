@@ -1,0 +1,104 @@
+"""Whole calls of a network as CUDA graphs: recorded once for each shape, then launched in one go.
+
+A call of a small network is a thousand short kernels, which take the processor longer to hand over than the GPU to run.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Hashable
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils._pytree import tree_flatten, tree_unflatten
+
+from vldm_cli.align.layers import State
+
+USUAL = 1
+"""Calls of a shape that run as usual first: kernels are compiled and chosen in them."""
+MOST = 8
+"""Shapes that are recorded; a video has few, and each keeps memory."""
+
+
+class Recorded:
+    """A network's forward, recorded; each recording is compared with a usual call before it is used.
+
+    `state` is what its temporal layers read besides the arguments; the network must not depend on anything else that
+    changes from call to call, and what it returns is the caller's own."""
+
+    def __init__(self, forward: Callable[..., Any], state: State) -> None:
+        self.forward, self.state = forward, state
+        self.calls: dict[Hashable, int] = {}
+        self.recorded: dict[Hashable, tuple[torch.cuda.CUDAGraph, list[Tensor], Any] | None] = {}
+        # recordings never run at one time, so they share their memory
+        self.pool: Any = None
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        state = self.state
+        outside = (state.embedding_BE, state.context, state.text_BLD)
+        leaves, tree = tree_flatten((args, kwargs, outside))
+        tensors = [x for x in leaves if isinstance(x, Tensor)]
+        others = tuple(None if isinstance(x, Tensor) else x for x in leaves)
+        kinds = tuple((x.shape, x.stride(), x.dtype) for x in tensors)
+        key = (str(tree), others, kinds, state.frames, state.on)
+        if key not in self.recorded:
+            self.calls[key] = self.calls.get(key, 0) + 1
+            if self.calls[key] <= USUAL or len(self.recorded) == MOST:
+                return self.forward(*args, **kwargs)
+            usual = self.forward(*args, **kwargs)
+            stream = torch.cuda.current_stream()
+            try:
+                self.recorded[key] = self._record(leaves, tree)
+            except torch.OutOfMemoryError:
+                raise
+            except RuntimeError:  # something in it cannot be recorded: it runs as usual, and that is said
+                torch.cuda.set_stream(stream)  # torch leaves the recording's on where that fails
+                torch.cuda.synchronize()
+                self.recorded[key] = None
+            if self.recorded[key] is not None and not _alike(self._replayed(key, tensors), usual):
+                self.recorded[key] = None
+            if self.recorded[key] is None:
+                warnings.warn("a network's calls cannot be recorded here, and run one by one", stacklevel=2)
+            return usual
+        if self.recorded[key] is None:
+            return self.forward(*args, **kwargs)
+        return self._replayed(key, tensors)
+
+    def _replayed(self, key: Hashable, tensors: list[Tensor]) -> Any:
+        recorded = self.recorded[key]
+        assert recorded is not None  # asked for by those who know
+        graph, inputs, output = recorded
+        torch._foreach_copy_(inputs, tensors)
+        graph.replay()
+        found, shape = tree_flatten(output)
+        return tree_unflatten([x.clone() if isinstance(x, Tensor) else x for x in found], shape)
+
+    def _record(self, leaves: list, tree: Any) -> tuple[torch.cuda.CUDAGraph, list[Tensor], Any]:
+        state = self.state
+        before = state.embedding_BE, state.context, state.text_BLD
+        with torch.inference_mode(False):  # what is made in it could not be written to outside of it
+            own = [x.clone() if isinstance(x, Tensor) else x for x in leaves]
+        args, kwargs, outside = tree_unflatten(own, tree)
+        if self.pool is None:
+            self.pool = torch.cuda.graph_pool_handle()
+        graph = torch.cuda.CUDAGraph()
+        torch.cuda.synchronize()
+        try:
+            state.embedding_BE, state.context, state.text_BLD = outside
+            # other threads go on using CUDA: they write finished frames
+            with torch.cuda.graph(graph, pool=self.pool, capture_error_mode="thread_local"):
+                output = self.forward(*args, **kwargs)
+        finally:
+            state.embedding_BE, state.context, state.text_BLD = before
+        return graph, [x for x in own if isinstance(x, Tensor)], output
+
+
+def _alike(a: Any, b: Any) -> bool:
+    """Whether a recording gives what a usual call gave, up to the rounding of kernels that are chosen anew."""
+    pairs = zip(tree_flatten(a)[0], tree_flatten(b)[0], strict=True)
+    return all(
+        bool((x.float() - y.float()).norm() <= 1e-2 * y.float().norm())
+        for x, y in pairs
+        if isinstance(x, Tensor)
+    )

@@ -1,0 +1,106 @@
+"""The operations of the fast engine: Triton's where a tensor lies on a CUDA device, plain PyTorch elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import import_module
+from importlib.util import find_spec
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from vldm_cli.align.fast import plain, trial
+
+# In this order where they can: on Hopper cuDNN's attention is the fastest of long sequences.
+BACKENDS = [
+    SDPBackend.CUDNN_ATTENTION,
+    SDPBackend.FLASH_ATTENTION,
+    SDPBackend.EFFICIENT_ATTENTION,
+    SDPBackend.MATH,
+]
+
+# Where each kernel is: what needs Triton is imported when it is first used.
+_HOMES = {
+    "group_norm": "norm",
+    "layer_norm": "rows",
+    "geglu": "rows",
+    "add": "rows",
+    "attend": "time",
+    "convolve": "time",
+}
+
+
+OFF: set[str] = set()
+"""Kernels that are switched off, their twins in their place: what one of them is worth is measured so."""
+
+
+def has_triton() -> bool:
+    """Whether Triton is installed here."""
+    return find_spec("triton") is not None
+
+
+def _kernel(name: str, x: Tensor) -> Callable:
+    """The kernel of that name where it is of use, or its twin."""
+    home = _HOMES[name]
+    # matrix products in float32 are no matter for matrix units: there PyTorch's own are as good
+    if not x.is_cuda or (home == "time" and x.dtype == torch.float32):
+        return getattr(plain, name)
+    if name in OFF or name in trial.left_out(x.device, x.dtype):
+        return getattr(plain, name)
+    return getattr(import_module(f"vldm_cli.align.fast.{home}"), name)
+
+
+def group_norm(x_NCHW: Tensor, norm: torch.nn.GroupNorm, **more) -> Tensor:
+    """`plain.group_norm` with that module's weights."""
+    run = _kernel("group_norm", x_NCHW)
+    return run(x_NCHW, norm.weight, norm.bias, norm.num_groups, norm.eps, **more)
+
+
+def layer_norm(
+    x: Tensor, norm: torch.nn.LayerNorm, y: Tensor | None = None, plus_NC: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
+    """`plain.layer_norm` with that module's weights."""
+    return _kernel("layer_norm", x)(x, norm.weight, norm.bias, norm.eps, y, plus_NC)
+
+
+def geglu(x: Tensor) -> Tensor:
+    """`plain.geglu`."""
+    return _kernel("geglu", x)(x)
+
+
+def add(x: Tensor, y: Tensor, bias_C: Tensor | None = None) -> Tensor:
+    """`plain.add`."""
+    return _kernel("add", x)(x, y, bias_C)
+
+
+def attend_frames(qkv_NLC: Tensor, frames: int, heads: int) -> Tensor:
+    """`plain.attend`."""
+    if frames > 64:
+        return plain.attend(qkv_NLC, frames, heads)
+    return _kernel("attend", qkv_NLC)(qkv_NLC, frames, heads)
+
+
+def convolve_frames(
+    x_NLC: Tensor,
+    weight_OI: Tensor,
+    frames: int,
+    bias_C: Tensor | None = None,
+    residual_NLC: Tensor | None = None,
+    repeated_ends: bool = False,
+) -> Tensor:
+    """`plain.convolve`."""
+    run = _kernel("convolve", x_NLC)
+    return run(x_NLC, weight_OI, frames, bias_C, residual_NLC, repeated_ends)
+
+
+def attend(q_NLC: Tensor, k_NSC: Tensor, v_NSC: Tensor, heads: int) -> Tensor:
+    """Attention of (N, L, C) to (N, S, C), which may be parts of wider rows → (N, L, C)."""
+    q, k, v = (x.unflatten(-1, (heads, -1)).transpose(1, 2) for x in (q_NLC, k_NSC, v_NSC))
+    if not q.is_cuda:
+        h = F.scaled_dot_product_attention(q, k, v)
+    else:
+        with sdpa_kernel(BACKENDS, set_priority=True):
+            h = F.scaled_dot_product_attention(q, k, v)
+    return h.transpose(1, 2).flatten(2)

@@ -1,0 +1,95 @@
+"""Kernels on trial: at the first use on a device each one computes a small random input, and its twin does; what does
+not compile there, or does not agree, is left out, and PyTorch's own operations take its place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import cache
+
+import torch
+from torch import Tensor
+
+from vldm_cli.align.fast import plain
+from vldm_cli.align.fast.plain import exact
+
+# Relative errors of a few roundings.
+CLOSE = {torch.float32: 1e-5, torch.float16: 3e-3, torch.bfloat16: 2e-2}
+NAMES = ("group_norm", "layer_norm", "geglu", "add", "attend", "convolve")
+Trial = tuple[str, Callable[[], Tensor], Callable[[], Tensor]]
+"""A kernel's name, its result, its twin's."""
+
+
+def trials(device: torch.device, dtype: torch.dtype) -> Iterator[Trial]:
+    """Of every kernel, with odd sizes and all that it can do besides."""
+    from vldm_cli.align.fast import norm, rows, time
+
+    draw = torch.Generator(device).manual_seed(0)
+
+    def rand(*shape: int) -> Tensor:
+        return torch.randn(shape, generator=draw, device=device).to(dtype)
+
+    x, w, b = rand(6, 96, 9, 7), rand(96), rand(96)
+    normed = (x, w, b, 32, 1e-5, True, 3, rand(6, 96), rand(1, 96), rand(6, 96, 9, 7))
+    yield "group_norm", lambda: norm.group_norm(*normed), lambda: exact(plain.group_norm, *normed)
+    whole = (rand(12, 33), rand(33), rand(33), 1e-5, rand(12, 33), rand(2, 33))
+    yield (
+        "layer_norm",
+        lambda: torch.cat(rows.layer_norm(*whole)),
+        lambda: torch.cat(exact(plain.layer_norm, *whole)),
+    )
+    wide = rand(12, 130)
+    yield "geglu", lambda: rows.geglu(wide), lambda: exact(plain.geglu, wide)
+    one, two, bias = rand(12, 65), rand(12, 65), rand(65)
+    yield "add", lambda: rows.add(one, two, bias), lambda: exact(plain.add, one, two, bias)
+    if dtype == torch.float32:
+        return  # PyTorch's own matrix products are used there (`ops`)
+    qkv = rand(2 * 7, 10, 3 * 80)
+    yield "attend", lambda: time.attend(qkv, 7, 2), lambda: exact(plain.attend, qkv, 7, 2)
+    z, kernel, last, residual = rand(2 * 7, 30, 96), rand(80, 3 * 96) / 17, rand(80), rand(2 * 7, 30, 80)
+    convolved = (z, kernel, 7, last, residual)
+    yield "convolve", lambda: time.convolve(*convolved), lambda: exact(plain.convolve, *convolved)
+
+
+@cache
+def left_out(device: torch.device, dtype: torch.dtype) -> dict[str, str]:
+    """The kernels that are of no use on that device, and why; found out once."""
+    found = {}
+    try:
+        for name, kernel, twin in trials(device, dtype):
+            reason = _fault(kernel, twin, CLOSE[dtype])
+            if reason:
+                found[name] = reason
+    except ImportError as error:  # Triton is there and does not load
+        return dict.fromkeys(NAMES, _line(error))
+    return found
+
+
+def remark(device: torch.device, dtype: torch.dtype) -> str | None:
+    """What is to be said of the kernels that are left out; None where all are of use."""
+    found = left_out(device, dtype)
+    if not found:
+        return None
+    why = next(iter(found.values()))
+    return (
+        f"of the fast kernels {', '.join(found)} cannot be used on {device} ({why}); PyTorch's own take their place, "
+        "which are slower"
+    )
+
+
+def _fault(kernel: Callable[[], Tensor], twin: Callable[[], Tensor], close: float) -> str | None:
+    try:
+        made = kernel()
+    except torch.OutOfMemoryError:
+        raise
+    except Exception as error:  # whatever a compiler, a driver or a missing C compiler says
+        return _line(error)
+    reference = twin()
+    if made.shape != reference.shape or made.dtype != reference.dtype:
+        return "it gives another shape"
+    apart = float((made.double() - reference.double()).norm() / reference.double().norm())
+    return None if apart <= close else f"it is wrong by {apart:.0e}"
+
+
+def _line(error: BaseException) -> str:
+    words = " ".join(str(error).split()) or type(error).__name__
+    return words[:120]
