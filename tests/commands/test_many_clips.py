@@ -104,7 +104,7 @@ def test_extended_with_what_made_each(vldm, base, tiny_pack, tmp_path):
     assert (tmp_path / "one.mp4").read_bytes() == (tmp_path / "out" / "2.mp4").read_bytes()
     assert [row["made_before"] for row in rows(vldm(*words, "-o", "out", "--json")[1])] == [True, True]
     code, _, err = vldm(*words, "--fast", "cfg-skip", "-o", "out")
-    assert code == 2 and "out/1.mp4 exists; name another --out" in err
+    assert code == 2 and "out/1.mp4 exists and was made with another --fast" in err
 
 
 def test_a_folder_of_pictures_is_one_clip(vldm, folder, here):
@@ -133,6 +133,13 @@ def test_a_clip_whose_name_is_a_pattern(vldm, folder, here):
     assert vldm("interpolate", "a[1]*.mp4", *CPU, "-o", "b.mp4")[0] == 0 and "b.mp4" in here()
 
 
+def test_a_name_of_several_lines_is_told_in_one(vldm, folder, here):
+    os.rename(folder / "clip10.mp4", folder / "two\nlines.mp4")
+    code, out, err = vldm("interpolate", "clips/two*", *CPU, "-o", "more")
+    assert code == 0 and out.startswith("more/two\\nlines.mp4: 6 frames") and "more/two\nlines.mp4" in here()
+    assert err.splitlines()[0].startswith("1 of 1: more/two\\nlines.mp4 made")
+
+
 def test_a_list_of_clips(vldm, folder, tmp_path):
     line = {"clip": "clips/clip9.mkv", "factor": 4, "out": "nine.gif"}
     (tmp_path / "list.txt").write_text(f"# clips\nclips/clip10.mp4\n{json.dumps(line)}\n")
@@ -151,9 +158,9 @@ def test_a_list_of_clips(vldm, folder, tmp_path):
 
 
 def test_a_clip_that_fails_is_told_and_the_others_are_made(vldm, folder, here, monkeypatch):
-    from vldm_cli.pipelines.clip import run
+    from vldm_cli.pipelines.clip import making
 
-    real = run.encode_frames
+    real = making.encode_frames
 
     def breaks(path, frames, raw, look, times, *rest):
         if times.clock and len(times) == 6 and not broken:
@@ -162,7 +169,7 @@ def test_a_clip_that_fails_is_told_and_the_others_are_made(vldm, folder, here, m
         return real(path, frames, raw, look, times, *rest)
 
     broken = []
-    monkeypatch.setattr(run, "encode_frames", breaks)
+    monkeypatch.setattr(making, "encode_frames", breaks)
     code, _, err = vldm("interpolate", "clips", *CPU, "-o", "more", "-q")
     assert code == 1 and err.startswith("vldm: more/clip9.mp4: no space") and "more/failed.txt" in err
     assert [name for name in here() if name.startswith("more/")] == [

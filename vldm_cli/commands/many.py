@@ -159,7 +159,7 @@ def _make(console: Console, tasks: Sequence, missing: Sequence, kept, given: Pat
     shown, errors = board(console, len(tasks), before), 0
     with going_on(lambda: f"{shown.done - errors} of {_videos(len(tasks))} made"), shown:
         executor = in_turn(kept) if pool is None else by_workers(kept, pool)
-        for outcome in executor(missing, lambda task: shown.begin(str(task.out))):
+        for outcome in executor(missing, lambda task: shown.begin(_name(task))):
             _tell(console, outcome, shown)
             if outcome.error is not None:
                 errors += 1
@@ -176,7 +176,7 @@ def _make(console: Console, tasks: Sequence, missing: Sequence, kept, given: Pat
 
 def _tell(console: Console, outcome, shown) -> None:
     """What became of one video: its line on stdout, and on stderr that it is done, or why it failed."""
-    name, video = str(outcome.task.out), outcome.video
+    name, video = _name(outcome.task), outcome.video
     if outcome.error is not None:
         shown.end(name, "failed")
         if console.verbose:
@@ -198,3 +198,8 @@ def _tell(console: Console, outcome, shown) -> None:
 
 def _videos(count: int) -> str:
     return f"{count} video{'' if count == 1 else 's'}"
+
+
+def _name(task) -> str:
+    """The video's name in one line."""
+    return "\\n".join(str(task.out).splitlines())

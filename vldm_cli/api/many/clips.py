@@ -199,7 +199,9 @@ def _check_there(task: Task) -> None:
         raise RequestError(f"{task.out} is older than the clip; add --force to make it again")
     settings = stored.get("settings")
     settings = settings if isinstance(settings, dict) else {}
-    had = {**settings, "seed": stored.get("seed")}
+    # what `extend` made without says nothing of it; of the others, those that it changes nothing of say nothing too
+    usual: dict[str, Any] = {"fast": []} if task.command == "extend" else {}
+    had = {**usual, **settings, "seed": stored.get("seed")}
     asked_for = {**task.options, "fast": list(task.options["running"].fast)}
     for name, asked in asked_for.items():
         if name in ("pack", "model", "device", "running", "fps") or asked in (None, "", "auto"):
