@@ -1,6 +1,7 @@
 """An image super-resolution network of any make, as an upscaler of clips asks it: frames in, larger frames out."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -9,7 +10,8 @@ from torch import Tensor, nn
 class ImageNetwork:
     """run: maps pictures (1, channels, h, w) in [0, 1] to (1, channels, s·h, s·w), by the weights of `module`; the
     fourth of four channels is how opaque a pixel is. scale: s, whole. multiple: sides of which the network asks
-    pictures to be a multiple; least: and how long they must be. tiled: whether it is meant for parts of pictures."""
+    pictures to be a multiple; least: and how long they must be. tiled: whether it is meant for parts of pictures.
+    file: where it lies, and the sha256 of what lies there, if it is of a file."""
 
     def __init__(
         self,
@@ -20,7 +22,9 @@ class ImageNetwork:
         multiple: int = 1,
         least: int = 1,
         tiled: bool = True,
+        file: tuple[Path, str] | None = None,
     ) -> None:
+        self.file = file
         self.module, self.run, self.scale, self.channels = (
             module.eval().requires_grad_(False),
             run,

@@ -72,8 +72,10 @@ def generate(
     (height, width) or "WIDTHxHEIGHT". seed: the same one gives the same video; None for a drawn one. steps: of
     denoising; guidance, context_guidance: weights of the text and of the frames before; fps: frames a second, exactly
     if given as a Fraction or as "24000/1001"; None for what the pack has. device, dtype and running: as in `load_pack`,
-    where `pack` is not loaded. crf: quality of the file, 0 (best) to 51. preview: a .png, a contact sheet that is
-    refreshed meanwhile. resume: go on with the same interrupted call. force: replace an existing file.
+    where `pack` is not loaded. gpus ("all" or so many), workers (processes on the CPU) and ray ("auto", "local" or
+    "HOST:PORT"): who makes it, where it is not this process alone; the bytes are the same. crf: quality of the file,
+    0 (best) to 51. preview: a .png, a contact sheet that is refreshed meanwhile. resume: go on with the same
+    interrupted call. force: replace an existing file.
 
     Raises RequestError, with nothing written, for what cannot be served, and RunError when it breaks: what is finished
     is kept and the same call goes on.

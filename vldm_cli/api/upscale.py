@@ -57,9 +57,10 @@ def upscale(
     space: "pixel", "latent" or "frame", where the model works; steps: of denoising; None for what the pack has. prompt,
     negative, guidance: what the clip shows, what it does not, and how closely to follow that, of an upscaler that reads
     text. tile: side of the tiles in pixels of the clip, smaller ones need less memory. seed: None for a drawn one.
-    device and dtype: as in `load_pack`, where `pack` is not loaded. crf: quality of the file, 0 (best) to 51. fps:
-    frames a second of a folder of pictures. preview: a .png, a contact sheet that is refreshed meanwhile. resume: go on
-    with the same interrupted call. force: replace an existing file, and take HDR video as if it were not.
+    device and dtype: as in `load_pack`, where `pack` is not loaded. gpus, workers, ray: as in `generate`. crf: quality
+    of the file, 0 (best) to 51. fps: frames a second of a folder of pictures. preview: a .png, a contact sheet that is
+    refreshed meanwhile. resume: go on with the same interrupted call. force: replace an existing file, and take HDR
+    video as if it were not.
 
     model: in place of a pack a super-resolution network for pictures, a .safetensors or .pth that spandrel knows (needs
     `vldm[models]`). Then scale is 1 to the network's own (None: that), steady, 0 to 1, what a frame's neighbours have

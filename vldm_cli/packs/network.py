@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from vldm_cli.align.network import ImageNetwork
 
 LARGEST = 8
+_opened: dict[str, ImageNetwork] = {}
 _SAFE = ".safetensors"
 _OTHER_TASKS = {"FaceSR": "faces alone", "Inpainting": "filling holes in pictures"}
 
@@ -72,9 +73,21 @@ def open_network(path: Path) -> Network:
         needs.multiple_of,
         max(1, needs.minimum),
         found.tiling.name == "SUPPORTED",
+        (path.absolute(), sha256),
     )
     name = found.architecture.name
     return Network(path.name, sha256, name, _formats(found), network, (told,) if told else ())
+
+
+def same_network(path: Path, sha256: str) -> ImageNetwork:
+    """The network of a file that another process has opened: opened here once. Raises RequestError where another file
+    lies there by now, or none."""
+    if sha256 not in _opened:
+        found = open_network(path)
+        if found.sha256 != sha256:
+            raise RequestError(f"--model {shown(str(path))} is another file where a worker runs")
+        _opened[sha256] = found.network
+    return _opened[sha256]
 
 
 def _formats(found: ImageModelDescriptor) -> tuple[str, ...]:

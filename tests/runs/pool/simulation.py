@@ -1,16 +1,18 @@
 """A simulation of many workers: the board as it is, and units that take the time that they were recorded to take. Run
 as a program it prints the tables of docs/scaling.md: `python -m tests.runs.pool.simulation`."""
 
+import json
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from heapq import heappop, heappush
+from pathlib import Path
 
-from vldm_cli.packs.manifest import Manifest
 from vldm_cli.packs.pack import Pack
-from vldm_cli.pipelines.generate.request import GenerateRequest, numbers_of, resolve
+from vldm_cli.pipelines.generate.request import GenerateRequest, plan_of, resolve
 from vldm_cli.runs.pool.board import Board
-from vldm_cli.runs.pool.graph import SEGMENT, Graph, Unit
-from vldm_cli.stages.plan import Plan, make_plan
+from vldm_cli.runs.pool.graph import SEGMENT, SPINE, Graph, Unit
+from vldm_cli.stages.plan import Plan
 from vldm_cli.stages.units import graph_of
 
 
@@ -84,11 +86,11 @@ def simulate(
     return Outcome(now + costs.video, busy, order)
 
 
-def toyland(frames: int, manifest: Manifest | None = None) -> Plan:
-    manifest = manifest or Pack.open(check=False).manifest
-    settings = resolve(GenerateRequest("a ball", out=None, frames=frames), manifest)  # type: ignore[arg-type]
-    numbers = numbers_of(settings, manifest)
-    return make_plan(frames, 16, numbers=numbers, size=(settings.height, settings.width))
+def toyland(frames: int) -> Plan:
+    """The plan of a video of Toyland, upscaled; its estimates are of a GPU."""
+    manifest = Pack.open(check=False).manifest
+    settings = resolve(GenerateRequest("a ball", out=Path(), frames=frames), manifest)
+    return plan_of(settings, manifest, "cuda")
 
 
 def graph(frames: int, batch: int) -> Graph:
@@ -96,31 +98,48 @@ def graph(frames: int, batch: int) -> Graph:
     return graph_of(plan, batch, plan.segments)
 
 
-# Of Toyland at 1024×640 on one H200, in seconds: see docs/scaling.md.
-H200 = Costs(keyframes=0.5, interpolate4=0.08, interpolate1=0.06, frame=0.02, row=0.06)
+def costs_of(stages: dict[str, float], plan: Plan) -> Costs:
+    """From the seconds that the stages of a plain run of that plan took, or that the plan reckons with."""
+    latents = {level.stage: stages[level.stage] / len(level.windows) for level in plan.levels}
+    return Costs(
+        keyframes=stages["keyframes"] / len(plan.keyframe_windows),
+        interpolate4=latents["interpolate4"],
+        interpolate1=latents["interpolate1"],
+        frame=(stages["decode"] + stages["upscale"] + stages["write"]) / plan.frames,
+        row=stages["decode"] / len(plan.decode_windows) + stages["upscale"] / len(plan.upscale_windows),
+    )
+
+
 WORKERS = (1, 2, 4, 8, 16, 32, 64)
 
 
+def row(some: list[Graph], costs: Costs) -> str:
+    """How long one worker takes, then for each number of workers how many times as fast they are."""
+    alone = simulate(some, 1, costs).seconds
+    found = [(number, simulate(some, number, costs)) for number in WORKERS[1:]]
+    cells = [
+        f"{alone / made.seconds:.1f} ({made.busy / number / made.seconds:.0%})" for number, made in found
+    ]
+    return f"{alone:.0f} s | {' | '.join(cells)}"
+
+
 def main() -> None:
-    print("one video, times as fast as one worker (share of time at work)")
+    """Costs: of the plan, or of a result of `vldm generate --json` (960 frames of Toyland) that is named."""
+    plan = toyland(960)
+    stages = plan.estimated_seconds
+    if len(sys.argv) > 1:
+        stages = json.loads(Path(sys.argv[1]).read_text())["seconds"]["stages"]
+    costs = costs_of(stages, plan)
+    print(costs)
+    heads = " | ".join(f"{number} workers" for number in WORKERS[1:])
+    print(f"| one video of | its spine | one worker | {heads} |\n| {'--- | ' * (2 + len(WORKERS))}")
     for frames in (240, 960, 3840, 10_000):
         one = graph(frames, 4)
-        alone = simulate([one], 1, H200)
-        found = [(n, simulate([one], n, H200)) for n in WORKERS]
-        spine = sum(H200.of(unit, one, False) for unit in one.needs if unit.stage == "keyframes")
-        cells = [
-            f"{alone.seconds / made.seconds:.1f} ({made.busy / n / made.seconds:.0%})" for n, made in found
-        ]
-        print(f"| {frames} | {alone.seconds:.0f} s | {spine:.1f} s |", " | ".join(cells), "|")
-    print("videos of 48 frames")
+        spine = sum(costs.of(unit, one, False) for unit in one.needs if unit.stage == SPINE)
+        print(f"| {frames} frames | {spine:.1f} s | {row([one], costs)} |")
+    print(f"| videos of 48 frames | one worker | {heads} |\n| {'--- | ' * (1 + len(WORKERS))}")
     for count in (16, 64, 256):
-        some = [graph(48, 4)] * count
-        alone = simulate(some, 1, H200)
-        found = [(n, simulate(some, n, H200)) for n in WORKERS]
-        cells = [
-            f"{alone.seconds / made.seconds:.1f} ({made.busy / n / made.seconds:.0%})" for n, made in found
-        ]
-        print(f"| {count} | {alone.seconds:.0f} s |", " | ".join(cells), "|")
+        print(f"| {count} | {row([graph(48, 4)] * count, costs)} |")
 
 
 if __name__ == "__main__":

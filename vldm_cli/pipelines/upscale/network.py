@@ -10,6 +10,7 @@ from torch import Tensor
 from vldm_cli.align.compensation import steadied
 from vldm_cli.align.network import ImageNetwork
 from vldm_cli.align.pixels import upsample
+from vldm_cli.packs.network import same_network
 from vldm_cli.pipelines.upscale.clip import MULTIPLE, OVERLAP, TILE, shrunk
 from vldm_cli.pipelines.upscale.enlarged import Enlarged
 from vldm_cli.runs.here import here
@@ -50,9 +51,14 @@ class NetworkClip(Enlarged):
         # flow is not for frames of a pixel or two
         self.wide = Tiles(*size, tile, overlap, MULTIPLE if min(size) < MULTIPLE else 1)
 
+    def __getstate__(self) -> dict:
+        """What another process is sent: where the network lies, and none of its weights."""
+        state = {name: value for name, value in vars(self).items() if name != "ready"}
+        return {**state, "network": self.network.file}
+
     def __setstate__(self, state: dict) -> None:
         """In another process it works on that one's device."""
-        vars(self).update(state, _device=torch.device(here.device))
+        vars(self).update(state, network=same_network(*state["network"]), _device=torch.device(here.device))
 
     @property
     def device(self) -> torch.device:
