@@ -222,6 +222,10 @@ def test_what_is_no_choice_is_none(table):
         ({"embeddings": ["nowhere.pt"]}, "--embedding nowhere.pt: there is no such file"),
         ({"embeddings": ["@vae"]}, "holds no textual inversion"),
         ({"embeddings": ["@g"]}, "is for Stable Diffusion XL"),
+        ({"motion": "x" * 256}, "--motion xxx"),
+        ({"loras": ["x/" * 4000]}, "is longer than any file's name"),
+        ({"vae": "é" * 128}, "is longer than any file's name"),
+        ({"embeddings": ["x" * 5000]}, "--embedding xxx"),
     ],
 )
 def test_what_does_not_go_is_refused_in_a_sentence(sd, files, own_home, tmp_path, given, words):
@@ -260,6 +264,12 @@ def test_what_does_not_go_is_refused_in_a_sentence(sd, files, own_home, tmp_path
     with pytest.raises(RequestError) as error:
         open_choice(Choice(str(sd), **given))
     assert words in str(error.value) and "\n" not in str(error.value)
+
+
+def test_a_name_longer_than_any_files_is_no_pack():
+    for name in ("x" * 300, "x/" * 3000):
+        with pytest.raises(RequestError, match=r"--pack x.* is longer than any file's name"):
+            open_choice(Choice(name))
 
 
 def test_motion_wants_an_image_model(tmp_path, files):

@@ -143,6 +143,22 @@ def test_alpha_and_rank_may_be_in_the_metadata(tmp_path):
     torch.testing.assert_close(change(weight), weight + 0.5 * 4 * up @ down)
 
 
+@pytest.mark.parametrize(
+    ("alpha", "rank"),
+    [("NaN", "3"), ("1e999", "3"), ("1" * 500, "3"), ("3", "1" * 500), ("3", "0"), ('"3"', "3")],
+)
+def test_what_the_metadata_say_is_no_number_counts_as_unsaid(alpha, rank, tmp_path):
+    model = unet()
+    base, *ends = diffusers_new(LAYERS[0])
+    weight = model.get_submodule(LAYERS[0]).weight.detach().clone()
+    down, up = halves(weight)
+    told = f'{{"unet.lora_alpha": {alpha}, "unet.r": {rank}}}'
+    metadata = {"format": "pt", "lora_adapter_metadata": told}
+    save_file({base + ends[0]: down, base + ends[1]: up}, tmp_path / "x.safetensors", metadata)
+    change = additions(Source.of(tmp_path / "x.safetensors"), 0.5, "unet", model)[f"{LAYERS[0]}.weight"]
+    torch.testing.assert_close(change(weight), weight + 0.5 * up @ down)
+
+
 def test_kohyas_names_are_those_that_diffusers_reads(tmp_path):
     model, other = unet(), unet()
     down, up = halves(model.get_submodule(LAYERS[0]).weight)
@@ -186,6 +202,14 @@ def test_kohyas_names_are_those_that_diffusers_reads(tmp_path):
                 f"unet.{LAYERS[0]}.alpha": torch.zeros(2),
             },
             "alpha",
+        ),
+        (
+            {
+                f"unet.{LAYERS[0]}.lora_A.weight": torch.zeros(0, 8),
+                f"unet.{LAYERS[0]}.lora_B.weight": torch.zeros(8, 0),
+                f"unet.{LAYERS[0]}.alpha": torch.ones(()),
+            },
+            "shapes",
         ),
         ({"lora_unet_x.hada_w1_a": torch.zeros(2)}, "LoHa"),
         ({"something.else": torch.zeros(2)}, "no LoRA"),

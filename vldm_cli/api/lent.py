@@ -3,6 +3,7 @@ this process."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -125,13 +126,12 @@ def _gpus_here(gpus: int | str | None, count: int | None) -> int:
 
 
 def _on_ray(address: str, kind: str | None, count: int | None, device: str, dtype: str) -> Lent:
-    import os
-
     from vldm_cli.runs.pool.ray import LOCAL, connect
 
     if device not in ("auto", "cpu", "cuda"):
         raise RequestError(f"--ray chooses the devices; leave --device {shown(device)} out")
-    threads = int(os.environ.get("OMP_NUM_THREADS", "0") or 0) if address == LOCAL else 0
+    told = os.environ.get("OMP_NUM_THREADS", "")
+    threads = int(told) if told.isdigit() else 0
     cluster = connect(address, (count or 1) * max(1, threads) if kind == "cpu" and address == LOCAL else None)
     kind = kind or (("cuda" if cluster.gpus else "cpu") if device == "auto" else device)
     if kind == "cuda" and (count or 1) > cluster.gpus:

@@ -211,9 +211,12 @@ def chosen(pack, motion, lora, vae, embedding):
     """What the options name together; None where they name nothing. Raises RequestError for what is to be put into no
     named pack."""
     given = {"--motion": motion, "--lora": lora, "--vae": vae, "--embedding": embedding}
+    for option, value in given.items():
+        if value == "" or (isinstance(value, list) and "" in value):  # a shell's variable that is not set
+            raise RequestError(f"{option} names nothing; give it a name, or leave it out")
     if pack is None:
-        option = next((name for name, value in given.items() if value), None)
-        if option:
-            raise RequestError(f"{option} goes into a pack; name the pack with --pack")
+        first = next((name for name, value in given.items() if value), None)
+        if first:
+            raise RequestError(f"{first} goes into a pack; name the pack with --pack")
         return None
     return Choice(pack, motion, tuple(lora or ()), vae, tuple(embedding or ()))

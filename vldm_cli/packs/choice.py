@@ -5,6 +5,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from vldm_cli.errors import RequestError, shown
+
+_LONGEST, _LONGEST_PART = 4000, 255  # letters and bytes; file systems stop about there
+
 
 @dataclass(frozen=True)
 class Choice:
@@ -54,7 +58,12 @@ class Choice:
 
     def words(self) -> Iterator[str]:
         """The options that choose it on the command line."""
-        yield from ("--pack", self.pack)
+        for named in self.named():
+            yield from named
+
+    def named(self) -> Iterator[tuple[str, str]]:
+        """The same, each option with what it names."""
+        yield "--pack", self.pack
         for option, values in (
             ("--motion", [self.motion]),
             ("--lora", self.loras),
@@ -63,7 +72,14 @@ class Choice:
         ):
             for value in values:
                 if value:
-                    yield from (option, value)
+                    yield option, value
+
+
+def check_name(option: str, name: str) -> None:
+    """That it can be the name of a file, a folder or a repository. Raises RequestError."""
+    parts = [part.encode("utf-8", "surrogatepass") for part in Path(name).parts]
+    if len(name) > _LONGEST or any(len(part) > _LONGEST_PART for part in parts):
+        raise RequestError(f"{option} {shown(name)} is longer than any file's name; give another one")
 
 
 def strength_of(lora: str) -> tuple[str, str | None]:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from vldm_cli.errors import RequestError
-from vldm_cli.packs.choice import Choice
+from vldm_cli.packs.choice import Choice, check_name
 from vldm_cli.packs.elsewhere import Elsewhere
 from vldm_cli.packs.manifest import MANIFEST
 from vldm_cli.packs.origins import additions
@@ -20,6 +20,8 @@ from vldm_cli.packs.pack import Pack, embedded
 
 def open_choice(choice: Choice, check: bool = True) -> Pack:
     """The pack that was chosen, as `Pack.open`. Raises RequestError."""
+    for option, name in choice.named():
+        check_name(option, name)
     pack = Pack.open(choice.pack, check)
     return pack if choice.plain else combined(pack, choice, check)
 

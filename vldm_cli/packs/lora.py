@@ -14,6 +14,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from math import prod
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -23,7 +24,7 @@ from vldm_cli.packs.files import Unusable, parse
 from vldm_cli.packs.named.blocks import original_names
 from vldm_cli.packs.parts import TEXTS
 from vldm_cli.packs.sources import Change, Piece, Source
-from vldm_cli.packs.values import shown
+from vldm_cli.packs.values import Real, Whole, shown
 
 _DOWN = (
     ".lora_down.weight",
@@ -50,6 +51,8 @@ _PREFIXES = {
 # Where diffusers' own files say α and r of all layers of a part, and what they call the parts there.
 _METADATA = "lora_adapter_metadata"
 _PARTS = {"unet": "unet", "text": "text_encoder", "text_2": "text_encoder_2"}
+# What α and r can be; 64 and 128 are usual.
+_ALPHA, _RANK = Real(-1e6, 1e6), Whole(1, 10**6)
 _OTHERS = ("hada_w1_a", "lokr_w1", "lora_mid", "dora_scale", "diff_b", "oft_blocks")
 
 
@@ -162,10 +165,10 @@ def _share(source: Source, part: str) -> float:
     told = parse(json.loads, source.header.metadata.get(_METADATA, "{}"))
     if not isinstance(told, dict):
         return 1.0
+    alpha: Any
+    rank: Any
     alpha, rank = told.get(f"{_PARTS[part]}.lora_alpha"), told.get(f"{_PARTS[part]}.r")
-    if isinstance(alpha, int | float) and isinstance(rank, int) and rank > 0:
-        return alpha / rank
-    return 1.0
+    return alpha / rank if _ALPHA.fits(alpha) and _RANK.fits(rank) else 1.0
 
 
 def _part_of(module: str) -> str:
@@ -212,10 +215,8 @@ def _checked(source: Source, strength: float, module: str, pair: Pair, weight: t
     if pair.down is None or pair.up is None:
         raise Unusable(f"lacks one half of {shown(module)}")
     down, up = source.pieces[pair.down].shape, source.pieces[pair.up].shape
-    fits = (
-        len(down) > 1 and len(up) > 1 and prod(up[1:]) == down[0] and up[0] * prod(down[1:]) == prod(weight)
-    )
-    if not fits:
+    ranks = len(down) > 1 and len(up) > 1 and prod(up[1:]) == down[0] > 0
+    if not ranks or up[0] * prod(down[1:]) != prod(weight):
         raise Unusable(
             f"is for another model: {shown(module)} has shapes {list(up)} and {list(down)}, the layer {list(weight)}"
         )

@@ -114,10 +114,17 @@ def with_loras(
     for lora in pack.manifest.elsewhere.loras:
         if lora.to == to:
             with _of_lora(pack, lora):
-                file = weights_in(located(lora, pack.folder, pack.name))
+                file = _sound(weights_in(located(lora, pack.folder, pack.name)))
                 changes.append(added(file, lora.strength))
                 remarks.append(file.remark)
     return replace(source, remark="; ".join(filter(None, remarks)), changes=together(changes))
+
+
+def _sound(file: Source) -> Source:
+    """The same; what is added to weights is no part of the model whose numbers are looked at when it is loaded."""
+    if not file.is_sound():
+        raise Unusable("holds weights that are no finite numbers")
+    return file
 
 
 @contextmanager
@@ -144,7 +151,7 @@ def _with_words(pack: Pack, prepared: Prepared, part: str) -> None:
             own = word.of[part]
             if own.width != width:
                 raise Unusable(f"has vectors of {own.width} numbers, and the text encoder's have {width}")
-            rows.append((replace(weights_in(word.path), remark=word.remark), own.name))
+            rows.append((replace(_sound(weights_in(word.path)), remark=word.remark), own.name))
     if not rows:
         return
 

@@ -150,6 +150,10 @@ class Source:
         for file in self.files:
             file.check_numbers()
 
+    def is_sound(self) -> bool:
+        """As `WeightFile.is_sound`, of all files."""
+        return all(file.is_sound() for file in self.files)
+
     def _stretches(self) -> Iterator[tuple[WeightFile, list[str]]]:
         """The names in each file, as many at a time as are STRETCH bytes in it."""
         for i, file in enumerate(self.files):

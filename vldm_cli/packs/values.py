@@ -61,7 +61,8 @@ class Real(Check):
         return f"a number {start} to {'below ' if self.below else ''}{self.most:g}"
 
     def fits(self, value) -> bool:
-        if type(value) not in (int, float) or not math.isfinite(value):
+        # whole numbers as they are: one of 400 digits is no float
+        if type(value) not in (int, float) or (type(value) is float and not math.isfinite(value)):
             return False
         low = self.least < value if self.above else self.least <= value
         return low and (value < self.most if self.below else value <= self.most)

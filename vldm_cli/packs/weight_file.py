@@ -50,10 +50,17 @@ class WeightFile:
             raise RunError(f"{gone} ({shown(str(error))})") from error
 
     def check_numbers(self) -> None:
-        """Raises RequestError where weights are NaN or infinite: every frame made with them would be of one colour. One
-        pass over the file; 24 million weights take some 0.02 s. RunError when it cannot be read any more."""
+        """Raises RequestError where weights are NaN or infinite: every frame made with them would be of one colour.
+        Otherwise as `is_sound`."""
+        if not self.is_sound():
+            what = f"{self.path} holds weights that are no finite numbers"
+            raise RequestError(f"{what}; train that part again or install the pack again")
+
+    def is_sound(self) -> bool:
+        """Whether all weights are finite numbers. One pass over the file; 24 million weights take some 0.02 s. RunError
+        when it cannot be read any more."""
         if (self.path, self.state) in _SOUND:
-            return
+            return True
         held = bytearray(_AT_ONCE)
         try:
             with self.path.open("rb") as file:
@@ -64,11 +71,11 @@ class WeightFile:
                         size = file.readinto(memoryview(held)[: min(_AT_ONCE, end - at)])
                         numbers = torch.frombuffer(held, dtype=dtype, count=size // dtype.itemsize)
                         if not torch.stack(torch.aminmax(numbers)).isfinite().all():
-                            what = f"{self.path} holds weights that are no finite numbers"
-                            raise RequestError(f"{what}; train that part again or install the pack again")
+                            return False
         except (OSError, ValueError) as error:
             raise RunError(f"{self.path} has changed since it was checked ({shown(str(error))})") from error
         _SOUND.add((self.path, self.state))
+        return True
 
 
 def _stretches(header: Header) -> Iterator[tuple[torch.dtype, int, int]]:

@@ -23,7 +23,7 @@ class _State:
     def __init__(self) -> None:
         self.words: Callable[[], str] = lambda: "vldm: interrupted"
         self.ends: list[Callable[[], None]] = []
-        self.raises = self.waiting = False
+        self.listens = self.raises = self.waiting = False
         self.held: set[int] = set()  # threads
 
 
@@ -33,10 +33,17 @@ _state = _State()
 def listen(*ends: Callable[[], None]) -> None:
     """From now on signals end the program, exit code 130. Those that it was started to ignore (`nohup`, a shell's
     background jobs) it goes on ignoring. ends: called before it ends, to end what it has started."""
+    _state.listens = True
     _state.ends += [end for end in ends if end not in _state.ends]
     for number in _SIGNALS:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _arrived)
+
+
+def listen_again() -> None:
+    """After a library has set handlers of its own: as before, if this process has listened."""
+    if _state.listens:
+        listen()
 
 
 @contextmanager

@@ -63,6 +63,10 @@ def test_toml(read):
         ('{"prompt": "b", "frames": true}', "frames is True, and a number is wanted"),
         ('{"prompt": "b", "upscale": 1}', "upscale is 1, and true or false is wanted"),
         ('{"prompt": "b", "image": ["c"]}', "image is a list of 1"),
+        (
+            '{"prompt": "b", "sketch": ["c", 3]}',
+            "sketch is a list of 2, and a text or a list of texts is wanted",
+        ),
         ('{"prompt": "b", "frmaes": 3}', "has frmaes, which no video has; there are prompt, out"),
         ('{"prompt": "b", "\\u001b[2J": 3}', "has '\\x1b[2J'"),
         ('{"prompt": "b", "pack": "c"}', "give it as --pack"),

@@ -48,6 +48,12 @@ def test_the_words_of_the_command():
     )
 
 
+def test_what_can_be_said_again_is_said_for_each():
+    one, none = made({"prompt": "a", "sketch": "a.png@0"}, {"prompt": "b"}, options={**OPTIONS, "sketch": ()})
+    assert one.options["sketch"] == ["a.png@0"] and "--sketch|a.png@0" in "|".join(one.words)
+    assert "--sketch" not in none.words
+
+
 def test_the_words_of_options_that_can_be_given_again():
     running = Running.of(False, "high", ["deepcache", "cfg-skip"])
     (task,) = made(

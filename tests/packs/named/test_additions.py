@@ -215,6 +215,40 @@ def test_what_is_no_word_of_this_encoder_is_refused(repository, tmp_path, tensor
         prepare.prepare(pack, "text")
 
 
+@pytest.mark.parametrize("half", ["lora_down.weight", "lora_up.weight", "alpha"])
+def test_what_is_added_are_numbers(repository, tmp_path, half):
+    """NaN would make every frame one colour."""
+    folder, _ = repository
+    name = "lora_unet_down_blocks_0_attentions_0_transformer_blocks_0_attn1_to_q"
+    shape = (
+        prepare.prepare(public.named(tmp_path / "q", public.image_parts(folder)), "unet")
+        .model.state_dict()["down_blocks.0.attentions.0.transformer_blocks.0.attn1.to_q.weight"]
+        .shape
+    )
+    tensors = {
+        f"{name}.lora_down.weight": torch.zeros(4, shape[1]),
+        f"{name}.lora_up.weight": torch.zeros(shape[0], 4),
+        f"{name}.alpha": torch.ones(()),
+    }
+    tensors[f"{name}.{half}"] = tensors[f"{name}.{half}"] * float("nan")
+    save_file(tensors, tmp_path / "x.safetensors")
+    parts = public.image_parts(folder)
+    pack = public.named(
+        tmp_path / "p", parts, loras=[{"path": str(tmp_path), "file": "x.safetensors"}], check=False
+    )
+    with pytest.raises(
+        RequestError, match=r"the LoRA .*x\.safetensors holds weights that are no finite numbers; name"
+    ):
+        prepare.prepare(pack, "unet")
+    save_file({"emb_params": torch.full((2, 16), float("inf"))}, tmp_path / "word.safetensors")
+    words = [{"path": str(tmp_path), "file": "word.safetensors"}]
+    pack = public.named(tmp_path / "w", parts, embeddings=words, check=False)
+    with pytest.raises(
+        RequestError, match=r"word\.safetensors holds weights that are no finite numbers; name"
+    ):
+        prepare.prepare(pack, "text")
+
+
 def test_one_word_is_one_inversion(repository, tmp_path):
     folder, _ = repository
     save_file({"emb_params": torch.zeros(2, 16)}, tmp_path / "style7.safetensors")

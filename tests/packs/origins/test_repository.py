@@ -103,10 +103,14 @@ def test_modelscope_and_the_upscaler(tmp_path):
         (lambda f: (f / "model_index.json").unlink(), r"neither a pack\.toml nor a model_index\.json"),
         (lambda f: (f / "model_index.json").write_text("{"), r"model_index\.json is no JSON"),
         (
+            lambda f: (f / "model_index.json").write_text('{"_class_name": ["StableDiffusionPipeline"]}'),
+            "of no kind that it names",
+        ),
+        (
             lambda f: (f / "model_index.json").write_text('{"_class_name": "StableDiffusion3Pipeline"}'),
             "is a StableDiffusion3Pipeline, and vldm makes videos with",
         ),
-        (lambda f: (f / "model_index.json").write_text("[]"), "is a None"),
+        (lambda f: (f / "model_index.json").write_text("[]"), "of no kind that it names"),
         (lambda f: (f / "unet/config.json").unlink(), r"no unet/config\.json"),
         (
             lambda f: (f / "unet/diffusion_pytorch_model.fp16.safetensors").unlink(),

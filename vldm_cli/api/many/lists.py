@@ -17,6 +17,7 @@ from vldm_cli.errors import RequestError, shown
 LONGEST = 1 << 24
 MOST = 100_000
 TEXT, NUMBER, RATE, FLAG = "a text", "a number", "a rate", "true or false"
+TEXTS = "a text or a list of texts"
 _TYPES: dict[str, tuple[type, ...]] = {
     TEXT: (str,),
     NUMBER: (int, float),
@@ -152,7 +153,12 @@ def _checked(where: str, table: dict[str, Any], subject: str, known: Mapping[str
             raise RequestError(f"{where} says {shown(key)} twice; say it once")
         if value is None:
             continue
-        right = isinstance(value, _TYPES[known[name]]) and isinstance(value, bool) == (known[name] == FLAG)
+        kind = known[name]
+        if kind == TEXTS:
+            values = value if isinstance(value, list) else [value]
+            right = all(isinstance(one, str) and one and "\0" not in one for one in values)
+        else:
+            right = isinstance(value, _TYPES[kind]) and isinstance(value, bool) == (kind == FLAG)
         if not right:
             said = f"the text {shown(value)}" if isinstance(value, str) else shown(value)
             raise RequestError(f"{where}: {name} is {said}, and {known[name]} is wanted")

@@ -8,7 +8,7 @@ from typing import Any
 
 from vldm_cli.api import checks
 from vldm_cli.api.kept import Kept
-from vldm_cli.api.many.lists import FLAG, NUMBER, RATE, TEXT, Line, placed
+from vldm_cli.api.many.lists import FLAG, NUMBER, RATE, TEXT, TEXTS, Line, placed
 from vldm_cli.api.many.places import check_folders
 from vldm_cli.api.many.task import Task, request_of
 from vldm_cli.api.many.template import Template, check_different, out_template
@@ -30,6 +30,7 @@ KNOWN = {
     ),
     **dict.fromkeys(("upscale", "replacement"), FLAG),
     "fps": RATE,
+    "sketch": TEXTS,
 }
 MOST_REPEATS = 1000
 MOST_VIDEOS = 100_000
@@ -71,6 +72,8 @@ def tasks(
     for line in lines:
         own = dict(line.told)
         prompt = own.pop("prompt")
+        if isinstance(own.get("sketch"), str):
+            own["sketch"] = [own["sketch"]]
         template = Template(own.pop("out"), f"{line.where}: out", PLACES) if "out" in own else whole_out
         sheet = whole_preview
         if "preview" in own:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from vldm_cli.errors import RequestError
-from vldm_cli.packs.choice import Choice, absolute
+from vldm_cli.packs.choice import Choice, absolute, check_name
 from vldm_cli.packs.manifest import MANIFEST, Manifest, read_manifest
 from vldm_cli.packs.origins.cached import cached
 from vldm_cli.packs.origins.checkpoint import SUFFIXES, read_checkpoint
@@ -25,6 +25,7 @@ def find(name_or_folder: str | Path, embedded: Mapping[str, Path]) -> tuple[Path
     Raises RequestError where there is none, or where it is yet to be fetched.
     """
     name = str(name_or_folder)
+    check_name("--pack", name)
     if name in embedded:
         return embedded[name], read_manifest(embedded[name], links=True)
     own = pulled(name)

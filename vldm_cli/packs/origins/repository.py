@@ -29,9 +29,10 @@ def read_repository(listing: Listing) -> Manifest:
         raise _no_pipeline(listing)
     table = listing.read(INDEX)
     kind = table.get("_class_name") if isinstance(table, dict) else None
-    if kind not in PIPELINES:
+    if not isinstance(kind, str) or kind not in PIPELINES:
+        what = f"a {shown(kind)}" if isinstance(kind, str) else "of no kind that it names"
         raise RequestError(
-            f"{listing.name} is a {shown(kind)}, and vldm makes videos with {', '.join(PIPELINES)}; name one of these"
+            f"{listing.name} is {what}, and vldm makes videos with {', '.join(PIPELINES)}; name one of these"
         )
     return PIPELINES[kind](listing)
 

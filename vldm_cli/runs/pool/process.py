@@ -3,7 +3,6 @@ process ends, in whatever way, its end of the pipe is closed, and so they end as
 
 import os
 import pickle
-import signal
 import subprocess
 import sys
 from contextlib import suppress
@@ -54,6 +53,7 @@ class ProcessHand:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=env,
+            start_new_session=True,  # Ctrl-C in the terminal is for this process alone
         )
         with suppress(BrokenPipeError):  # it has ended already, as `do` will notice
             self._send(self.setting)
@@ -117,11 +117,6 @@ def main() -> None:
     """The worker process."""
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever a library prints is no answer
-    for number in (signal.SIGINT, getattr(signal, "SIGHUP", None)):
-        if (
-            number is not None
-        ):  # Ctrl-C reaches all processes of a terminal, and what it means is decided in one
-            signal.signal(number, signal.SIG_IGN)
     told: SimpleQueue = SimpleQueue()
     Thread(target=_listen, args=(sys.stdin.buffer, told), daemon=True).start()
     worker, tasks = Worker(told.get()), dict[int, Task]()

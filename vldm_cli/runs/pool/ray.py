@@ -73,11 +73,11 @@ def connect(address: str, cpus: int | None = None) -> Cluster:
     options: dict = {"num_cpus": cpus, "include_dashboard": False} if address == LOCAL else {}
     try:
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **options)
-    except (ConnectionError, RuntimeError, ValueError, OSError) as error:
+    except Exception as error:  # Ray raises all kinds of them, this one among others
         raise RequestError(
             f"--ray {address}: there is no Ray ({_first(error)}); start one with `ray start --head`, or use --ray local"
         ) from error
-    interrupt.listen()  # Ray has put its own handlers in the place of ours
+    interrupt.listen_again()  # Ray has put its own handlers in the place of ours
     return Cluster(ray)
 
 
@@ -97,6 +97,7 @@ class RayHand:
         if self._away:  # it is waited for here, and not by a unit
             self.meet(task)
             self._away = False
+        self._tasks.forget(live)
         return self._asked(self._actor.do.options(max_task_retries=0), task, unit, live)
 
     def stop(self) -> None:
@@ -128,6 +129,11 @@ class _Tasks:
     def __init__(self, ray: Any) -> None:
         self._ray, self._lock = ray, Lock()
         self._sent: dict[int, Any] = {}
+
+    def forget(self, live: frozenset[int]) -> None:
+        """All but these are finished."""
+        with self._lock:
+            self._sent = {number: task for number, task in self._sent.items() if number in live}
 
     def sent(self, task: Task) -> Any:
         with self._lock:

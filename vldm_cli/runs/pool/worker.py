@@ -126,7 +126,10 @@ class Worker:
                 before = dict(clock.seconds)
                 bench.do(unit)
         except BaseException as error:
-            self._open.pop(task.number, None)  # what was open in it is no more than half done
+            broken = self._open.pop(task.number, None)  # what was open in it is no more than half done
+            if broken is not None:
+                with suppress(Exception):
+                    broken[0].close()
             return self._failed(error, clock)
         seconds = {stage: spent - before.get(stage, 0.0) for stage, spent in clock.seconds.items()}
         total = time.perf_counter() - began

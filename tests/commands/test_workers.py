@@ -1,0 +1,71 @@
+"""`--gpus`, `--workers` and `--ray`: what is refused, and lists of videos that workers make."""
+
+import json
+import sys
+
+import pytest
+import torch
+
+PROMPT = "a red ball"
+
+
+@pytest.fixture
+def options(tiny_pack):
+    """Those of a small fast video on whatever device."""
+    return ("--pack", tiny_pack.folder, "--dtype", "float32", "--no-upscale", "--frames", 30)
+
+
+@pytest.mark.parametrize(
+    "words, said",
+    [
+        (("--gpus", 2, "--workers", 2), "--gpus is for GPUs and --workers for CPUs"),
+        (("--gpus", "few"), "--gpus few is none of all and numbers"),
+        (("--gpus", 0), "--gpus 0 is none of all and numbers"),
+        (("--workers", 0), "--workers 0"),
+        (("--workers", 2, "--device", "cuda"), "--workers chooses the devices"),
+        (("--ray", "somewhere"), "--ray somewhere is none of auto, local and HOST:PORT"),
+        (("--ray", "127.0.0.1:1"), "nobody answers there"),
+        (("--ray", "local", "--device", "mps"), "--ray chooses the devices"),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("command", ["generate", "upscale"])
+def test_what_cannot_be_is_one_sentence(vldm, options, here, command, words, said):
+    if "127.0.0.1:1" in words or "somewhere" in words:
+        pytest.importorskip("ray")
+    told = options if command == "generate" else ()
+    code, _, err = vldm(command, PROMPT, *told, *words, "-o", "a.mp4")
+    assert code == 2 and err.count("\n") == 1 and said in err and here() == []
+
+
+def test_no_gpus(vldm, options, here, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    code, _, err = vldm("generate", PROMPT, *options, "--gpus", "all", "-o", "a.mp4")
+    assert code == 2 and "there is no CUDA GPU" in err and "--workers" in err and here() == []
+
+
+def test_without_ray_it_says_how_to_get_it(vldm, options, here, monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    code, _, err = vldm("generate", PROMPT, *options, "--ray", "local", "-o", "a.mp4")
+    assert code == 2 and "pip install 'vldm[ray]'" in err and err.count("\n") == 1 and here() == []
+
+
+def test_a_list_by_workers_is_the_list(vldm, options, here, tmp_path, monkeypatch):
+    """The same bytes, one that fails among them, and names without an option of workers go on alone."""
+    threads = torch.get_num_threads()
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    torch.set_num_threads(1)
+    lines = ["a red ball", '{"prompt": "a cube", "frames": 3}', "a red cube"]
+    (tmp_path / "list.txt").write_text("\n".join(lines))
+    asked = ("generate", "--prompts", "list.txt", *options)
+    code, out, err = vldm(*asked, "-o", "w/{index}.mp4", "--workers", 2, "--json")
+    assert code == 0, err
+    tables = [json.loads(line) for line in out.splitlines()]
+    assert sorted(table["index"] for table in tables) == [1, 2, 3]
+    assert {table["device"] for table in tables} == {"2 x cpu"} and all(table["workers"] for table in tables)
+    assert vldm(*asked, "-o", "p/{index}.mp4", "--workers", 1)[0] == 0
+    for number in (1, 2, 3):
+        made = [(tmp_path / folder / f"{number}.mp4").read_bytes() for folder in "wp"]
+        assert made[0] == made[1]
+    assert here() == sorted(["list.txt", "p", "w", *(f"{f}/{n}.mp4" for f in "pw" for n in (1, 2, 3))])
+    torch.set_num_threads(threads)
