@@ -173,7 +173,7 @@ def test_what_breaks_while_running_is_one_sentence_and_exit_1(vldm, here, base, 
     def full(*_):
         raise RunError("writing segment failed: ffmpeg says: No space left on device")
 
-    monkeypatch.setattr("vldm_cli.pipelines.generate.run.encode_segment", full)
+    monkeypatch.setattr("vldm_cli.pipelines.generate.making.encode_segment", full)
     code, out, err = vldm("generate", PROMPT, *base, "--frames", 3, "-o", "a.mp4", "-q")
     assert (code, out) == (1, "") and err.count("\n") == 1
     assert "No space left" in err and "go on with: vldm generate" in err and "Traceback" not in err
@@ -184,6 +184,6 @@ def test_a_bug_is_one_sentence_too(vldm, base, monkeypatch):
     def broken(*_):
         raise ZeroDivisionError("two\nlines")
 
-    monkeypatch.setattr("vldm_cli.pipelines.generate.run.encode_segment", broken)
+    monkeypatch.setattr("vldm_cli.pipelines.generate.making.encode_segment", broken)
     code, _, err = vldm("generate", PROMPT, *base, "--frames", 3, "-o", "a.mp4", "-q")
     assert code == 1 and err.count("\n") == 1 and "ZeroDivisionError: two" in err

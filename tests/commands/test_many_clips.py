@@ -104,7 +104,7 @@ def test_extended_with_what_made_each(vldm, base, tiny_pack, tmp_path):
     assert (tmp_path / "one.mp4").read_bytes() == (tmp_path / "out" / "2.mp4").read_bytes()
     assert [row["made_before"] for row in rows(vldm(*words, "-o", "out", "--json")[1])] == [True, True]
     code, _, err = vldm(*words, "--fast", "cfg-skip", "-o", "out")
-    assert code == 2 and "out/1.mp4 exists; name another --out" in err
+    assert code == 2 and "out/1.mp4 exists and was made with another --fast" in err
 
 
 def test_a_folder_of_pictures_is_one_clip(vldm, folder, here):
@@ -151,9 +151,9 @@ def test_a_list_of_clips(vldm, folder, tmp_path):
 
 
 def test_a_clip_that_fails_is_told_and_the_others_are_made(vldm, folder, here, monkeypatch):
-    from vldm_cli.pipelines.clip import run
+    from vldm_cli.pipelines.clip import making
 
-    real = run.encode_frames
+    real = making.encode_frames
 
     def breaks(path, frames, raw, look, times, *rest):
         if times.clock and len(times) == 6 and not broken:
@@ -162,7 +162,7 @@ def test_a_clip_that_fails_is_told_and_the_others_are_made(vldm, folder, here, m
         return real(path, frames, raw, look, times, *rest)
 
     broken = []
-    monkeypatch.setattr(run, "encode_frames", breaks)
+    monkeypatch.setattr(making, "encode_frames", breaks)
     code, _, err = vldm("interpolate", "clips", *CPU, "-o", "more", "-q")
     assert code == 1 and err.startswith("vldm: more/clip9.mp4: no space") and "more/failed.txt" in err
     assert [name for name in here() if name.startswith("more/")] == [

@@ -127,9 +127,9 @@ def test_interrupted_it_goes_on_to_the_same_files(vldm, here, base, listed, tmp_
 def test_a_video_that_fails_is_told_and_the_others_are_made(vldm, here, base, listed, tmp_path, monkeypatch):
     words = ("generate", *listed("a red ball", {"prompt": "a cube", "crf": 20}, "a cone"), *base, *FRAMES)
     words = (*words, "-o", "out/{index}.mp4")
-    from vldm_cli.pipelines.generate import run
+    from vldm_cli.pipelines.generate import making
 
-    real = run.encode_segment
+    real = making.encode_segment
 
     def breaks(path, frames, fps, kind, crf):
         if crf == 20:
@@ -137,7 +137,7 @@ def test_a_video_that_fails_is_told_and_the_others_are_made(vldm, here, base, li
         real(path, frames, fps, kind, crf)
 
     with monkeypatch.context() as patched:
-        patched.setattr(run, "encode_segment", breaks)
+        patched.setattr(making, "encode_segment", breaks)
         code, out, err = vldm(*words, "--json", "-q")
     made = rows(out)
     assert code == 1 and [row["index"] for row in made] == [1, 2, 3]
@@ -168,16 +168,16 @@ def test_a_video_that_fails_is_told_and_the_others_are_made(vldm, here, base, li
 
 
 def test_a_fault_in_one_video_is_none_of_the_others(vldm, base, listed, monkeypatch):
-    from vldm_cli.pipelines.generate import run
+    from vldm_cli.pipelines.generate import making
 
-    real = run.encode_segment
+    real = making.encode_segment
 
     def breaks(path, frames, fps, kind, crf):
         if crf == 20:
             raise ZeroDivisionError("two\nlines")
         real(path, frames, fps, kind, crf)
 
-    monkeypatch.setattr(run, "encode_segment", breaks)
+    monkeypatch.setattr(making, "encode_segment", breaks)
     words = ("generate", *listed({"prompt": "a", "crf": 20}, "b"), *base, *FRAMES, "-o", "{index}.mp4")
     code, out, err = vldm(*words, "-q")
     assert (
@@ -284,7 +284,7 @@ def test_failed_lists_of_others_are_left_alone(vldm, here, base, listed, tmp_pat
     def breaks(*_):
         raise RunError("no")
 
-    monkeypatch.setattr("vldm_cli.pipelines.generate.run.encode_segment", breaks)
+    monkeypatch.setattr("vldm_cli.pipelines.generate.making.encode_segment", breaks)
     words = ("generate", *listed("a"), *base, *FRAMES, "-o", "{index}.mp4", "-q")
     for _ in range(2):
         code, _, err = vldm(*words)

@@ -51,7 +51,7 @@ def test_what_is_printed_when_it_breaks_is_what_was_given(vldm, base, monkeypatc
     def broken(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("vldm_cli.pipelines.generate.run.encode_segment", broken)
+    monkeypatch.setattr("vldm_cli.pipelines.generate.making.encode_segment", broken)
     for prompt in ("a red  ball\n on   grass ", "-a ball"):
         words = ["generate", *map(str, base), "--frames", "2", "-q", "-o", "two  spaces.mp4", "--", prompt]
         code, _, err = vldm(*words)

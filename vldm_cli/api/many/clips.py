@@ -200,6 +200,8 @@ def _check_there(task: Task) -> None:
     settings = stored.get("settings")
     settings = settings if isinstance(settings, dict) else {}
     had = {**settings, "seed": stored.get("seed")}
+    if task.command != "interpolate":  # by motion, nothing can be given up for speed
+        had.setdefault("fast", [])
     asked_for = {**task.options, "fast": list(task.options["running"].fast)}
     for name, asked in asked_for.items():
         if name in ("pack", "model", "device", "running", "fps") or asked in (None, "", "auto"):
