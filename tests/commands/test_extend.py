@@ -136,7 +136,7 @@ def test_what_breaks_while_running_is_one_sentence_and_exit_1(vldm, here, clip, 
     def full(*_):
         raise RunError("writing segment failed: ffmpeg says: No space left on device")
 
-    monkeypatch.setattr("vldm_cli.pipelines.extend.run.encode", full)
+    monkeypatch.setattr("vldm_cli.pipelines.extend.making.encode", full)
     code, out, err = vldm("extend", "a.mp4", *options, "--frames", 3, "-o", "b.mp4", "-q")
     assert (code, out) == (1, "") and err.count("\n") == 1 and "Traceback" not in err
     assert "No space left" in err and "is kept in" in err and "go on with: vldm extend a.mp4" in err

@@ -35,6 +35,12 @@ class Recorded:
         self.pool: Any = None
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        leaves = tree_flatten((args, kwargs))[0]
+        device = next(x.device for x in leaves if isinstance(x, Tensor))
+        with torch.cuda.device(device):  # a thread's current one need not be the network's
+            return self._called(*args, **kwargs)
+
+    def _called(self, *args: Any, **kwargs: Any) -> Any:
         state = self.state
         outside = (state.embedding_BE, state.context, state.text_BLD)
         leaves, tree = tree_flatten((args, kwargs, outside))
@@ -44,15 +50,15 @@ class Recorded:
         key = (str(tree), others, kinds, state.frames, state.on)
         if key not in self.recorded:
             self.calls[key] = self.calls.get(key, 0) + 1
-            if self.calls[key] <= USUAL or len(self.recorded) == MOST:
+            if self.calls[key] <= USUAL or len(self.recorded) == MOST or not _has_room():
                 return self.forward(*args, **kwargs)
             usual = self.forward(*args, **kwargs)
             stream = torch.cuda.current_stream()
             try:
                 self.recorded[key] = self._record(leaves, tree)
-            except torch.OutOfMemoryError:
-                raise
-            except RuntimeError:  # something in it cannot be recorded: it runs as usual, and that is said
+            except (
+                RuntimeError
+            ):  # it cannot be recorded, or not beside the rest: it runs as usual, and that is said
                 torch.cuda.set_stream(stream)  # torch leaves the recording's on where that fails
                 torch.cuda.synchronize()
                 self.recorded[key] = None
@@ -92,6 +98,12 @@ class Recorded:
         finally:
             state.embedding_BE, state.context, state.text_BLD = before
         return graph, [x for x in own if isinstance(x, Tensor)], output
+
+
+def _has_room() -> bool:
+    """Whether a recording's memory, which it keeps, is a small part of what the GPU has."""
+    free, total = torch.cuda.mem_get_info()
+    return free > total // 4
 
 
 def _alike(a: Any, b: Any) -> bool:

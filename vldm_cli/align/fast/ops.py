@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -49,7 +51,14 @@ def _kernel(name: str, x: Tensor) -> Callable:
         return getattr(plain, name)
     if name in OFF or name in trial.left_out(x.device, x.dtype):
         return getattr(plain, name)
-    return getattr(import_module(f"vldm_cli.align.fast.{home}"), name)
+    run = getattr(import_module(f"vldm_cli.align.fast.{home}"), name)
+    # Triton launches on the thread's current device, whichever the tensors are on
+    return run if x.device.index == torch.cuda.current_device() else partial(_there, x.device, run)
+
+
+def _there(device: torch.device, run: Callable, *args: Any, **kwargs: Any) -> Any:
+    with torch.cuda.device(device):
+        return run(*args, **kwargs)
 
 
 def group_norm(x_NCHW: Tensor, norm: torch.nn.GroupNorm, **more) -> Tensor:

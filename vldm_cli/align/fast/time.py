@@ -27,7 +27,8 @@ def _attended(
     ROWS: tl.constexpr,
 ):
     """One head of a few places of one video: a block of scores in which only what is of one place counts."""
-    head, part, b = tl.program_id(0), tl.program_id(1), tl.program_id(2)
+    # heads of one place lie beside each other, so they are computed one after the other
+    head, part, b = tl.program_id(0) % heads, tl.program_id(0) // heads, tl.program_id(1)
     r = tl.arange(0, ROWS)
     t = r % FRAMES
     own = r // FRAMES
@@ -108,7 +109,7 @@ def attend(qkv_NLC: Tensor, frames: int, heads: int) -> Tensor:
     D = C // heads
     out = torch.empty(N, HW, C, dtype=qkv_NLC.dtype, device=qkv_NLC.device)
     longest = triton.next_power_of_2(frames)
-    grid = heads, triton.cdiv(HW, ROWS // longest), N // frames
+    grid = heads * triton.cdiv(HW, ROWS // longest), N // frames
     block = max(16, triton.next_power_of_2(D))
     _attended[grid](qkv_NLC, out, HW, frames, heads, D**-0.5, D, block, longest, ROWS, num_warps=4)
     return out

@@ -4,6 +4,7 @@ not compile there, or does not agree, is left out, and PyTorch's own operations 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from functools import cache
 
 import torch
@@ -55,10 +56,11 @@ def left_out(device: torch.device, dtype: torch.dtype) -> dict[str, str]:
     """The kernels that are of no use on that device, and why; found out once."""
     found = {}
     try:
-        for name, kernel, twin in trials(device, dtype):
-            reason = _fault(kernel, twin, CLOSE[dtype])
-            if reason:
-                found[name] = reason
+        with torch.cuda.device(device) if device.type == "cuda" else nullcontext():
+            for name, kernel, twin in trials(device, dtype):
+                reason = _fault(kernel, twin, CLOSE[dtype])
+                if reason:
+                    found[name] = reason
     except ImportError as error:  # Triton is there and does not load
         return dict.fromkeys(NAMES, _line(error))
     return found
@@ -66,7 +68,7 @@ def left_out(device: torch.device, dtype: torch.dtype) -> dict[str, str]:
 
 def remark(device: torch.device, dtype: torch.dtype) -> str | None:
     """What is to be said of the kernels that are left out; None where all are of use."""
-    found = left_out(device, dtype)
+    found = left_out(torch.empty(0, device=device).device, dtype)  # which names the GPU's number
     if not found:
         return None
     why = next(iter(found.values()))
