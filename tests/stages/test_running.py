@@ -7,9 +7,9 @@ from vldm_cli.stages.running import AS_USUAL, Running
 
 
 def test_options_say_it():
-    assert Running.of() == AS_USUAL
-    assert Running.of(fast=["cfg-skip", "deepcache", "cfg-skip"]).fast == ("deepcache", "cfg-skip")
-    assert Running.of(fast="cfg-skip").guided < AS_USUAL.guided == 1
+    assert Running() == AS_USUAL
+    assert Running(fast=["cfg-skip", "deepcache", "cfg-skip"]).fast == ("deepcache", "cfg-skip")
+    assert Running(fast="cfg-skip").guided < AS_USUAL.guided == 1
 
 
 @pytest.mark.parametrize(
@@ -18,7 +18,7 @@ def test_options_say_it():
 )
 def test_what_is_none_is_refused(options, said):
     with pytest.raises(RequestError, match=said):
-        Running.of(**options)
+        Running(**options)
 
 
 def test_weights_wait_where_there_is_no_room_for_them():
@@ -28,11 +28,11 @@ def test_weights_wait_where_there_is_no_room_for_them():
 
 def test_what_does_not_go_together_is_refused():
     with pytest.raises(RequestError, match="--fast deepcache keeps what --memory low spares"):
-        Running.of(memory="low", fast=["deepcache"]).check("cuda")
+        Running(memory="low", fast=["deepcache"]).check("cuda")
 
 
 def test_low_memory_is_a_gpus():
-    Running.of(memory="low").check("cuda:1")
-    Running.of(memory="high").check("cpu")
+    Running(memory="low").check("cuda:1")
+    Running(memory="high").check("cpu")
     with pytest.raises(RequestError, match="--memory low is for the memory of a GPU"):
-        Running.of(memory="low").check("cpu")
+        Running(memory="low").check("cpu")

@@ -85,7 +85,7 @@ def generate(
         context_guidance=context_guidance,
         device=device,
         dtype=dtype,
-        running=Running.of(plain, memory, fast),
+        running=Running(plain, memory, fast or ()),
         crf=crf,
         fps=fps,
         preview=preview,

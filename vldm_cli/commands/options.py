@@ -116,7 +116,7 @@ class OnClip:
     def for_job(self) -> dict:
         """What goes on to the job."""
         told = ("fps", "device", "preview", "resume", "force")
-        running = Running.of(self.plain, self.memory, self.fast)
+        running = Running(self.plain, self.memory, self.fast or ())
         return {**{name: getattr(self, name) for name in told}, "running": running}
 
 

@@ -169,7 +169,7 @@ def resolve(request: GenerateRequest, manifest: Manifest) -> Settings:
         crf=request.crf,
         dtype=request.dtype,
         image_sha256=None if image is None else hashlib.sha256(np.ascontiguousarray(image).data).hexdigest(),
-        fast=request.running.fast,
+        fast=tuple(request.running.fast),
     )
 
 
