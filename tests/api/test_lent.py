@@ -7,7 +7,7 @@ from vldm_cli.api.lent import lend
 from vldm_cli.errors import RequestError
 from vldm_cli.stages.running import Running
 
-LOW = Running.of(memory="low")
+LOW = Running(memory="low")
 
 
 def test_little_memory_is_a_matter_of_where_the_work_is_done(monkeypatch):

@@ -9,16 +9,16 @@ from vldm_cli.stages.running import AS_USUAL, Running
 
 
 def test_options_say_it():
-    assert Running.of() == AS_USUAL and AS_USUAL.plain and AS_USUAL.words() == []
-    assert Running.of(False, "low", "cfg-skip").words() == [
+    assert Running() == AS_USUAL and AS_USUAL.plain and AS_USUAL.words() == []
+    assert Running(False, "low", "cfg-skip").words() == [
         "--no-plain",
         "--memory",
         "low",
         "--fast",
         "cfg-skip",
     ]
-    assert Running.of(fast=["cfg-skip", "deepcache", "cfg-skip"]).fast == ("deepcache", "cfg-skip")
-    assert Running.of(fast="cfg-skip").guided < AS_USUAL.guided == 1
+    assert Running(fast=["cfg-skip", "deepcache", "cfg-skip"]).fast == ("deepcache", "cfg-skip")
+    assert Running(fast="cfg-skip").guided < AS_USUAL.guided == 1
 
 
 @pytest.mark.parametrize(
@@ -27,7 +27,7 @@ def test_options_say_it():
 )
 def test_what_is_none_is_refused(options, said):
     with pytest.raises(RequestError, match=said):
-        Running.of(**options)
+        Running(**options)
 
 
 def test_weights_wait_where_there_is_no_room_for_them():
@@ -37,16 +37,16 @@ def test_weights_wait_where_there_is_no_room_for_them():
 
 def test_what_does_not_go_together_is_refused():
     with pytest.raises(RequestError, match="--fast deepcache keeps what --memory low spares"):
-        Running.of(memory="low", fast=["deepcache"]).check("cuda")
+        Running(memory="low", fast=["deepcache"]).check("cuda")
 
 
 def test_kernels_are_a_gpus_and_are_asked_for(tiny_pack, monkeypatch):
     """They have not been measured on a GPU yet."""
-    Running.of(plain=False).check("cuda")
+    Running(plain=False).check("cuda")
     with pytest.raises(
         RequestError, match="--no-plain is for a CUDA GPU, and this runs on mps; leave it out"
     ):
-        Running.of(plain=False).check("mps")
+        Running(plain=False).check("mps")
     monkeypatch.setattr("vldm_cli.stages.models.has_triton", lambda: True)
     for running, kernels in ((AS_USUAL, False), (Running(plain=False), True)):
         models = Models(tiny_pack, running=running)
@@ -55,7 +55,7 @@ def test_kernels_are_a_gpus_and_are_asked_for(tiny_pack, monkeypatch):
 
 
 def test_low_memory_is_a_gpus():
-    Running.of(memory="low").check("cuda:1")
-    Running.of(memory="high").check("cpu")
+    Running(memory="low").check("cuda:1")
+    Running(memory="high").check("cpu")
     with pytest.raises(RequestError, match="--memory low is for the memory of a GPU"):
-        Running.of(memory="low").check("cpu")
+        Running(memory="low").check("cpu")

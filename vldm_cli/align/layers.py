@@ -36,6 +36,8 @@ class State:
     """What the temporal layers hear of the text, one text a video."""
     step: int = 0
     """Which of the sampler's steps this call is for, 0 for the first."""
+    steps: int = 1
+    """How many these are."""
 
 
 class TemporalLayer(nn.Module):

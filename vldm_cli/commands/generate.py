@@ -93,7 +93,7 @@ def generate(
     from vldm_cli.commands.console import Console
 
     console = Console(quiet, verbose, as_json)
-    running = Running.of(plain, memory, fast)
+    running = Running(plain, memory, fast or ())
     lent = lend(gpus, workers, ray, device, dtype, running)
     asked: dict[str, Any] = {
         "frames": frames,

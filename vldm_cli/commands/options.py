@@ -167,7 +167,7 @@ class OnClip:
     @property
     def running(self) -> Running:
         """How models are to be run. Raises RequestError."""
-        return Running.of(self.plain, self.memory, self.fast)
+        return Running(self.plain, self.memory, self.fast or ())
 
     def lent(self, dtype: str) -> "Lent":
         """The workers that these options ask for."""

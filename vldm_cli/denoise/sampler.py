@@ -66,7 +66,7 @@ def sample(
         signal, noise = signal_and_noise(scheduler, i)
         here = guidance.at(noise, i / steps)
         if hasattr(model, "state"):
-            model.state.step = i
+            model.state.step, model.state.steps = i, steps
         prediction = guided(
             model,
             z_in.to(weight.dtype),

@@ -1,6 +1,6 @@
 """How models are run: what changes nothing but speed and memory, and what is given up for speed. No torch."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from vldm_cli.errors import RequestError, shown
@@ -21,18 +21,17 @@ class Running:
 
     plain: bool = True
     memory: str = "auto"
-    fast: tuple[str, ...] = ()
+    fast: Sequence[str] = ()
 
-    @classmethod
-    def of(cls, plain: bool = True, memory: str = "auto", fast: Iterable[str] | None = None) -> "Running":
-        """As options say it. Raises RequestError, one sentence, for what is none."""
-        if memory not in MEMORY:
-            raise RequestError(f"--memory {shown(memory):.40} is none of {', '.join(MEMORY)}")
-        named = [fast] if isinstance(fast, str) else list(fast or ())
+    def __post_init__(self) -> None:
+        """Raises RequestError, one sentence, for what is none of these."""
+        if self.memory not in MEMORY:
+            raise RequestError(f"--memory {shown(self.memory):.40} is none of {', '.join(MEMORY)}")
+        named = [self.fast] if isinstance(self.fast, str) else list(self.fast or ())
         for name in named:
             if name not in FAST:
                 raise RequestError(f"--fast {shown(name):.40} is none of {', '.join(FAST)}")
-        return cls(bool(plain), memory, tuple(name for name in FAST if name in named))
+        object.__setattr__(self, "fast", tuple(name for name in FAST if name in named))
 
     def words(self) -> list[str]:
         """The options that say it."""

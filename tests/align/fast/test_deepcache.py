@@ -1,4 +1,4 @@
-"""DeepCache: deep blocks run at every third step, and what they give is reused between."""
+"""DeepCache: in the second half of the steps deep blocks run at every n-th one, and are reused between."""
 
 import torch
 
@@ -18,7 +18,7 @@ def hooked(unet, calls):
 
 
 @torch.no_grad()
-def test_deep_blocks_run_at_every_third_step():
+def test_deep_blocks_run_in_the_first_half_and_then_at_every_nth_step():
     unet = shapes.stable_diffusion_21()
     model = align(unet, head_dim=4).eval()
     shapes.randomise(model)
@@ -28,15 +28,16 @@ def test_deep_blocks_run_at_every_third_step():
     calls: list[int] = []
     hooked(unet, calls)
     reuse(unet, model.state, every=3)
-    made = []
-    for step, given in enumerate([inputs, other, inputs, other]):
-        model.state.step = step
+    made, ran = [], []
+    for step, given in enumerate([other, inputs, inputs, inputs, other, inputs, other, other]):
+        model.state.step, model.state.steps = step, 8
         made.append(model(**given))
-    assert len(calls) == 2
-    assert torch.equal(made[0], exact) and torch.equal(made[3], exact_other)
+        ran.append(len(calls))
+    assert ran == [1, 2, 3, 4, 4, 4, 5, 5]
+    assert torch.equal(made[3], exact) and torch.equal(made[6], exact_other)
     # the shallow blocks see what changed, the deep ones do not
-    assert torch.equal(made[2], exact)
-    assert not torch.equal(made[1], exact) and not torch.equal(made[1], exact_other)
+    assert torch.equal(made[5], exact)
+    assert not torch.equal(made[4], exact) and not torch.equal(made[4], exact_other)
 
 
 @torch.no_grad()
@@ -47,7 +48,7 @@ def test_another_shape_is_computed_whole():
     one = shapes.first_video(inputs)
     alone = model(**one)
     reuse(unet, model.state)
-    model.state.step = 0
+    model.state.steps = 2
     model(**inputs)
     model.state.step = 1
     assert torch.equal(model(**one), alone)

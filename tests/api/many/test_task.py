@@ -55,7 +55,7 @@ def test_what_can_be_said_again_is_said_for_each():
 
 
 def test_the_words_of_options_that_can_be_given_again():
-    running = Running.of(False, "high", ["deepcache", "cfg-skip"])
+    running = Running(False, "high", ["deepcache", "cfg-skip"])
     (task,) = made(
         {"prompt": "a"}, seed=7, options={**OPTIONS, "running": running, "sketch": ("a.png@0", "b.png@8")}
     )

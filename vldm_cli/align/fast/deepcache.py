@@ -1,5 +1,5 @@
 """DeepCache (Ma et al. 2023, arXiv:2312.00858): what the deep blocks of a UNet make changes little from step to step,
-so it is computed at every n-th one and reused between. It changes the result."""
+so it is computed at every n-th one and reused between: here in the second half of them. It changes the result."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ EVERY = 2
 
 
 def reuse(unet: Any, state: State, every: int = EVERY) -> None:
-    """In the calls between, only the UNet's first and last block run, with all that their temporal layers do; the
-    others give what they gave before. A call of another shape than the last one is a whole one, and so is that of a
-    window's first step."""
+    """In the second half of the steps, only every n-th call is a whole one. In the others only the UNet's first and
+    last block run, with all that their temporal layers do, and the blocks between give what they gave before. In the
+    first half, where a few steps decide what there is to be seen, nothing is reused, nor after a call of another
+    shape."""
     deep = [*unet.down_blocks[1:], unet.mid_block, *unet.up_blocks[:-1]]
     kept = _Kept(state, every)
     for number, block in enumerate(block for block in deep if block is not None):
@@ -36,7 +37,8 @@ class _Kept:
 
     def begin(self, x_NCHW: Tensor) -> None:
         kind = (x_NCHW.shape, x_NCHW.dtype, self.state.frames, self.state.on)
-        self.whole = kind != self.kind or self.state.step % self.every == 0
+        step, first = self.state.step, -(-self.state.steps // 2)
+        self.whole = kind != self.kind or step < first or (step - first) % self.every == self.every - 1
         self.kind = kind
 
 

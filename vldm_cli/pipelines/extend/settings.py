@@ -113,7 +113,7 @@ def settings_of(
         crf=_first(options.crf, memory.crf, CRF),
         dtype=options.dtype,
         image_sha256=None,
-        fast=options.running.fast,
+        fast=tuple(options.running.fast),
     )
 
 

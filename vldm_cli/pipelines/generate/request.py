@@ -177,7 +177,7 @@ def resolve(request: GenerateRequest, manifest: Manifest) -> Settings:
         dtype=request.dtype,
         image_sha256=None if image is None else hashlib.sha256(np.ascontiguousarray(image).data).hexdigest(),
         sketches=tuple(f"{sketch.frame}:{sketch.sha256}" for sketch in request.sketches),
-        fast=request.running.fast,
+        fast=tuple(request.running.fast),
     )
 
 
