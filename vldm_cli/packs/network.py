@@ -5,7 +5,9 @@ Pickles go through torch's weights-only loader alone, as everywhere (`origins.pi
 
 from __future__ import annotations
 
+import inspect
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,12 +40,12 @@ class Network:
     remarks: tuple[str, ...] = ()
 
 
-def open_network(path: Path) -> Network:
-    """The network in a file. Raises RequestError where there is none that makes pictures larger, or cleaner at their
+def open_network(path: Path, option: str = "--model") -> Network:
+    """The network in a file; option: which named it. Raises RequestError where there is none that makes pictures larger, or cleaner at their
     size, or where spandrel is not here."""
     from vldm_cli.align.network import ImageNetwork
 
-    said = f"--model {shown(str(path))}"
+    said = f"{option} {shown(str(path))}"
     if not path.is_file():
         what = "is a folder" if path.is_dir() else "is not here"
         raise RequestError(f"{said} {what}; name a file of weights, {_SAFE} or .pth")
@@ -51,7 +53,7 @@ def open_network(path: Path) -> Network:
         raise RequestError(
             f"{said} is no file of weights by its name; name one in {_SAFE}, {', '.join(PICKLES)}"
         )
-    _spandrel()
+    _spandrel(option)
     try:
         sha256 = digest(path)
         weights, told = converted(path) if is_pickle(path) else (path, "")
@@ -66,7 +68,8 @@ def open_network(path: Path) -> Network:
     needs = found.size_requirements
     network = ImageNetwork(
         found.model,
-        found,
+        # without torch's inference mode around it, which training cannot use
+        partial(inspect.unwrap(type(found).__call__), found),
         found.scale,
         found.input_channels,
         needs.multiple_of,
@@ -82,24 +85,24 @@ def _formats(found: ImageModelDescriptor) -> tuple[str, ...]:
     return ("float32", *half, *(("bfloat16",) if found.supports_bfloat16 else ()))
 
 
-def _spandrel() -> None:
+def _spandrel(option: str) -> None:
     try:
         import spandrel  # noqa: F401
     except ModuleNotFoundError as error:
         if error.name != "spandrel":
-            raise _broken(error) from error
+            raise _broken(option, error) from error
         raise RequestError(
-            "--model needs spandrel, which knows other people's networks and is not here; install it with "
+            f"{option} needs spandrel, which knows other people's networks and is not here; install it with "
             "`pip install 'vldm[models]'`"
         ) from error
     except Exception as error:  # a torchvision of another torch raises a RuntimeError
-        raise _broken(error) from error
+        raise _broken(option, error) from error
 
 
-def _broken(error: Exception) -> RequestError:
+def _broken(option: str, error: Exception) -> RequestError:
     reason = shown((str(error).splitlines() or [type(error).__name__])[0])
     return RequestError(
-        f"--model needs spandrel, which cannot be loaded here ({reason}); install it anew with "
+        f"{option} needs spandrel, which cannot be loaded here ({reason}); install it anew with "
         "`pip install --upgrade 'vldm[models]'`"
     )
 
