@@ -28,6 +28,7 @@ def upscale(
     pack: str | Path | LoadedPack | None = None,
     model: str | Path | None = None,
     steady: float | None = None,
+    layers: str | Path | None = None,
     noise: float | None = None,
     space: str | None = None,
     tile: int | None = None,
@@ -56,10 +57,12 @@ def upscale(
     frames a second of a folder of pictures. preview: a .png, a contact sheet that is refreshed meanwhile. resume: go on
     with the same interrupted call. force: replace an existing file, and take HDR video as if it were not.
 
-    model: in place of a pack a super-resolution network for pictures, a .safetensors or .pth that spandrel knows (needs
-    `vldm[models]`). Then scale is 1 to the network's own (None: that), steady, 0 to 1, what a frame's neighbours have
-    to say in its detail (None: 0.5; 0: the network alone), and what is of packs is left out: pack, noise, space, steps,
-    seed, prompt, negative, guidance.
+    model: in place of a pack a super-resolution network for pictures, a .safetensors or .pth that spandrel knows, or the
+    name of one of Real-ESRGAN's, such as "realesrgan-x4plus" (needs `vldm[models]`). Then scale is 1 to the network's
+    own (None: that), layers a file of temporal layers for it (None: those that come with vldm, if there are any for it),
+    steady, 0 to 1, without such layers how much of the frame before is kept where it agrees (None: 1; 0: the network
+    alone, without layers too), and what is of packs is left out: pack, noise, space, steps, seed, prompt, negative,
+    guidance.
 
     Raises RequestError, with nothing written, for what cannot be served, and RunError when it breaks: what is finished
     is kept and the same call goes on.
@@ -73,6 +76,7 @@ def upscale(
         pack=pack,
         model=model,
         steady=steady,
+        layers=layers,
         noise=noise,
         space=space,
         tile=tile,
@@ -100,6 +104,7 @@ def prepare(
     pack: str | Path | LoadedPack | None,
     model: str | Path | None,
     steady: float | None,
+    layers: str | Path | None,
     noise: float | None,
     space: str | None,
     tile: int | None,
@@ -139,6 +144,7 @@ def prepare(
             given,
             scale=scale,
             steady=steady,
+            layers=None if layers is None else Path(layers),
             tile=tile,
             device=device,
             dtype=dtype,
@@ -148,8 +154,9 @@ def prepare(
             resume=resume,
             force=force,
         )
-    if steady is not None:
-        raise RequestError("--steady is for a network that --model names; leave it out")
+    for option, value in (("--steady", steady), ("--layers", layers)):
+        if value is not None:
+            raise RequestError(f"{option} is for a network that --model names; leave it out")
     scale = choice("--scale", 4 if scale is None else scale, (2, 4))
     pack = "toyland" if pack is None else pack
     if space is not None and space not in SPACES:
@@ -207,6 +214,7 @@ def _by_network(
     *,
     scale: int | None,
     steady: float | None,
+    layers: Path | None,
     tile: int | None,
     device: str,
     dtype: str,
@@ -218,6 +226,7 @@ def _by_network(
 ) -> Job:
     """The job where a network for pictures does it. given: options that it has no use for, and what they were told."""
     from vldm_cli.packs.network import LARGEST, open_network
+    from vldm_cli.packs.networks.layers import layers_for, open_layers, shipped_layers
 
     for option, value in given.items():
         if value is not None:
@@ -230,7 +239,12 @@ def _by_network(
     if dtype != "auto":
         choose_dtype(dtype, chosen)
     network = open_network(model)
-    opened, out = clips.prepare(clip, out, f"x{scale or network.network.scale}", crf, fps, preview, force)
+    found = None
+    if layers is not None:
+        found = open_layers(layers, network.network, network.name)
+    elif steady is None or steady == 1:
+        found = layers_for(network.network, shipped_layers())
+    opened, out = clips.prepare(clip, out, f"x{scale or network.scale}", crf, fps, preview, force)
 
     from vldm_cli.pipelines.upscale.network_job import make_job, number_format
 
@@ -240,6 +254,7 @@ def _by_network(
         out,
         scale=scale,
         steady=steady,
+        layers=found,
         tile=tile,
         device=chosen,
         dtype=number_format(dtype, network, chosen),

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 # The body's share of the network's weights, at least: a row of blocks that holds less is a part of a block.
-SHARE = 0.35
+SHARE = 0.2
 # Sides of the picture that the network is tried with, in pixels, if it can be so small.
 HEIGHT, WIDTH = 24, 40
 # Networks that look at pictures in windows pad them to a multiple of one of these.
@@ -55,15 +55,14 @@ def find_body(module: nn.Module, run: Callable[[Tensor], Tensor], channels: int,
         for hook in hooks:
             hook.remove()
     total = sum(p.numel() for p in module.parameters())
-    best: tuple[int, list[nn.Module]] | None = None
+    best: tuple[int, list[nn.Module]] = 0, []
     for parent in module.modules():
         for row in _rows([one for one in parent.children() if order.count(one) == 1], seen, order):
-            if sum(p.numel() for one in row for p in one.parameters()) < SHARE * total:
-                continue
             row = _like(row)
-            if len(row) > 1 and (best is None or len(row) > best[0]):
-                best = len(row), row
-    if best is None:
+            held = sum(p.numel() for one in row for p in one.parameters())
+            if len(row) > 1 and held > max(best[0], SHARE * total):
+                best = held, row
+    if not best[1]:
         raise ValueError("it has no row of like blocks")
     modules = tuple(best[1])
     features = seen[modules[-1]]

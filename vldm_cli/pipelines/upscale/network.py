@@ -39,7 +39,7 @@ class NetworkClip(Enlarged):
 
     steady: without layers, how much of what agrees with the frame before is kept of it, 0 (the network alone) to 1; with
     layers, 0 is the network alone. layers: temporal layers on that network, or None. tile: in pixels of the clip, of
-    those that the network can be asked for (`least_tile`). The network is moved to the device, and into the number
+    those that the network can be asked for (`least_tile`); overlap: of the tiles, None for the usual one. The network is moved to the device, and into the number
     format, when it is first needed.
     """
 
@@ -52,13 +52,15 @@ class NetworkClip(Enlarged):
         steady: float = STEADY,
         layers: SteadyNetwork | None = None,
         tile: int = TILE,
+        overlap: int | None = None,
         device: torch.device,
         dtype: torch.dtype = torch.float32,
     ) -> None:
         super().__init__(clip, scale)
         self.network, self.steady, self.dtype, self._device = network, steady, dtype, device
         self.layers = layers
-        size, overlap, times = (clip.height, clip.width), min(OVERLAP, tile // 4), network.scale
+        size, times = (clip.height, clip.width), network.scale
+        overlap = min(OVERLAP, tile // 4) if overlap is None else overlap
         self.tiles = Tiles(*size, tile, overlap, network.multiple)
         self.large = _times(self.tiles, times)
         # flow is not for frames of a pixel or two
