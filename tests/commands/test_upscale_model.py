@@ -146,11 +146,15 @@ def test_layers_that_are_named(vldm, clip, layers):
     assert clip.with_name("b.mp4").read_bytes() == files["b"]
 
 
-def test_layers_that_come_with_vldm_are_found_by_the_networks_weights(vldm, clip, layers, tmp_path, monkeypatch):
+def test_layers_that_come_with_vldm_are_found_by_the_networks_weights(
+    vldm, clip, layers, tmp_path, monkeypatch
+):
     folder = tmp_path / "weights" / "steady"
     folder.mkdir(parents=True)
     (tmp_path / layers).rename(folder / layers)
-    (folder / "network.toml").write_text(f'name = "x"\nfile = "{layers}"\nsha256 = "{digest(folder / layers)}"\n')
+    (folder / "network.toml").write_text(
+        f'name = "x"\nfile = "{layers}"\nsha256 = "{digest(folder / layers)}"\n'
+    )
     monkeypatch.setattr("vldm_cli.packs.networks.layers.shipped_layers", lambda: [folder])
     for model, wanted in (("net.safetensors", digest(folder / layers)), ("net2.pth", None)):
         code, out, err = vldm("upscale", "a.mp4", "--model", model, "--device", "cpu", "--json")
@@ -164,12 +168,19 @@ def test_bad_layers_are_refused(vldm, here, clip, layers, tmp_path):
     before = here()
     for model, file, more, words in (
         ("net2.pth", layers, (), "is for net, and --model is net2.pth; leave --layers out"),
-        ("net.safetensors", "gone.safetensors", (), "is not here; name a file that `vldm train upscaler-network`"),
+        (
+            "net.safetensors",
+            "gone.safetensors",
+            (),
+            "is not here; name a file that `vldm train upscaler-network`",
+        ),
         ("net.safetensors", "half.safetensors", (), "is truncated; fetch it anew"),
         ("net.safetensors", "none.safetensors", (), "holds no temporal layers of an image network"),
         ("net.safetensors", layers, ("--steady", "0.5"), "are on or off; give 0, or leave it out"),
     ):
-        code, out, err = vldm("upscale", "a.mp4", "--model", model, "--layers", file, "--device", "cpu", *more)
+        code, out, err = vldm(
+            "upscale", "a.mp4", "--model", model, "--layers", file, "--device", "cpu", *more
+        )
         assert (code, out) == (2, "") and words in err and err.splitlines()[-1].startswith("vldm: --"), err
     assert here() == before
     code, _, err = vldm("upscale", "a.mp4", "--layers", layers)

@@ -9,7 +9,9 @@ import typer
 def network(
     network: Annotated[
         Path,
-        typer.Option(metavar="FILE", help="The network, .safetensors or .pth, as `vldm upscale --model` takes it."),
+        typer.Option(
+            metavar="FILE", help="The network, .safetensors or .pth, as `vldm upscale --model` takes it."
+        ),
     ],
     out: Annotated[Path, typer.Option(metavar="FOLDER", help="Where the layers go, layers.safetensors.")],
     data: Annotated[

@@ -59,7 +59,9 @@ def open_network(path: Path, option: str = "--model") -> Network:
         path = located(str(path), option)
     if not path.is_file():
         what = "is a folder" if path.is_dir() else "is not here"
-        raise RequestError(f"{said} {what}; name a file of weights, {_SAFE} or .pth, or one of {', '.join(NAMED)}")
+        raise RequestError(
+            f"{said} {what}; name a file of weights, {_SAFE} or .pth, or one of {', '.join(NAMED)}"
+        )
     if path.suffix.lower() not in (_SAFE, _NCNN) and not is_pickle(path):
         raise RequestError(
             f"{said} is no file of weights by its name; name one in {_SAFE}, {', '.join(PICKLES)}"

@@ -22,7 +22,14 @@ from vldm_cli.video.numbers import LAST_SEED, LONGEST, real, whole
 
 # Toyland's frames as they come from the renderer, for patches.
 TOYLAND = VideoNumbers(
-    width=256, height=160, fps=Fraction(24), keyframe_step=1, window=1, context=0, latent_factor=8, size_multiple=8
+    width=256,
+    height=160,
+    fps=Fraction(24),
+    keyframe_step=1,
+    window=1,
+    context=0,
+    latent_factor=8,
+    size_multiple=8,
 )
 
 

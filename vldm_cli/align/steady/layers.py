@@ -199,7 +199,10 @@ def _at_size(flow: Tensor, agree: Tensor, h: int, w: int) -> tuple[Tensor, Tenso
         return flow, agree
     fold = max(1, round(height / h))
     if fold > 1:
-        flow, agree = F.avg_pool2d(flow, fold, ceil_mode=True) / fold, F.avg_pool2d(agree, fold, ceil_mode=True)
+        flow, agree = (
+            F.avg_pool2d(flow, fold, ceil_mode=True) / fold,
+            F.avg_pool2d(agree, fold, ceil_mode=True),
+        )
         height, width = flow.shape[-2:]
     pad = (0, w - width, 0, h - height)
     return F.pad(flow, pad, mode="replicate"), F.pad(agree, pad)

@@ -87,7 +87,12 @@ class SteadyNetwork(nn.Module):
         made = []
         for t in range(T):
             frame, state.carried = self.layers.fusion(
-                y_BTCHW[:, t], x_BTCHW[:, t], features[:, t], flow_BTCHW[:, t], agree_BTCHW[:, t], state.carried
+                y_BTCHW[:, t],
+                x_BTCHW[:, t],
+                features[:, t],
+                flow_BTCHW[:, t],
+                agree_BTCHW[:, t],
+                state.carried,
             )
             made.append(frame)
         return torch.stack(made, 1)

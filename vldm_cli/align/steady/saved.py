@@ -29,7 +29,9 @@ class Others(ValueError):
     """The layers are of another network; what differs, in words."""
 
 
-def save_layers(path: Path, steady: SteadyNetwork, told: dict[str, str], dtype: torch.dtype = torch.float16) -> None:
+def save_layers(
+    path: Path, steady: SteadyNetwork, told: dict[str, str], dtype: torch.dtype = torch.float16
+) -> None:
     """The layers alone, in 16 bits. told: what else the file's header is to say, such as the network's name."""
     tensors = {name: value.to(dtype) for name, value in steady.layers.state_dict().items()}
     tensors = {name: value.contiguous().cpu() for name, value in tensors.items()}

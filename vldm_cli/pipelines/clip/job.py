@@ -92,7 +92,10 @@ def identity(job: ClipJob, fingerprint: str) -> dict:
         # how a pack was named, or a file of weights, says nothing about what it is
         "pack": job.pack and {name: job.pack[name] for name in ("name", "hash")},
         "seed": job.seed,
-        "settings": {**{k: v for k, v in job.settings.items() if k not in ("model", "layers")}, "crf": job.crf},
+        "settings": {
+            **{k: v for k, v in job.settings.items() if k not in ("model", "layers")},
+            "crf": job.crf,
+        },
         "vldm": __version__,
     }
 

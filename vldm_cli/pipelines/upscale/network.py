@@ -121,9 +121,7 @@ class NetworkClip(Enlarged):
     def _aligned(self, frame: _Frame, states: list[State]) -> Tensor:
         """With them: the network and its layers see each tile, and what came out for it before."""
         assert self.layers is not None  # or it is not asked for
-        x_NCHW, flow_N2HW, agree_N1HW = (
-            self.tiles.pad(one) for one in (frame.x_CHW[None], *frame.moved)
-        )
+        x_NCHW, flow_N2HW, agree_N1HW = (self.tiles.pad(one) for one in (frame.x_CHW[None], *frame.moved))
         _ = self.ready
 
         def tile(y: slice, x: slice, state: State) -> Tensor:

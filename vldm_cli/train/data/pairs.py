@@ -36,9 +36,13 @@ class Pairs:
         self.pairs: list[tuple[Stretch, list[Stretch]]] = []
         for place, kinds in sorted(found.items()):
             for first, high in kinds.get(HIGH, {}).items():
-                lows = [at[first] for name, at in sorted(kinds.items()) if name.startswith(LOW) and first in at]
+                lows = [
+                    at[first] for name, at in sorted(kinds.items()) if name.startswith(LOW) and first in at
+                ]
                 if not lows:
-                    raise RequestError(f"{place} has {high.path.name} and no low resolution of it; add low.mp4")
+                    raise RequestError(
+                        f"{place} has {high.path.name} and no low resolution of it; add low.mp4"
+                    )
                 self.pairs.append((high, lows))
 
     def check(self, frames: int, frame_steps: dict[int, float]) -> None:
@@ -82,7 +86,9 @@ class Pairs:
         large, small = self.folder.frames(high), self.folder.frames(low)
         length = min(len(large), len(small))
         if length < frames:
-            raise RequestError(f"{low.path} has {len(small)} frames, {high.path.name} {len(large)}; make it anew")
+            raise RequestError(
+                f"{low.path} has {len(small)} frames, {high.path.name} {len(large)}; make it anew"
+            )
         first = int(rng.integers(length - frames + 1))
         y, x = (int(rng.integers(side - patch + 1)) for side in low.size)
         flipped, backwards = rng.random() < 0.5, rng.random() < BACKWARDS

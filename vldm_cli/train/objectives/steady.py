@@ -125,4 +125,3 @@ class SteadyLayers(Task):
         """What comes out of a batch of clips, in [0, 1]."""
         motion = batch["flow"].float(), batch["agree"].float()
         return self.steady(batch["low"].float() / 255, motion, self.steady.begin())
-
