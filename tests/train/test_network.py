@@ -88,7 +88,7 @@ def test_bad_requests(small, tmp_path):
         with pytest.raises(RequestError, match=words):
             train(tmp_path, small, **options)
     (tmp_path / "net.safetensors").unlink()
-    with pytest.raises(RequestError, match="^--network .* is not here"):
+    with pytest.raises(RequestError, match=r"^--network .* is not here"):
         train(tmp_path, small)
 
 
@@ -111,7 +111,7 @@ def test_pairs_that_are_none(tmp_path):
         source.check(7, {1: 1.0})
     with pytest.raises(RequestError, match="is no 2th of"):
         source.patches(0, 1, 3, 8, 2)
-    with pytest.raises(RequestError, match="nothing in .* is 128 pixels"):
+    with pytest.raises(RequestError, match=r"nothing in .* is 128 pixels"):
         source.patches(0, 1, 3, 32, 4)
     with pytest.raises(RequestError, match="no low resolution of it"):
         Pairs(pairs(tmp_path / "alone", low="other.frames"), torch.device("cpu"))

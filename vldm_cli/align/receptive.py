@@ -7,7 +7,8 @@ from torch import Tensor
 
 # A pixel counts that changes what comes out by this share of what the nearest ones do: beyond it, it cannot be seen.
 VISIBLE = 1e-2
-# Sides of the pictures that are tried, the smaller first: a network that looks further than half of one is tried on the next.
+# Sides of the pictures that are tried, the smaller first: a network that looks further than half of one is tried on the
+# next.
 SIDES = (32, 64, 128)
 
 

@@ -57,12 +57,12 @@ def upscale(
     frames a second of a folder of pictures. preview: a .png, a contact sheet that is refreshed meanwhile. resume: go on
     with the same interrupted call. force: replace an existing file, and take HDR video as if it were not.
 
-    model: in place of a pack a super-resolution network for pictures, a .safetensors or .pth that spandrel knows, or the
-    name of one of Real-ESRGAN's, such as "realesrgan-x4plus" (needs `vldm[models]`). Then scale is 1 to the network's
-    own (None: that), layers a file of temporal layers for it (None: those that come with vldm, if there are any for it),
-    steady, 0 to 1, without such layers how much of the frame before is kept where it agrees (None: 1; 0: the network
-    alone, without layers too), and what is of packs is left out: pack, noise, space, steps, seed, prompt, negative,
-    guidance.
+    model: in place of a pack a super-resolution network for pictures, a .safetensors or .pth that spandrel knows, or
+    the name of one of Real-ESRGAN's, such as "realesrgan-x4plus" (needs `vldm[models]`). Then scale is 1 to the
+    network's own (None: that), layers a file of temporal layers for it (None: those that come with vldm, if there are
+    any for it), steady, 0 to 1, without such layers how much of the frame before is kept where it agrees (None: 1; 0:
+    the network alone, without layers too), and what is of packs is left out: pack, noise, space, steps, seed, prompt,
+    negative, guidance.
 
     Raises RequestError, with nothing written, for what cannot be served, and RunError when it breaks: what is finished
     is kept and the same call goes on.

@@ -40,7 +40,8 @@ def upscale(
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="Temporal layers for the --model, of `vldm train upscaler-network`; default: vldm's own for it, if any.",
+            help="Temporal layers for the --model, of `vldm train upscaler-network`; default: vldm's own for it, if "
+            "there are any.",
         ),
     ] = None,
     noise: Annotated[

@@ -67,7 +67,7 @@ def test_damage_is_refused(tmp_path):
     with pytest.raises(RequestError, match="ends early; fetch it anew"):
         open_network(path)
     path.with_suffix(".bin").write_bytes(whole + bytes(4))
-    with pytest.raises(Unusable, match="other layers than its .param"):
+    with pytest.raises(Unusable, match=r"other layers than its .param"):
         read_ncnn(path)
     path.with_suffix(".bin").write_bytes(bytes([1, 0, 0, 0]) + whole[4:])
     with pytest.raises(Unusable, match="another format"):

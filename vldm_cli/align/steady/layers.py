@@ -2,11 +2,10 @@
 
 Two kinds. After blocks of the body a residual block of convolutions over a frame's features and those of the frame
 before, fetched along the optical flow of the input (`Tap`): the paper's temporal layer l_φ (§3.1, §3.4) with α folded
-into its last convolution, which begins at nought. And, as features at the low resolution cannot hold detail in its place
-to a quarter of a pixel, one more at the output (`Fusion`): what came out for the frame before is brought along the
-motion, which is refined for it, and mixed in where it agrees; beside it a residual that is never fed back, so that
-nothing grows over time (frame recurrence: Sajjadi et al. 2018, "Frame-Recurrent Video Super-Resolution").
-"""
+into its last convolution, which begins at nought. And, as features at the low resolution cannot hold detail in its
+place to a quarter of a pixel, one more at the output (`Fusion`): what came out for the frame before is brought along
+the motion, which is refined for it, and mixed in where it agrees; beside it a residual that is never fed back, so that
+nothing grows over time (frame recurrence: Sajjadi et al. 2018, "Frame-Recurrent Video Super-Resolution")."""
 
 from dataclasses import asdict, dataclass
 
@@ -66,13 +65,14 @@ class Scene:
 class Tap(nn.Module):
     """Features (B·T, C, h, w) → the same with what the frame before adds. loudness: the features' root mean square."""
 
+    loudness: Tensor
+
     def __init__(self, width: int, inner: int, loudness: float):
         super().__init__()
         self.into = nn.Conv2d(2 * width + 1, inner, 3, 1, 1)
         self.out = nn.Conv2d(inner, width, 3, 1, 1)
         self.register_buffer("loudness", torch.tensor(loudness))
-        nn.init.zeros_(self.out.weight)
-        nn.init.zeros_(self.out.bias)
+        _begin_at_nought(self.out)
 
     def forward(self, x_NCHW: Tensor, scene: Scene, index: int) -> Tensor:
         dtype = self.out.weight.dtype
@@ -130,8 +130,7 @@ class Fusion(nn.Module):
         self.add = nn.Conv2d(width, 3 * fold, 3, 1, 1)
         self.keep = nn.Conv2d(width, sizes.memory, 3, 1, 1)
         for last in (self.astray[-1], self.mix, self.add):
-            nn.init.zeros_(last.weight)
-            nn.init.zeros_(last.bias)
+            _begin_at_nought(last)
 
     def forward(
         self,
@@ -174,6 +173,8 @@ class Fusion(nn.Module):
 class TemporalLayers(nn.Module):
     """All of them for one network. width: of the body's features; loudness: of each tap's; scale: the network's."""
 
+    loudness: Tensor
+
     def __init__(self, width: int, loudness: tuple[float, ...], scale: int, sizes: Sizes):
         super().__init__()
         self.sizes, self.scale = sizes, scale
@@ -190,6 +191,11 @@ def agreement(now_NCHW: Tensor, before_NCHW: Tensor, flow_N2HW: Tensor) -> Tenso
     in [0, 1]."""
     gap = (now_NCHW - warp(before_NCHW, flow_N2HW)).abs().mean(1, keepdim=True)
     return torch.exp(-((F.max_pool2d(gap, 3, 1, 1) / AGREEMENT) ** 2))
+
+
+def _begin_at_nought(module: nn.Module) -> None:
+    for parameter in module.parameters():
+        nn.init.zeros_(parameter)
 
 
 def _at_size(flow: Tensor, agree: Tensor, h: int, w: int) -> tuple[Tensor, Tensor]:

@@ -1,4 +1,5 @@
-"""Fetching the file of a network that goes by a name, from where its authors published it; for `vldm packs pull` alone."""
+"""Fetching the file of a network that goes by a name, from where its authors published it; for `vldm packs pull`
+alone."""
 
 import hashlib
 import os
@@ -34,8 +35,8 @@ def fetch(network: Named, advance: Callable[[int], object]) -> None:
         if held != network.sha256:
             partial.unlink()
             raise RequestError(
-                f"{network.url} came with the wrong checksum and was thrown away; give the same command again, and if that "
-                "does not help, look for a proxy that changes files"
+                f"{network.url} came with the wrong checksum and was thrown away; give the same command again, and if "
+                "that does not help, look for a proxy that changes files"
             )
         os.replace(partial, kept)
     except HTTPError as error:

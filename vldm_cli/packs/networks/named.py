@@ -15,8 +15,8 @@ _RELEASES = "https://github.com/xinntao/Real-ESRGAN/releases/download"
 
 @dataclass(frozen=True)
 class Named:
-    """stem: of its files in the package; scale: that it is asked for by that name, where not its own; url, size, sha256:
-    of its authors' file."""
+    """stem: of its files in the package; scale: that it is asked for by that name, where not its own; url, size,
+    sha256: of its authors' file."""
 
     stem: str
     url: str

@@ -19,8 +19,9 @@ from vldm_cli.video.clip import Clip
 
 # How much of what can be kept of the frame before is kept.
 STEADY = 1.0
-# Frames that agree less than so much on the whole are of two scenes, which agree here and there by chance alone. (Of four
-# clips at crf 20 and 28, neighbours agreed by .64 and more, frames on both sides of a cut and of other clips by .13 at most.)
+# Frames that agree less than so much on the whole are of two scenes, which agree here and there by chance alone. (Of
+# four clips at crf 20 and 28, neighbours agreed by .64 and more, frames on both sides of a cut and of other clips by
+# .13 at most.)
 CUT = 0.3
 
 
@@ -37,11 +38,10 @@ class _Frame:
 class NetworkClip(Enlarged):
     """Frames of a clip `scale` times as large, 1 to the network's own; the same ones wherever one starts.
 
-    steady: without layers, how much of what agrees with the frame before is kept of it, 0 (the network alone) to 1; with
-    layers, 0 is the network alone. layers: temporal layers on that network, or None. tile: in pixels of the clip, of
-    those that the network can be asked for (`least_tile`); overlap: of the tiles, None for the usual one. The network is moved to the device, and into the number
-    format, when it is first needed.
-    """
+    steady: without layers, how much of what agrees with the frame before is kept of it, 0 (the network alone) to 1;
+    with layers, 0 is the network alone. layers: temporal layers on that network, or None. tile: in pixels of the clip,
+    of those that the network can be asked for (`least_tile`); overlap: of the tiles, None for the usual one. The
+    network is moved to the device, and into the number format, when it is first needed."""
 
     def __init__(
         self,

@@ -60,8 +60,8 @@ def make_job(
     resume: bool = True,
     force: bool = False,
 ) -> Job:
-    """scale: None for the network's own; steady: None for `STEADY`; layers: temporal layers for this network; tile: None
-    for as large as usual. Raises RequestError for what this network cannot do, or where the file cannot hold such
+    """scale: None for the network's own; steady: None for `STEADY`; layers: temporal layers for this network; tile:
+    None for as large as usual. Raises RequestError for what this network cannot do, or where the file cannot hold such
     frames."""
     network = model.network
     scale = scale or model.scale

@@ -1,6 +1,6 @@
 """Frames made one after the other, each from what came out for the one before, and yet the same ones wherever one
-starts: in windows, gone through frame by frame, which fade into each other. No more is held than what goes from frame to
-frame."""
+starts: in windows, gone through frame by frame, which fade into each other. No more is held than what goes from frame
+to frame."""
 
 from collections.abc import Callable, Iterator
 from typing import TypeVar
