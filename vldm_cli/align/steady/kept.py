@@ -3,7 +3,7 @@ the input agrees with it.
 
 So a frame shows the detail that frames before it have settled on, instead of what the network makes up anew each time.
 Averages over the frames beside blur detail that is not alike in them, and take much less off the flicker: on a dev clip
-at crf 28, x4plus's fell by 17 % by what is kept, and by 2 to 7 % by means over three frames."""
+at crf 28, x4plus's fell by 18 % by what is kept, and by 2 to 7 % by means over three frames."""
 
 from dataclasses import dataclass
 
