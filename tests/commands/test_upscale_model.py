@@ -12,6 +12,7 @@ from vldm_cli.align.steady.network import align_network
 from vldm_cli.align.steady.saved import save_layers
 from vldm_cli.packs.network import open_network
 from vldm_cli.packs.origins.digests import digest
+from vldm_cli.pipelines.upscale.windows import windows_of
 from vldm_cli.video.clip import open_clip
 from vldm_cli.video.probe import inspect
 
@@ -149,6 +150,19 @@ def test_layers_that_are_named(vldm, clip, layers):
     assert clip.with_name("b.mp4").read_bytes() == files["b"]
 
 
+def test_workers_make_the_same_bytes(vldm, clip, layers, monkeypatch):
+    """Segments that begin in the middle of windows, and the network with its layers in other processes."""
+    monkeypatch.setattr("vldm_cli.pipelines.upscale.network.windows_of", lambda n: windows_of(n, 20, 4))
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    clips.make(clip.parent, "long.mp4", frames=60, size="36x20")
+    asked = ("upscale", "long.mp4", "--model", "net.safetensors", "--layers", layers, "--tile", "32")
+    code, out, err = vldm(*asked, "--workers", 2, "--json", "-o", "w.mp4")
+    assert code == 0, err
+    assert json.loads(out)["device"] == "2 x cpu" and len(json.loads(out)["workers"]) == 2
+    assert vldm(*asked, "--device", "cpu", "-o", "alone.mp4")[0] == 0
+    assert clip.with_name("w.mp4").read_bytes() == clip.with_name("alone.mp4").read_bytes()
+
+
 def test_layers_that_come_with_vldm_are_found_by_the_networks_weights(
     vldm, clip, layers, tmp_path, monkeypatch
 ):
@@ -191,7 +205,7 @@ def test_bad_layers_are_refused(vldm, here, clip, layers, tmp_path):
 
 
 def test_a_network_that_looks_further_than_a_tile(vldm, here, clip, monkeypatch):
-    monkeypatch.setattr("vldm_cli.pipelines.upscale.network_job.reach", lambda *of_the_network: 20)
+    monkeypatch.setattr("vldm_cli.align.network.reach", lambda *of_the_network: 20)
     before = here()
     asked = ("upscale", "a.mp4", "--model", "net.safetensors", "--tile", "32", "--device", "cpu")
     code, out, err = vldm(*asked)

@@ -1,9 +1,12 @@
 """An image super-resolution network of any make, as an upscaler of clips asks it: frames in, larger frames out."""
 
 from collections.abc import Callable
+from functools import cached_property
 
 import torch
 from torch import Tensor, nn
+
+from vldm_cli.align.receptive import reach
 
 
 class ImageNetwork:
@@ -37,6 +40,11 @@ class ImageNetwork:
     def weights(self) -> int:
         """How many numbers it has."""
         return sum(parameter.numel() for parameter in self.module.parameters())
+
+    @cached_property
+    def looks(self) -> int | None:
+        """How far, in pixels, as `reach` has it, by weights that are on the CPU in float32."""
+        return reach(self.run, self.channels, self.multiple, self.least)
 
     def to(self, device: torch.device, dtype: torch.dtype) -> None:
         """Moves it."""

@@ -85,8 +85,7 @@ def open_network(path: Path, option: str = "--model") -> Network:
     needs = found.size_requirements
     network = ImageNetwork(
         found.model,
-        # without torch's inference mode around it, which training cannot use
-        partial(inspect.unwrap(type(found).__call__), found),
+        partial(_run, found),
         found.scale,
         found.input_channels,
         needs.multiple_of,
@@ -96,6 +95,12 @@ def open_network(path: Path, option: str = "--model") -> Network:
     scale = (known.scale if known else None) or found.scale
     architecture, remarks = found.architecture.name, (told,) if told else ()
     return Network(name, sha256, architecture, _formats(found), network, scale, remarks)
+
+
+def _run(found: ImageModelDescriptor, x_NCHW: Tensor) -> Tensor:
+    """What the network makes of a picture, without torch's inference mode around it, which training cannot use. A
+    function with a name, which other processes find."""
+    return inspect.unwrap(type(found).__call__)(found, x_NCHW)
 
 
 def _formats(found: ImageModelDescriptor) -> tuple[str, ...]:

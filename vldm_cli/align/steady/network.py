@@ -1,7 +1,7 @@
 """A network for pictures with temporal layers: `align` for super-resolution of any make."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 
 import torch
@@ -46,22 +46,15 @@ class _Now:
 
 
 class SteadyNetwork(nn.Module):
-    """image: frozen, and itself untouched: the layers hang on it by hooks, which do nothing outside of a call of this.
-    layers: the temporal layers. As long as they are new, it makes of each frame what the network makes of it."""
+    """image: frozen, and itself untouched: the layers hang on it by hooks while a call of this runs, so that several
+    can share it, and that it goes to another process as it is. layers: the temporal layers. As long as they are new, it
+    makes of each frame what the network makes of it."""
 
     def __init__(self, image: ImageNetwork, layers: TemporalLayers, body: Body):
         super().__init__()
         self.image, self.layers, self.body = image, layers, body
         self._now = _Now()
         self.blocks = taken(body, len(layers.taps))
-        self._hooks = [
-            block.register_forward_hook(self._hook(index)) for index, block in enumerate(self.blocks)
-        ]
-
-    def detach(self) -> None:
-        """Takes the hooks off the network."""
-        for hook in self._hooks:
-            hook.remove()
 
     def alone(self, x_NCHW: Tensor) -> Tensor:
         """What the network makes of frames by itself, as `forward` has it."""
@@ -106,18 +99,17 @@ class SteadyNetwork(nn.Module):
     @contextmanager
     def _running(self, scene: Scene, size: tuple[int, int]) -> Iterator[None]:
         self._now = _Now(scene, size)
-        try:
+        with ExitStack() as hooks:
+            hooks.callback(setattr, self, "_now", _Now())
+            for index, block in enumerate(self.blocks):
+                hooks.enter_context(block.register_forward_hook(self._hook(index)))
             yield
-        finally:
-            self._now = _Now()
 
     def _hook(self, index: int):
         def run(block: nn.Module, inputs: tuple, output: object) -> object:
-            now = self._now
-            if now.scene is None:
-                return output
-            features = first(output)
-            assert features is not None  # or it would be none of the body's blocks
+            now, features = self._now, first(output)
+            # or it were no call, or none of the body's blocks
+            assert now.scene is not None and features is not None
             maps = to_maps(features, self.body.layout, *now.size)
             maps = self.layers.taps[index](maps, now.scene, index)
             if index == len(self.blocks) - 1:

@@ -2,6 +2,7 @@
 keeping of the frame before, along the motion, what agrees. Both go from frame to frame, in windows."""
 
 from collections.abc import Iterable, Iterator
+from copy import deepcopy
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -41,8 +42,8 @@ class NetworkClip(Enlarged):
 
     steady: without layers, how much of what agrees with the frame before is kept of it, 0 (the network alone) to 1;
     with layers, 0 is the network alone. layers: temporal layers on that network, or None. tile: in pixels of the clip,
-    of those that the network can be asked for (`least_tile`); overlap: of the tiles, None for the usual one. The
-    network is moved to the device, and into the number format, when it is first needed."""
+    of those that the network can be asked for (`least_tile`); overlap: of the tiles, None for the usual one. A copy of
+    the network goes to the device, and into the number format, when it is first needed."""
 
     def __init__(
         self,
@@ -77,12 +78,16 @@ class NetworkClip(Enlarged):
         return self._device
 
     @cached_property
-    def ready(self) -> ImageNetwork:
-        """The network where it is needed."""
-        self.network.to(self.device, self.dtype)
-        if self.layers is not None:
-            self.layers.layers.to(self.device, self.dtype)
-        return self.network
+    def ready(self) -> tuple[ImageNetwork, SteadyNetwork | None]:
+        """The network, and its layers, where they are needed. Those that were opened stay as they are, on the CPU and
+        unrounded, for they are other clips' too."""
+        network, layers = self.network, self.layers
+        if (self.device.type, self.dtype) != ("cpu", torch.float32):
+            network, layers = deepcopy((network, layers))
+            network.to(self.device, self.dtype)
+            if layers is not None:
+                layers.layers.to(self.device, self.dtype)
+        return network, layers
 
     def images(self, start: int, device: torch.device) -> Iterator[Tensor]:
         if not self.steady:
@@ -125,22 +130,21 @@ class NetworkClip(Enlarged):
 
     def _aligned(self, frame: _Frame, states: list[State]) -> Tensor:
         """With them: the network and its layers see each tile, and what came out for it before."""
-        assert self.layers is not None  # or it is not asked for
         x_NCHW, flow_N2HW, agree_N1HW = (self.tiles.pad(one) for one in (frame.x_CHW[None], *frame.moved))
-        _ = self.ready
+        _, layers = self.ready
+        assert layers is not None  # or it is not asked for
 
         def tile(y: slice, x: slice, state: State) -> Tensor:
             moved = flow_N2HW[None, ..., y, x], agree_N1HW[None, ..., y, x]
-            if state.carried is None:  # a window's first frame has none before it
-                moved = moved[0], torch.zeros_like(moved[1])
-            assert self.layers is not None
-            return self.layers(x_NCHW[None, ..., y, x], moved, state)[0, 0]
+            if state.carried is None:  # a window's first frame has none before it, though others may
+                moved = torch.zeros_like(moved[0]), torch.zeros_like(moved[1])
+            return layers(x_NCHW[None, ..., y, x], moved, state)[0, 0]
 
         return self._joined(tile(*at, state) for at, state in zip(self.tiles.places, states, strict=True))
 
     def _whole(self, x_CHW: Tensor) -> Tensor:
         """A frame (3, H, W) in [0, 1] enlarged, put together from tiles."""
-        x_CHW, network = self.tiles.pad(x_CHW), self.ready
+        x_CHW, (network, _) = self.tiles.pad(x_CHW), self.ready
         return self._joined(network.enlarged(x_CHW[:, y, x]) for y, x in self.tiles.places)
 
     def _joined(self, parts: Iterable[Tensor]) -> Tensor:

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import torch
 
-from vldm_cli.align.receptive import reach
 from vldm_cli.errors import RequestError
 from vldm_cli.packs.network import Network
 from vldm_cli.packs.networks.layers import Layers
@@ -147,7 +146,7 @@ def _overlap(clip: Clip, model: Network, tile: int) -> int | None:
     network = model.network
     if len(Tiles(clip.height, clip.width, tile, min(OVERLAP, tile // 4), network.multiple).places) == 1:
         return None
-    far = reach(network.run, network.channels, network.multiple, network.least)
+    far = network.looks
     if far is None:
         return None
     if 2 * far >= tile:
