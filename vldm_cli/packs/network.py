@@ -6,11 +6,13 @@ Pickles go through torch's weights-only loader alone, as everywhere (`origins.pi
 from __future__ import annotations
 
 import inspect
+from copy import deepcopy
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from vldm_cli.align.network import ImageNetwork
 from vldm_cli.errors import RequestError, ran_out
 from vldm_cli.packs.files import Truncated, Unusable, read_header
 from vldm_cli.packs.networks.named import NAMED, located
@@ -21,8 +23,6 @@ from vldm_cli.packs.values import shown
 if TYPE_CHECKING:
     from spandrel import ImageModelDescriptor
     from torch import Tensor
-
-    from vldm_cli.align.network import ImageNetwork
 
 LARGEST = 8
 _SAFE, _NCNN = ".safetensors", ".param"
@@ -49,11 +49,11 @@ def open_network(path: Path, option: str = "--model") -> Network:
     makes pictures larger, or cleaner at their size, or where spandrel is not here."""
     from safetensors.torch import load_file
 
-    from vldm_cli.align.network import ImageNetwork
     from vldm_cli.packs.networks.ncnn import read_ncnn
 
     said, name = f"{option} {shown(str(path))}", path.name
     known = NAMED.get(str(path)) if not path.exists() else None
+    named = path if known else path.absolute()
     if known is not None:
         _spandrel(option)
         path = located(str(path), option)
@@ -82,25 +82,40 @@ def open_network(path: Path, option: str = "--model") -> Network:
         raise RequestError(f"{said} {error}; fetch it anew") from error
     except Unusable as error:
         raise RequestError(f"{said} {error}") from error
-    needs = found.size_requirements
-    network = ImageNetwork(
-        found.model,
-        partial(_run, found),
-        found.scale,
-        found.input_channels,
-        needs.multiple_of,
-        max(1, needs.minimum),
-        found.tiling.name == "SUPPORTED",
-    )
+    network = _FromFile(found, named, sha256)
     scale = (known.scale if known else None) or found.scale
     architecture, remarks = found.architecture.name, (told,) if told else ()
     return Network(name, sha256, architecture, _formats(found), network, scale, remarks)
 
 
-def _run(found: ImageModelDescriptor, x_NCHW: Tensor) -> Tensor:
-    """What the network makes of a picture, without torch's inference mode around it, which training cannot use. A
-    function with a name, which other processes find."""
-    return inspect.unwrap(type(found).__call__)(found, x_NCHW)
+class _FromFile(ImageNetwork):
+    """found: as spandrel has it, which cannot be pickled: it goes to other processes by the name of its file, and its
+    checksum."""
+
+    def __init__(self, found: ImageModelDescriptor, path: Path, sha256: str) -> None:
+        needs = found.size_requirements
+        # without torch's inference mode around it, which training cannot use
+        run = partial(inspect.unwrap(type(found).__call__), found)
+        least, tiled = max(1, needs.minimum), found.tiling.name == "SUPPORTED"
+        super().__init__(found.model, run, found.scale, found.input_channels, needs.multiple_of, least, tiled)
+        self._made_of = found, path, sha256
+
+    def __deepcopy__(self, memo: dict) -> _FromFile:
+        found, path, sha256 = self._made_of
+        return _FromFile(deepcopy(found, memo), path, sha256)
+
+    def __reduce__(self) -> tuple:
+        return _opened_again, self._made_of[1:]
+
+
+def _opened_again(path: Path, sha256: str) -> ImageNetwork:
+    """Raises RequestError where that file is not, or is another one."""
+    there = open_network(path)
+    if there.sha256 != sha256:
+        raise RequestError(
+            f"--model {shown(str(path))} is another file where a worker runs; put the same one there"
+        )
+    return there.network
 
 
 def _formats(found: ImageModelDescriptor) -> tuple[str, ...]:

@@ -56,6 +56,10 @@ class SteadyNetwork(nn.Module):
         self._now = _Now()
         self.blocks = taken(body, len(layers.taps))
 
+    def __reduce__(self) -> tuple:
+        """A copy, in this process or another one, hangs on the blocks of its own network."""
+        return _again, (self.image, self.layers)
+
     def alone(self, x_NCHW: Tensor) -> Tensor:
         """What the network makes of frames by itself, as `forward` has it."""
         return self._enlarged(x_NCHW).float()
@@ -117,6 +121,10 @@ class SteadyNetwork(nn.Module):
             return with_first(output, from_maps(maps, self.body.layout))
 
         return run
+
+
+def _again(image: ImageNetwork, layers: TemporalLayers) -> SteadyNetwork:
+    return SteadyNetwork(image, layers, find_body(image.module, image.run, image.channels, image.least))
 
 
 def taken(body: Body, count: int) -> tuple[nn.Module, ...]:
