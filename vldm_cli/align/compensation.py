@@ -8,7 +8,7 @@ and Motion Compensation"; there before the network, here after it, on the residu
 is blurred).
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 
 import torch
 from torch import Tensor
@@ -19,8 +19,6 @@ from vldm_cli.motion.flow import flow, warp
 # Low-resolution frames in [−1, 1] that differ by so much, once they are brought along the motion, count 1/e: about 6 of
 # 255. With half of it, and with twice as much, rendered clips came out less steady.
 AGREEMENT = 0.05
-# Motion of so many low-resolution pixels a frame is taken for none by `steadied`, and of twice as many for what it is.
-STILL = 0.1
 # Steps of the flow on every level of its pyramid. With four, as for measuring, the detail came out no steadier.
 ITERATIONS = 2
 # Pixels of frame pairs whose flow is found at a time: its steps keep some twenty numbers for each.
@@ -41,27 +39,12 @@ def averaged(residual_BTCHW: Tensor, low_BTCHW: Tensor, scale: int) -> Tensor:
             (_unfolded(residual_BCHW, scale), low_BCHW)
             for residual_BCHW, low_BCHW in zip(residual_BTCHW.unbind(1), low_BTCHW.unbind(1), strict=True)
         )
-        means = _means(frames_BCHW, lambda now, then: next(found), scale, 1.0)
+        means = _means(frames_BCHW, found, scale)
         return torch.stack([F.pixel_unshuffle(mean_BCHW, scale) for mean_BCHW in means], 1)
 
 
-def steadied(frames: Iterable[tuple[Tensor, Tensor]], scale: int, strength: float) -> Iterator[Tensor]:
-    """The same of frames that come one after the other, each (residual (B, 3, s·h, s·w) float32, low (B, 3, h, w) in
-    [−1, 1]) of sides of two pixels at least: their residuals' means, each as soon as the frame after it is there.
-    strength: what a neighbour that agrees counts beside the frame itself, 0 to 1; `averaged` is of 1."""
-
-    def motion(now_BCHW: Tensor, then_BCHW: Tensor) -> tuple[Tensor, Tensor]:
-        forth_BTCHW, back_BTCHW = _motion(torch.stack([now_BCHW, then_BCHW], 1))
-        return _settled(forth_BTCHW[:, 0]), _settled(back_BTCHW[:, 0])
-
-    return _means(frames, motion, scale, strength)
-
-
 def _means(
-    frames: Iterable[tuple[Tensor, Tensor]],
-    motion: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]],
-    scale: int,
-    strength: float,
+    frames: Iterable[tuple[Tensor, Tensor]], motion: Iterator[tuple[Tensor, Tensor]], scale: int
 ) -> Iterator[Tensor]:
     """One frame after the other, since large ones are many numbers: no more than three are held."""
     coming = iter(frames)
@@ -69,9 +52,8 @@ def _means(
     total = own
     weight: float | Tensor = 1.0
     for following, then in coming:
-        forth, back = motion(now, then)
-        there = strength * _agreement(now, then, forth, scale)
-        here = strength * _agreement(then, now, back, scale)
+        forth, back = next(motion)
+        there, here = _agreement(now, then, forth, scale), _agreement(then, now, back, scale)
         total = torch.addcmul(total, there, warp(following, _enlarged(forth, scale)))
         yield total / (weight + there)
         total = torch.addcmul(following, here, warp(own, _enlarged(back, scale)))
@@ -89,13 +71,6 @@ def _motion(low_BTCHW: Tensor) -> tuple[Tensor, Tensor]:
         torch.stack([flow(a, b, ITERATIONS), flow(b, a, ITERATIONS)]) for a, b in zip(now, then, strict=True)
     ]
     return torch.cat(found, 1).unflatten(1, (B, T - 1)).unbind()
-
-
-def _settled(flow_B2HW: Tensor) -> Tensor:
-    """The flow without what is as likely none: by grain alone, what stands still seems to move by a tenth of a pixel,
-    and detail that is fetched from there is not quite the same."""
-    length_B1HW = flow_B2HW.norm(dim=1, keepdim=True)
-    return flow_B2HW * ((length_B1HW - STILL) / STILL).clamp(0, 1)
 
 
 def _unfolded(residual_BCHW: Tensor, scale: int) -> Tensor:

@@ -1,17 +1,18 @@
 """An image super-resolution network of any make, as an upscaler of clips asks it: frames in, larger frames out."""
 
 from collections.abc import Callable
-from pathlib import Path
+from functools import cached_property
 
 import torch
 from torch import Tensor, nn
+
+from vldm_cli.align.receptive import reach
 
 
 class ImageNetwork:
     """run: maps pictures (1, channels, h, w) in [0, 1] to (1, channels, s·h, s·w), by the weights of `module`; the
     fourth of four channels is how opaque a pixel is. scale: s, whole. multiple: sides of which the network asks
-    pictures to be a multiple; least: and how long they must be. tiled: whether it is meant for parts of pictures.
-    file: where it lies, and the sha256 of what lies there, if it is of a file."""
+    pictures to be a multiple; least: and how long they must be. tiled: whether it is meant for parts of pictures."""
 
     def __init__(
         self,
@@ -22,9 +23,7 @@ class ImageNetwork:
         multiple: int = 1,
         least: int = 1,
         tiled: bool = True,
-        file: tuple[Path, str] | None = None,
     ) -> None:
-        self.file = file
         self.module, self.run, self.scale, self.channels = (
             module.eval().requires_grad_(False),
             run,
@@ -41,6 +40,11 @@ class ImageNetwork:
     def weights(self) -> int:
         """How many numbers it has."""
         return sum(parameter.numel() for parameter in self.module.parameters())
+
+    @cached_property
+    def looks(self) -> int | None:
+        """How far, in pixels, as `reach` has it, by weights that are on the CPU in float32."""
+        return reach(self.run, self.channels, self.multiple, self.least)
 
     def to(self, device: torch.device, dtype: torch.dtype) -> None:
         """Moves it."""

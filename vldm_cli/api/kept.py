@@ -15,6 +15,7 @@ from vldm_cli.stages.running import AS_USUAL, Running
 
 if TYPE_CHECKING:
     from vldm_cli.packs.network import Network
+    from vldm_cli.packs.networks.layers import Layers
 
 Thing = TypeVar("Thing")
 
@@ -60,6 +61,16 @@ class Kept:
         from vldm_cli.packs.network import open_network
 
         return self._once(path, lambda: open_network(path))
+
+    def layers(self, path: Path | None, model: Network) -> Layers | None:
+        """The temporal layers in that file for a network that was opened here, or those that come with vldm for it, if
+        there are any. Raises RequestError."""
+        from vldm_cli.packs.networks.layers import layers_for, open_layers, shipped_layers
+
+        image = model.network  # the very one: layers hold on to it
+        if path is None:
+            return self._once((image, None), lambda: layers_for(image, shipped_layers()))
+        return self._once((image, path), lambda: open_layers(path, image, model.name))
 
     def _once(self, key: Hashable, make: Callable[[], Thing]) -> Thing:
         with self._lock:

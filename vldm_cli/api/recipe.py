@@ -81,6 +81,7 @@ def _of_a_clip(metadata: dict, out: str) -> str:
         if key in settings:
             words += [f"--{key}", settings[key]]
     if metadata["command"] == "upscale":
+        words += ["--layers", settings["layers"]] if settings.get("layers") else []
         words += [word for key in _HEARD if settings.get(key) for word in (f"--{key}", settings[key])]
     if metadata["command"] == "extend":
         words += _of_an_extension(settings)

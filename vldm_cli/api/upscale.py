@@ -29,6 +29,7 @@ def upscale(
     pack: str | Path | LoadedPack | None = None,
     model: str | Path | None = None,
     steady: float | None = None,
+    layers: str | Path | None = None,
     noise: float | None = None,
     space: str | None = None,
     tile: int | None = None,
@@ -62,10 +63,12 @@ def upscale(
     refreshed meanwhile. resume: go on with the same interrupted call. force: replace an existing file, and take HDR
     video as if it were not.
 
-    model: in place of a pack a super-resolution network for pictures, a .safetensors or .pth that spandrel knows (needs
-    `vldm[models]`). Then scale is 1 to the network's own (None: that), steady, 0 to 1, what a frame's neighbours have
-    to say in its detail (None: 0.5; 0: the network alone), and what is of packs is left out: pack, noise, space, steps,
-    seed, prompt, negative, guidance, running.
+    model: in place of a pack a super-resolution network for pictures, a .safetensors or .pth that spandrel knows, or
+    the name of one of Real-ESRGAN's, such as "realesrgan-x4plus" (needs `vldm[models]`). Then scale is 1 to the
+    network's own (None: that), layers a file of temporal layers for it (None: those that come with vldm, if there are
+    any for it), steady, 0 to 1, without such layers how much of the frame before is kept where it agrees (None: 1; 0:
+    the network alone, without layers too), and what is of packs is left out: pack, noise, space, steps, seed, prompt,
+    negative, guidance, running.
 
     Raises RequestError, with nothing written, for what cannot be served, and RunError when it breaks: what is finished
     is kept and the same call goes on.
@@ -82,6 +85,7 @@ def upscale(
             pack=pack,
             model=model,
             steady=steady,
+            layers=layers,
             noise=noise,
             space=space,
             tile=tile,
@@ -110,6 +114,7 @@ def prepare(
     pack: str | Path | LoadedPack | None,
     model: str | Path | None,
     steady: float | None,
+    layers: str | Path | None,
     noise: float | None,
     space: str | None,
     tile: int | None,
@@ -137,6 +142,7 @@ def prepare(
         pack=pack,
         model=model,
         steady=steady,
+        layers=layers,
         noise=noise,
         space=space,
         tile=tile,
@@ -184,6 +190,7 @@ def _job(
         out,
         scale=asked.scale,
         steady=asked.steady,
+        layers=asked.layers,
         tile=asked.tile,
         device=asked.device,
         dtype=asked.dtype,

@@ -18,6 +18,7 @@ from vldm_cli.video.numbers import choice, real, whole
 
 if TYPE_CHECKING:
     from vldm_cli.packs.network import Network
+    from vldm_cli.packs.networks.layers import Layers
     from vldm_cli.pipelines.upscale.job import Options
 
 
@@ -36,11 +37,12 @@ class ByPack:
 
 @dataclass(frozen=True)
 class ByNetwork:
-    """A network for pictures; steady and tile: None for what is usual."""
+    """A network for pictures; steady and tile: None for what is usual; layers: temporal layers for it, or None."""
 
     network: Network
     scale: int
     steady: float | None
+    layers: Layers | None
     tile: int | None
     device: str
     dtype: str
@@ -54,6 +56,7 @@ def check(
     pack: str | Path | LoadedPack | None,
     model: str | Path | None,
     steady: float | None,
+    layers: str | Path | None,
     noise: float | None,
     space: str | None,
     tile: int | None,
@@ -86,9 +89,11 @@ def check(
             "--memory": None if running.memory == "auto" else running.memory,
             "--fast": running.fast or None,
         }
-        return _by_network(kept, Path(model), given, scale, steady, tile, device, dtype, crf)
-    if steady is not None:
-        raise RequestError("--steady is for a network that --model names; leave it out")
+        named = None if layers is None else Path(layers)
+        return _by_network(kept, Path(model), given, scale, steady, named, tile, device, dtype, crf)
+    for option, value in (("--steady", steady), ("--layers", layers)):
+        if value is not None:
+            raise RequestError(f"{option} is for a network that --model names; leave it out")
     scale = choice("--scale", 4 if scale is None else scale, (2, 4))
     pack = "toyland" if pack is None else pack
     if space is not None and space not in SPACES:
@@ -132,6 +137,7 @@ def _by_network(
     given: Mapping[str, object],
     scale: int | None,
     steady: float | None,
+    layers: Path | None,
     tile: int | None,
     device: str,
     dtype: str,
@@ -151,8 +157,12 @@ def _by_network(
     if dtype != "auto":
         choose_dtype(dtype, chosen)
     network = kept.network(model)
+    found = None
+    if layers is not None or steady is None or steady == 1:
+        found = kept.layers(layers, network)
 
     from vldm_cli.pipelines.upscale.network_job import check_network, number_format
 
-    scale = check_network(network, scale, tile)
-    return ByNetwork(network, scale, steady, tile, chosen, number_format(dtype, network, chosen), crf)
+    scale = check_network(network, scale, tile, steady, found)
+    number = number_format(dtype, network, chosen)
+    return ByNetwork(network, scale, steady, found, tile, chosen, number, crf)

@@ -105,15 +105,20 @@ def pull(
     quiet: options.Quiet = False,
     verbose: Verbose = False,
 ) -> None:
-    """Fetch a public model from the Hugging Face hub, into its cache. Interrupted, the same command goes on.
+    """Fetch a public model from the Hugging Face hub, into its cache, or one of Real-ESRGAN's networks by name, such as
+    realesrgan-x4plus. Interrupted, the same command goes on.
 
     HF_HOME, HF_TOKEN, HF_ENDPOINT and HF_HUB_OFFLINE mean what they do there. No other command uses the network.
     """
     from vldm_cli.api.pull import megabytes, plan_pull
     from vldm_cli.commands.console import Console, size
     from vldm_cli.commands.failures import going_on
+    from vldm_cli.packs.networks.named import NAMED
 
     console = Console(quiet, verbose, as_json)
+    if name in NAMED:
+        _pull_network(name, console)
+        return
     with going_on(lambda: "what has been fetched is kept"):
         plan = plan_pull(name, accept_licence)
         manifest = plan.manifest
@@ -175,3 +180,23 @@ def new(
     Console(verbose=verbose, as_json=as_json).result(
         table_of(pack), f"{pack.folder / 'pack.toml'}: use it with --pack {asked}"
     )
+
+
+def _pull_network(name: str, console) -> None:
+    """A network that `vldm upscale --model` knows by name."""
+    from vldm_cli.api.pull import megabytes
+    from vldm_cli.commands.console import size
+    from vldm_cli.commands.failures import going_on
+    from vldm_cli.packs.networks.fetch import fetch
+    from vldm_cli.packs.networks.named import LICENCE, NAMED
+
+    network = NAMED[name]
+    here = network.kept.is_file()
+    console.note(f"{name}: {network.url}")
+    console.note(f"licence: {LICENCE}; sha256: {network.sha256}")
+    console.note(f"to fetch: {size(0 if here else network.size)}")
+    with going_on(lambda: "what has been fetched is kept"), console.progress() as progress:
+        fetch(network, megabytes(progress, network.kept.name, network.size))
+    table = {"name": name, "file": str(network.kept), "licence": LICENCE, "sha256": network.sha256}
+    fetched = [] if here else [network.kept.name]
+    console.result({**table, "fetched": fetched}, f"{name} is here: `vldm upscale CLIP --model {name}`")

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from vldm_cli.commands import train_all, train_grow, train_speed
+from vldm_cli.commands import train_all, train_grow, train_network, train_speed
 from vldm_cli.train.emphasis import FINE, OUTLINES, PLAIN, ROLLING
 
 PARTS = {
@@ -202,3 +202,6 @@ def train(
 
 for name, words in PARTS.items():
     app.command(name, short_help=words)(train)
+app.command(
+    "upscaler-network", short_help="Temporal layers for somebody's super-resolution network for pictures."
+)(train_network.network)

@@ -26,16 +26,25 @@ def upscale(
     model: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE",
-            help="A super-resolution network for pictures, .safetensors or .pth, in place of a pack; needs "
-            "vldm's extra `models`.",
+            metavar="FILE|NAME",
+            help="A super-resolution network for pictures, .safetensors or .pth, in place of a pack, or one of "
+            "Real-ESRGAN's by name, such as realesrgan-x4plus; needs vldm's extra `models`.",
         ),
     ] = None,
     steady: Annotated[
         float | None,
         typer.Option(
             metavar="0..1",
-            help="Of a --model: what neighbouring frames say in the detail; 0 is the network alone; default: 0.5.",
+            help="Of a --model: how much of the frame before is kept where it agrees; 0 is the network alone; "
+            "default: 1.",
+        ),
+    ] = None,
+    layers: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Temporal layers for the --model, of `vldm train upscaler-network`; default: vldm's own for it, if "
+            "there are any.",
         ),
     ] = None,
     noise: Annotated[
@@ -80,6 +89,7 @@ def upscale(
         "scale": scale,
         "model": model,
         "steady": steady,
+        "layers": layers,
         "noise": noise,
         "space": space,
         "tile": tile,

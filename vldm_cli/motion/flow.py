@@ -28,7 +28,7 @@ def flow(a_NCHW: Tensor, b_NCHW: Tensor, iterations: int = ITERATIONS) -> Tensor
         else:
             flow_N2HW = 2 * F.interpolate(flow_N2HW, size=(H, W), mode="bilinear", align_corners=False)
         for _ in range(iterations):
-            flow_N2HW = _refined(a, b, flow_N2HW)
+            flow_N2HW = refined(a, b, flow_N2HW)
     assert flow_N2HW is not None  # a pyramid has a level at least
     return flow_N2HW
 
@@ -52,8 +52,9 @@ def visible(forward_N2HW: Tensor, backward_N2HW: Tensor) -> Tensor:
     return (inside & (gap < RELATIVE_SLACK * size + SLACK))[:, None]
 
 
-def _refined(a: Tensor, b: Tensor, flow_N2HW: Tensor) -> Tensor:
-    """One Gauss–Newton step of every window's own displacement, then smoothed."""
+def refined(a: Tensor, b: Tensor, flow_N2HW: Tensor) -> Tensor:
+    """One Gauss–Newton step of every window's own displacement, then smoothed; a, b: brightness (N, 1, H, W) in
+    [−1, 1]."""
     moved = warp(b, flow_N2HW)
     dx, dy = ((_slope(a, axis) + _slope(moved, axis)) / 2 for axis in (-1, -2))
     dt = moved - a

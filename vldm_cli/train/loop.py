@@ -20,7 +20,7 @@ from vldm_cli.train import checkpoint
 from vldm_cli.train.curve import Curve
 from vldm_cli.train.data.bank import FILL_SHARE, chunk_seed
 from vldm_cli.train.graphs import Graphs
-from vldm_cli.train.objectives.base import Objective
+from vldm_cli.train.objectives.base import Task
 from vldm_cli.train.pace import Schedule
 from vldm_cli.train.stop import Stop
 from vldm_cli.train.weights import Weights
@@ -39,12 +39,12 @@ STEP_KEY = 1 << 40
 class Trainer:
     """Trains one objective into its run folder. `identity`: what must be the same for a resume."""
 
-    def __init__(self, objective: Objective, schedule: Schedule, folder: Path, identity: dict):
+    def __init__(self, objective: Task, schedule: Schedule, folder: Path, identity: dict):
         self.objective, self.schedule, self.folder, self.identity = objective, schedule, folder, identity
         self.processes = PartialState()
         self.main = self.processes.is_main_process
         self.weights = Weights(objective, self.processes)
-        self.graphs = Graphs(objective.device, objective.recordable and objective.setup.record)
+        self.graphs = Graphs(objective.device, objective.recordable and objective.means.record)
         self.curve = Curve(folder)
         self.objective.bank.agree = self._as_main_says
         self.step, self.before, self.lr = 0, 0.0, 0.0
@@ -87,7 +87,9 @@ class Trainer:
             self.curve.write()
             done = {"step": self.step, "elapsed": round(self._elapsed(), 1)}
             (self.folder / FINISHED).write_text(json.dumps(done) + "\n")
-            self._log(f"finished: {self.step} steps in {self._elapsed():.0f} s; the part is in the pack")
+            self._log(
+                f"finished: {self.step} steps in {self._elapsed():.0f} s, all that was learned is written"
+            )
 
     def train_step(self, elapsed: float, progress: float) -> dict[str, Tensor]:
         """One step at that time and share of the run; what it measured, as tensors nobody has waited for."""

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from vldm_cli.train.ema import Ema
 from vldm_cli.train.flat import Flat
-from vldm_cli.train.objectives.base import Objective
+from vldm_cli.train.objectives.base import Task
 
 CLIP_NORM = 1.0
 BETAS, WEIGHT_DECAY = (0.9, 0.99), 0.01
@@ -68,7 +68,7 @@ class Weights:
     parameters: the models' own; masters: float32 views, by the same names.
     """
 
-    def __init__(self, objective: Objective, processes: PartialState):
+    def __init__(self, objective: Task, processes: PartialState):
         self.processes = processes
         named = [
             {

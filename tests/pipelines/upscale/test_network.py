@@ -10,14 +10,17 @@ from safetensors.torch import save_file
 from spandrel import MAIN_REGISTRY
 
 from tests import networks
+from tests.align.steady.test_network import shaken
 from tests.pipelines.upscale.test_clip import Stop
 from tests.running import meter
 from tests.video import clips
+from vldm_cli.align.steady.network import align_network
 from vldm_cli.packs.network import open_network
 from vldm_cli.pipelines.clip.run import run
 from vldm_cli.pipelines.upscale.clip import shrunk
 from vldm_cli.pipelines.upscale.network import STEADY, NetworkClip
 from vldm_cli.pipelines.upscale.network_job import make_job
+from vldm_cli.pipelines.upscale.windows import windows_of
 from vldm_cli.runs.folder import run_folder
 from vldm_cli.video.clip import open_clip
 
@@ -86,6 +89,32 @@ def test_frames_do_not_depend_on_where_one_starts(tmp_path, steady, size, scale,
     assert (source.raw.height, source.raw.width) == (clip.height * scale, clip.width * scale)
     for start in (1, 3, 5):
         assert list(source.frames(start, meter())) == whole[start:]
+
+
+@pytest.mark.parametrize("with_layers", [True, False])
+def test_nor_do_frames_of_many_windows(tmp_path, monkeypatch, with_layers):
+    """A window's first frame has frames before it when the window before is gone through, and none otherwise."""
+    monkeypatch.setattr("vldm_cli.pipelines.upscale.network.windows_of", lambda n: windows_of(n, 5, 2))
+    clip = open_clip(clips.make(tmp_path, "a.mp4", frames=14, size="40x36"))
+    network = open_network(saved(tmp_path, networks.compact())).network
+    layers = shaken(align_network(network)) if with_layers else None
+    where = torch.device("cpu")
+    source = NetworkClip(clip, network, scale=4, layers=layers, tile=32, device=where)
+    assert len(source.windows) > 3 and len(source.tiles.places) > 1
+    whole = list(source.frames(0, meter()))
+    for start in range(1, 14):
+        assert list(source.frames(start, meter())) == whole[start:]
+
+
+def test_what_was_opened_is_left_as_it_is(tmp_path):
+    """Clips of a list share a network, whatever number format they are made in."""
+    clip = open_clip(clips.make(tmp_path, "a.mp4", frames=3, size="36x20"))
+    network = open_network(saved(tmp_path, networks.compact())).network
+    layers = shaken(align_network(network))
+    asked = {"scale": 4, "layers": layers, "tile": 32, "device": torch.device("cpu")}
+    before = list(NetworkClip(clip, network, **asked).frames(0, meter()))
+    half = list(NetworkClip(clip, network, dtype=torch.bfloat16, **asked).frames(0, meter()))
+    assert half != before and list(NetworkClip(clip, network, **asked).frames(0, meter())) == before
 
 
 def test_a_row_of_pixels_has_its_motion_too(tmp_path):

@@ -1,5 +1,5 @@
-"""The hub, through huggingface_hub: what a repository holds, and fetching one file of it. The only place in vldm that
-uses a network, and only for `vldm packs pull`.
+"""The hub, through huggingface_hub: what a repository holds, and fetching one file of it. With `networks.fetch`
+the only place in vldm that uses a network, and only for `vldm packs pull`.
 
 Its settings are huggingface_hub's own: HF_HOME, HF_TOKEN, HF_ENDPOINT, HF_HUB_OFFLINE. Every function raises
 RequestError for what the hub will not give (with the remedy) and RunError where the network breaks.

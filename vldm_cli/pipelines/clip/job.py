@@ -89,10 +89,13 @@ def identity(job: ClipJob, fingerprint: str) -> dict:
         "times": _hash(job.times.clock, job.times.end, job.times.start, job.times.ticks.tolist()),
         "out": job.kind,
         "coded": _hash(job.raw, job.look, job.baggage),
-        # how a pack was named, or a model's file, says nothing about what it is
+        # how a pack was named, or a file of weights, says nothing about what it is
         "pack": job.pack and {name: job.pack[name] for name in ("name", "hash")},
         "seed": job.seed,
-        "settings": {**{k: v for k, v in job.settings.items() if k != "model"}, "crf": job.crf},
+        "settings": {
+            **{k: v for k, v in job.settings.items() if k not in ("model", "layers")},
+            "crf": job.crf,
+        },
         "vldm": __version__,
     }
 

@@ -1,36 +1,49 @@
-"""Upscaling clips by a network for single pictures, made steady: each frame's own enlargement, whose detail is averaged
-along the motion. Nothing is trained for it."""
+"""Upscaling clips by a network for single pictures, made steady: by temporal layers that were trained for it, or by
+keeping of the frame before, along the motion, what agrees. Both go from frame to frame, in windows."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from copy import deepcopy
+from dataclasses import dataclass
 from functools import cached_property
 
 import torch
 from torch import Tensor
 
-from vldm_cli.align.compensation import steadied
 from vldm_cli.align.network import ImageNetwork
-from vldm_cli.align.pixels import upsample
-from vldm_cli.packs.network import same_network
+from vldm_cli.align.steady.kept import Kept, keep
+from vldm_cli.align.steady.network import State, SteadyNetwork, motion_before
 from vldm_cli.pipelines.upscale.clip import MULTIPLE, OVERLAP, TILE, shrunk
 from vldm_cli.pipelines.upscale.enlarged import Enlarged
+from vldm_cli.pipelines.upscale.windows import first_frame, streamed, windows_of
 from vldm_cli.runs.here import here
 from vldm_cli.stages.tiles import Tiles
 from vldm_cli.video.clip import Clip
 
-# The neighbours' detail counts 1/2 beside the frame's own: weights 1/4, 1/2, 1/4. Of detail that every frame invents
-# anew, .354 of the changes from frame to frame are left, and .333 if all three count alike (of weights s, 1, s:
-# √(s² + (1 − s)²) / (1 + 2 s)); but a frame keeps half of what is its own instead of a third, and what the motion does
-# not fetch exactly blurs it less. On two clips with two real networks, it was as steady as with 1 within 1 %.
-STEADY = 0.5
+# How much of what can be kept of the frame before is kept.
+STEADY = 1.0
+# Frames that agree less than so much on the whole are of two scenes, which agree here and there by chance alone. (Of
+# four clips at crf 20 and 28, neighbours agreed by .64 and more, frames on both sides of a cut and of other clips by
+# .13 at most.)
+CUT = 0.3
+
+
+@dataclass
+class _Frame:
+    """A frame as it is looked at by every window that it is in: x (3, H, W) in [0, 1], and its motion from the frame
+    before, whole; alone: what the network makes of it, once that is known."""
+
+    x_CHW: Tensor
+    moved: tuple[Tensor, Tensor]
+    alone: Tensor | None = None
 
 
 class NetworkClip(Enlarged):
     """Frames of a clip `scale` times as large, 1 to the network's own; the same ones wherever one starts.
 
-    steady: what the detail of the frames before and after counts where the motion leads to it, 0 (the network alone)
-    to 1 (as much as the frame's own). tile: in pixels of the clip, of those that the network can be asked for
-    (`least_tile`). The network is moved to the device, and into the number format, when it is first needed.
-    """
+    steady: without layers, how much of what agrees with the frame before is kept of it, 0 (the network alone) to 1;
+    with layers, 0 is the network alone. layers: temporal layers on that network, or None. tile: in pixels of the clip,
+    of those that the network can be asked for (`least_tile`); overlap: of the tiles, None for the usual one. A copy of
+    the network goes to the device, and into the number format, when it is first needed."""
 
     def __init__(
         self,
@@ -39,39 +52,50 @@ class NetworkClip(Enlarged):
         *,
         scale: int,
         steady: float = STEADY,
+        layers: SteadyNetwork | None = None,
         tile: int = TILE,
+        overlap: int | None = None,
         device: torch.device,
         dtype: torch.dtype = torch.float32,
     ) -> None:
         super().__init__(clip, scale)
         self.network, self.steady, self.dtype, self._device = network, steady, dtype, device
-        size, overlap, times = (clip.height, clip.width), min(OVERLAP, tile // 4), network.scale
+        self.layers = layers
+        size, times = (clip.height, clip.width), network.scale
+        overlap = min(OVERLAP, tile // 4) if overlap is None else overlap
         self.tiles = Tiles(*size, tile, overlap, network.multiple)
         self.large = _times(self.tiles, times)
         # flow is not for frames of a pixel or two
         self.wide = Tiles(*size, tile, overlap, MULTIPLE if min(size) < MULTIPLE else 1)
-
-    def __getstate__(self) -> dict:
-        """What another process is sent: where the network lies, and none of its weights."""
-        state = {name: value for name, value in vars(self).items() if name != "ready"}
-        return {**state, "network": self.network.file}
+        self.windows = windows_of(clip.frames)
 
     def __setstate__(self, state: dict) -> None:
         """In another process it works on that one's device."""
-        vars(self).update(state, network=same_network(*state["network"]), _device=torch.device(here.device))
+        vars(self).update(state, _device=torch.device(here.device))
 
     @property
     def device(self) -> torch.device:
         return self._device
 
     @cached_property
-    def ready(self) -> ImageNetwork:
-        """The network where it is needed."""
-        self.network.to(self.device, self.dtype)
-        return self.network
+    def ready(self) -> tuple[ImageNetwork, SteadyNetwork | None]:
+        """The network, and its layers, where they are needed. Those that were opened stay as they are, on the CPU and
+        unrounded, for they are other clips' too."""
+        network, layers = self.network, self.layers
+        if (self.device.type, self.dtype) != ("cpu", torch.float32):
+            network, layers = deepcopy((network, layers))
+            network.to(self.device, self.dtype)
+            if layers is not None:
+                layers.layers.to(self.device, self.dtype)
+        return network, layers
 
     def images(self, start: int, device: torch.device) -> Iterator[Tensor]:
-        frames = self._enlarged(start, device) if not self.steady else self._steadied(start, device)
+        if not self.steady:
+            frames = self._enlarged(start, device)
+        elif self.layers is None:
+            frames = streamed(self.windows, start, self._moving(start, device), Kept, self._kept)
+        else:
+            frames = streamed(self.windows, start, self._moving(start, device), self._begin, self._aligned)
         for y_CHW in frames:
             if self.scale != self.network.scale:
                 y_CHW = (shrunk(2 * y_CHW[None] - 1, self.scale / self.network.scale)[0] + 1) / 2
@@ -82,38 +106,59 @@ class NetworkClip(Enlarged):
         for x_CHW in self.source(start, device):
             yield self._whole(x_CHW / self.read.peak)
 
-    def _steadied(self, start: int, device: torch.device) -> Iterator[Tensor]:
-        """The same with its residual over the bicubic enlargement averaged along the motion. A frame's neighbours alone
-        have a say in it, so one frame before is all that is made to start anywhere."""
-        times, before = self.network.scale, min(start, 1)
-        wide = _times(self.wide, times)
-        bicubic: list[Tensor] = []
+    def _moving(self, start: int, device: torch.device) -> Iterator[_Frame]:
+        """The frames from the first of the windows on."""
+        before: Tensor | None = None
+        for x_CHW in self.source(first_frame(self.windows, start), device):
+            x_CHW = x_CHW / self.read.peak
+            wide = self.wide.pad(x_CHW)[None, None]
+            flow_BTCHW, agree_BTCHW = motion_before(wide, before)
+            agree_BTCHW = agree_BTCHW * (agree_BTCHW.mean() > CUT)
+            before = wide[:, 0]
+            yield _Frame(x_CHW, (self.wide.crop(flow_BTCHW[0]), self.wide.crop(agree_BTCHW[0])))
 
-        def frames() -> Iterator[tuple[Tensor, Tensor]]:
-            for x_CHW in self.source(start - before, device):
-                x_NCHW = x_CHW[None] / self.read.peak
-                bicubic_NCHW = upsample(x_NCHW, times)
-                bicubic.append(bicubic_NCHW)
-                r_NCHW = self._whole(x_NCHW[0])[None] - bicubic_NCHW
-                yield wide.pad(r_NCHW), 2 * self.wide.pad(x_NCHW) - 1
+    def _kept(self, frame: _Frame, before: Kept) -> Tensor:
+        """Without layers."""
+        if frame.alone is None:
+            frame.alone = self._whole(frame.x_CHW)
+        return keep(frame.alone[None], *frame.moved, before, self.steady)[0].clamp(0, 1)
 
-        for number, r_NCHW in enumerate(steadied(frames(), times, self.steady)):
-            bicubic_NCHW = bicubic.pop(0)
-            if number >= before:
-                yield (bicubic_NCHW + wide.crop(r_NCHW))[0].clamp(0, 1)
+    def _begin(self) -> list[State]:
+        """Of each tile."""
+        assert self.layers is not None  # or it is not asked for
+        return [self.layers.begin() for _ in self.tiles.places]
+
+    def _aligned(self, frame: _Frame, states: list[State]) -> Tensor:
+        """With them: the network and its layers see each tile, and what came out for it before."""
+        x_NCHW, flow_N2HW, agree_N1HW = (self.tiles.pad(one) for one in (frame.x_CHW[None], *frame.moved))
+        _, layers = self.ready
+        assert layers is not None  # or it is not asked for
+
+        def tile(y: slice, x: slice, state: State) -> Tensor:
+            moved = flow_N2HW[None, ..., y, x], agree_N1HW[None, ..., y, x]
+            if state.carried is None:  # a window's first frame has none before it, though others may
+                moved = torch.zeros_like(moved[0]), torch.zeros_like(moved[1])
+            return layers(x_NCHW[None, ..., y, x], moved, state)[0, 0]
+
+        return self._joined(tile(*at, state) for at, state in zip(self.tiles.places, states, strict=True))
 
     def _whole(self, x_CHW: Tensor) -> Tensor:
         """A frame (3, H, W) in [0, 1] enlarged, put together from tiles."""
-        if len(self.tiles.places) == 1:
-            return self.large.crop(self.ready.enlarged(self.tiles.pad(x_CHW)))
-        x_CHW = self.tiles.pad(x_CHW)
-        sum_CHW = torch.zeros(3, *self.large.padded, device=x_CHW.device)
-        sum_HW = torch.zeros(self.large.padded, device=x_CHW.device)
-        for (y, x), (Y, X) in zip(self.tiles.places, self.large.places, strict=True):
-            w_HW = self.large.weight((Y, X), sum_HW)
-            sum_CHW[:, Y, X] += self.ready.enlarged(x_CHW[:, y, x]) * w_HW
-            sum_HW[Y, X] += w_HW
-        return self.large.crop(sum_CHW / sum_HW)
+        x_CHW, (network, _) = self.tiles.pad(x_CHW), self.ready
+        return self._joined(network.enlarged(x_CHW[:, y, x]) for y, x in self.tiles.places)
+
+    def _joined(self, parts: Iterable[Tensor]) -> Tensor:
+        """The enlarged tiles of a frame as one, in [0, 1]."""
+        if len(self.large.places) == 1:
+            (part,) = parts
+            return self.large.crop(part).clamp(0, 1)
+        sum_CHW = torch.zeros(3, *self.large.padded, device=self.device)
+        sum_HW = torch.zeros(self.large.padded, device=self.device)
+        for (y, x), part in zip(self.large.places, parts, strict=True):
+            w_HW = self.large.weight((y, x), sum_HW)
+            sum_CHW[:, y, x] += part * w_HW
+            sum_HW[y, x] += w_HW
+        return self.large.crop(sum_CHW / sum_HW).clamp(0, 1)
 
 
 def least_tile(network: ImageNetwork) -> int:

@@ -6,17 +6,21 @@ import torch
 
 from vldm_cli.errors import RequestError
 from vldm_cli.packs.network import Network
+from vldm_cli.packs.networks.layers import Layers
 from vldm_cli.pipelines.clip.job import Job
-from vldm_cli.pipelines.upscale.clip import TILE
+from vldm_cli.pipelines.upscale.clip import OVERLAP, TILE
 from vldm_cli.pipelines.upscale.job import look_of
 from vldm_cli.pipelines.upscale.network import STEADY, NetworkClip, least_tile
 from vldm_cli.runs.memory import keep_freed_memory
 from vldm_cli.stages.costs import BASE, NATIVE, RATES, SPEED
+from vldm_cli.stages.tiles import Tiles
 from vldm_cli.stages.upscale import STAGE
 from vldm_cli.video.carry import packed
 from vldm_cli.video.clip import Clip
 from vldm_cli.video.kinds import open_container
 
+# Pixels by which tiles overlap, at least, however little the network looks around.
+MARGIN = 16
 # Numbers that are held for each pixel of an enlarged frame (frames, their residuals, flow, sums and what waits), and
 # for each pixel of an enlarged tile (channels that a network's last layers have). Reckoned; a Compact network (×4,
 # 640×360, on a CPU) took 1.7 GiB where this says 2.0, and 1.1 with --steady 0.
@@ -37,10 +41,13 @@ def number_format(asked: str, network: Network, device: str) -> str:
     return asked
 
 
-def check_network(model: Network, scale: int | None, tile: int | None) -> int:
-    """How many times a network enlarges; scale: None for its own. Raises RequestError for what it cannot do."""
+def check_network(
+    model: Network, scale: int | None, tile: int | None, steady: float | None, layers: Layers | None
+) -> int:
+    """How many times a network enlarges; scale: None for its own. Raises RequestError for what it, or its temporal
+    layers, cannot do."""
     network = model.network
-    scale = scale or network.scale
+    scale = scale or model.scale
     if scale > network.scale:
         raise RequestError(
             f"--scale {scale}: --model {model.name} enlarges {network.scale} times; leave --scale out or give a "
@@ -50,6 +57,10 @@ def check_network(model: Network, scale: int | None, tile: int | None) -> int:
     if tile is not None and tile < least:
         raise RequestError(
             f"--tile {tile} is less than --model {model.name} can work with; give {least} or more"
+        )
+    if layers is not None and steady not in (None, 0, 1):
+        raise RequestError(
+            f"--steady {steady:g}: the temporal layers for --model {model.name} are on or off; give 0, or leave it out"
         )
     return scale
 
@@ -61,6 +72,7 @@ def make_job(
     *,
     scale: int | None,
     steady: float | None,
+    layers: Layers | None = None,
     tile: int | None,
     device: str,
     dtype: str,
@@ -69,19 +81,23 @@ def make_job(
     resume: bool = True,
     force: bool = False,
 ) -> Job:
-    """scale: None for the network's own; steady: None for `STEADY`; tile: None for as large as usual. Raises
-    RequestError for what this network cannot do, or where the file cannot hold such frames."""
+    """scale: None for the network's own; steady: None for `STEADY`; layers: temporal layers for this network; tile:
+    None for as large as usual. Raises RequestError for what this network cannot do, or where the file cannot hold such
+    frames."""
     network = model.network
-    scale = check_network(model, scale, tile)
-    least = least_tile(network)
     steady = STEADY if steady is None else steady
+    scale = check_network(model, scale, tile, steady, layers)
+    tile = tile or max(TILE, least_tile(network))
+    overlap = _overlap(clip, model, tile)
     settings = {
         "model": model.name,
         "model_sha256": model.sha256,
         "architecture": model.architecture,
         "scale": scale,
         "steady": steady,
-        "tile": tile or max(TILE, least),
+        "layers": layers.name if layers and layers.given and steady else None,
+        "layers_sha256": layers.sha256 if layers and steady else None,
+        "tile": tile,
         "dtype": dtype,
     }
     where = torch.device(device)
@@ -92,7 +108,9 @@ def make_job(
         network,
         scale=scale,
         steady=steady,
-        tile=tile or max(TILE, least),
+        layers=layers.steady if layers else None,
+        tile=tile,
+        overlap=overlap,
         device=where,
         dtype=getattr(torch, dtype),
     )
@@ -120,6 +138,23 @@ def make_job(
         warnings=[*clip.warnings, *model.remarks, *_remarks(source, model), *baggage.remarks, *said],
         plan=_plan(source),
     )
+
+
+def _overlap(clip: Clip, model: Network, tile: int) -> int | None:
+    """By how much tiles are to overlap: by what the network looks at to each side, at least. None where there is one
+    tile, or that is not known. Raises RequestError where tiles are too small for what it looks at."""
+    network = model.network
+    if len(Tiles(clip.height, clip.width, tile, min(OVERLAP, tile // 4), network.multiple).places) == 1:
+        return None
+    far = network.looks
+    if far is None:
+        return None
+    if 2 * far >= tile:
+        raise RequestError(
+            f"--tile {tile} is less than --model {model.name} looks at, {far} pixels to each side; give {2 * far + 2} "
+            "or more"
+        )
+    return min(max(MARGIN, far), tile // 2)
 
 
 def _remarks(source: NetworkClip, model: Network) -> list[str]:

@@ -41,10 +41,9 @@ def open_source(
 ) -> Source:
     """The source that `--data` names: "toyland", a folder, or several of them with shares (`mixture.shares`).
 
-    `patches`: it is wanted for an upscaler, so folders are footage, at their own sizes and rates. `compiled`: Toyland's
-    renderer is compiled. `real_codec`: see `Degrade`. `drawing`: how Toyland is drawn (as it comes by default).
-    Raises RequestError if a folder holds nothing to train on.
-    """
+    `patches`: it is wanted for an upscaler, so folders are footage, at their own sizes and rates, or `Pairs`.
+    `compiled`: Toyland's renderer is compiled. `real_codec`: see `Degrade`. `drawing`: how Toyland is drawn (as it
+    comes by default). Raises RequestError if a folder holds nothing to train on."""
     from vldm_cli.train.data.mixture import Mixture, shares
 
     size = (video.height, video.width)
@@ -56,7 +55,11 @@ def open_source(
         elif patches:
             from vldm_cli.train.data.degrade import Degrade
             from vldm_cli.train.data.footage import Footage
+            from vldm_cli.train.data.pairs import Pairs, holds_pairs
 
+            if holds_pairs(Path(name).expanduser()):
+                sources[name] = (Pairs(Path(name).expanduser(), device), share)
+                continue
             source = Footage(Path(name).expanduser(), device, Degrade(real_codec))
         else:
             from vldm_cli.train.data.folder import FolderSource

@@ -26,18 +26,15 @@ HELD_OUT = 2**31
 Model = TypeVar("Model", bound=nn.Module)
 
 
-@dataclass(frozen=True)
-class Setup:
-    """What a run is given: pack, data, where it computes and in which dtype, and its sizes.
+@dataclass(frozen=True, kw_only=True)
+class Means:
+    """What every run is given: data, where it computes and in which dtype, and its sizes.
 
     batch: examples a step and process; bank_frames: frames held ready. rank: which process this is. channels_last:
     memory layout of image models; None is the one that was the faster on the device. record: CUDA graphs, for the
-    parts that can be recorded. vae_roundtrip, keep_latents, teacher: see `upscaler`, `autoencoder` and `temporal`;
-    outlines, fine: `image`.
-    perceptual: LPIPS, for the parts of `PERCEPTUAL`; None to train without.
+    parts that can be recorded. perceptual: LPIPS, for the parts of `PERCEPTUAL`; None to train without.
     """
 
-    pack: Pack
     source: Source
     device: torch.device
     dtype: torch.dtype
@@ -48,16 +45,24 @@ class Setup:
     compile: bool = False
     channels_last: bool | None = None
     record: bool = False
+    perceptual: Perceptual | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setup(Means):
+    """What a part of a pack is given beside them: the pack. vae_roundtrip, keep_latents, teacher: see `upscaler`,
+    `autoencoder` and `temporal`; outlines, fine: `image`."""
+
+    pack: Pack
     vae_roundtrip: bool = False
     keep_latents: bool = False
     teacher: Pack | None = None
-    perceptual: Perceptual | None = None
     outlines: float = 0.0
     fine: float = 0.0
 
 
-class Objective(ABC):
-    """One part's training. Subclasses set the class attributes and fill `trained` (exported, averaged), `helpers`
+class Task(ABC):
+    """One thing's training. Subclasses set the class attributes and fill `trained` (exported, averaged), `helpers`
     (trained beside it, such as a discriminator) and `bank`.
 
     frames: frames of an example. lr, batch, bank_frames: defaults on a GPU.
@@ -77,15 +82,15 @@ class Objective(ABC):
     shorter: float
     whole: float
 
-    def __init__(self, setup: Setup):
-        self.setup = setup
-        self.device, self.dtype = setup.device, setup.dtype
+    def __init__(self, means: Means):
+        self.means = means
+        self.device, self.dtype = means.device, means.dtype
         self.trained: dict[str, nn.Module] = {}
         self.helpers: dict[str, nn.Module] = {}
-        setup.source.check(self.frames, self.frame_steps)
-        examples = max(1, setup.bank_frames // self.frames)
+        means.source.check(self.frames, self.frame_steps)
+        examples = max(1, means.bank_frames // self.frames)
         chunk = max(1, min(examples // 4, CHUNK_FRAMES // self.frames))
-        self.bank = Bank(self._chunk, max(1, examples // chunk), setup.device)
+        self.bank = Bank(self._chunk, max(1, examples // chunk), means.device)
         self.chunk_size = chunk
 
     @abstractmethod
@@ -115,10 +120,10 @@ class Objective(ABC):
         # torch's own `to`: diffusers' warns of modules that must stay in float32, of which these have none
         nn.Module.to(model.requires_grad_(train), self.device, self.dtype)
         # an encoder that only fills banks would take longer to compile than it ever runs
-        compiled = self.setup.compile and (train or not isinstance(model, AutoencoderKL))
+        compiled = self.means.compile and (train or not isinstance(model, AutoencoderKL))
         # video models choose the layout of their inputs themselves; the probe's 3D convolutions know no channels_last
         if isinstance(model, AutoencoderKL | UNet2DConditionModel):
-            last = self.setup.channels_last
+            last = self.means.channels_last
             if last is None:
                 # uncompiled on CUDA, contiguous is an eighth faster; `vldm train speed` tells
                 last = compiled or self.device.type != "cuda"
@@ -135,10 +140,18 @@ class Objective(ABC):
 
     @property
     def held_out_seed(self) -> int:
-        return chunk_seed(self.setup.seed, HELD_OUT)
+        return chunk_seed(self.means.seed, HELD_OUT)
 
     def _chunk(self, index: int) -> dict[str, Tensor]:
-        return self.examples(chunk_seed(self.setup.seed, self.setup.rank, index), self.chunk_size)
+        return self.examples(chunk_seed(self.means.seed, self.means.rank, index), self.chunk_size)
+
+
+class Objective(Task):
+    """One part of a pack, and its training."""
+
+    def __init__(self, setup: Setup):
+        super().__init__(setup)
+        self.setup = setup
 
 
 def compile_blocks(model: nn.Module) -> None:

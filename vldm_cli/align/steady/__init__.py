@@ -1,0 +1,1 @@
+"""Temporal layers for image super-resolution networks of any make (Video LDM, §3.4)."""

@@ -1,0 +1,78 @@
+"""`vldm train upscaler-network`: temporal layers for an image super-resolution network of any make."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def network(
+    network: Annotated[
+        Path,
+        typer.Option(
+            metavar="FILE", help="The network, .safetensors or .pth, as `vldm upscale --model` takes it."
+        ),
+    ],
+    out: Annotated[Path, typer.Option(metavar="FOLDER", help="Where the layers go, layers.safetensors.")],
+    data: Annotated[
+        str,
+        typer.Option(
+            help="`toyland`, a folder of videos and images, or several of them with shares: "
+            "`toyland=0.1,photos=0.3,clips=0.6`."
+        ),
+    ] = "toyland",
+    minutes: Annotated[float | None, typer.Option(help="How long to train, resumes counted in.")] = None,
+    steps: Annotated[int | None, typer.Option(help="How many steps to train, instead of --minutes.")] = None,
+    batch: Annotated[int | None, typer.Option(help="Clips a step and GPU.")] = None,
+    lr: Annotated[float | None, typer.Option(help="Highest learning rate.")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of data and weights.")] = 0,
+    run: Annotated[Path | None, typer.Option(help="Folder for checkpoint, curve and sample sheets.")] = None,
+    device: Annotated[str, typer.Option(help="auto, cuda, cuda:N, mps or cpu.")] = "auto",
+    dtype: Annotated[str, typer.Option(help="auto, float32 or bfloat16 (auto: bfloat16 on CUDA).")] = "auto",
+    perceptual: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="LPIPS joins the loss; its weights, lpips.LPIPS(net='alex').state_dict() as safetensors.",
+        ),
+    ] = None,
+    real_codec: Annotated[
+        bool,
+        typer.Option(
+            help="On folders: half of its input has been through ffmpeg's H.264 (or else an imitation)."
+        ),
+    ] = True,
+    bank_frames: Annotated[int | None, typer.Option(help="Frames held ready on the device.")] = None,
+    sample_every: Annotated[float, typer.Option(help="Minutes between two sample sheets.")] = 2.0,
+    save_every: Annotated[float, typer.Option(help="Minutes between two checkpoints and exports.")] = 2.0,
+    verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Tracebacks.")] = False,
+) -> None:
+    """Train temporal layers for somebody's super-resolution network for pictures: the network stays as it is, and the
+    layers make what it makes of clips steady. The same command again goes on where it stopped."""
+    from vldm_cli.api.device import choose_device
+
+    device = choose_device(device)
+    from vldm_cli.commands.failures import Interrupted
+    from vldm_cli.train.network import start_network
+
+    try:
+        start_network(
+            network,
+            out,
+            data,
+            minutes=minutes,
+            steps=steps,
+            batch=batch,
+            lr=lr,
+            seed=seed,
+            run=run,
+            device=device,
+            dtype=dtype,
+            perceptual=perceptual,
+            real_codec=real_codec,
+            bank_frames=bank_frames,
+            sample_minutes=sample_every,
+            save_minutes=save_every,
+        )
+    except KeyboardInterrupt as stop:
+        raise Interrupted("training was stopped; the same command goes on from what was saved") from stop
