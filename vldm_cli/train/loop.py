@@ -87,7 +87,9 @@ class Trainer:
             self.curve.write()
             done = {"step": self.step, "elapsed": round(self._elapsed(), 1)}
             (self.folder / FINISHED).write_text(json.dumps(done) + "\n")
-            self._log(f"finished: {self.step} steps in {self._elapsed():.0f} s, all that was learned is written")
+            self._log(
+                f"finished: {self.step} steps in {self._elapsed():.0f} s, all that was learned is written"
+            )
 
     def train_step(self, elapsed: float, progress: float) -> dict[str, Tensor]:
         """One step at that time and share of the run; what it measured, as tensors nobody has waited for."""
