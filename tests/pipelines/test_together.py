@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.clusters import local_cluster
 from tests.pipelines.generate.test_run import ask
 from tests.video import clips
 from vldm_cli.errors import RequestError, RunError
@@ -81,6 +82,12 @@ def plain(tiny_pack, clip, tmp_path_factory):
 @pytest.mark.parametrize("workers", [2, 5])
 def test_processes_make_the_same_bytes(tiny_pack, clip, plain, tmp_path, workers):
     with open_pool(["cpu"] * workers) as pool:
+        assert every_command(tiny_pack, clip, tmp_path / "a", pool) == plain
+
+
+@pytest.mark.ray
+def test_actors_of_ray_make_the_same_bytes(tiny_pack, clip, plain, tmp_path, monkeypatch):
+    with local_cluster(3, monkeypatch) as cluster, cluster.open_pool("cpu", 3, int(THREADS)) as pool:
         assert every_command(tiny_pack, clip, tmp_path / "a", pool) == plain
 
 

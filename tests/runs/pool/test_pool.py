@@ -119,6 +119,31 @@ def test_who_cannot_take_part_is_told_before_anything_is_done(tmp_path):
     assert hands[0].done == []
 
 
+def test_who_waits_for_a_video_is_told_when_the_workers_end(tmp_path):
+    begun, raised = Event(), []
+
+    def slow(hand, unit):
+        begun.set()
+        hand.ended.wait()
+        raise Lost("because it was ended")
+
+    hand = Pretended(slow)
+    hand.ended = Event()
+    hand.close = hand.ended.set
+
+    def wait():
+        with pytest.raises(RunError, match="the workers were ended"):
+            make(pool, tmp_path)
+        raised.append(True)
+
+    with Pool([hand], "cpu") as pool:
+        thread = Thread(target=wait)
+        thread.start()
+        begun.wait()
+    thread.join()
+    assert raised
+
+
 def test_videos_side_by_side(tmp_path):
     hands, made = [Pretended() for _ in range(2)], {}
     with Pool(hands, "cpu") as pool:

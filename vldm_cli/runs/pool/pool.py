@@ -128,6 +128,8 @@ class Pool:
         """Ends the workers."""
         with self._changed:
             self._closed = True
+            for video in self._videos.values():
+                video.told.put(RunError("the workers were ended"))
             self._changed.notify_all()
         for hand in self._hands:
             hand.close()
