@@ -143,11 +143,11 @@ def test_only_the_layers_learn():
 
 
 def test_motion_is_found_and_a_first_frame_has_none():
-    x_BTCHW = clip(3, 32, 48)
+    x_BTCHW = clip(3, 48, 64)
     flow_BTCHW, agree_BTCHW = motion_before(x_BTCHW)
     assert not flow_BTCHW[:, 0].any() and not agree_BTCHW[:, 0].any()
     inner = flow_BTCHW[0, 1:, :, 8:-8, 8:-8]
-    assert (inner[:, 0] - 1).abs().median() < 0.3 and inner[:, 1].abs().median() < 0.3
+    assert (inner[:, 0] - 1).abs().median() < 0.1 and inner[:, 1].abs().median() < 0.1
     assert agree_BTCHW[0, 1:, :, 8:-8, 8:-8].mean() > 0.9
     again = motion_before(x_BTCHW[:, 1:], x_BTCHW[:, 0])
     torch.testing.assert_close(again[0], flow_BTCHW[:, 1:])
