@@ -238,3 +238,19 @@ def test_a_network_is_fetched_by_name_and_used(vldm, clip, monkeypatch, tmp_path
         code, out, err = vldm("upscale", "a.mp4", "--model", name, *asked)
         assert code == 0, err
         assert json.loads(out)["width"] == 36 * scale and json.loads(out)["settings"]["model"] == name
+
+
+def test_lines_of_a_list_have_layers_of_their_own(vldm, clip, layers):
+    lines = [{"clip": "a.mp4", "out": "b.mp4", "layers": layers}, {"clip": "a.mp4", "out": "c.mp4"}]
+    (clip.parent / "list.txt").write_text("\n".join(json.dumps(line) for line in lines))
+    asked = ("upscale", "--clips", "list.txt", "--model", "net.safetensors", "--device", "cpu", "--json")
+    code, out, err = vldm(*asked)
+    assert code == 0, err
+    assert [json.loads(line)["settings"]["layers"] for line in out.splitlines()] == [layers, None]
+    assert clip.with_name("b.mp4").read_bytes() != clip.with_name("c.mp4").read_bytes()
+    code, out, err = vldm(*asked)  # they are there
+    assert code == 0 and [json.loads(line)["made_before"] for line in out.splitlines()] == [True, True]
+    lines[0]["layers"] = "gone.safetensors"
+    (clip.parent / "list.txt").write_text("\n".join(json.dumps(line) for line in lines))
+    code, out, err = vldm(*asked)
+    assert code == 2 and "--layers gone.safetensors is not here" in err
