@@ -230,7 +230,7 @@ def test_killed_outright_it_goes_on(vldm, tmp_path):
 
 
 def _env():
-    return {**os.environ, "PYTHONPATH": str(Path(clip_run.__file__).parents[3])}
+    return {**os.environ, "PYTHONPATH": str(Path(making.__file__).parents[3])}
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".webm", ".gif", ".webp", ""])
