@@ -18,7 +18,7 @@ import torch
 from tests.video import clips
 from vldm_cli.api import clip as shared
 from vldm_cli.errors import RunError
-from vldm_cli.pipelines.clip import making as clip_making
+from vldm_cli.pipelines.clip import making
 from vldm_cli.pipelines.interpolate.clip import InterpolateClip
 from vldm_cli.video import ffmpeg
 from vldm_cli.video.clip import open_clip
@@ -150,7 +150,7 @@ def test_pictures_and_gifs(vldm, here, tmp_path):
 def test_interrupted_it_goes_on_and_ends_with_the_same_bytes(vldm, tmp_path, monkeypatch):
     path = clips.make(tmp_path, "a.mp4", frames=40)
     assert vldm("interpolate", path, "-o", "whole.mp4", *CPU)[0] == 0
-    real, calls = clip_making.encode_frames, []
+    real, calls = making.encode_frames, []
 
     def breaks(*arguments):
         calls.append(1)
@@ -158,7 +158,7 @@ def test_interrupted_it_goes_on_and_ends_with_the_same_bytes(vldm, tmp_path, mon
             raise RunError("writing failed: ffmpeg says: No space left on device")
         return real(*arguments)
 
-    monkeypatch.setattr(clip_making, "encode_frames", breaks)
+    monkeypatch.setattr(making, "encode_frames", breaks)
     code, _, err = vldm("interpolate", path, "-o", "out.mp4", *CPU)
     assert code == 1 and "kept in .out.mp4.vldm" in err and "go on with: vldm interpolate" in err
     assert not (tmp_path / "out.mp4").exists()
@@ -169,14 +169,14 @@ def test_interrupted_it_goes_on_and_ends_with_the_same_bytes(vldm, tmp_path, mon
 def test_a_clip_that_vanishes_is_exit_1_and_the_command_that_goes_on(vldm, tmp_path, monkeypatch):
     path = clips.make(tmp_path, "a.mp4", frames=40)
     assert vldm("interpolate", "a.mp4", "-o", "whole.mp4", *CPU)[0] == 0
-    kept, real = path.read_bytes(), clip_making.encode_frames
+    kept, real = path.read_bytes(), making.encode_frames
 
     def vanishing(*arguments):
         path.unlink(missing_ok=True)
         return real(*arguments)
 
     with monkeypatch.context() as patched:
-        patched.setattr(clip_making, "encode_frames", vanishing)
+        patched.setattr(making, "encode_frames", vanishing)
         code, out, err = vldm("interpolate", "a.mp4", "-o", "out.mp4", "-q", *CPU)
     assert (code, out) == (1, "") and err.count("\n") == 1 and "nothing was finished" in err
     path.write_bytes(kept)
@@ -230,7 +230,7 @@ def test_killed_outright_it_goes_on(vldm, tmp_path):
 
 
 def _env():
-    return {**os.environ, "PYTHONPATH": str(Path(clip_making.__file__).parents[3])}
+    return {**os.environ, "PYTHONPATH": str(Path(making.__file__).parents[3])}
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".webm", ".gif", ".webp", ""])
@@ -257,7 +257,7 @@ def test_ctrl_c_says_what_is_saved(vldm, tmp_path, monkeypatch):
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(clip_making, "encode_frames", interrupted)
+    monkeypatch.setattr(making, "encode_frames", interrupted)
     code, _, err = vldm("interpolate", path, "-o", "out.mp4", *CPU)
     assert code == 130 and "0 of 8 frames of out.mp4 are saved" in err and "go on with:" in err
 

@@ -274,19 +274,19 @@ def test_an_existing_file_and_the_clip_itself_are_kept(models, tmp_path, tiny_pa
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
 def test_a_full_disk_says_what_is_saved(models, tmp_path, tiny_pack, monkeypatch):
     path, out = clips.make(tmp_path, "a.mp4", frames=30, size="36x20"), tmp_path / "out.mp4"
-    from vldm_cli.pipelines.clip import making as clip_making
+    from vldm_cli.pipelines.clip import making
 
     def full(*_):
         raise RunError("writing segment-000001.video failed: ffmpeg says: No space left on device")
 
     job = job_of(path, out, tiny_pack, models=models)
-    real, calls = clip_making.encode_frames, []
+    real, calls = making.encode_frames, []
 
     def second_fails(*arguments):
         calls.append(1)
         return real(*arguments) if len(calls) == 1 else full()
 
-    monkeypatch.setattr(clip_making, "encode_frames", second_fails)
+    monkeypatch.setattr(making, "encode_frames", second_fails)
     with pytest.raises(RunError, match="No space left on device; what is finished is kept"):
         run(job, job.clip.fingerprint())
     assert not out.exists() and (run_folder(out) / "segment-000000.video").exists()
