@@ -62,3 +62,24 @@ def inference(request):
     folders = {"stages", "pipelines", "runs", "motion"}
     with torch.inference_mode(request.path.relative_to(TESTS).parts[0] in folders):
         yield
+
+
+# Files that take longest, which are begun first: at the end no core waits for the other.
+LONG = (
+    "train/test_objectives.py",
+    "faults/test_kills.py",
+    "train/test_command.py",
+    "outlines/test_outlines.py",
+    "upscale/test_clip.py",
+    "extend/test_clip.py",
+    "generate/test_run.py",
+    "commands/test_interpolate.py",
+    "faults/test_damage.py",
+    "origins/test_shipped.py",
+    "commands/test_goes_on.py",
+    "named/test_full_size.py",
+)
+
+
+def pytest_collection_modifyitems(items):
+    items.sort(key=lambda item: not item.path.as_posix().endswith(LONG))

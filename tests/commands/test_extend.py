@@ -147,7 +147,7 @@ BAD = {
     "no clip": (["gone.mp4"], "no file gone.mp4"),
     "text": (["text.mp4"], "holds no video"),
     "empty": (["empty.mp4"], "is empty"),
-    "folder without pictures": (["."], "no pictures"),
+    "a list beside its clips": (["."], "would lie among the clips"),
     "no frames": (["a.mp4", "--frames", "0"], "--frames 0"),
     "too many frames": (["a.mp4", "--frames", "10001"], "--frames 10001"),
     "steps": (["a.mp4", "--steps", "0"], "--steps 0"),

@@ -100,7 +100,7 @@ BAD = {
     "no clip": (["gone.mp4"], "no file gone.mp4"),
     "text": (["text.mp4"], "holds no video"),
     "empty": (["empty.mp4"], "is empty"),
-    "folder without pictures": (["."], "no pictures"),
+    "a list beside its clips": (["."], "would lie among the clips"),
     "scale": (["a.mp4", "--scale", "3"], "--scale 3"),
     "space": (["a.mp4", "--space", "fourier"], "--space fourier"),
     "noise": (["a.mp4", "--noise", "1"], "--noise 1"),
