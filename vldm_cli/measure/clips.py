@@ -19,7 +19,7 @@ from vldm_cli.measure.probe.probe import FRAMES
 from vldm_cli.pipelines.generate.compose import Stages
 from vldm_cli.pipelines.generate.request import GenerateRequest, Settings, identity, plan_of, resolve
 from vldm_cli.runs.journal import Journal
-from vldm_cli.runs.progress import Clock, Meter, NullProgress
+from vldm_cli.runs.progress import Clock, silent
 from vldm_cli.stages.models import Models
 from vldm_cli.toyland.batch import SceneBatch
 from vldm_cli.toyland.render import render
@@ -108,12 +108,11 @@ class Maker:
         pack, models = self.models.pack, self.models
         settings = self.settings(prompt, frames)
         plan = plan_of(settings, pack.manifest, str(models.device))
-        meters = {stage: Meter(NullProgress(), stage, total) for stage, total in plan.totals.items()}
         with (
             tempfile.TemporaryDirectory() as folder,
             Journal(Path(folder) / "run", identity(settings, plan, pack.manifest, seed)) as journal,
         ):
-            stages = Stages(settings, plan, models, seed, Clock(), journal, meters)
+            stages = Stages(settings, plan, models, seed, Clock(), journal, silent(plan.totals))
             for frame in stages.frames()(0):
                 yield rounded(frame)
 

@@ -1,7 +1,7 @@
 """What a run tells while it works: progress by stage, and how long each stage took by itself."""
 
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Protocol
 
@@ -42,6 +42,11 @@ class Meter:
         if done > self.done:
             step, self.done = done - self.done, done
             self.progress.advance(self.stage, step)
+
+
+def silent(totals: Mapping[str, int]) -> dict[str, Meter]:
+    """Meters of stages by their totals, of which nobody is told."""
+    return {stage: Meter(NullProgress(), stage, total) for stage, total in totals.items()}
 
 
 class Clock:

@@ -1,16 +1,15 @@
 """A new clip, as what it is made from, and its making segment by segment, in this process or in several."""
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import closing
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
-from typing import Any
 
 from vldm_cli.pipelines.clip.job import Job
 from vldm_cli.runs.pool.graph import SEGMENT, Graph, Unit
+from vldm_cli.runs.pool.row import Row
 from vldm_cli.runs.preview import Thumbnails
-from vldm_cli.runs.progress import Clock, Meter, NullProgress
+from vldm_cli.runs.progress import Clock, Meter, silent
 from vldm_cli.runs.store import Store
 from vldm_cli.stages.plan import SEGMENT as LENGTH
 from vldm_cli.video.segments import encode_frames
@@ -54,14 +53,12 @@ class Segments:
     ) -> None:
         """meters: of progress, by stage; thumbnails: who sees finished frames."""
         if meters is None:
-            stages = (*job.stages, *job.calls, "write")
-            meters = {stage: Meter(NullProgress(), stage, len(job.times)) for stage in stages}
+            meters = silent(dict.fromkeys((*job.stages, *job.calls, "write"), len(job.times)))
         if thumbnails is None and job.preview:
             thumbnails = Thumbnails(len(job.times), store)
         self.job, self.store, self.clock = job, store, clock
         self.meters, self.thumbnails = meters, thumbnails
-        self._stream: Any = None
-        self._next = 0
+        self.row = Row(self._seen)
 
     def do(self, unit: Unit) -> None:
         self.segment(unit.index)
@@ -70,11 +67,7 @@ class Segments:
         """That segment of the new clip."""
         job, start = self.job, index * LENGTH
         stop = min(start + LENGTH, len(job.times))
-        if self._stream is None or self._next != start:
-            self.close()
-            self._stream = self._seen(start)
-        self._next = stop
-        frames = islice(self._stream, stop - start)
+        frames = self.row.frames(start, stop)
 
         def write(path: Path) -> None:
             encode_frames(path, frames, job.raw, job.look, job.times, start, job.kind, job.crf)
@@ -83,12 +76,10 @@ class Segments:
             self.store.make_segment(index, write)
 
     def close(self) -> None:
-        """Threads that make frames have ended afterwards."""
-        if self._stream is not None:
-            self._stream.close()
-        self._stream = None
+        """Lets go of the stream."""
+        self.row.close()
 
-    def _seen(self, start: int) -> Iterator[bytes]:
+    def _seen(self, start: int) -> Generator[bytes, None, None]:
         job = self.job
         with closing(job.make(start, self.clock, self.store, self.meters)) as made:
             for number, frame in enumerate(made, start):

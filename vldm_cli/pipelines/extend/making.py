@@ -1,10 +1,9 @@
 """A clip that goes on, as what it is made from, and its making unit by unit, in this process or in several."""
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import closing
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +11,9 @@ from vldm_cli.pipelines.extend.job import ExtendJob, frame_ticks
 from vldm_cli.pipelines.generate.compose import BATCH
 from vldm_cli.pipelines.generate.tail import are_made, tail_frames
 from vldm_cli.runs.pool.graph import SEGMENT, Graph, Unit
+from vldm_cli.runs.pool.row import Row
 from vldm_cli.runs.preview import Thumbnails
-from vldm_cli.runs.progress import Clock, Meter, NullProgress
+from vldm_cli.runs.progress import Clock, Meter, silent
 from vldm_cli.runs.store import Store
 from vldm_cli.stages.units import graph_of
 from vldm_cli.video.copied import copy_packets, encode
@@ -73,16 +73,14 @@ class Segments:
         """meters: of progress, by stage; thumbnails: who sees new frames, for the others are known."""
         job = making.job
         if meters is None:
-            totals = job.source.plan.totals
-            meters = {stage: Meter(NullProgress(), stage, total) for stage, total in totals.items()}
+            meters = silent(job.source.plan.totals)
         if thumbnails is None and job.preview:
             thumbnails = Thumbnails(job.added, store)
         self.job, self.store, self.clock = job, store, clock
         self.meters, self.thumbnails = meters, thumbnails
         assert job.seed is not None  # drawn when the job was made
         self.stages = job.source.stages(job.seed, clock, store, meters)
-        self._stream: Any = None
-        self._next = 0
+        self.row = Row(self._frames)
 
     def do(self, unit: Unit) -> None:
         if unit.stage == SEGMENT:
@@ -95,11 +93,7 @@ class Segments:
         """That segment of the new file: packets of the clip, frames of it that are encoded again, or new ones."""
         job = self.job
         start, stop = job.segments[index]
-        if self._stream is None or self._next != start or start == job.kept:
-            self.close()
-            self._stream = self._frames(start)
-        self._next = stop
-        frames = islice(self._stream, stop - start)
+        frames = self.row.frames(start, stop, anew=start == job.kept)
 
         def write(path: Path) -> None:
             if start >= job.kept:
@@ -115,11 +109,9 @@ class Segments:
 
     def close(self) -> None:
         """Lets go of the stream."""
-        if self._stream is not None:
-            self._stream.close()
-        self._stream = None
+        self.row.close()
 
-    def _frames(self, start: int) -> Iterator[bytes]:
+    def _frames(self, start: int) -> Generator[bytes, None, None]:
         """Frames of the new file from `start` on: the clip's to its last, or new ones."""
         job = self.job
         if start < job.kept:

@@ -1,10 +1,9 @@
 """One video of `generate`, as what it is made from, and its making unit by unit, in this process or in several."""
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import closing
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +13,9 @@ from vldm_cli.pipelines.generate.compose import BATCH, Stages, as_image
 from vldm_cli.pipelines.generate.request import Settings
 from vldm_cli.pipelines.generate.sketches import Sketch
 from vldm_cli.runs.pool.graph import SEGMENT, Graph, Unit
+from vldm_cli.runs.pool.row import Row
 from vldm_cli.runs.preview import Thumbnails
-from vldm_cli.runs.progress import Clock, Meter, NullProgress
+from vldm_cli.runs.progress import Clock, Meter, silent
 from vldm_cli.runs.store import Store
 from vldm_cli.stages.models import Models
 from vldm_cli.stages.plan import Plan
@@ -69,7 +69,7 @@ class Segments:
         """meters: of progress, by stage; thumbnails: who sees finished frames."""
         plan = making.plan
         if meters is None:
-            meters = {stage: Meter(NullProgress(), stage, total) for stage, total in plan.totals.items()}
+            meters = silent(plan.totals)
         if thumbnails is None and making.shown:
             thumbnails = Thumbnails(plan.frames, store)
         self.making, self.store, self.clock = making, store, clock
@@ -87,8 +87,7 @@ class Segments:
         )
         self.frames = self.stages.frames(making.image)
         self.latents = self.stages.latents(making.image)
-        self._stream: Any = None
-        self._next = 0
+        self.row = Row(self._written)
 
     def do(self, unit: Unit) -> None:
         if unit.stage == SEGMENT:
@@ -99,11 +98,7 @@ class Segments:
     def segment(self, index: int) -> None:
         """That segment of the video."""
         start, stop = self.making.plan.segments[index]
-        if self._stream is None or self._next != start:
-            self.close()
-            self._stream = self._written(start)
-        self._next = stop
-        frames, settings = islice(self._stream, stop - start), self.making.settings
+        frames, settings = self.row.frames(start, stop), self.making.settings
 
         def write(path: Path) -> None:
             encode_segment(path, frames, settings.fps, self.making.kind, settings.crf)
@@ -113,11 +108,9 @@ class Segments:
 
     def close(self) -> None:
         """Lets go of the stream."""
-        if self._stream is not None:
-            self._stream.close()
-        self._stream = None
+        self.row.close()
 
-    def _written(self, start: int) -> Iterator[np.ndarray]:
+    def _written(self, start: int) -> Generator[np.ndarray, None, None]:
         """Frames as a file takes them, uint8 (H, W, 3)."""
         frames: Any = self.frames(start)
         with closing(frames):
