@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from vldm_cli.commands import train_all, train_grow, train_network, train_speed
+from vldm_cli.commands import train_options as options
 from vldm_cli.train.emphasis import FINE, OUTLINES, PLAIN, ROLLING
 
 PARTS = {
@@ -67,17 +68,17 @@ def train(
             "`toyland=0.3,photos=0.5,clips=0.2`."
         ),
     ] = "toyland",
-    minutes: Annotated[float | None, typer.Option(help="How long to train, resumes counted in.")] = None,
-    steps: Annotated[int | None, typer.Option(help="How many steps to train, instead of --minutes.")] = None,
+    minutes: options.Minutes = None,
+    steps: options.Steps = None,
     batch: Annotated[
         int | None,
         typer.Option(help="Examples a step and GPU; by default, several GPUs share what one would take."),
     ] = None,
-    lr: Annotated[float | None, typer.Option(help="Highest learning rate.")] = None,
+    lr: options.Lr = None,
     seed: Annotated[int, typer.Option(help="Seed of data and noise.")] = 0,
-    run: Annotated[Path | None, typer.Option(help="Folder for checkpoint, curve and sample sheets.")] = None,
-    device: Annotated[str, typer.Option(help="auto, cuda, cuda:N, mps or cpu.")] = "auto",
-    dtype: Annotated[str, typer.Option(help="auto, float32 or bfloat16 (auto: bfloat16 on CUDA).")] = "auto",
+    run: options.Run = None,
+    device: options.Device = "auto",
+    dtype: options.Dtype = "auto",
     compile: Annotated[
         bool, typer.Option("--compile", help="Compile the blocks: a wait first, then faster.")
     ] = False,
@@ -153,10 +154,10 @@ def train(
             help=f"Image, keyframes, interpolation: share of Toyland's captions in plain English ({PLAIN:g})."
         ),
     ] = None,
-    bank_frames: Annotated[int | None, typer.Option(help="Frames held ready on the device.")] = None,
-    sample_every: Annotated[float, typer.Option(help="Minutes between two sample sheets.")] = 2.0,
-    save_every: Annotated[float, typer.Option(help="Minutes between two checkpoints and exports.")] = 2.0,
-    verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Tracebacks.")] = False,
+    bank_frames: options.BankFrames = None,
+    sample_every: options.SampleEvery = 2.0,
+    save_every: options.SaveEvery = 2.0,
+    verbose: options.Verbose = False,
 ) -> None:
     """Train this part of a pack. The same command again goes on where it stopped; any number of GPUs through
     `accelerate launch -m vldm_cli train PART …`."""
@@ -197,7 +198,7 @@ def train(
             save_minutes=save_every,
         )
     except KeyboardInterrupt as stop:
-        raise Interrupted("training was stopped; the same command goes on from what was saved") from stop
+        raise Interrupted(options.STOPPED) from stop
 
 
 for name, words in PARTS.items():

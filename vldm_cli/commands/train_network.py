@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from vldm_cli.commands import train_options as options
+
 
 def network(
     network: Annotated[
@@ -21,14 +23,14 @@ def network(
             "`toyland=0.1,photos=0.3,clips=0.6`."
         ),
     ] = "toyland",
-    minutes: Annotated[float | None, typer.Option(help="How long to train, resumes counted in.")] = None,
-    steps: Annotated[int | None, typer.Option(help="How many steps to train, instead of --minutes.")] = None,
+    minutes: options.Minutes = None,
+    steps: options.Steps = None,
     batch: Annotated[int | None, typer.Option(help="Clips a step and GPU.")] = None,
-    lr: Annotated[float | None, typer.Option(help="Highest learning rate.")] = None,
+    lr: options.Lr = None,
     seed: Annotated[int, typer.Option(help="Seed of data and weights.")] = 0,
-    run: Annotated[Path | None, typer.Option(help="Folder for checkpoint, curve and sample sheets.")] = None,
-    device: Annotated[str, typer.Option(help="auto, cuda, cuda:N, mps or cpu.")] = "auto",
-    dtype: Annotated[str, typer.Option(help="auto, float32 or bfloat16 (auto: bfloat16 on CUDA).")] = "auto",
+    run: options.Run = None,
+    device: options.Device = "auto",
+    dtype: options.Dtype = "auto",
     perceptual: Annotated[
         Path | None,
         typer.Option(
@@ -42,10 +44,10 @@ def network(
             help="On folders: half of its input has been through ffmpeg's H.264 (or else an imitation)."
         ),
     ] = True,
-    bank_frames: Annotated[int | None, typer.Option(help="Frames held ready on the device.")] = None,
-    sample_every: Annotated[float, typer.Option(help="Minutes between two sample sheets.")] = 2.0,
-    save_every: Annotated[float, typer.Option(help="Minutes between two checkpoints and exports.")] = 2.0,
-    verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Tracebacks.")] = False,
+    bank_frames: options.BankFrames = None,
+    sample_every: options.SampleEvery = 2.0,
+    save_every: options.SaveEvery = 2.0,
+    verbose: options.Verbose = False,
 ) -> None:
     """Train temporal layers for somebody's super-resolution network for pictures: the network stays as it is, and the
     layers make what it makes of clips steady. The same command again goes on where it stopped."""
@@ -75,4 +77,4 @@ def network(
             save_minutes=save_every,
         )
     except KeyboardInterrupt as stop:
-        raise Interrupted("training was stopped; the same command goes on from what was saved") from stop
+        raise Interrupted(options.STOPPED) from stop

@@ -12,13 +12,11 @@ from vldm_cli.errors import RequestError
 from vldm_cli.packs.manifest import VideoNumbers
 from vldm_cli.packs.network import open_network
 from vldm_cli.packs.values import shown
+from vldm_cli.train.asked import Numbers, number_format
 from vldm_cli.train.data.source import open_source
 from vldm_cli.train.loop import Trainer
 from vldm_cli.train.objectives.steady import NetworkMeans, SteadyLayers
-from vldm_cli.train.pace import Schedule
 from vldm_cli.train.perceptual import Perceptual
-from vldm_cli.train.start import CPU_SHARE, DTYPES
-from vldm_cli.video.numbers import LAST_SEED, LONGEST, real, whole
 
 # Toyland's frames as they come from the renderer, for patches.
 TOYLAND = VideoNumbers(
@@ -55,28 +53,14 @@ def start_network(
     """Train temporal layers for the network in a file to the end of `minutes` or `steps`; they go to the folder `out`.
     Returns the run's folder (default: beside it). Raises RequestError for what cannot be trained, RunError when
     training breaks."""
-    if (minutes is None) == (steps is None):
-        raise RequestError("say how long to train: either --minutes or --steps")
-    spans = {"--minutes": minutes, "--sample-every": sample_minutes, "--save-every": save_minutes}
-    for name, minute in spans.items():
-        if minute is not None:
-            real(name, minute, 0, LONGEST, above=True)
-    counts = {"--steps": (steps, 10**9), "--batch": (batch, 10**5), "--bank-frames": (bank_frames, 10**8)}
-    for name, (count, most) in counts.items():
-        if count is not None:
-            whole(name, count, 1, most)
-    if lr is not None:
-        real("--lr", lr, 0, 1, above=True)
-    whole("--seed", seed, 0, LAST_SEED)
-    if dtype not in {"auto", *DTYPES}:
-        raise RequestError(f"--dtype {dtype:.20} is none that training knows; use auto, float32 or bfloat16")
+    numbers = Numbers(minutes, steps, batch, lr, seed, bank_frames, sample_minutes, save_minutes)
     where = torch.device(device)
     processes = PartialState(cpu=where.type == "cpu")
     many = processes.num_processes
     if many > 1:
         where = processes.device
+    chosen = number_format(dtype, where)
     opened = open_network(network, "--network")
-    chosen = {"auto": torch.bfloat16 if where.type == "cuda" else torch.float32, **DTYPES}[dtype]
     if str(chosen).removeprefix("torch.") not in opened.formats:
         chosen = torch.float32
     torch.manual_seed(seed)
@@ -88,13 +72,13 @@ def start_network(
         ) from error
     torch.set_float32_matmul_precision("high")
     torch.backends.cudnn.benchmark = True  # every step has the same shapes
-    share = 1 if where.type == "cuda" else CPU_SHARE
+    batch, bank_frames = numbers.at_a_time(SteadyLayers, where, many)
     means = NetworkMeans(
         source=open_source(data, TOYLAND, where, patches=True, compiled=False, real_codec=real_codec),
         device=where,
         dtype=chosen,
-        batch=batch or max(1, SteadyLayers.batch // (share * many)),
-        bank_frames=bank_frames or SteadyLayers.bank_frames // (share**2 * many),
+        batch=batch,
+        bank_frames=bank_frames,
         seed=seed,
         rank=processes.process_index,
         perceptual=None if perceptual is None else Perceptual.load(perceptual, where),
@@ -102,14 +86,7 @@ def start_network(
         out=out,
         told={"network": opened.name, "network_sha256": opened.sha256, "architecture": opened.architecture},
     )
-    schedule = Schedule(
-        lr=lr or SteadyLayers.lr,
-        minutes=minutes,
-        steps=steps,
-        seed=seed,
-        sample_minutes=sample_minutes,
-        save_minutes=save_minutes,
-    )
+    schedule = numbers.schedule(SteadyLayers)
     identity = {
         "part": SteadyLayers.part,
         "network": opened.sha256,

@@ -9,16 +9,13 @@ from vldm_cli.errors import RequestError
 from vldm_cli.packs.layers import with_layers
 from vldm_cli.packs.pack import PARTS, Pack
 from vldm_cli.toyland.dataset import Drawing
+from vldm_cli.train.asked import Numbers, number_format
 from vldm_cli.train.data.source import open_source
 from vldm_cli.train.emphasis import emphasis
 from vldm_cli.train.loop import Trainer
 from vldm_cli.train.objectives import OBJECTIVES, Objective, Setup
-from vldm_cli.train.pace import Schedule
 from vldm_cli.train.perceptual import Perceptual
-from vldm_cli.video.numbers import LAST_SEED, LONGEST, real, whole
 
-# Batches and banks are sized for a GPU; elsewhere they are this much smaller.
-CPU_SHARE = 16
 # Parts that have a use for --perceptual: those whose loss compares pictures.
 PERCEPTUAL = (
     "autoencoder",
@@ -33,7 +30,6 @@ PERCEPTUAL = (
 )
 # Parts whose temporal layers go by another name in a pack that names the image model under them.
 LAYERS = {"upscaler-frame": "upscaler_frame_temporal"}
-DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
 # Compiling the renderer takes two minutes or more; eager, it makes some 1 500 frames a second on an H100.
@@ -78,19 +74,7 @@ def start(
     """Train `part` of the pack to the end of `minutes` or `steps`; returns the run folder (default: beside the
     pack). Raises RequestError for what cannot be trained, RunError when training breaks."""
     kind = OBJECTIVES[part]
-    if (minutes is None) == (steps is None):
-        raise RequestError("say how long to train: either --minutes or --steps")
-    spans = {"--minutes": minutes, "--sample-every": sample_minutes, "--save-every": save_minutes}
-    for name, minute in spans.items():
-        if minute is not None:
-            real(name, minute, 0, LONGEST, above=True)
-    counts = {"--steps": (steps, 10**9), "--batch": (batch, 10**5), "--bank-frames": (bank_frames, 10**8)}
-    for name, (count, most) in counts.items():
-        if count is not None:
-            whole(name, count, 1, most)
-    if lr is not None:
-        real("--lr", lr, 0, 1, above=True)
-    whole("--seed", seed, 0, LAST_SEED)
+    numbers = Numbers(minutes, steps, batch, lr, seed, bank_frames, sample_minutes, save_minutes)
     if perceptual is not None and part not in PERCEPTUAL:
         raise RequestError(f"--perceptual is for {', '.join(PERCEPTUAL)}, not for {part}; leave it out")
     if keep_latents and part != "autoencoder":
@@ -108,13 +92,9 @@ def start(
     torch.set_float32_matmul_precision("high")
     # parts on clips see windows of many lengths, and trying out kernels for each would cost more than it brings
     torch.backends.cudnn.benchmark = kind.frames == 1
-    share = 1 if where.type == "cuda" else CPU_SHARE
-    # by default the processes share the batch that the learning rate was chosen for, and the bank
+    chosen = number_format(dtype, where)
     many = processes.num_processes
-    batch = batch or max(1, kind.batch // (share * many))
-    if dtype not in {"auto", *DTYPES}:
-        raise RequestError(f"--dtype {dtype:.20} is none that training knows; use auto, float32 or bfloat16")
-    chosen = {"auto": torch.bfloat16 if where.type == "cuda" else torch.float32, **DTYPES}[dtype]
+    batch, bank_frames = numbers.at_a_time(kind, where, many)
     setup = Setup(
         pack=pack,
         source=open_source(
@@ -134,7 +114,7 @@ def start(
         device=where,
         dtype=chosen,
         batch=batch,
-        bank_frames=bank_frames or kind.bank_frames // (share**2 * many),
+        bank_frames=bank_frames,
         seed=seed,
         rank=processes.process_index,
         compile=compile,
@@ -147,14 +127,7 @@ def start(
         outlines=more.outlines,
         fine=more.fine,
     )
-    schedule = Schedule(
-        lr=lr or kind.lr,
-        minutes=minutes,
-        steps=steps,
-        seed=seed,
-        sample_minutes=sample_minutes,
-        save_minutes=save_minutes,
-    )
+    schedule = numbers.schedule(kind)
     identity = {
         "part": part,
         "data": data,
