@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from vldm_cli.api import checks
 from vldm_cli.api.lent import lend
@@ -173,59 +173,28 @@ def prepare(
     prompt: str,
     out: str | Path | None,
     *,
-    frames: int | None,
     pack: str | Path | Choice | LoadedPack,
     image: str | Path | np.ndarray | None,
     sketch: Sequence[Drawing],
-    negative: str,
     variations: int,
-    upscale: bool | None,
-    interpolation: int | None,
-    between: str | None,
-    replacement: bool,
-    size: tuple[int, int] | str | None,
     seed: int | None,
-    steps: int | None,
-    guidance: float | None,
-    context_guidance: float | None,
     device: str,
     dtype: str,
     running: Running,
-    crf: int,
-    fps: Fraction | str | float | None,
-    preview: str | Path | None,
     resume: bool,
     force: bool,
+    **others: Any,
 ) -> GenerateJob:
     """The job of `generate`: everything that can be refused is refused here, the light checks first, with nothing
-    written. Raises RequestError."""
+    written. others: as `asked` takes them. Raises RequestError."""
     from vldm_cli.api.variations import are_ours
     from vldm_cli.pipelines.generate.request import resolve
     from vldm_cli.pipelines.generate.sketches import remarks
 
     checks.check_variations(variations, seed)
     opened = loaded(pack, device, dtype, running)
-    request, warning = asked(
-        prompt,
-        Path("video.mp4" if out is None else out),
-        opened,
-        frames=frames,
-        negative=negative,
-        upscale=upscale,
-        interpolation=interpolation,
-        between=between,
-        replacement=replacement,
-        size=size,
-        seed=seed,
-        steps=steps,
-        guidance=guidance,
-        context_guidance=context_guidance,
-        crf=crf,
-        fps=fps,
-        preview=preview,
-        resume=resume,
-        force=force,
-    )
+    name = Path("video.mp4" if out is None else out)
+    request, warning = asked(prompt, name, opened, seed=seed, resume=resume, force=force, **others)
     if out is None:
         ours = partial(are_ours, request, opened.pack)
         request = replace(request, out=checks.default_out(prompt, variations, ours))

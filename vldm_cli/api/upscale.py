@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from vldm_cli.api import clip as clips
 from vldm_cli.api.kept import Kept
@@ -110,52 +110,16 @@ def prepare(
     clip: str | Path,
     out: str | Path | None,
     *,
-    scale: int | None,
-    pack: str | Path | LoadedPack | None,
-    model: str | Path | None,
-    steady: float | None,
-    layers: str | Path | None,
-    noise: float | None,
-    space: str | None,
-    tile: int | None,
-    steps: int | None,
-    seed: int | None,
-    prompt: str,
-    negative: str,
-    guidance: float | None,
-    device: str,
-    dtype: str,
-    running: Running,
-    crf: int,
     fps: Fraction | str | float | None,
     preview: str | Path | None,
     resume: bool,
     force: bool,
     kept: Kept | None = None,
+    **others: Any,
 ) -> Job:
-    """The job of `upscale`, with everything checked and nothing written. kept: what other videos were made with.
-    Raises RequestError."""
-    kept = kept or Kept()
-    asked = check(
-        kept,
-        scale=scale,
-        pack=pack,
-        model=model,
-        steady=steady,
-        layers=layers,
-        noise=noise,
-        space=space,
-        tile=tile,
-        steps=steps,
-        seed=seed,
-        prompt=prompt,
-        negative=negative,
-        guidance=guidance,
-        device=device,
-        dtype=dtype,
-        running=running,
-        crf=crf,
-    )
+    """The job of `upscale`, with everything checked and nothing written. kept: what other videos were made with;
+    others: as `check` takes them. Raises RequestError."""
+    asked = check(kept or Kept(), **others)
     preview = None if preview is None else Path(preview)
     # Last, because every frame of the clip is decoded once.
     opened, out = clips.prepare(clip, out, f"x{asked.scale}", asked.crf, fps, preview, force)

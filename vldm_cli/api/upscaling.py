@@ -69,7 +69,6 @@ def check(
     dtype: str,
     running: Running,
     crf: int,
-    **others: object,
 ) -> ByPack | ByNetwork:
     """The options of `upscale` that hold for any clip. Raises RequestError."""
     from vldm_cli.packs.manifest import SPACES

@@ -49,6 +49,8 @@ KNOWN: dict[str, dict[str, str]] = {
         **dict.fromkeys(("only_new", "replacement"), FLAG),
     },
 }
+# Options of a video that are none of how its frames are made.
+_OF_THE_FILE = ("fps", "preview", "resume", "force")
 _ENDING = {"upscale": "upscaled", "interpolate": "interpolated", "extend": "extended"}
 
 
@@ -170,7 +172,7 @@ def check(made: Sequence[Task], kept: Kept) -> None:
         options = task.options
         try:
             if task.command == "upscale":
-                check_upscaling(kept, **options)
+                check_upscaling(kept, **{k: v for k, v in options.items() if k not in _OF_THE_FILE})
             elif task.command == "interpolate":
                 interpolate.check(**options)
             else:
