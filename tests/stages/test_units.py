@@ -8,7 +8,8 @@ from fractions import Fraction
 import pytest
 
 from vldm_cli.pipelines.generate.making import Making
-from vldm_cli.pipelines.generate.request import GenerateRequest, plan_of, resolve
+from vldm_cli.pipelines.generate.request import GenerateRequest
+from vldm_cli.pipelines.generate.settings import plan_of, resolve
 from vldm_cli.runs.pool.graph import SEGMENT
 from vldm_cli.runs.progress import Clock
 from vldm_cli.runs.store import Store

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from vldm_cli.api import checks
 from vldm_cli.api.lent import lend
-from vldm_cli.api.packs import LoadedPack, check_moves, loaded
-from vldm_cli.api.remarks import check_prompt
+from vldm_cli.api.packs import LoadedPack, loaded
+from vldm_cli.api.request import asked, complete
 from vldm_cli.packs.choice import Choice
 from vldm_cli.runs.events import ProgressEvent, reporter
 from vldm_cli.runs.folder import DELIVERED, is_bare, run_folder
@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     import numpy as np
 
     from vldm_cli.api.sketches import Drawing
-    from vldm_cli.pipelines.generate.request import GenerateRequest, Settings
+    from vldm_cli.pipelines.generate.request import GenerateRequest
+    from vldm_cli.pipelines.generate.settings import Settings
     from vldm_cli.runs.pool.pool import Pool
     from vldm_cli.stages.plan import Plan
 
@@ -126,14 +127,14 @@ class GenerateJob:
     @property
     def settings(self) -> Settings:
         """All that decides the frames, but the seed."""
-        from vldm_cli.pipelines.generate.request import resolve
+        from vldm_cli.pipelines.generate.settings import resolve
 
         return resolve(self.request, self.pack.pack.manifest)
 
     @property
     def plan(self) -> Plan:
         """What is computed for one video."""
-        from vldm_cli.pipelines.generate.request import plan_of
+        from vldm_cli.pipelines.generate.settings import plan_of
 
         return plan_of(self.settings, self.pack.pack.manifest, self.request.device)
 
@@ -188,7 +189,7 @@ def prepare(
     """The job of `generate`: everything that can be refused is refused here, the light checks first, with nothing
     written. others: as `asked` takes them. Raises RequestError."""
     from vldm_cli.api.variations import are_ours
-    from vldm_cli.pipelines.generate.request import resolve
+    from vldm_cli.pipelines.generate.settings import resolve
     from vldm_cli.pipelines.generate.sketches import remarks
 
     checks.check_variations(variations, seed)
@@ -209,83 +210,6 @@ def prepare(
     request = complete(request, opened, image, sketch)
     said = remarks(request.sketches, settings.interpolation, settings.frames)
     return GenerateJob(request, opened, outs, "; ".join([*filter(None, [warning]), *said]) or None)
-
-
-def asked(
-    prompt: str,
-    out: Path,
-    pack: LoadedPack,
-    *,
-    frames: int | None,
-    negative: str,
-    upscale: bool | None,
-    interpolation: int | None,
-    between: str | None,
-    replacement: bool,
-    size: tuple[int, int] | str | None,
-    seed: int | None,
-    steps: int | None,
-    guidance: float | None,
-    context_guidance: float | None,
-    fps: Fraction | str | float | None,
-    crf: int = 16,
-    preview: str | Path | None = None,
-    resume: bool = True,
-    force: bool = False,
-) -> tuple[GenerateRequest, str | None]:
-    """The request, but for its first frame, and the warning about it: all that can be refused before a file is looked
-    at. Raises RequestError."""
-    from vldm_cli.pipelines.generate.request import GenerateRequest, off_track, resolve
-
-    check_moves(pack.pack)
-    request = GenerateRequest(
-        prompt=prompt,
-        out=out,
-        frames=frames,
-        negative=negative,
-        seed=seed,
-        fps=checks.parse_fps(fps),
-        steps=steps,
-        guidance=guidance,
-        context_guidance=context_guidance,
-        interpolation=interpolation,
-        between=between,
-        replacement=replacement,
-        upscale=upscale,
-        size=checks.parse_size(size),
-        running=pack.running,
-        crf=crf,
-        preview=None if preview is None else Path(preview),
-        resume=resume,
-        force=force,
-    )
-    warning = check_prompt(pack.pack, pack.words, prompt, negative)
-    settings = resolve(request, pack.pack.manifest)
-    said = [*filter(None, [warning]), *off_track(settings, pack.pack.manifest)]
-    return request, "; ".join(said) or None
-
-
-def complete(
-    request: GenerateRequest,
-    pack: LoadedPack,
-    image: str | Path | np.ndarray | None,
-    sketch: Sequence[Drawing] = (),
-) -> GenerateRequest:
-    """The request with its first frame and its sketches, and with the pack's device and number format. Raises
-    RequestError where they cannot be used."""
-    from vldm_cli.api.sketches import read_sketches
-    from vldm_cli.pipelines.generate.request import plan_of, resolve
-
-    manifest = pack.pack.manifest
-    if isinstance(image, str | Path):
-        from vldm_cli.video.read import read_image
-
-        image = read_image(image, plan_of(resolve(request, manifest), manifest).out_size)
-    settings = resolve(request, manifest)
-    sketches = read_sketches(sketch, (settings.height, settings.width), manifest)
-    request = replace(request, image=image, sketches=sketches, device=pack.device, dtype=pack.dtype)
-    resolve(request, manifest)  # which refuses a picture of another size
-    return request
 
 
 def _delivered(out: Path, one_of_many: bool) -> bool:

@@ -8,8 +8,8 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vldm_cli.api.generate import asked, complete
 from vldm_cli.api.packs import LoadedPack, loaded
+from vldm_cli.api.request import asked, complete
 from vldm_cli.runs.events import ProgressEvent, reporter
 from vldm_cli.stages.running import AS_USUAL, Running
 from vldm_cli.video.numbers import LAST_SEED, whole
@@ -84,7 +84,7 @@ def stream(
 
     Raises RequestError now for what cannot be served; iterating raises RunError when memory runs out.
     """
-    from vldm_cli.pipelines.generate.request import check_first_frame, plan_of, resolve
+    from vldm_cli.pipelines.generate.settings import check_first_frame, plan_of, resolve
 
     opened = loaded(pack, device, dtype, running)
     opened.running.check(opened.device)

@@ -5,7 +5,8 @@ from pathlib import Path
 
 from vldm_cli.errors import RequestError
 from vldm_cli.packs.pack import Pack
-from vldm_cli.pipelines.generate.request import GenerateRequest, resolve
+from vldm_cli.pipelines.generate.request import GenerateRequest
+from vldm_cli.pipelines.generate.settings import resolve
 from vldm_cli.runs.folder import run_folder, stored_plan
 from vldm_cli.video.read import metadata_of
 

@@ -51,7 +51,8 @@ def speed(
     from vldm_cli.errors import RequestError
     from vldm_cli.packs.pack import Pack
     from vldm_cli.pipelines.generate.prompt import words_of
-    from vldm_cli.pipelines.generate.request import GenerateRequest, resolve
+    from vldm_cli.pipelines.generate.request import GenerateRequest
+    from vldm_cli.pipelines.generate.settings import resolve
     from vldm_cli.runs import interrupt
     from vldm_cli.video.numbers import whole
 

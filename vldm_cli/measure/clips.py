@@ -17,7 +17,8 @@ from vldm_cli.denoise.noise import frame_noise
 from vldm_cli.denoise.sampler import sample
 from vldm_cli.measure.probe.probe import FRAMES
 from vldm_cli.pipelines.generate.compose import Stages
-from vldm_cli.pipelines.generate.request import GenerateRequest, Settings, identity, plan_of, resolve
+from vldm_cli.pipelines.generate.request import GenerateRequest
+from vldm_cli.pipelines.generate.settings import Settings, identity, plan_of, resolve
 from vldm_cli.runs.journal import Journal
 from vldm_cli.runs.progress import Clock, silent
 from vldm_cli.stages.models import Models

@@ -9,8 +9,9 @@ from pathlib import Path, PurePosixPath
 
 from vldm_cli.errors import RequestError
 from vldm_cli.packs.choice import Choice
-from vldm_cli.packs.elsewhere import Elsewhere, read_elsewhere
+from vldm_cli.packs.elsewhere import Elsewhere
 from vldm_cli.packs.files import inside, parse, read_text
+from vldm_cli.packs.sections import read_elsewhere
 from vldm_cli.packs.values import (
     Check,
     Each,

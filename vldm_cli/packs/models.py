@@ -20,8 +20,9 @@ from transformers import (
 
 from vldm_cli.packs.build import Model, Prepared, arguments, chosen, on_meta
 from vldm_cli.packs.contents import TEXT, UNET, VAE, Kind
-from vldm_cli.packs.elsewhere import Addition, located
+from vldm_cli.packs.elsewhere import Addition
 from vldm_cli.packs.files import Unusable
+from vldm_cli.packs.located import located
 from vldm_cli.packs.lora import additions, together
 from vldm_cli.packs.named import layouts
 from vldm_cli.packs.named.inversions import inversions, of_embedding

@@ -15,8 +15,9 @@ from pathlib import Path
 
 from vldm_cli.errors import RequestError
 from vldm_cli.packs.contents import check_content, disagreements
-from vldm_cli.packs.elsewhere import Origin, Part, found, located
+from vldm_cli.packs.elsewhere import Origin, Part
 from vldm_cli.packs.files import Truncated, Unusable, inside, read_header
+from vldm_cli.packs.located import found, located
 from vldm_cli.packs.manifest import MANIFEST, Manifest, read_manifest
 from vldm_cli.packs.origins.digests import digest
 from vldm_cli.packs.origins.find import find

@@ -32,7 +32,8 @@ from vldm_cli.packs.combine import open_choice
 from vldm_cli.packs.pack import Pack
 from vldm_cli.pipelines.generate import compose
 from vldm_cli.pipelines.generate.compose import Stages
-from vldm_cli.pipelines.generate.request import GenerateRequest, off_track, plan_of, resolve
+from vldm_cli.pipelines.generate.request import GenerateRequest
+from vldm_cli.pipelines.generate.settings import off_track, plan_of, resolve
 from vldm_cli.runs.progress import Clock, Meter, NullProgress
 from vldm_cli.runs.units import NoUnits
 

@@ -9,7 +9,8 @@ from heapq import heappop, heappush
 from pathlib import Path
 
 from vldm_cli.packs.pack import Pack
-from vldm_cli.pipelines.generate.request import GenerateRequest, plan_of, resolve
+from vldm_cli.pipelines.generate.request import GenerateRequest
+from vldm_cli.pipelines.generate.settings import plan_of, resolve
 from vldm_cli.runs.pool.board import Board
 from vldm_cli.runs.pool.graph import SEGMENT, SPINE, Graph, Unit
 from vldm_cli.stages.plan import Plan

@@ -26,7 +26,7 @@ def planned(task: Task, kept: Kept) -> dict[str, Any]:
             "made_before": made,
         }
 
-    from vldm_cli.pipelines.generate.request import plan_of, resolve
+    from vldm_cli.pipelines.generate.settings import plan_of, resolve
 
     request, _ = request_of(task, kept)
     manifest = kept.asked(task.options).pack.manifest

@@ -96,7 +96,7 @@ def tasks(
 def check(made: Sequence[Task], kept: Kept, run: bool = True) -> list[Task]:
     """The tasks whose videos are not there yet. Raises RequestError, naming the line, for the first one that cannot be
     served. run: whether they are to be made now, so that models are looked at too."""
-    from vldm_cli.pipelines.generate.request import check_first_frame, plan_of, resolve
+    from vldm_cli.pipelines.generate.settings import check_first_frame, plan_of, resolve
 
     check_folders((one.out for one in made), "--out")
     check_folders((one.options["preview"] for one in made if one.options["preview"]), "--preview")
@@ -124,8 +124,8 @@ def check(made: Sequence[Task], kept: Kept, run: bool = True) -> list[Task]:
 
 def _check_run(task: Task, request, settings, plan, pack) -> None:
     """What only models and folders of earlier runs tell."""
-    from vldm_cli.pipelines.generate.request import identity
     from vldm_cli.pipelines.generate.run import REMEDY
+    from vldm_cli.pipelines.generate.settings import identity
     from vldm_cli.runs.journal import is_outdated
     from vldm_cli.runs.memory import check_fits
 

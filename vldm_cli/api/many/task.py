@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vldm_cli.api import extend, generate, interpolate, upscale
+from vldm_cli.api import extend, interpolate, upscale
 from vldm_cli.api.kept import NAMING, Kept
+from vldm_cli.api.request import asked, complete
 from vldm_cli.api.variations import is_made
 from vldm_cli.errors import RequestError, RunError, unexpected
 from vldm_cli.packs.choice import Choice
@@ -115,8 +116,8 @@ def request_of(task: Task, kept: Kept) -> tuple[GenerateRequest, str | None]:
     image, sketch = options.pop("image"), options.pop("sketch", ())
     pack = kept.asked(options)
     options = {name: value for name, value in options.items() if name not in NAMING}
-    request, warning = generate.asked(task.subject, task.out, pack, **options)
-    return generate.complete(request, pack, image, sketch), warning
+    request, warning = asked(task.subject, task.out, pack, **options)
+    return complete(request, pack, image, sketch), warning
 
 
 def job_of(task: Task, kept: Kept) -> tuple[ClipJob, bool]:

@@ -6,8 +6,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from vldm_cli.packs.elsewhere import Embedding, located
+from vldm_cli.packs.elsewhere import Embedding
 from vldm_cli.packs.files import Unusable, read_header
+from vldm_cli.packs.located import located
 from vldm_cli.packs.named.places import blame
 from vldm_cli.packs.origins.pickles import converted, is_pickle
 from vldm_cli.packs.pack import Pack

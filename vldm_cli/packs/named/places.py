@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 from vldm_cli.errors import RequestError, RunError
 from vldm_cli.packs import configs
 from vldm_cli.packs.contents import Kind, read_config, sound
-from vldm_cli.packs.elsewhere import beside, found, located
 from vldm_cli.packs.files import Unusable, read_json
+from vldm_cli.packs.located import beside, found, located
 from vldm_cli.packs.named.motion_unet import image_config
 from vldm_cli.packs.origins.pickles import converted, is_pickle
 from vldm_cli.packs.pack import PARTS, Pack

@@ -4,7 +4,7 @@ import os
 import re
 from pathlib import Path
 
-from vldm_cli.packs.elsewhere import REPOSITORY, REVISION
+from vldm_cli.packs.sections import REPOSITORY, REVISION
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _REPOSITORY = re.compile(rf"({REPOSITORY})(?:@({REVISION}))?")

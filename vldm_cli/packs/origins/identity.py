@@ -10,7 +10,8 @@ from collections.abc import Callable
 from dataclasses import asdict, fields, replace
 from pathlib import Path
 
-from vldm_cli.packs.elsewhere import Elsewhere, Origin, Part, found, needed
+from vldm_cli.packs.elsewhere import Elsewhere, Origin, Part, needed
+from vldm_cli.packs.located import found
 from vldm_cli.packs.manifest import Manifest
 from vldm_cli.packs.origins.digests import digest
 

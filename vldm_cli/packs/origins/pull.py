@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from vldm_cli.errors import RequestError, RunError
-from vldm_cli.packs.elsewhere import Elsewhere, found
+from vldm_cli.packs.elsewhere import Elsewhere
+from vldm_cli.packs.located import found
 from vldm_cli.packs.manifest import MANIFEST, Manifest, read_manifest
 from vldm_cli.packs.origins import hub
 from vldm_cli.packs.origins.digests import digest

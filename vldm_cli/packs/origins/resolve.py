@@ -4,7 +4,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from vldm_cli.errors import RequestError
-from vldm_cli.packs.elsewhere import Elsewhere, Origin, found
+from vldm_cli.packs.elsewhere import Elsewhere, Origin
+from vldm_cli.packs.located import found
 from vldm_cli.packs.manifest import Manifest
 from vldm_cli.packs.origins import hub
 from vldm_cli.packs.origins.cached import snapshot

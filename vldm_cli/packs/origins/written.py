@@ -6,8 +6,8 @@ from dataclasses import MISSING, asdict, fields
 from pathlib import Path
 from typing import Any
 
-from vldm_cli.packs.elsewhere import as_tables
 from vldm_cli.packs.manifest import MANIFEST, Manifest
+from vldm_cli.packs.sections import as_tables
 
 
 def as_table(manifest: Manifest) -> dict[str, Any]:

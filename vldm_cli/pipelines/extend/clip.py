@@ -9,7 +9,7 @@ from torch import Tensor
 from vldm_cli.pipelines.clip.fit import Fit, rgb_frames
 from vldm_cli.pipelines.generate.compose import Stages
 from vldm_cli.pipelines.generate.joined import Joined
-from vldm_cli.pipelines.generate.request import Settings
+from vldm_cli.pipelines.generate.settings import Settings
 from vldm_cli.pipelines.generate.tail import pulled
 from vldm_cli.runs.progress import Clock, Meter
 from vldm_cli.runs.store import Store

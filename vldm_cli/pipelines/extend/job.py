@@ -15,7 +15,7 @@ from vldm_cli.pipelines.clip.fit import Fit
 from vldm_cli.pipelines.clip.job import ClipJob, identity
 from vldm_cli.pipelines.extend.clip import ExtendClip
 from vldm_cli.pipelines.extend.settings import Memory, Options, settings_of, steps_of
-from vldm_cli.pipelines.generate.request import numbers_of
+from vldm_cli.pipelines.generate.settings import numbers_of
 from vldm_cli.pipelines.generate.tail import context_of, restored, run_up_of, tail_frames
 from vldm_cli.runs.attempt import seed_of
 from vldm_cli.runs.folder import run_folder

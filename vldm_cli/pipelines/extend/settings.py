@@ -6,7 +6,7 @@ from typing import Any
 
 from vldm_cli.packs.choice import Choice
 from vldm_cli.packs.manifest import Manifest
-from vldm_cli.pipelines.generate.request import Settings
+from vldm_cli.pipelines.generate.settings import Settings
 from vldm_cli.stages.plan import UPSCALE
 from vldm_cli.stages.running import AS_USUAL, Running
 from vldm_cli.video.clip import Clip

@@ -14,7 +14,7 @@ from vldm_cli.denoise.guidance import Guidance
 from vldm_cli.denoise.noise import frame_noise
 from vldm_cli.denoise.sampler import sample
 from vldm_cli.pipelines.generate.joined import Joined
-from vldm_cli.pipelines.generate.request import Settings
+from vldm_cli.pipelines.generate.settings import Settings
 from vldm_cli.pipelines.generate.sketches import Sketch, nearest
 from vldm_cli.runs.memory import fetch_memory
 from vldm_cli.runs.pool.graph import Unit

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from vldm_cli.pipelines.generate.compose import BATCH, Stages, as_image
-from vldm_cli.pipelines.generate.request import Settings
+from vldm_cli.pipelines.generate.settings import Settings
 from vldm_cli.pipelines.generate.sketches import Sketch
 from vldm_cli.runs.pool.graph import SEGMENT, Graph, Unit
 from vldm_cli.runs.pool.row import Row

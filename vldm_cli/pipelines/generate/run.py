@@ -8,8 +8,8 @@ from vldm_cli import __version__
 from vldm_cli.packs.pack import Pack
 from vldm_cli.pipelines.generate.making import Making, Segments
 from vldm_cli.pipelines.generate.prompt import check_length
-from vldm_cli.pipelines.generate.request import (
-    GenerateRequest,
+from vldm_cli.pipelines.generate.request import GenerateRequest
+from vldm_cli.pipelines.generate.settings import (
     Settings,
     check_first_frame,
     identity,

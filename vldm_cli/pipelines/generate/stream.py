@@ -11,7 +11,7 @@ from torch import Tensor
 
 from vldm_cli.errors import RunError
 from vldm_cli.pipelines.generate.compose import Stages, as_image
-from vldm_cli.pipelines.generate.request import Settings
+from vldm_cli.pipelines.generate.settings import Settings
 from vldm_cli.pipelines.generate.sketches import Sketch
 from vldm_cli.runs.memory import is_out_of_memory
 from vldm_cli.runs.progress import Clock, Meter, NullProgress, Progress

@@ -6,7 +6,7 @@ from fractions import Fraction
 from vldm_cli.pipelines.clip.fit import Fit
 from vldm_cli.pipelines.clip.job import Job
 from vldm_cli.pipelines.extend.settings import Memory, Options, settings_of
-from vldm_cli.pipelines.generate.request import numbers_of
+from vldm_cli.pipelines.generate.settings import numbers_of
 from vldm_cli.pipelines.interpolate.engine import DIFFUSION, steps_between
 from vldm_cli.pipelines.interpolate.latents import InterpolateLatents, cuts_of
 from vldm_cli.stages.levels import trained_step

@@ -13,7 +13,7 @@ from vldm_cli.pipelines.clip.fit import Fit, rgb_frames
 from vldm_cli.pipelines.clip.job import Frames
 from vldm_cli.pipelines.generate.compose import Stages
 from vldm_cli.pipelines.generate.match import Match
-from vldm_cli.pipelines.generate.request import Settings
+from vldm_cli.pipelines.generate.settings import Settings
 from vldm_cli.runs.progress import Clock, Meter
 from vldm_cli.runs.store import Store
 from vldm_cli.stages.models import Models
