@@ -154,9 +154,8 @@ def _recognised(weights: dict[str, Tensor]) -> ImageModelDescriptor:
     except UnsupportedModelError as error:
         known = ", ".join(sorted((one.architecture.name for one in MAIN_REGISTRY), key=str.lower))
         raise Unusable(f"is no network that spandrel knows; it knows {known}") from error
-    except (
-        Exception
-    ) as error:  # each architecture trips over weights that are not quite its own in its own way
+    except Exception as error:
+        # each architecture trips over weights that are not quite its own in its own way
         if ran_out(error):
             raise
         reason = shown((str(error).splitlines() or [type(error).__name__])[0])

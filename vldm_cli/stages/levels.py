@@ -7,9 +7,8 @@ from math import log2
 from vldm_cli.stages.windows import Window
 
 LEVELS = {16: (16, 4, 1), 4: (4, 1), 1: (1,)}  # --interpolation → frame step of keyframes and of each level
-FURTHEST = (
-    64  # frames from one keyframe to the next that motion fills in between, any number of which it does
-)
+# Frames from one keyframe to the next between which motion fills in, at the most.
+FURTHEST = 64
 
 
 @dataclass(frozen=True)

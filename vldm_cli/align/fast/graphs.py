@@ -56,9 +56,8 @@ class Recorded:
             stream = torch.cuda.current_stream()
             try:
                 self.recorded[key] = self._record(leaves, tree)
-            except (
-                RuntimeError
-            ):  # it cannot be recorded, or not beside the rest: it runs as usual, and that is said
+            except RuntimeError:
+                # it cannot be recorded, or not beside the rest: it runs as usual, and that is said
                 torch.cuda.set_stream(stream)  # torch leaves the recording's on where that fails
                 torch.cuda.synchronize()
                 self.recorded[key] = None

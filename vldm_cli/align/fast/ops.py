@@ -23,17 +23,6 @@ BACKENDS = [
     SDPBackend.MATH,
 ]
 
-# Where each kernel is: what needs Triton is imported when it is first used.
-_HOMES = {
-    "group_norm": "norm",
-    "layer_norm": "rows",
-    "geglu": "rows",
-    "add": "rows",
-    "attend": "time",
-    "convolve": "time",
-}
-
-
 OFF: set[str] = set()
 """Kernels that are switched off, their twins in their place: what one of them is worth is measured so."""
 
@@ -45,7 +34,7 @@ def has_triton() -> bool:
 
 def _kernel(name: str, x: Tensor) -> Callable:
     """The kernel of that name where it is of use, or its twin."""
-    home = _HOMES[name]
+    home = trial.HOMES[name]
     # matrix products in float32 are no matter for matrix units: there PyTorch's own are as good
     if not x.is_cuda or (home == "time" and x.dtype == torch.float32):
         return getattr(plain, name)

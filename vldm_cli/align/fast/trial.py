@@ -15,7 +15,15 @@ from vldm_cli.align.fast.plain import exact
 
 # Relative errors of a few roundings.
 CLOSE = {torch.float32: 1e-5, torch.float16: 3e-3, torch.bfloat16: 2e-2}
-NAMES = ("group_norm", "layer_norm", "geglu", "add", "attend", "convolve")
+# In which file each kernel is: what needs Triton is imported when it is first used.
+HOMES = {
+    "group_norm": "norm",
+    "layer_norm": "rows",
+    "geglu": "rows",
+    "add": "rows",
+    "attend": "time",
+    "convolve": "time",
+}
 Trial = tuple[str, Callable[[], Tensor], Callable[[], Tensor]]
 """A kernel's name, its result, its twin's."""
 
@@ -62,7 +70,7 @@ def left_out(device: torch.device, dtype: torch.dtype) -> dict[str, str]:
                 if reason:
                     found[name] = reason
     except ImportError as error:  # Triton is there and does not load
-        return dict.fromkeys(NAMES, _line(error))
+        return dict.fromkeys(HOMES, _line(error))
     return found
 
 

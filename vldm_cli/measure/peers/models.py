@@ -100,7 +100,7 @@ class _Maker:
     def _motion(self) -> UNetMotionModel:
         s = self.sizes
         levels = len(s.channels) - 1
-        theirs = self._new(
+        return self._new(
             UNetMotionModel,
             block_out_channels=s.channels,
             down_block_types=("CrossAttnDownBlockMotion",) * levels + ("DownBlockMotion",),
@@ -109,7 +109,6 @@ class _Maker:
             num_attention_heads=s.heads,
             motion_num_attention_heads=s.heads,
         )
-        return theirs
 
     def _guided(self, channels: int = 4) -> tuple[Tensor, Tensor, Tensor]:
         """Latents (2, T, C, h, w) of a call with guidance, time, text."""

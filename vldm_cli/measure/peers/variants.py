@@ -43,7 +43,7 @@ def _recorded(case: Case, unet: Any) -> float:
 
 
 def _switches() -> Iterator[tuple[str, Callable]]:
-    for name in trial.NAMES:
+    for name in trial.HOMES:
         yield f"without {name}", lambda name=name: _off(name)
     yield "cuDNN's attention last", _flash_first
     yield "cudnn.benchmark", lambda: torch.backends.cudnn.flags(benchmark=True)
