@@ -98,7 +98,7 @@ def test_variants_switch_one_thing_and_back(monkeypatch):
     monkeypatch.setattr(variants, "Recorded", lambda forward, state: forward)
     found = variants.variants(case)
     assert list(found)[:2] == ["recorded", "one by one"]
-    assert {f"without {name}" for name in trial.NAMES} < set(found)
-    assert [set(off) for off, _ in seen[2:8]] == [{name} for name in trial.NAMES]
+    assert {f"without {name}" for name in trial.HOMES} < set(found)
+    assert [set(off) for off, _ in seen[2:8]] == [{name} for name in trial.HOMES]
     assert len({backend for _, backend in seen}) == 2
     assert not ops.OFF and ops.BACKENDS[0] == seen[0][1]
