@@ -1,6 +1,6 @@
 """A shipped manifest's pack at full size with random weights, to measure what it costs: no public weight is needed.
 
-python -m tests.full_size sd15-animatediff FOLDER && vldm generate "a dog" --pack FOLDER --frames 64 …
+python -m tests.full_size.packs sd15-animatediff FOLDER && vldm generate "a dog" --pack FOLDER --frames 64 …
 """
 
 import sys
@@ -26,13 +26,15 @@ def drawn(name: str, shape: tuple[int, ...], generator: torch.Generator) -> torc
     return values.half().cpu()
 
 
-def write(name: str, folder: Path) -> None:
-    """The pack in `folder`; its LoRAs are left out."""
+def write(name: str, folder: Path, upscaler: bool = True) -> None:
+    """The pack in `folder`; its LoRAs are left out, and with `upscaler=False` the pack that it upscales with."""
     folder.mkdir(parents=True)
     generator = torch.Generator("cuda" if torch.cuda.is_available() else "cpu").manual_seed(0)
     manifest = shipped()[name]
     parts = {}
     for part, one in manifest.elsewhere.parts.items():
+        if part == "upscaler" and not upscaler:
+            continue
         if one.file and part not in ("tokenizer", "upscaler_frame_tokenizer"):
             file = f"{part}.safetensors"
             wanted = shapes(*kind_of(part, one))
