@@ -71,6 +71,10 @@ def test_an_upscaler_of_whole_frames_gets_temporal_layers(tmp_path, monkeypatch)
     model = load_upscaler(trained, "frame")
     assert torch.equal(model.unet.conv_in.weight, before.unet.conv_in.weight)
     assert sum(p.numel() for p in model.temporal_parameters()) > 0 and trained.upscalers == ("frame",)
+    # the other name that such an upscaler has; the same run has ended, so nothing more is trained
+    assert start("upscaler-latent", str(pack.folder), "toyland", steps=1, batch=1, bank_frames=8).name == (
+        "mine-upscaler-frame"
+    )
 
 
 def test_without_such_an_upscaler_the_way_to_one_is_named(tiny_pack):

@@ -73,6 +73,10 @@ def start(
 ) -> Path:
     """Train `part` of the pack to the end of `minutes` or `steps`; returns the run folder (default: beside the
     pack). Raises RequestError for what cannot be trained, RunError when training breaks."""
+    # No checksums: another process may be training another part of the same pack at this moment.
+    opened = Pack.open(pack_name, check=False)
+    if part == "upscaler-latent" and "upscaler_frame" in opened.named:
+        part = "upscaler-frame"  # what diffusers calls a latent upscaler too, where the pack names one
     kind = OBJECTIVES[part]
     numbers = Numbers(minutes, steps, batch, lr, seed, bank_frames, sample_minutes, save_minutes)
     if perceptual is not None and part not in PERCEPTUAL:
@@ -82,8 +86,7 @@ def start(
     if teacher is not None and part != "keyframes":
         raise RequestError(f"--teacher is for keyframes, not for {part}; leave it out")
     more = emphasis(part, outlines, fine, rolling, plain)
-    # No checksums: another process may be training another part of the same pack at this moment.
-    pack = with_layers(Pack.open(pack_name, check=False), LAYERS.get(part, part), seed)
+    pack = with_layers(opened, LAYERS.get(part, part), seed)
     taught_by = None if teacher is None else _open_teacher(teacher, pack)
     where = torch.device(device)
     processes = PartialState(cpu=where.type == "cpu")
