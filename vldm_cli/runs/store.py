@@ -67,7 +67,7 @@ class Store:
         """Lets `write` make the segment's file, which it puts there in one step; it counts as finished once it is
         sealed with its checksum."""
         path = self.segment(index)
-        if path.is_dir():
+        if path.is_symlink() or (path.exists() and not path.is_file()):  # nothing that a writer should open
             remove(path)
         write(path)
         self._write(_seal_of(path), json.dumps(checksums(path)).encode())
