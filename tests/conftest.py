@@ -66,6 +66,7 @@ def inference(request):
 
 # Files that take longest, which are begun first: at the end no core waits for the other.
 LONG = (
+    "pipelines/test_together.py",
     "train/test_objectives.py",
     "faults/test_kills.py",
     "train/test_command.py",

@@ -129,9 +129,7 @@ def test_half_precision_channels_last_and_compiled():
     model, inputs = aligned()
     context = Context.leading(inputs["z_BTCHW"], 2)
     full = model(**inputs, context=context)
-    for block in model.unet.modules():
-        if isinstance(block, Transformer2DModel):
-            block.compile(backend="aot_eager")
+    next(m for m in model.unet.modules() if isinstance(m, Transformer2DModel)).compile(backend="aot_eager")
     torch.testing.assert_close(model(**inputs, context=context), full, rtol=1e-4, atol=1e-5)
     model.to(torch.bfloat16).to(memory_format=torch.channels_last)
     halves = {k: v.bfloat16() if v is not None and v.is_floating_point() else v for k, v in inputs.items()}

@@ -204,9 +204,8 @@ def test_half_precision_and_channels_last(dtype):
 def test_torch_compile():
     model, inputs = aligned()
     expected = model(**inputs)
-    for block in model.unet.modules():
-        if isinstance(block, ResnetBlock2D | Transformer2DModel):
-            block.compile(backend="aot_eager")
+    for kind in (ResnetBlock2D, Transformer2DModel):
+        next(m for m in model.unet.modules() if isinstance(m, kind)).compile(backend="aot_eager")
     torch.testing.assert_close(model(**inputs), expected, rtol=1e-4, atol=1e-5)
     with model.temporal_off():
         torch.testing.assert_close(model(**inputs), frame_by_frame(model.unet, inputs), rtol=1e-4, atol=1e-5)

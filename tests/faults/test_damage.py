@@ -18,7 +18,7 @@ COMMANDS = {
     "upscale to webm": ("o.webm", FRAMES, ["--scale", "2", "--seed", "1", "--steps", "1", "--pack"]),
     "info": (None, 0, []),
 }
-SHARE, LONG = range(2), range(100, 200)
+SHARE, LONG = range(1), range(100, 200)
 
 
 @pytest.fixture(scope="session")

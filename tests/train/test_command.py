@@ -5,13 +5,7 @@ import pytest
 from vldm_cli.commands import app, failures
 
 PARTS = ["autoencoder", "image", "keyframes", "interpolation", "decoder", "upscaler-image"]
-PARTS += [
-    "upscaler",
-    "upscaler-own",
-    "upscaler-latent-autoencoder",
-    "upscaler-latent-image",
-    "upscaler-latent",
-]
+PARTS += ["upscaler", "upscaler-latent-autoencoder"]
 COMMON = ["--device", "cpu", "--bank-frames", "17", "--batch", "1"]
 
 

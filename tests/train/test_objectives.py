@@ -30,11 +30,11 @@ FALLS = {
     "interpolation": (30, 1e-2, 0.8, 1),
     "decoder": (30, 1e-2, 0.8, 1),
     "upscaler-image": (60, 1e-2, 0.6, 2),
-    "upscaler": (30, 2e-2, 0.85, 1),
+    "upscaler": (8, 2e-2, 0.9, 1),
     "upscaler-own": (30, 2e-2, 0.9, 1),
     "upscaler-latent-autoencoder": (100, 5e-3, 0.8, 1),
     "upscaler-latent-image": (60, 1e-2, 0.7, 2),
-    "upscaler-latent": (30, 2e-2, 0.9, 1),
+    "upscaler-latent": (10, 2e-2, 0.9, 1),
 }
 EXPORTS = {
     "autoencoder": {"vae"},
@@ -170,14 +170,14 @@ def test_keyframes_learn_a_teacher_s_guidance(pack, tmp_path):
     objective.bank.add()
     first = fixed_loss(objective)
     assert first > 0
-    optimizer = torch.optim.Adam([p for p in objective.model.parameters() if p.requires_grad], 6e-4)
-    for seed in range(90):
+    optimizer = torch.optim.Adam([p for p in objective.model.parameters() if p.requires_grad], 1e-3)
+    for seed in range(45):
         torch.manual_seed(seed)
         objective.choose(0.0)
         optimizer.zero_grad()
         objective.losses()["loss"].backward()
         optimizer.step()
-    assert fixed_loss(objective) < 0.8 * first
+    assert fixed_loss(objective) < 0.9 * first
     assert all(torch.equal(t, before[name]) for name, t in objective.teacher.state_dict().items())
 
 

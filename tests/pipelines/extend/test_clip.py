@@ -282,13 +282,21 @@ def test_a_folder_of_pictures_goes_on(models, tmp_path, tiny_pack):
     assert pixels[4].shape == (20, 30, 3) and open_clip(tmp_path / "out").times.fps == 12
 
 
-@pytest.mark.parametrize(
-    "at", ["keyframes:1", "interpolate4:1", "interpolate1:1", "upscale:20", "write:10", "write:40", "join:1"]
-)
-def test_killed_at_any_moment_the_same_command_ends_with_the_same_bytes(models, tmp_path, tiny_pack, at):
-    path = clips.make(tmp_path, "a.mp4", clips.tone(), "-c:a", "aac", frames=26)
-    whole, out = tmp_path / "whole.mp4", tmp_path / "out.mp4"
-    extended(path, whole, tiny_pack, models=models)
+@pytest.fixture(scope="module")
+def at_a_stretch(models, tmp_path_factory, tiny_pack):
+    """A clip, and what it is extended to if nothing happens."""
+    folder = tmp_path_factory.mktemp("stretch")
+    path = clips.make(folder, "a.mp4", clips.tone(), "-c:a", "aac", frames=26)
+    with torch.inference_mode():
+        extended(path, folder / "whole.mp4", tiny_pack, models=models)
+    return path, folder / "whole.mp4"
+
+
+@pytest.mark.parametrize("at", ["keyframes:1", "interpolate1:1", "upscale:20", "write:40", "join:1"])
+def test_killed_at_any_moment_the_same_command_ends_with_the_same_bytes(
+    at_a_stretch, models, tmp_path, tiny_pack, at
+):
+    (path, whole), out = at_a_stretch, tmp_path / "out.mp4"
     if at == "interpolate1:1":
         arguments = [sys.executable, "-c", KILL, path, out, tiny_pack.folder, at]
         assert subprocess.run(arguments, check=False).returncode == -signal.SIGKILL

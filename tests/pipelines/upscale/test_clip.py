@@ -209,12 +209,22 @@ def test_stopped_in_each_stage_the_same_command_ends_with_the_same_bytes(
     assert out.read_bytes() == whole.read_bytes() and not run_folder(out).exists()
 
 
+@pytest.fixture(scope="module")
+def at_a_stretch(models, tmp_path_factory, tiny_pack):
+    """A clip, and what becomes of it if nothing happens."""
+    folder = tmp_path_factory.mktemp("stretch")
+    path = clips.make(folder, "a.mp4", clips.tone(2), "-c:a", "aac", frames=52, size="36x20")
+    job = job_of(path, folder / "whole.mp4", tiny_pack, models=models)
+    with torch.inference_mode():
+        run(job, job.clip.fingerprint())
+    return path, folder / "whole.mp4"
+
+
 @pytest.mark.parametrize("at", [1, 20, 30, 50])
-def test_killed_at_any_moment_the_same_command_ends_with_the_same_bytes(models, tmp_path, tiny_pack, at):
-    path = clips.make(tmp_path, "a.mp4", clips.tone(2), "-c:a", "aac", frames=52, size="36x20")
-    whole, out = tmp_path / "whole.mp4", tmp_path / "out.mp4"
-    job = job_of(path, whole, tiny_pack, models=models)
-    run(job, job.clip.fingerprint())
+def test_killed_at_any_moment_the_same_command_ends_with_the_same_bytes(
+    at_a_stretch, models, tmp_path, tiny_pack, at
+):
+    (path, whole), out = at_a_stretch, tmp_path / "out.mp4"
     if at == 30:
         arguments = [sys.executable, "-c", KILL, path, out, tiny_pack.folder, str(at)]
         assert subprocess.run(arguments, check=False).returncode == -signal.SIGKILL
