@@ -131,10 +131,10 @@ def test_a_video_that_fails_is_told_and_the_others_are_made(vldm, here, base, li
 
     real = making.encode_segment
 
-    def breaks(path, frames, fps, kind, crf):
+    def breaks(path, frames, fps, kind, crf, encoder):
         if crf == 20:
             raise RunError("writing failed: \x1b[2Jno space")
-        real(path, frames, fps, kind, crf)
+        real(path, frames, fps, kind, crf, encoder)
 
     with monkeypatch.context() as patched:
         patched.setattr(making, "encode_segment", breaks)
@@ -172,10 +172,10 @@ def test_a_fault_in_one_video_is_none_of_the_others(vldm, base, listed, monkeypa
 
     real = making.encode_segment
 
-    def breaks(path, frames, fps, kind, crf):
+    def breaks(path, frames, fps, kind, crf, encoder):
         if crf == 20:
             raise ZeroDivisionError("two\nlines")
-        real(path, frames, fps, kind, crf)
+        real(path, frames, fps, kind, crf, encoder)
 
     monkeypatch.setattr(making, "encode_segment", breaks)
     words = ("generate", *listed({"prompt": "a", "crf": 20}, "b"), *base, *FRAMES, "-o", "{index}.mp4")

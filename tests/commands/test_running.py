@@ -2,8 +2,13 @@
 
 import json
 import shlex
+from types import SimpleNamespace
 
 import pytest
+
+from vldm_cli.commands.generate import _room
+from vldm_cli.runs import memory
+from vldm_cli.stages.running import Running
 
 PROMPT = "a red ball bounces"
 STEPS = ("--steps", 4, "--guidance", 3, "--seed", 1, "--frames", 5)
@@ -45,8 +50,13 @@ def test_an_exact_video_says_nothing_of_it(vldm, base):
     [
         (("--memory", "low"), "--memory low is for the memory of a GPU, and this runs on cpu; leave it out"),
         (("--no-plain",), "--no-plain is for a CUDA GPU, and this runs on cpu; leave it out"),
-        (("--memory", "much"), "--memory much is none of low, auto, high"),
-        (("--fast", "magic"), "--fast magic is none of deepcache, cfg-skip"),
+        (
+            ("--memory", "lowest"),
+            "--memory lowest is for the memory of a GPU, and this runs on cpu; leave it out",
+        ),
+        (("--fast", "fp8"), "--fast fp8 is for a CUDA GPU, and this runs on cpu; leave it out"),
+        (("--memory", "much"), "--memory much is none of lowest, low, auto, high"),
+        (("--fast", "magic"), "--fast magic is none of deepcache, cfg-skip, fp8"),
     ],
 )
 def test_what_cannot_be_is_refused(vldm, base, here, options, said):
@@ -79,6 +89,23 @@ def test_clips_are_made_in_the_same_ways(vldm, base, tiny_pack, tmp_path):
     assert code == 2 and "--memory low is for the memory of a GPU" in err
     code, _, err = vldm("interpolate", "a.mp4", "--device", "cpu", "--memory", "low")
     assert code == 2 and "--memory low is for the memory of a GPU" in err
+
+
+@pytest.mark.parametrize(
+    "running, how, needed",
+    [
+        (Running(memory="lowest"), "lowest", "wait beside it, 1.0 GiB"),
+        (Running(memory="low"), "low", "wait beside it, 2.0 GiB"),
+        (Running(fast=["fp8"]), "high", "with all weights in it"),
+    ],
+)
+def test_a_dry_run_says_how_weights_lie(monkeypatch, running, how, needed):
+    monkeypatch.setattr(memory, "free_bytes", lambda device: 1)
+    sizes = {"peak": 9 << 30, "low": 2 << 30, "lowest": 1 << 30}
+    plan = SimpleNamespace(**{f"estimated_{name}_bytes": size for name, size in sizes.items()})
+    table = {}
+    words = _room(table, plan, SimpleNamespace(device="cuda", running=running))
+    assert needed in words and f"(--memory {how})" in words and table["memory"] == how
 
 
 def test_peers_need_a_gpu(vldm):

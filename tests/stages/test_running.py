@@ -35,9 +35,64 @@ def test_weights_wait_where_there_is_no_room_for_them():
     assert Running(memory="low").low(1, 10) and not Running(memory="high").low(10, 1)
 
 
-def test_what_does_not_go_together_is_refused():
-    with pytest.raises(RequestError, match="--fast deepcache keeps what --memory low spares"):
-        Running(memory="low", fast=["deepcache"]).check("cuda")
+@pytest.mark.parametrize("memory", ["low", "lowest"])
+def test_what_does_not_go_together_is_refused(memory):
+    with pytest.raises(RequestError, match=f"--fast deepcache keeps what --memory {memory} spares"):
+        Running(memory=memory, fast=["deepcache"]).check("cuda")
+    with pytest.raises(
+        RequestError, match=f"--fast fp8 keeps weights on the GPU and --memory {memory} beside"
+    ):
+        Running(memory=memory, fast=["fp8"]).check("cuda")
+    with pytest.raises(
+        RequestError, match="--fast fp8 is not for vldm's own kernels; leave it or --no-plain out"
+    ):
+        Running(plain=False, fast=["fp8"]).check("cuda")
+
+
+def test_what_changes_a_video_is_told():
+    assert AS_USUAL.given_up == Running(memory="low").given_up == {}
+    assert Running(memory="lowest", fast=["cfg-skip"]).given_up == {"fast": ["cfg-skip"], "memory": "lowest"}
+
+
+def test_weights_of_8_bits_stay_on_the_gpu_or_wait_beside_it():
+    assert not Running(fast=["fp8"]).low(10, 1) and Running(memory="lowest").low(1, 10)
+
+
+def test_products_in_8_bits_are_a_gpus(monkeypatch):
+    asked = []
+    monkeypatch.setattr("vldm_cli.align.fast.fp8.check", asked.append)
+    for device in ("cpu", "mps"):
+        with pytest.raises(
+            RequestError, match=f"--fast fp8 is for a CUDA GPU, and this runs on {device}; leave it out"
+        ):
+            Running(fast=["fp8"]).check(device)
+    Running(fast=["fp8"]).check("cuda", here=False)
+    assert asked == []
+    Running(fast=["fp8"]).check("cuda:1")
+    assert asked == ["cuda:1"]
+
+
+def test_models_are_made_so(tiny_pack, monkeypatch):
+    quick = []
+    monkeypatch.setattr("vldm_cli.stages.models.multiply_in_fp8", quick.append)
+    models = Models(tiny_pack, running=Running(fast=["fp8"]))
+    assert quick == [models.keyframes]
+    assert models.decoder not in quick
+    small = Models(tiny_pack, running=Running(memory="lowest")).keyframes
+    held = {p.dtype for p in small.unet.parameters()}
+    assert held == {torch.float32, torch.float8_e4m3fn}
+    waiting = Models(tiny_pack, running=Running(memory="low")).keyframes
+    assert {p.dtype for p in waiting.unet.parameters()} == {torch.float32}
+
+
+def test_a_worker_looks_for_itself(tiny_pack, monkeypatch):
+    """What its GPU can is known where it is."""
+    from vldm_cli.stages import models
+
+    monkeypatch.setattr(models.here, "device", "cpu")
+    make, words = Models(tiny_pack, running=Running(fast=["fp8"])).__reduce__()
+    with pytest.raises(RequestError, match="--fast fp8 is for a CUDA GPU"):
+        make(*words)
 
 
 def test_kernels_are_a_gpus_and_are_asked_for(tiny_pack, monkeypatch):

@@ -54,6 +54,11 @@ class TemporalLayer(nn.Module):
         """α ∈ (0, 1), a scalar tensor. A sigmoid never reaches 1: `State.on = False` is the exact α = 1."""
         return torch.sigmoid(self.alpha_logit)
 
+    @property
+    def uncalled(self) -> list[nn.Module]:
+        """Children whose weights this layer reads in place of calling them."""
+        raise NotImplementedError
+
     def scaled(self, last: nn.Linear | nn.Conv2d) -> tuple[Tensor, Tensor]:
         """Weight and bias of the last projection times 1 − α: mixing then costs one addition."""
         share = 1 - self.alpha
@@ -109,6 +114,10 @@ class TemporalConvolution(TemporalLayer):
         h = self._convolve(F.silu(self.norm2(h)), *self.scaled(self.conv2))
         return z_NCHW + h
 
+    @property
+    def uncalled(self) -> list[nn.Module]:
+        return [self.conv1, self.conv2]
+
     def _convolve(self, h_NCHW: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         """The 3×1×1 convolution; a frame's neighbours past the ends are zero, or the end itself.
 
@@ -140,6 +149,10 @@ class TemporalAttention(TemporalLayer):
         self.out = nn.Linear(channels, channels)
         nn.init.zeros_(self.out.weight)
         nn.init.zeros_(self.out.bias)
+
+    @property
+    def uncalled(self) -> list[nn.Module]:
+        return [self.out]
 
     def forward(self, z_NCHW: Tensor, _args: tuple = (), _kwargs: dict | None = None) -> Tensor:
         N, C, H, W = z_NCHW.shape

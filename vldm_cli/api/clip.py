@@ -19,19 +19,24 @@ def prepare(
     file: str | Path,
     out: str | Path | None,
     ending: str,
-    crf: int,
+    encoder: str | None = None,
     fps: Fraction | str | float | None = None,
     preview: Path | None = None,
     force: bool = False,
 ) -> tuple[Clip, Path]:
-    """(the opened clip, the output's name): what can be refused without a model is refused here."""
+    """(the opened clip, the output's name): what can be refused without a model is refused here. encoder: None for
+    the clip's own."""
     from vldm_cli.video.clip import open_clip
+    from vldm_cli.video.encoders import check_encoder, try_encoder
     from vldm_cli.video.kinds import KINDS, open_container
 
     file = Path(file)
     rate = checks.parse_fps(fps)
     out = default_out(file, ending) if out is None else Path(out)
     kind = open_container(out)
+    if encoder is not None:
+        check_encoder(encoder, out)
+        try_encoder(encoder)  # that of the clip's own size is to come, once all of it has been read
     checks.check_preview(preview)
     if "\0" in str(file):
         raise RequestError("the clip's name holds a zero byte; give another name")
@@ -48,9 +53,11 @@ def default_out(file: Path, ending: str) -> Path:
 
 
 def check_place(job: ClipJob) -> None:
-    """That the output's name and place can be used. Raises RequestError."""
+    """That the output's name and place can be used, and the encoder for such frames. Raises RequestError."""
     from vldm_cli.pipelines.clip.run import check_out
+    from vldm_cli.video.encoders import try_encoder
 
     checks.check_name(job.out, job.times.fps)
     check_out(job)
     checks.check_out(job.out, True)
+    try_encoder(job.encoder, job.raw.height, job.raw.width, job.look.coded)

@@ -49,6 +49,7 @@ def extend(
     dtype: str = "auto",
     running: Running = AS_USUAL,
     crf: int | None = None,
+    encoder: str | None = None,
     fps: Fraction | str | float | None = None,
     preview: str | Path | None = None,
     resume: bool = True,
@@ -58,8 +59,9 @@ def extend(
     """Continues a clip from its last frames, which stay as they are (METHOD.md §4).
 
     frames: how many to add, 1 to 10000. prompt, negative: what happens, and what the new frames do not show; only_new:
-    leave the clip's own frames out. pack, seed, steps, crf and the guidance weights (of the text, and of the frames
-    before): None for those that made the clip, if vldm did, or else the pack's defaults. The rest is as in `upscale`.
+    leave the clip's own frames out. pack, seed, steps, crf, encoder and the guidance weights (of the text, and of the
+    frames before): None for those that made the clip, if vldm did, or else the pack's defaults. The rest is as in
+    `upscale`.
 
     Raises RequestError, with nothing written, for what cannot be served, and RunError when it breaks: what is finished
     is kept and the same call goes on.
@@ -86,6 +88,7 @@ def extend(
             dtype=dtype,
             running=running,
             crf=crf,
+            encoder=encoder,
             fps=fps,
             preview=preview,
             resume=resume,
@@ -112,6 +115,7 @@ def prepare(
     dtype: str,
     running: Running,
     crf: int | None,
+    encoder: str | None,
     fps: Fraction | str | float | None,
     preview: str | Path | None,
     resume: bool,
@@ -131,7 +135,7 @@ def prepare(
     )
     model = None if pack is None else kept.pack(pack, device, dtype, running)
     preview = None if preview is None else Path(preview)
-    opened, out = clips.prepare(clip, out, "extended", 16 if crf is None else crf, fps, preview, force)
+    opened, out = clips.prepare(clip, out, "extended", encoder, fps, preview, force)
 
     from vldm_cli.pipelines.extend.settings import Memory, Options
 
@@ -156,6 +160,7 @@ def prepare(
         context_guidance=context_guidance,
         replacement=replacement,
         crf=crf,
+        encoder=encoder,
         device=chosen,
         dtype=number,
         running=model.running,

@@ -20,6 +20,7 @@ from vldm_cli.runs.naming import numbered
 from vldm_cli.runs.progress import Progress
 from vldm_cli.runs.result import Video
 from vldm_cli.stages.running import AS_USUAL, Running
+from vldm_cli.video.encoders import X264, check_encoder, try_encoder
 
 if TYPE_CHECKING:
     import numpy as np
@@ -56,6 +57,7 @@ def generate(
     dtype: str = "auto",
     running: Running = AS_USUAL,
     crf: int = 16,
+    encoder: str = X264,
     fps: Fraction | str | float | None = None,
     preview: str | Path | None = None,
     resume: bool = True,
@@ -75,8 +77,9 @@ def generate(
     if given as a Fraction or as "24000/1001"; None for what the pack has. device, dtype and running: as in `load_pack`,
     where `pack` is not loaded. gpus ("all" or so many), workers (processes on the CPU) and ray ("auto", "local" or
     "HOST:PORT"): who makes it, where it is not this process alone; the bytes are the same. crf: quality of the file,
-    0 (best) to 51. preview: a .png, a contact sheet that is refreshed meanwhile. resume: go on with the same
-    interrupted call. force: replace an existing file.
+    0 (best) to 51. encoder: what encodes H.264, "x264", or "nvenc" for an NVIDIA GPU's, whose bytes are its own.
+    preview: a .png, a contact sheet that is refreshed meanwhile. resume: go on with the same interrupted call. force:
+    replace an existing file.
 
     Raises RequestError, with nothing written, for what cannot be served, and RunError when it breaks: what is finished
     is kept and the same call goes on.
@@ -106,6 +109,7 @@ def generate(
             dtype=dtype,
             running=running,
             crf=crf,
+            encoder=encoder,
             fps=fps,
             preview=preview,
             resume=resume,
@@ -189,7 +193,7 @@ def prepare(
     """The job of `generate`: everything that can be refused is refused here, the light checks first, with nothing
     written. others: as `asked` takes them. Raises RequestError."""
     from vldm_cli.api.variations import are_ours
-    from vldm_cli.pipelines.generate.settings import resolve
+    from vldm_cli.pipelines.generate.settings import plan_of, resolve
     from vldm_cli.pipelines.generate.sketches import remarks
 
     checks.check_variations(variations, seed)
@@ -203,11 +207,13 @@ def prepare(
     settings = resolve(request, opened.pack.manifest)
     for path in outs:
         checks.check_name(path, settings.fps)
+        check_encoder(settings.encoder, path)
     done = {path for path in outs if resume and _delivered(path, variations > 1)}
     for path in outs:
         checks.check_out(path, force or path in done)
     checks.check_preview(request.preview)
     request = complete(request, opened, image, sketch)
+    try_encoder(settings.encoder, *plan_of(settings, opened.pack.manifest).out_size)
     said = remarks(request.sketches, settings.interpolation, settings.frames)
     return GenerateJob(request, opened, outs, "; ".join([*filter(None, [warning]), *said]) or None)
 

@@ -16,6 +16,7 @@ from vldm_cli.errors import RequestError
 from vldm_cli.runs.events import ProgressEvent, reporter
 from vldm_cli.runs.result import Video
 from vldm_cli.stages.running import AS_USUAL, Running
+from vldm_cli.video.encoders import X264
 from vldm_cli.video.numbers import choice
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ def interpolate(
     dtype: str = "auto",
     running: Running = AS_USUAL,
     crf: int = 16,
+    encoder: str = X264,
     fps: Fraction | str | float | None = None,
     preview: str | Path | None = None,
     resume: bool = True,
@@ -72,6 +74,7 @@ def interpolate(
             dtype=dtype,
             running=running,
             crf=crf,
+            encoder=encoder,
             fps=fps,
             preview=preview,
             resume=resume,
@@ -93,6 +96,7 @@ def prepare(
     dtype: str,
     running: Running,
     crf: int,
+    encoder: str,
     fps: Fraction | str | float | None,
     preview: str | Path | None,
     resume: bool,
@@ -105,7 +109,7 @@ def prepare(
     factor, seed, crf, chosen, number = asked
     ending = f"slow{factor}" if slow else f"i{factor}"
     preview = None if preview is None else Path(preview)
-    opened, out = clips.prepare(clip, out, ending, crf, fps, preview, force)
+    opened, out = clips.prepare(clip, out, ending, encoder, fps, preview, force)
 
     from vldm_cli.pipelines.interpolate.engine import pack_for
     from vldm_cli.pipelines.interpolate.job import make_job
@@ -121,6 +125,7 @@ def prepare(
         slow,
         chosen,
         crf=crf,
+        encoder=encoder,
         pack=model,
         seed=seed,
         dtype=number,

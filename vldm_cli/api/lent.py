@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from vldm_cli.api.device import choose_device, choose_dtype
 from vldm_cli.api.packs import LoadedPack
 from vldm_cli.errors import RequestError, shown
-from vldm_cli.stages.running import AS_USUAL, Running
+from vldm_cli.stages.running import AS_USUAL, FP8, Running
 from vldm_cli.video.numbers import whole, whole_of
 
 if TYPE_CHECKING:
@@ -41,6 +41,11 @@ class Lent:
         self.kind, self.count, self.device, self.dtype = kind, count, device, dtype
         self.asked = dtype if asked is None else asked
         self._cluster, self._threads = cluster, threads
+
+    @property
+    def away(self) -> bool:
+        """Whether the devices are other machines'."""
+        return self._cluster is not None
 
     @property
     def words(self) -> str:
@@ -83,10 +88,9 @@ def lend(
     with all its GPUs unless one of the others says how many. One worker of this machine is this process. running: how
     models are to be run there. Raises RequestError."""
     lent = _lent(gpus, workers, ray, device, dtype)
-    if (
-        running.memory == "low" or not running.plain
-    ):  # otherwise nothing depends on it, and torch is not imported for it
-        running.check(lent.kind if lent.count else choose_device(lent.kind))
+    # otherwise nothing depends on it, and torch is not imported for it
+    if running.spares or not running.plain or FP8 in running.fast:
+        running.check(lent.kind if lent.count else choose_device(lent.kind), here=not lent.away)
     return lent
 
 

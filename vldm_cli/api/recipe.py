@@ -5,6 +5,7 @@ import sys
 from vldm_cli.packs.choice import Choice
 from vldm_cli.packs.manifest import Defaults
 from vldm_cli.runs.command_line import typed
+from vldm_cli.video.encoders import X264
 
 _HEARD = ("prompt", "negative", "guidance")
 
@@ -28,6 +29,7 @@ def recipe(metadata: dict, out: str, defaults: Defaults | None = None) -> str:
         words += ["--no-upscale"]
     if settings["crf"] != 16:
         words += ["--crf", settings["crf"]]
+    words += ["--encoder", settings["encoder"]] if "encoder" in settings else []
     for option, key, default in (
         ("--steps", "keyframe_steps", known and known.keyframe_steps),
         ("--guidance", "guidance", known and known.guidance),
@@ -35,7 +37,7 @@ def recipe(metadata: dict, out: str, defaults: Defaults | None = None) -> str:
     ):
         if settings[key] != default:
             words += [option, settings[key]]
-    words += _fast(settings)
+    words += _given_up(settings)
     if settings["image_sha256"]:
         words += ["--image", "FIRST-FRAME"]
     for number, sketch in enumerate(settings.get("sketches", []), 1):
@@ -51,8 +53,9 @@ def _line(words: list, out: str) -> str:
     return typed(line, getattr(sys.stdout, "encoding", None) or "utf-8")
 
 
-def _fast(settings: dict) -> list[str]:
-    return [word for name in settings.get("fast", ()) for word in ("--fast", name)]
+def _given_up(settings: dict) -> list[str]:
+    words = ["--memory", settings["memory"]] if "memory" in settings else []
+    return words + [word for name in settings.get("fast", ()) for word in ("--fast", name)]
 
 
 def _pack(pack: dict) -> list[str]:
@@ -80,13 +83,15 @@ def _of_a_clip(metadata: dict, out: str) -> str:
     ):
         if key in settings:
             words += [f"--{key}", settings[key]]
+    if "encoder" in settings or metadata["command"] == "extend":
+        words += ["--encoder", settings.get("encoder", X264)]
     if metadata["command"] == "upscale":
         words += ["--layers", settings["layers"]] if settings.get("layers") else []
         words += [word for key in _HEARD if settings.get(key) for word in (f"--{key}", settings[key])]
     if metadata["command"] == "extend":
         words += _of_an_extension(settings)
     words += ["--slow"] if settings.get("slow") else []
-    words += _fast(settings)
+    words += _given_up(settings)
     words += ["--seed", metadata["seed"]] if metadata["seed"] is not None else []
     words += _pack(metadata["pack"]) if metadata["pack"] else []
     return _line(words, out)

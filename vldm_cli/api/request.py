@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from vldm_cli.api import checks
 from vldm_cli.api.packs import LoadedPack, check_moves
 from vldm_cli.api.remarks import check_prompt
+from vldm_cli.video.encoders import X264
 
 if TYPE_CHECKING:
     import numpy as np
@@ -38,6 +39,7 @@ def asked(
     context_guidance: float | None,
     fps: Fraction | str | float | None,
     crf: int = 16,
+    encoder: str = X264,
     preview: str | Path | None = None,
     resume: bool = True,
     force: bool = False,
@@ -65,6 +67,7 @@ def asked(
         size=checks.parse_size(size),
         running=pack.running,
         crf=crf,
+        encoder=encoder,
         preview=None if preview is None else Path(preview),
         resume=resume,
         force=force,

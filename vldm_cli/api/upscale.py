@@ -15,6 +15,7 @@ from vldm_cli.api.upscaling import ByNetwork, ByPack, check
 from vldm_cli.runs.events import ProgressEvent, reporter
 from vldm_cli.runs.result import Video
 from vldm_cli.stages.running import AS_USUAL, Running
+from vldm_cli.video.encoders import X264
 
 if TYPE_CHECKING:
     from vldm_cli.pipelines.clip.job import Job
@@ -45,6 +46,7 @@ def upscale(
     dtype: str = "auto",
     running: Running = AS_USUAL,
     crf: int = 16,
+    encoder: str = X264,
     fps: Fraction | str | float | None = None,
     preview: str | Path | None = None,
     resume: bool = True,
@@ -59,9 +61,9 @@ def upscale(
     negative, guidance: what the clip shows, what it does not, and how closely to follow that, of an upscaler that reads
     text. tile: side of the tiles in pixels of the clip, smaller ones need less memory. seed: None for a drawn one.
     device and dtype: as in `load_pack`, where `pack` is not loaded. gpus, workers, ray: as in `generate`. crf: quality
-    of the file, 0 (best) to 51. fps: frames a second of a folder of pictures. preview: a .png, a contact sheet that is
-    refreshed meanwhile. resume: go on with the same interrupted call. force: replace an existing file, and take HDR
-    video as if it were not.
+    of the file, 0 (best) to 51; encoder: as in `generate`. fps: frames a second of a folder of pictures. preview: a
+    .png, a contact sheet that is refreshed meanwhile. resume: go on with the same interrupted call. force: replace an
+    existing file, and take HDR video as if it were not.
 
     model: in place of a pack a super-resolution network for pictures, a .safetensors or .pth that spandrel knows, or
     the name of one of Real-ESRGAN's, such as "realesrgan-x4plus" (needs `vldm[models]`). Then scale is 1 to the
@@ -98,6 +100,7 @@ def upscale(
             dtype=dtype,
             running=running,
             crf=crf,
+            encoder=encoder,
             fps=fps,
             preview=preview,
             resume=resume,
@@ -110,6 +113,7 @@ def prepare(
     clip: str | Path,
     out: str | Path | None,
     *,
+    encoder: str,
     fps: Fraction | str | float | None,
     preview: str | Path | None,
     resume: bool,
@@ -122,14 +126,21 @@ def prepare(
     asked = check(kept or Kept(), **others)
     preview = None if preview is None else Path(preview)
     # Last, because every frame of the clip is decoded once.
-    opened, out = clips.prepare(clip, out, f"x{asked.scale}", asked.crf, fps, preview, force)
-    job = _job(opened, out, asked, preview=preview, resume=resume, force=force)
+    opened, out = clips.prepare(clip, out, f"x{asked.scale}", encoder, fps, preview, force)
+    job = _job(opened, out, asked, encoder=encoder, preview=preview, resume=resume, force=force)
     clips.check_place(job)
     return job
 
 
 def _job(
-    clip: Clip, out: Path, asked: ByPack | ByNetwork, *, preview: Path | None, resume: bool, force: bool
+    clip: Clip,
+    out: Path,
+    asked: ByPack | ByNetwork,
+    *,
+    encoder: str,
+    preview: Path | None,
+    resume: bool,
+    force: bool,
 ) -> Job:
     if isinstance(asked, ByPack):
         from vldm_cli.pipelines.upscale.job import make_job
@@ -140,6 +151,7 @@ def _job(
             out,
             asked.options,
             crf=asked.crf,
+            encoder=encoder,
             preview=preview,
             resume=resume,
             force=force,
@@ -159,6 +171,7 @@ def _job(
         device=asked.device,
         dtype=asked.dtype,
         crf=asked.crf,
+        encoder=encoder,
         preview=preview,
         resume=resume,
         force=force,

@@ -40,7 +40,7 @@ def show_plan(console, job, lines: list[str]) -> None:
         "fps": str(job.times.fps),
         "width": job.raw.width,
         "height": job.raw.height,
-        "settings": {**job.settings, "crf": job.crf},
+        "settings": job.all_settings,
         "device": str(job.device),
         "warnings": job.warnings,
         **job.plan,

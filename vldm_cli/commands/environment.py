@@ -1,5 +1,6 @@
 """What the libraries find when they are imported, which is the only time that they look."""
 
+import logging
 import os
 import warnings
 
@@ -10,6 +11,8 @@ def prepare() -> None:
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("DIFFUSERS_VERBOSITY", "error")
     warnings.filterwarnings("ignore")
+    # diffusers imports torchao where it is installed, and torch remarks on how that makes its types known
+    logging.getLogger("torch.utils._pytree").setLevel(logging.ERROR)
     # Threads that wait for each other spin by default. Where another program has one of the cores, that costs most of
     # the time: interpolating on two cores beside others took 47 s with it, and 3.5 s without.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

@@ -48,6 +48,12 @@ def extend(
     crf: Annotated[
         int | None, typer.Option(help="Quality of the file, 0 (best) to 51; default: the clip's own, or 16.")
     ] = None,
+    encoder: Annotated[
+        str | None,
+        typer.Option(
+            metavar="x264|nvenc", help="What encodes H.264, as for `generate`; default: what made the clip."
+        ),
+    ] = None,
     *,
     common: options.OnClip,
 ) -> None:
@@ -71,6 +77,7 @@ def extend(
         "replacement": replacement,
         "dtype": lent.dtype,
         "crf": crf,
+        "encoder": encoder,
     }
     with lent.pool(not common.dry_run) as pool:
         one = shared.one_clip(console, "extend", clip, clips, out, common, asked, pool)

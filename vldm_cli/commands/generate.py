@@ -8,7 +8,8 @@ import typer
 
 from vldm_cli.commands import many, options
 from vldm_cli.errors import RequestError
-from vldm_cli.stages.running import Running
+from vldm_cli.stages.running import HIGH, LOW, Running
+from vldm_cli.video.encoders import X264
 
 Text = Annotated[str | None, typer.Argument(metavar="[PROMPT]", help="What the video shows.")]
 
@@ -79,6 +80,7 @@ def generate(
     memory: options.Memory = "auto",
     fast: options.Fast = None,
     crf: options.Crf = 16,
+    encoder: options.Encoder = X264,
     fps: Annotated[str | None, typer.Option(help="Frame rate, such as 24 or 24000/1001.")] = None,
     preview: options.Preview = None,
     dry_run: options.DryRun = False,
@@ -113,6 +115,7 @@ def generate(
         "dtype": lent.dtype,
         "running": running,
         "crf": crf,
+        "encoder": encoder,
         "fps": fps,
         "resume": resume,
         "force": force,
@@ -173,6 +176,7 @@ def _show_plan(console, job) -> None:
         "pack": pack.manifest.told,
         "device": request.device,
         "dtype": request.dtype,
+        "encoder": settings.encoder,
         "variations": variations,
     }
     windows = {"keyframes": len(plan.keyframe_windows), "decode": len(plan.decode_windows)}
@@ -210,12 +214,10 @@ def _room(table: dict, plan, request) -> str:
 
     free = free_bytes(torch.device(request.device))
     low = request.running.low(plan.estimated_peak_bytes, free)
-    table |= {"free_bytes": free, "memory": "low" if low else "high"}
-    how = (
-        f"with weights that wait beside it, {size(plan.estimated_low_bytes)}"
-        if low
-        else "with all weights in it"
-    )
+    lossy = request.running.lossy_memory
+    table |= {"free_bytes": free, "memory": lossy or (LOW if low else HIGH)}
+    waiting = plan.estimated_lowest_bytes if lossy else plan.estimated_low_bytes
+    how = f"with weights that wait beside it, {size(waiting)}" if low else "with all weights in it"
     return f"{size(free)} of {request.device} are free: {how} (--memory {table['memory']})"
 
 

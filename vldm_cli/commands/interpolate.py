@@ -8,6 +8,7 @@ import typer
 
 from vldm_cli.commands import clip as shared
 from vldm_cli.commands import options
+from vldm_cli.video.encoders import X264
 
 
 @options.on_clip
@@ -37,6 +38,7 @@ def interpolate(
     ] = None,
     dtype: options.Dtype = "auto",
     crf: options.Crf = 16,
+    encoder: options.Encoder = X264,
     *,
     common: options.OnClip,
 ) -> None:
@@ -56,6 +58,7 @@ def interpolate(
         "seed": seed,
         "dtype": lent.dtype,
         "crf": crf,
+        "encoder": encoder,
     }
     with lent.pool(not common.dry_run) as pool:
         one = shared.one_clip(console, "interpolate", clip, clips, out, common, asked, pool)

@@ -103,15 +103,26 @@ Plain = Annotated[
     ),
 ]
 Memory = Annotated[
-    str, typer.Option(metavar="low|auto|high", help="Of a GPU: models there a block at a time, or whole.")
+    str,
+    typer.Option(
+        metavar="lowest|low|auto|high",
+        help="Of a GPU: models there a block at a time, or whole; lowest: in 8 bits besides, and not quite the same "
+        "video.",
+    ),
 ]
 Fast = Annotated[
     list[str] | None,
     typer.Option(
-        metavar="deepcache|cfg-skip", help="Faster, and not quite the same video; again for another one."
+        metavar="deepcache|cfg-skip|fp8", help="Faster, and not quite the same video; again for another one."
     ),
 ]
 Crf = Annotated[int, typer.Option(help="Quality of the file, 0 (best) to 51.")]
+Encoder = Annotated[
+    str,
+    typer.Option(
+        metavar="x264|nvenc", help="What encodes H.264: x264, the same bytes everywhere; or an NVIDIA GPU."
+    ),
+]
 Preview = Annotated[
     Path | None, typer.Option(metavar="FILE.png", help="A contact sheet, refreshed meanwhile.")
 ]

@@ -9,6 +9,7 @@ import typer
 
 from vldm_cli.commands import clip as shared
 from vldm_cli.commands import options
+from vldm_cli.video.encoders import X264
 
 
 @options.on_clip
@@ -74,6 +75,7 @@ def upscale(
     guidance: options.Guidance = None,
     dtype: options.Dtype = "auto",
     crf: options.Crf = 16,
+    encoder: options.Encoder = X264,
     *,
     common: options.OnClip,
 ) -> None:
@@ -101,6 +103,7 @@ def upscale(
         "guidance": guidance,
         "dtype": number,
         "crf": crf,
+        "encoder": encoder,
     }
     with lent.pool(not common.dry_run) as pool:
         one = shared.one_clip(console, "upscale", clip, clips, out, common, asked, pool)

@@ -35,8 +35,9 @@ SPEED = {"cpu": 1e11, "mps": 3e12, "cuda": 1.5e14}
 CELL, CELL_FLOPS, PIXEL_FLOPS = 64, 0.15, 9.5e6
 CELL_BYTES, PIXEL_BYTES = 120_000, 3_000
 # Of a GPU, where weights come block by block and blocks decode a few frames at a time (`align.small`): what stays of
-# the weights and of the activations.
+# the weights and of the activations; and of the weights where denoisers' are in 8 bits, reckoned.
 LOW_WEIGHTS, LOW_CELLS, LOW_PIXELS = 0.4, 0.6, 0.45
+LOWEST_WEIGHTS = 0.27
 
 
 def estimate(
@@ -47,9 +48,9 @@ def estimate(
     upscale_window: int,
     device: str,
     weights: int = 0,
-) -> tuple[dict[str, float], int, int]:
-    """(seconds by stage, peak bytes, peak bytes with `--memory low`) for a plan's `model_frames` (passes over single
-    frames, by stage)."""
+) -> tuple[dict[str, float], int, int, int]:
+    """(seconds by stage, peak bytes, those with `--memory low` and with `--memory lowest`) for a plan's `model_frames`
+    (passes over single frames, by stage)."""
     rates = RATES[device]
     if weights:
         return _of_others(model_frames, size, upscale, decode_window, upscale_window, device, weights)
@@ -61,7 +62,8 @@ def estimate(
         seconds[stage] = round(frames * pixels / rates[kind], 3)
     peak = max(decode_window * DECODE_BYTES, upscale_window * UPSCALE_BYTES * upscale) * area
     whole = int(BASE[device] + peak)
-    return seconds, whole, int(BASE[device] + LOW_PIXELS * peak) if device == "cuda" else whole
+    low = int(BASE[device] + LOW_PIXELS * peak) if device == "cuda" else whole
+    return seconds, whole, low, low
 
 
 def _of_others(
@@ -72,7 +74,7 @@ def _of_others(
     upscale_window: int,
     device: str,
     weights: int,
-) -> tuple[dict[str, float], int, int]:
+) -> tuple[dict[str, float], int, int, int]:
     """The same for models whose files have so many bytes, two a weight."""
     pixels, speed = size[0] * size[1], SPEED[device]
     work = {
@@ -90,6 +92,6 @@ def _of_others(
     larger = upscale_window * UPSCALE_BYTES * upscale * pixels // NATIVE
     whole = BASE[device] + weights + max(decoded, cells, larger)
     if device != "cuda":
-        return seconds, whole, whole
-    low = LOW_WEIGHTS * weights + max(LOW_PIXELS * decoded, LOW_CELLS * cells, larger)
-    return seconds, whole, int(BASE[device] + low)
+        return seconds, whole, whole, whole
+    rest = BASE[device] + max(LOW_PIXELS * decoded, LOW_CELLS * cells, larger)
+    return seconds, whole, int(rest + LOW_WEIGHTS * weights), int(rest + LOWEST_WEIGHTS * weights)

@@ -12,8 +12,9 @@ from transformers import CLIPVisionModelWithProjection
 from vldm_cli.align.decoder import TemporalDecoder, VideoDecoder
 from vldm_cli.align.fast import has_triton, hasten, hasten_autoencoder, trial
 from vldm_cli.align.fast.deepcache import reuse
+from vldm_cli.align.fast.fp8 import multiply_in_fp8
 from vldm_cli.align.foreign import ForeignUNet
-from vldm_cli.align.small import decode_in_parts, offload
+from vldm_cli.align.small import decode_in_parts, offload, store_in_fp8
 from vldm_cli.align.space import FrameSpace, LatentSpace, PixelSpace, Space
 from vldm_cli.align.temporal import TemporalModel
 from vldm_cli.align.unet import VideoUNet
@@ -29,12 +30,11 @@ from vldm_cli.packs.schedules import schedule
 from vldm_cli.packs.text import TextEncoder
 from vldm_cli.packs.words import Words
 from vldm_cli.runs.here import here
-from vldm_cli.runs.memory import check_free, free_bytes, keep_freed_memory
+from vldm_cli.runs.memory import free_bytes, keep_freed_memory
 from vldm_cli.stages.plan import Plan
-from vldm_cli.stages.running import AS_USUAL, DEEPCACHE, Running
+from vldm_cli.stages.room import check_room
+from vldm_cli.stages.running import AS_USUAL, DEEPCACHE, FP8, LOWEST, Running
 from vldm_cli.stages.upsampling import Model, fold_upsampling
-
-SMALLER = "a smaller --size, or --no-upscale, needs less"
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class Models:
         self._prepared: dict[tuple[str, bool], Prepared] = {}
         self._loaded: set[tuple[str, bool]] = set()
         self._preparing = Lock()  # for videos that are begun in several threads
-        self.low = running.memory == "low"  # whether weights wait beside the GPU
+        self.low = running.spares  # whether weights wait beside the GPU
         self.remarks: list[str] = []  # what is to be told of the files of what was prepared
         try:
             self.device = torch.device(device)
@@ -120,8 +120,7 @@ class Models:
         room for it, whole or block by block."""
         if self.device.type == "cuda" and not self._loaded:
             self.low = self.running.low(plan.estimated_peak_bytes, free_bytes(self.device))
-            needed = plan.estimated_low_bytes if self.low else plan.estimated_peak_bytes
-            check_free(needed, self.device, SMALLER if self.low else "use --memory low, or free some")
+            check_room(plan, self.running, self.low, self.device)
         if self._has_engine:
             self._remark(trial.remark(self.device, self.dtype))
         elif not self.running.plain and self.device.type == "cuda":
@@ -193,6 +192,8 @@ class Models:
         """The same model, made ready to run fast on this device."""
         lossy = DEEPCACHE in self.running.fast and isinstance(model, VideoUNet | ForeignUNet)
         if self.low and isinstance(model, VideoUNet | ForeignUNet):
+            if self.running.memory == LOWEST:
+                store_in_fp8(model, self.dtype)
             offload(model, self.device, self.dtype)
         elif self.low and isinstance(model, TemporalDecoder):
             decode_in_parts(model)
@@ -201,6 +202,8 @@ class Models:
         elif self._has_engine and isinstance(model, TemporalModel):
             # what is reused from step to step is not for recordings
             hasten(model, record=not lossy)
+        if FP8 in self.running.fast and isinstance(model, VideoUNet | ForeignUNet):
+            multiply_in_fp8(model)
         if lossy and isinstance(model, VideoUNet | ForeignUNet):
             reuse(model.unet, model.state)
         return model
@@ -292,5 +295,6 @@ def _here(name: PackName, dtype: str, running: Running) -> Models:
     Raises RequestError where the pack is not here."""
     key = name.hash, dtype, running
     if key not in _opened:
+        running.check(here.device)
         _opened[key] = Models(name.found(here.checks), here.device, dtype, running)
     return _opened[key]

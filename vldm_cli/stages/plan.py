@@ -47,6 +47,7 @@ class Plan:
     estimated_seconds: dict[str, float] = field(compare=False)
     estimated_peak_bytes: int = field(compare=False)
     estimated_low_bytes: int = field(compare=False)
+    estimated_lowest_bytes: int = field(compare=False)
 
     @property
     def shown(self) -> int:
@@ -178,7 +179,7 @@ def make_plan(
         seen["upscale"] = sum(w.length for w in upscale_windows) * numbers.upscale_steps
     seen["write"] = frames
     longest_windows = longest(decode_windows), longest(upscale_windows)
-    seconds, peak, low = estimate(seen, size, upscale, *longest_windows, device, numbers.weights)
+    seconds, peak, low, lowest = estimate(seen, size, upscale, *longest_windows, device, numbers.weights)
     return Plan(
         frames=frames,
         interpolation=interpolation,
@@ -201,6 +202,7 @@ def make_plan(
         estimated_seconds=seconds,
         estimated_peak_bytes=peak,
         estimated_low_bytes=low,
+        estimated_lowest_bytes=lowest,
     )
 
 

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 
 from vldm_cli.errors import RequestError, shown
 
-DEEPCACHE, CFG_SKIP = "deepcache", "cfg-skip"
-FAST = (DEEPCACHE, CFG_SKIP)
-MEMORY = ("low", "auto", "high")
+DEEPCACHE, CFG_SKIP, FP8 = "deepcache", "cfg-skip", "fp8"
+FAST = (DEEPCACHE, CFG_SKIP, FP8)
+LOWEST, LOW, AUTO, HIGH = "lowest", "low", "auto", "high"
+MEMORY = (LOWEST, LOW, AUTO, HIGH)
 # Of `cfg-skip`: the share of steps, from the first one on, that are guided.
 GUIDED = 0.6
 
@@ -16,11 +17,11 @@ GUIDED = 0.6
 class Running:
     """plain: every model as diffusers runs it; otherwise with vldm's own kernels, on a CUDA GPU, which have not been
     measured on one yet. memory: of a GPU, one of
-    `MEMORY`: weights brought there block by block, if they must be, or never. fast: of `FAST`; these alone change
-    what is made."""
+    `MEMORY`: weights brought there block by block, and those of denoisers kept in 8 bits; in the usual format; if they
+    must be; or never. fast: of `FAST`. These and "lowest" alone change what is made."""
 
     plain: bool = True
-    memory: str = "auto"
+    memory: str = AUTO
     fast: Sequence[str] = ()
 
     def __post_init__(self) -> None:
@@ -36,7 +37,7 @@ class Running:
     def words(self) -> list[str]:
         """The options that say it."""
         words = [] if self.plain else ["--no-plain"]
-        words += [] if self.memory == "auto" else ["--memory", self.memory]
+        words += [] if self.memory == AUTO else ["--memory", self.memory]
         return [*words, *(word for name in self.fast for word in ("--fast", name))]
 
     @property
@@ -44,20 +45,57 @@ class Running:
         """The share of steps that are guided."""
         return GUIDED if CFG_SKIP in self.fast else 1.0
 
-    def low(self, needed: int, free: int | None) -> bool:
-        """Whether weights wait beside a GPU of so much free memory, where a run needs so many bytes by its plan."""
-        return self.memory == "low" or (self.memory == "auto" and free is not None and needed > free)
+    @property
+    def lossy_memory(self) -> str | None:
+        """What is asked of memory, where that changes what is made."""
+        return LOWEST if self.memory == LOWEST else None
 
-    def check(self, device: str) -> None:
-        """Raises RequestError for what has no meaning on that device."""
-        if self.memory == "low" and not device.startswith("cuda"):
+    @property
+    def given_up(self) -> dict:
+        """What changes what is made, as a video's settings tell it: nothing where nothing does."""
+        told = {"fast": list(self.fast), "memory": self.lossy_memory}
+        return {name: what for name, what in told.items() if what}
+
+    @property
+    def spares(self) -> bool:
+        """Whether weights are to wait beside the GPU, however much is free there."""
+        return self.memory in (LOW, LOWEST)
+
+    def low(self, needed: int, free: int | None) -> bool:
+        """Whether weights wait beside a GPU of so much free memory, where a run needs so many bytes by its plan. Those
+        that are multiplied in 8 bits stay there."""
+        may = self.memory == AUTO and FP8 not in self.fast
+        return self.spares or (may and free is not None and needed > free)
+
+    def check(self, device: str, here: bool = True) -> None:
+        """Raises RequestError for what has no meaning on that device. here: whether it is this machine's; otherwise
+        what it can compute is found out by the worker there."""
+        if self.spares and not device.startswith("cuda"):
             raise RequestError(
-                f"--memory low is for the memory of a GPU, and this runs on {device}; leave it out"
+                f"--memory {self.memory} is for the memory of a GPU, and this runs on {device}; leave it out"
             )
         if not self.plain and not device.startswith("cuda"):
             raise RequestError(f"--no-plain is for a CUDA GPU, and this runs on {device}; leave it out")
-        if self.memory == "low" and DEEPCACHE in self.fast:
-            raise RequestError(f"--fast {DEEPCACHE} keeps what --memory low spares; leave one of them out")
+        if self.spares and DEEPCACHE in self.fast:
+            raise RequestError(
+                f"--fast {DEEPCACHE} keeps what --memory {self.memory} spares; leave one of them out"
+            )
+        if FP8 in self.fast:
+            self._check_fp8(device, here)
+
+    def _check_fp8(self, device: str, here: bool) -> None:
+        if not device.startswith("cuda"):
+            raise RequestError(f"--fast {FP8} is for a CUDA GPU, and this runs on {device}; leave it out")
+        if self.spares:
+            raise RequestError(
+                f"--fast {FP8} keeps weights on the GPU and --memory {self.memory} beside it; leave one of them out"
+            )
+        if not self.plain:
+            raise RequestError(f"--fast {FP8} is not for vldm's own kernels; leave it or --no-plain out")
+        if here:
+            from vldm_cli.align.fast.fp8 import check
+
+            check(device)
 
 
 AS_USUAL = Running()

@@ -2,7 +2,7 @@
 
 H.264 in MP4, MOV and Matroska keeps what the decoder must know of the stream (SPS and PPS) once for the whole file. So
 packets of two encodings go together safely only where those are the same to the bit: in what vldm has written itself,
-with the same quality. VP9 says everything in every keyframe.
+with the same quality and encoder. VP9 says everything in every keyframe.
 """
 
 import os
@@ -18,6 +18,7 @@ import numpy as np
 from vldm_cli.errors import RequestError
 from vldm_cli.video import ffmpeg
 from vldm_cli.video.clip import Clip
+from vldm_cli.video.encoders import X264
 from vldm_cli.video.kinds import KINDS
 from vldm_cli.video.look import Look, Raw
 from vldm_cli.video.probe import source
@@ -38,17 +39,16 @@ def encode(
     look: Look,
     times: Times,
     first: int,
-    how: tuple,
+    how: tuple[str, int, str],
 ) -> None:
-    """Encodes raw RGB frames in that style; `how` is (kind, crf)."""
-    kind, crf = how
+    """Encodes raw RGB frames in that style; `how` is (kind, crf, encoder)."""
     if style == CLIP:
-        encode_frames(path, frames, raw, look, times, first, kind, crf)
+        encode_frames(path, frames, raw, look, times, first, *how)
     else:
-        encode_segment(path, (raw.planes(frame)[0] for frame in frames), _fps(times), kind, crf)
+        encode_segment(path, (raw.planes(frame)[0] for frame in frames), _fps(times), *how)
 
 
-def style_to_copy(clip: Clip, kind: str, crf: int, beside: Path) -> str | None:
+def style_to_copy(clip: Clip, kind: str, crf: int, beside: Path, encoder: str = X264) -> str | None:
     """In which style new frames can follow the clip's own packets; None where these cannot be copied. It is tried out
     in a folder in `beside`, which goes again (`beside` too if there was none). RequestError where nothing can be
     written there."""
@@ -74,7 +74,7 @@ def style_to_copy(clip: Clip, kind: str, crf: int, beside: Path) -> str | None:
             path = folder / f"{style}.mp4"
             if style == GENERATED and raw.peak > 255:
                 continue
-            encode(style, path, [black], raw, clip.look, times, 0, (kind, crf))
+            encode(style, path, [black], raw, clip.look, times, 0, (kind, crf, encoder))
             if _parameter_sets(path, 0) == wanted:
                 return style
     return None

@@ -1,6 +1,6 @@
 """Encoding a clip's frames, segment by segment, each frame with its own time.
 
-As in `write` a segment is closed, has no B-frames and always the same bytes for the same frames.
+As in `write` a segment is closed, has no B-frames and, by x264, always the same bytes for the same frames.
 """
 
 import os
@@ -10,6 +10,7 @@ from pathlib import Path
 
 from vldm_cli.errors import RequestError
 from vldm_cli.video import ffmpeg
+from vldm_cli.video.encoders import NVENC, X264, samples
 from vldm_cli.video.kinds import KINDS
 from vldm_cli.video.look import Look, Raw
 from vldm_cli.video.times import Times
@@ -45,10 +46,19 @@ def stored_look(look: Look, kind: str, height: int, width: int) -> tuple[Look, l
 
 
 def encode_frames(
-    path: Path, frames: Iterable[bytes], raw: Raw, look: Look, times: Times, first: int, kind: str, crf: int
+    path: Path,
+    frames: Iterable[bytes],
+    raw: Raw,
+    look: Look,
+    times: Times,
+    first: int,
+    kind: str,
+    crf: int,
+    encoder: str = X264,
 ) -> int:
     """Encode raw frames, which are `first`, `first` + 1, … of `times`, into `path` (which appears whole or not at
-    all); how many there were. Its first frame is at time 0. RunError with ffmpeg's words when it fails."""
+    all); how many there were. Its first frame is at time 0. encoder: of H.264. RunError with ffmpeg's words when it
+    fails."""
     path, count = Path(path), 0
 
     def stream() -> Iterator[bytes]:
@@ -71,12 +81,13 @@ def encode_frames(
     arguments += ["-framerate", rate, "-i", "pipe:0", "-fps_mode", "passthrough"]
     arguments += ["-enc_time_base", f"1/{times.clock}"]
     if KINDS[kind].codec:
-        arguments += ["-vf", look.encode(raw.pixels)]
+        layout = f",format={samples(encoder, look.coded)}" if encoder == NVENC else ""
+        arguments += ["-vf", look.encode(raw.pixels) + layout]
     elif raw.rgb:
         arguments += ["-vf", look.shape()]
     else:
         arguments += ["-vf", f"{look.decode(replace(raw, pixels=look.rgb))},{look.shape()}"]
-    arguments += [*codec(kind, crf, raw.height, raw.width), "-bsf:v", retimed, *ffmpeg.BITEXACT]
+    arguments += [*codec(kind, crf, raw.height, raw.width, encoder), "-bsf:v", retimed, *ffmpeg.BITEXACT]
     # VP9 too goes into MP4: the clock of WebM counts milliseconds, which would add up.
     arguments += ["-f", "mp4" if KINDS[kind].codec else "mov"]
     arguments += ["-video_track_timescale", str(times.clock)]

@@ -1,7 +1,8 @@
 """Writing video: segments of frames as files of their own, and their joining into the final file.
 
-A segment is closed (it starts with a keyframe and refers to nothing outside), has no B-frames and always the same
-bytes for the same frames, so an interrupted video goes on at the next segment and ends with the same file.
+A segment is closed (it starts with a keyframe and refers to nothing outside), has no B-frames and, unless a GPU
+encodes it, always the same bytes for the same frames, so an interrupted video goes on at the next segment and ends with
+the same file.
 Segments of MP4, MOV, Matroska and WebM are in the final codec and are joined without encoding again; for GIF, WebP and
 PNG folders segments are lossless.
 """
@@ -17,6 +18,7 @@ import numpy as np
 from vldm_cli.errors import RunError
 from vldm_cli.video import ffmpeg
 from vldm_cli.video.comment import as_json, commented
+from vldm_cli.video.encoders import NVENC, X264, nvenc
 from vldm_cli.video.kinds import KINDS
 from vldm_cli.video.listing import listed
 from vldm_cli.video.stored import SETTINGS
@@ -45,8 +47,11 @@ def even(frame: np.ndarray) -> np.ndarray:
     return frame
 
 
-def encode_segment(path: Path, frames: Iterable[np.ndarray], fps: Fraction, kind: str, crf: int) -> int:
+def encode_segment(
+    path: Path, frames: Iterable[np.ndarray], fps: Fraction, kind: str, crf: int, encoder: str = X264
+) -> int:
     """Encode uint8 (H, W, 3) RGB frames into the file `path` (which appears whole or not at all); how many it took.
+    encoder: of H.264, one of `encoders.ENCODERS`.
 
     Frames are streamed, never collected. Odd sizes grow by one pixel where frames are H.264 or VP9 (see `even`).
     Raises RunError with ffmpeg's words when it fails (disk full, …).
@@ -67,14 +72,15 @@ def encode_segment(path: Path, frames: Iterable[np.ndarray], fps: Fraction, kind
             yield np.ascontiguousarray(even(frame) if KINDS[kind].codec else frame).tobytes()
 
     shown = even(first) if KINDS[kind].codec else first
+    height, width = shown.shape[:2]
     rate = f"{fps.numerator}/{fps.denominator}"
-    arguments = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{shown.shape[1]}x{shown.shape[0]}"]
+    arguments = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{width}x{height}"]
     arguments += [
         "-framerate",
         rate,
         "-i",
         "pipe:0",
-        *codec(kind, crf, *shown.shape[:2]),
+        *codec(kind, crf, height, width, encoder),
         *_container(kind, fps),
         *ffmpeg.BITEXACT,
     ]
@@ -123,10 +129,12 @@ def join_segments(segments: list[Path], out_tmp: Path, kind: str, fps: Fraction,
         raise RunError(f"{what} failed: {error}") from error
 
 
-def codec(kind: str, crf: int, height: int, width: int) -> list[str]:
+def codec(kind: str, crf: int, height: int, width: int, encoder: str = X264) -> list[str]:
     """How a segment of such frames is encoded: in the final codec, or without loss where that is not one for
     segments."""
     threads = ["-threads", str(_threads(height * width))]
+    if KINDS[kind].codec == "h264" and encoder == NVENC:
+        return nvenc(crf)
     if KINDS[kind].codec == "h264":
         return ["-c:v", "libx264", "-preset", "veryfast", "-crf", str(crf), "-bf", "0", *threads]
     if KINDS[kind].codec == "vp9":

@@ -28,6 +28,7 @@ def test_times_and_looks_and_what_goes_along_are_in_it(job):
         "raw": {"raw": replace(job.raw, pixels="rgb48le")},
         "baggage": {"baggage": replace(job.baggage, chapters=True)},
         "crf": {"crf": 17},
+        "encoder": {"encoder": "nvenc"},
         "seed": {"seed": 4},
     }
     for name, change in others.items():

@@ -22,6 +22,7 @@ from vldm_cli.api.many.template import Template, check_different, out_template
 from vldm_cli.api.upscaling import check as check_upscaling
 from vldm_cli.errors import RequestError
 from vldm_cli.video.clip import check_head
+from vldm_cli.video.encoders import X264, check_encoder, try_encoder
 from vldm_cli.video.kinds import VIDEOS, open_container
 from vldm_cli.video.picture import SUFFIXES as PICTURES
 from vldm_cli.video.pictures import counted, pictures_in
@@ -30,7 +31,7 @@ from vldm_cli.video.read import metadata_of
 PLACES = {"index": True, "name": False}
 REMEDY = "put {index} or {name} into --out"
 _ALL = {
-    **dict.fromkeys(("out", "preview"), TEXT),
+    **dict.fromkeys(("out", "preview", "encoder"), TEXT),
     **dict.fromkeys(("seed", "crf"), NUMBER),
     "fps": RATE,
 }
@@ -50,7 +51,7 @@ KNOWN: dict[str, dict[str, str]] = {
     },
 }
 # Options of a video that are none of how its frames are made.
-_OF_THE_FILE = ("fps", "preview", "resume", "force")
+_OF_THE_FILE = ("encoder", "fps", "preview", "resume", "force")
 _ENDING = {"upscale": "upscaled", "interpolate": "interpolated", "extend": "extended"}
 
 
@@ -179,6 +180,9 @@ def check(made: Sequence[Task], kept: Kept) -> None:
                 extend.check(**options)
             checks.parse_fps(options["fps"])
             open_container(task.out)
+            if options["encoder"] is not None:
+                check_encoder(options["encoder"], task.out)
+                try_encoder(options["encoder"])
             checks.check_kind(task.out)
             if options["preview"] is not None:
                 checks.check_sheet(options["preview"])
@@ -202,9 +206,11 @@ def _check_there(task: Task) -> None:
     settings = stored.get("settings")
     settings = settings if isinstance(settings, dict) else {}
     # what `extend` made without says nothing of it; of the others, those that it changes nothing of say nothing too
-    usual: dict[str, Any] = {"fast": []} if task.command == "extend" else {}
-    had = {**usual, **settings, "seed": stored.get("seed")}
-    asked_for = {**task.options, "fast": list(task.options["running"].fast)}
+    usual: dict[str, Any] = {"fast": [], "memory": "high"} if task.command == "extend" else {}
+    had = {"encoder": X264, **usual, **settings, "seed": stored.get("seed")}
+    running = task.options["running"]
+    given_up = {"fast": list(running.fast), "memory": running.lossy_memory or "high"}
+    asked_for = {**task.options, **given_up}
     for name, asked in asked_for.items():
         if name in ("pack", "model", "layers", "device", "running", "fps") or asked in (None, "", "auto"):
             continue

@@ -17,6 +17,7 @@ from vldm_cli.errors import RequestError
 from vldm_cli.runs import command_line
 from vldm_cli.runs.folder import run_folder
 from vldm_cli.runs.naming import slug
+from vldm_cli.video.encoders import check_encoder, try_encoder
 from vldm_cli.video.numbers import LAST_SEED, whole
 
 PLACES = {"index": True, "prompt": False, "seed": True}
@@ -24,7 +25,7 @@ USUAL = "{index:04}-{prompt}-{seed}.mp4"
 REMEDY = "put {index}, {prompt} or {seed} into --out"
 # What a line can say for itself.
 KNOWN = {
-    **dict.fromkeys(("out", "negative", "image", "between", "size", "preview"), TEXT),
+    **dict.fromkeys(("out", "negative", "image", "between", "size", "preview", "encoder"), TEXT),
     **dict.fromkeys(
         ("seed", "frames", "interpolation", "steps", "guidance", "context_guidance", "crf"), NUMBER
     ),
@@ -108,12 +109,14 @@ def check(made: Sequence[Task], kept: Kept, run: bool = True) -> list[Task]:
             settings = resolve(request, pack.pack.manifest)
             check_first_frame(settings, pack.pack.manifest)
             checks.check_name(task.out, settings.fps)
+            check_encoder(settings.encoder, task.out)
             checks.check_kind(task.out)
             if request.preview is not None:
                 checks.check_sheet(request.preview)
             if is_made(request, pack.pack):
                 continue
             plan = plan_of(settings, pack.pack.manifest, request.device)
+            try_encoder(settings.encoder, *plan.out_size)
             if run:
                 _check_run(task, request, settings, plan, pack)
         except RequestError as error:

@@ -12,6 +12,7 @@ from vldm_cli.runs.progress import Clock, Meter
 from vldm_cli.runs.store import Store
 from vldm_cli.video.carry import Baggage
 from vldm_cli.video.clip import Clip
+from vldm_cli.video.encoders import X264
 from vldm_cli.video.kinds import open_container
 from vldm_cli.video.look import Look, Raw
 from vldm_cli.video.times import Times
@@ -38,6 +39,7 @@ class ClipJob:
     crf: int
     device: torch.device
     remedy: str
+    encoder: str = X264
     pack: dict | None = None
     seed: int | None = None
     prompt: str | None = None
@@ -53,6 +55,15 @@ class ClipJob:
         return open_container(self.out)
 
     @property
+    def all_settings(self) -> dict:
+        """Those of the frames and of the file."""
+        return {
+            **self.settings,
+            "crf": self.crf,
+            **({} if self.encoder == X264 else {"encoder": self.encoder}),
+        }
+
+    @property
     def metadata(self) -> dict:
         """What `vldm info` shows: nothing in it changes from run to run."""
         return {
@@ -61,7 +72,7 @@ class ClipJob:
             "clip": self.clip.path.name,
             "seed": self.seed,
             "pack": self.pack,
-            "settings": {**self.settings, "crf": self.crf, "fps": str(self.times.fps)},
+            "settings": {**self.all_settings, "fps": str(self.times.fps)},
         }
 
     @property
@@ -92,10 +103,7 @@ def identity(job: ClipJob, fingerprint: str) -> dict:
         # how a pack was named, or a file of weights, says nothing about what it is
         "pack": job.pack and {name: job.pack[name] for name in ("name", "hash")},
         "seed": job.seed,
-        "settings": {
-            **{k: v for k, v in job.settings.items() if k not in ("model", "layers")},
-            "crf": job.crf,
-        },
+        "settings": {k: v for k, v in job.all_settings.items() if k not in ("model", "layers")},
         "vldm": __version__,
     }
 

@@ -70,7 +70,7 @@ class Segments:
         frames = self.row.frames(start, stop)
 
         def write(path: Path) -> None:
-            encode_frames(path, frames, job.raw, job.look, job.times, start, job.kind, job.crf)
+            encode_frames(path, frames, job.raw, job.look, job.times, start, job.kind, job.crf, job.encoder)
 
         with self.clock.stage("write"):
             self.store.make_segment(index, write)

@@ -64,7 +64,7 @@ def carry_out(job: ClipJob, fingerprint: str, progress: Progress | None, work: W
         seed=job.seed,
         prompt=job.prompt,
         pack=job.pack,
-        settings={**job.settings, "crf": job.crf},
+        settings=job.all_settings,
         device=crew.words if crew else str(job.device),
         peak_memory_bytes=crew.peak_bytes if crew else peak_bytes(job.device),
         warnings=[*job.warnings, *remarks, *said],

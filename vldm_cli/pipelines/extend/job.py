@@ -14,7 +14,7 @@ from vldm_cli.packs.pack import Pack
 from vldm_cli.pipelines.clip.fit import Fit
 from vldm_cli.pipelines.clip.job import ClipJob, identity
 from vldm_cli.pipelines.extend.clip import ExtendClip
-from vldm_cli.pipelines.extend.settings import Memory, Options, settings_of, steps_of
+from vldm_cli.pipelines.extend.settings import Memory, Options, encoder_of, settings_of, steps_of
 from vldm_cli.pipelines.generate.settings import numbers_of
 from vldm_cli.pipelines.generate.tail import context_of, restored, run_up_of, tail_frames
 from vldm_cli.runs.attempt import seed_of
@@ -24,6 +24,7 @@ from vldm_cli.stages.plan import MOTION, SEGMENT, Plan, make_plan
 from vldm_cli.video.carry import packed
 from vldm_cli.video.clip import Clip
 from vldm_cli.video.copied import CLIP, style_to_copy
+from vldm_cli.video.encoders import try_encoder
 from vldm_cli.video.kinds import open_container
 from vldm_cli.video.segments import stored_look
 from vldm_cli.video.times import Times
@@ -97,7 +98,9 @@ def make_job(
     settings = settings_of(options, memory, manifest, clip, rate, step)
     models.scheduler(settings.scheduler)  # an unknown one is refused now
     fit = Fit.of(clip, (settings.height, settings.width))
-    settings = replace(settings, upscale=fit.enlarges and pack.upscales)
+    kind = open_container(out)
+    encoder = encoder_of(options, memory, kind)
+    settings = replace(settings, upscale=fit.enlarges and pack.upscales, encoder=encoder)
     plan = make_plan(
         options.frames + 1,
         step,
@@ -114,9 +117,10 @@ def make_job(
     saved, damaged = _saved(clip, memory, models, fit, rate)
     source = ExtendClip(clip, models, settings, plan, fit, speed, max(2, round(rate)), saved)
     context_from = "latents" if saved else "frames"
-    kind = open_container(out)
-    style = None if options.only_new else style_to_copy(clip, kind, settings.crf, run_folder(out))
-    look, said = (clip.look, []) if style else stored_look(clip.look, kind, clip.height, clip.width)
+    stored, said = stored_look(clip.look, kind, clip.height, clip.width)
+    try_encoder(encoder, clip.height, clip.width, stored.coded)
+    style = None if options.only_new else style_to_copy(clip, kind, settings.crf, run_folder(out), encoder)
+    look, said = (clip.look, []) if style else (stored, said)
     baggage, again = packed(clip.report, kind), []
     if options.only_new:
         baggage = replace(baggage, tracks=(), covers=(), chapters=False, remarks=())
@@ -142,6 +146,7 @@ def make_job(
         times=longer(clip.times, options.frames, options.only_new),
         baggage=baggage,
         crf=settings.crf,
+        encoder=encoder,
         device=models.device,
         remedy="--dtype bfloat16 needs less, and --device cpu has another memory",
         pack=manifest.told,

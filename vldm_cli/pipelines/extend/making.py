@@ -96,13 +96,14 @@ class Segments:
         frames = self.row.frames(start, stop, anew=start == job.kept)
 
         def write(path: Path) -> None:
+            how = job.kind, job.crf, job.encoder
             if start >= job.kept:
-                encode(job.style, path, frames, job.raw, job.look, job.times, start, (job.kind, job.crf))
+                encode(job.style, path, frames, job.raw, job.look, job.times, start, how)
             elif job.copied:
                 copy_packets(job.clip, path)
                 job.clip.check()
             else:
-                encode_frames(path, frames, self._old, job.look, job.times, start, job.kind, job.crf)
+                encode_frames(path, frames, self._old, job.look, job.times, start, *how)
 
         with self.clock.stage("write"):
             self.store.make_segment(index, write)

@@ -10,6 +10,8 @@ from vldm_cli.pipelines.generate.settings import Settings
 from vldm_cli.stages.plan import UPSCALE
 from vldm_cli.stages.running import AS_USUAL, Running
 from vldm_cli.video.clip import Clip
+from vldm_cli.video.encoders import ENCODERS, X264
+from vldm_cli.video.kinds import KINDS
 from vldm_cli.video.made import made_by
 from vldm_cli.video.numbers import LAST_SEED, real_of, whole_of
 
@@ -31,6 +33,7 @@ class Options:
     context_guidance: float | None = None
     replacement: bool = False
     crf: int | None = None
+    encoder: str | None = None
     device: str = "cpu"
     dtype: str = "float32"
     running: Running = AS_USUAL
@@ -53,6 +56,7 @@ class Memory:
     context_guidance: float | None = None
     keyframe_steps: int | None = None
     crf: int | None = None
+    encoder: str | None = None
     size: tuple[int, int] | None = None
     latents: dict | None = None
 
@@ -73,6 +77,7 @@ class Memory:
             context_guidance=real_of(settings.get("context_guidance"), -1000, 1000),
             keyframe_steps=whole_of(settings.get("keyframe_steps"), 1, 1000),
             crf=whole_of(settings.get("crf"), 0, 51),
+            encoder=next((name for name in ENCODERS if name == settings.get("encoder")), None),
             size=(height, width) if height and width else None,
             latents=made.get("latents") if isinstance(made.get("latents"), dict) else None,
         )
@@ -114,6 +119,7 @@ def settings_of(
         dtype=options.dtype,
         image_sha256=None,
         fast=tuple(options.running.fast),
+        memory=options.running.lossy_memory,
     )
 
 
@@ -123,6 +129,12 @@ def steps_of(options: Options, memory: Memory, manifest: Manifest) -> int | None
         return options.steps
     usual = manifest.defaults.keyframe_steps
     return None if memory.keyframe_steps == usual else memory.keyframe_steps
+
+
+def encoder_of(options: Options, memory: Memory, kind: str) -> str:
+    """The encoder asked for, or the one that made the clip, where such a file holds what it makes."""
+    own = memory.encoder if KINDS[kind].codec == "h264" else None
+    return _first(options.encoder, own, X264)
 
 
 def _size(memory: Memory, manifest: Manifest, clip: Clip) -> tuple[int, int]:

@@ -101,7 +101,7 @@ class Segments:
         frames, settings = self.row.frames(start, stop), self.making.settings
 
         def write(path: Path) -> None:
-            encode_segment(path, frames, settings.fps, self.making.kind, settings.crf)
+            encode_segment(path, frames, settings.fps, self.making.kind, settings.crf, settings.encoder)
 
         with self.clock.stage("write"):
             self.store.make_segment(index, write)

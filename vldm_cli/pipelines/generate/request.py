@@ -10,6 +10,7 @@ from vldm_cli.errors import RequestError, shown
 from vldm_cli.pipelines.generate.sketches import Sketch
 from vldm_cli.stages.levels import FURTHEST
 from vldm_cli.stages.running import AS_USUAL, Running
+from vldm_cli.video.encoders import X264
 from vldm_cli.video.numbers import LAST_SEED, rate_of, real, whole
 
 MAX_FRAMES = 10_000
@@ -45,6 +46,7 @@ class GenerateRequest:
     upscale_noise: float | None = None
     size: tuple[int, int] | None = None
     crf: int = 16
+    encoder: str = X264
     device: str = "cpu"
     dtype: str = "float32"
     running: Running = AS_USUAL

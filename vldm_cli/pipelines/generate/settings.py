@@ -15,6 +15,7 @@ from vldm_cli.pipelines.generate.sketches import check
 from vldm_cli.stages.levels import LEVELS, Numbers, nearest_step
 from vldm_cli.stages.plan import MODEL, MOTION, UPSCALE, Plan, make_plan
 from vldm_cli.stages.running import Running
+from vldm_cli.video.encoders import X264
 
 
 @dataclass(frozen=True)
@@ -42,13 +43,16 @@ class Settings:
     image_sha256: str | None
     sketches: tuple[str, ...] = ()
     fast: tuple[str, ...] = ()
+    memory: str | None = None
+    encoder: str = X264
 
     def as_dict(self) -> dict:
-        """For JSON; the frame rate as "24" or "24000/1001"; sketches, "FRAME:SHA256", and `fast`, what is given up for
-        speed, where there are any."""
+        """For JSON; the frame rate as "24" or "24000/1001"; sketches, "FRAME:SHA256", `fast` and `memory`, what is
+        given up for speed and memory, and the encoder, where they are not as usual."""
         told = {**asdict(self), "fps": str(self.fps), "interpolation_steps": list(self.interpolation_steps)}
-        some = {name: list(told.pop(name)) for name in ("sketches", "fast")}
-        return {**told, **{name: what for name, what in some.items() if what}}
+        some = {name: told.pop(name) for name in ("sketches", "fast", "memory", "encoder")}
+        some |= {name: list(some[name]) for name in ("sketches", "fast")}
+        return {**told, **{name: what for name, what in some.items() if what and what != X264}}
 
     @property
     def guided(self) -> float:
@@ -111,6 +115,8 @@ def resolve(request: GenerateRequest, manifest: Manifest) -> Settings:
         image_sha256=None if image is None else hashlib.sha256(np.ascontiguousarray(image).data).hexdigest(),
         sketches=tuple(f"{sketch.frame}:{sketch.sha256}" for sketch in request.sketches),
         fast=tuple(request.running.fast),
+        memory=request.running.lossy_memory,
+        encoder=request.encoder,
     )
 
 

@@ -15,7 +15,7 @@ from vldm_cli.stages.plan import make_plan
 
 # Of the settings of a chain those that decide frames between known ones.
 DECIDES = {"prompt", "negative", "upscale", "upscale_noise", "height", "width", "scheduler", "dtype"}
-DECIDES |= {"interpolation_steps", "upscale_steps", "fast"}
+DECIDES |= {"interpolation_steps", "upscale_steps", "fast", "memory"}
 
 
 def by_diffusion(job: Job, models: Models, seed: int | None, factor: int) -> Job:

@@ -17,6 +17,7 @@ from vldm_cli.stages.costs import BASE, RATES
 from vldm_cli.stages.running import AS_USUAL, Running
 from vldm_cli.video.carry import packed
 from vldm_cli.video.clip import Clip
+from vldm_cli.video.encoders import X264
 from vldm_cli.video.kinds import open_container
 from vldm_cli.video.segments import stored_look
 
@@ -32,6 +33,7 @@ def make_job(
     device: str,
     *,
     crf: int,
+    encoder: str = X264,
     pack: Pack | None = None,
     seed: int | None = None,
     dtype: str = "float32",
@@ -74,6 +76,7 @@ def make_job(
         baggage=baggage,
         stages=(STAGE,),
         crf=crf,
+        encoder=encoder,
         device=source.device,
         remedy="use --device cpu or a smaller clip",
         preview=preview,

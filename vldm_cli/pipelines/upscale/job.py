@@ -19,6 +19,7 @@ from vldm_cli.stages.running import AS_USUAL, Running
 from vldm_cli.stages.upscale import STAGE
 from vldm_cli.video.carry import packed
 from vldm_cli.video.clip import Clip
+from vldm_cli.video.encoders import X264
 from vldm_cli.video.kinds import open_container
 from vldm_cli.video.look import Look, Raw
 from vldm_cli.video.segments import stored_look
@@ -50,6 +51,7 @@ def make_job(
     options: Options,
     *,
     crf: int,
+    encoder: str = X264,
     preview: Path | None = None,
     resume: bool = True,
     force: bool = False,
@@ -71,8 +73,7 @@ def make_job(
     }
     if options.space == "frame":
         settings |= {"prompt": options.prompt, "negative": options.negative, "guidance": options.guidance}
-    if options.running.fast:
-        settings["fast"] = list(options.running.fast)
+    settings |= options.running.given_up
     guidance = Guidance(options.guidance, until=options.running.guided)
 
     def upscaler(seed: int) -> UpscaleClip:
@@ -108,6 +109,7 @@ def make_job(
         baggage=baggage,
         stages=(STAGE,),
         crf=crf,
+        encoder=encoder,
         device=models.device,
         remedy="a smaller --tile needs less",
         pack=pack.manifest.told,

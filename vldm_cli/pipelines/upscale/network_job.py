@@ -17,6 +17,7 @@ from vldm_cli.stages.tiles import Tiles
 from vldm_cli.stages.upscale import STAGE
 from vldm_cli.video.carry import packed
 from vldm_cli.video.clip import Clip
+from vldm_cli.video.encoders import X264
 from vldm_cli.video.kinds import open_container
 
 # Pixels by which tiles overlap, at least, however little the network looks around.
@@ -77,6 +78,7 @@ def make_job(
     device: str,
     dtype: str,
     crf: int,
+    encoder: str = X264,
     preview: Path | None = None,
     resume: bool = True,
     force: bool = False,
@@ -130,6 +132,7 @@ def make_job(
         baggage=baggage,
         stages=(STAGE,),
         crf=crf,
+        encoder=encoder,
         device=where,
         remedy="a smaller --tile needs less",
         preview=preview,
