@@ -1,6 +1,7 @@
 """Frames between two known ones, in pixels and without a model: motion found, followed from both sides, and blended
 where both sides show the same; what only one side shows is taken from that one."""
 
+from dataclasses import dataclass
 from functools import cached_property
 
 import torch
@@ -13,6 +14,18 @@ COARSE = 2  # level of the pyramid on which the two frames' own motions are foun
 AGREE = 2.0  # pixels by which motions may disagree
 CUT, LOST = 0.12, 0.65
 FLASH = 2.0
+
+
+@dataclass(frozen=True)
+class Guess:
+    """What is known of the frame at time t before it is made, on the first planes' pixels: the motion through it,
+    v (N, 2, H, W), how surely each frame shows what is there, and how much of the second one to take (N, 1, H, W)."""
+
+    t: float
+    v: Tensor
+    sure_a: Tensor
+    sure_b: Tensor
+    share: Tensor
 
 
 class Pair:
@@ -49,22 +62,15 @@ class Pair:
 
     def at(self, t: float) -> list[Tensor]:
         """The planes at time 0 < t < 1."""
-        v, w_N1HW = self._motion_at(t)
-        made = []
+        guess, made = self.guess(t), []
         for a, b in zip(self.a, self.b, strict=True):
-            small, share = v, w_N1HW
-            if a.shape[-2:] != v.shape[-2:]:
-                height, width = a.shape[-2:]
-                small = F.interpolate(v, size=(height, width), mode="area")
-                scale = small.new_tensor([width / v.shape[-1], height / v.shape[-2]])
-                small = small * scale[None, :, None, None]
-                share = F.interpolate(w_N1HW, size=(height, width), mode="area")
-            from_a, from_b = warp(a, -t * small, "bicubic"), warp(b, (1 - t) * small, "bicubic")
+            v, share = fitted(guess.v, a), resized(guess.share, a)
+            from_a, from_b = warp(a, -t * v, "bicubic"), warp(b, (1 - t) * v, "bicubic")
             made.append((from_a + share * (from_b - from_a)).clamp(0, 1))
         return made
 
-    def _motion_at(self, t: float) -> tuple[Tensor, Tensor]:
-        """(v at full size, how much of the second frame to take)."""
+    def guess(self, t: float) -> Guess:
+        """What is known of the frame at time 0 < t < 1."""
         a, b = self.features
         hints = [_carried(self.flows[0], t), _carried(self.flows[1], t - 1)]
         # Then finer and finer for this very time, which has neither holes nor what is hidden twice.
@@ -85,7 +91,22 @@ class Pair:
         inside_a, inside_b = _inside(-t * v), _inside((1 - t) * v)
         sure_a, sure_b = sure_a * inside_a + 1e-4, sure_b * inside_b + 1e-4
         share = t * sure_b / (t * sure_b + (1 - t) * sure_a)
-        return v, F.avg_pool2d(share, 3, 1, 1, count_include_pad=False)
+        return Guess(t, v, sure_a, sure_b, F.avg_pool2d(share, 3, 1, 1, count_include_pad=False))
+
+
+def fitted(v_N2HW: Tensor, plane_NCHW: Tensor) -> Tensor:
+    """The motion on the pixels of a plane of another size, and in them."""
+    height, width = plane_NCHW.shape[-2:]
+    if plane_NCHW.shape[-2:] == v_N2HW.shape[-2:]:
+        return v_N2HW
+    scale = v_N2HW.new_tensor([width / v_N2HW.shape[-1], height / v_N2HW.shape[-2]])
+    return resized(v_N2HW, plane_NCHW) * scale[None, :, None, None]
+
+
+def resized(x_NCHW: Tensor, plane_NCHW: Tensor) -> Tensor:
+    """A map on the pixels of a plane of another size."""
+    size = plane_NCHW.shape[-2], plane_NCHW.shape[-1]
+    return x_NCHW if x_NCHW.shape[-2:] == size else F.interpolate(x_NCHW, size=size, mode="area")
 
 
 def brightness(plane_NCHW: Tensor) -> Tensor:

@@ -65,11 +65,11 @@ def doubled(v_N2HW: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 def warp(x_NCHW: Tensor, v_N2HW: Tensor, mode: str = "bilinear") -> Tensor:
-    """x fetched from where v points to, in pixels. Beyond the border: the border."""
+    """x fetched from where v points to, in pixels of x, of which v's pixels are the first. Beyond the border: the
+    border."""
     height, width = x_NCHW.shape[-2:]
     y, x = torch.meshgrid(
-        torch.arange(height, device=v_N2HW.device, dtype=v_N2HW.dtype),
-        torch.arange(width, device=v_N2HW.device, dtype=v_N2HW.dtype),
+        *(torch.arange(side, device=v_N2HW.device, dtype=v_N2HW.dtype) for side in v_N2HW.shape[-2:]),
         indexing="ij",
     )
     grid = torch.stack(
