@@ -72,6 +72,7 @@ def _of_a_clip(metadata: dict, out: str) -> str:
         "factor",
         "space",
         "engine",
+        "refiner",
         "noise",
         "steps",
         "tile",

@@ -55,9 +55,7 @@ class Refiner(nn.Module):
         assert self.leave.bias is not None  # a convolution has one unless told otherwise
         nn.init.zeros_(self.leave.bias)
 
-    def forward(
-        self, still_NCHW: Tensor, carried_NCHW: Tensor, t: float | Tensor, guess: Guess
-    ) -> Change:
+    def forward(self, still_NCHW: Tensor, carried_NCHW: Tensor, t: float | Tensor, guess: Guess) -> Change:
         """still, carried: brightness in [0, 1] of both frames (N, 2, H, W), as they lie and as they were carried to
         time t, which is a number or (N, 1, 1, 1)."""
         height, width = guess.v.shape[-2:]

@@ -41,7 +41,7 @@ KNOWN: dict[str, dict[str, str]] = {
         **dict.fromkeys(("scale", "steady", "noise", "tile", "steps", "guidance"), NUMBER),
         **dict.fromkeys(("space", "prompt", "negative", "layers"), TEXT),
     },
-    "interpolate": {**_ALL, "factor": NUMBER, "slow": FLAG, "engine": TEXT},
+    "interpolate": {**_ALL, "factor": NUMBER, "slow": FLAG, **dict.fromkeys(("engine", "refiner"), TEXT)},
     "extend": {
         **_ALL,
         **dict.fromkeys(("frames", "steps", "guidance", "context_guidance"), NUMBER),
@@ -206,7 +206,11 @@ def _check_there(task: Task) -> None:
     had = {**usual, **settings, "seed": stored.get("seed")}
     asked_for = {**task.options, "fast": list(task.options["running"].fast)}
     for name, asked in asked_for.items():
-        if name in ("pack", "model", "layers", "device", "running", "fps") or asked in (None, "", "auto"):
+        if name in ("pack", "model", "layers", "refiner", "device", "running", "fps") or asked in (
+            None,
+            "",
+            "auto",
+        ):
             continue
         if had.get(name) not in (None, asked):
             option = f"--{name.replace('_', '-')}"

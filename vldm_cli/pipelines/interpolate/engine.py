@@ -1,5 +1,6 @@
 """Which engine makes the frames between a clip's own: the pack's interpolation in latents where the pack made the clip
-and was trained for frames so far apart, and motion followed through the pixels everywhere else. No torch."""
+and was trained for frames so far apart, and motion followed through the pixels everywhere else, refined by a
+small network where that is asked for. No torch."""
 
 from fractions import Fraction
 from pathlib import Path
@@ -11,7 +12,7 @@ from vldm_cli.pipelines.extend.settings import Memory
 from vldm_cli.video.clip import Clip
 from vldm_cli.video.made import made_by
 
-AUTO, MOTION, DIFFUSION = "auto", "motion", "diffusion"
+AUTO, MOTION, REFINED, DIFFUSION = "auto", "motion", "refined", "diffusion"
 TRAINED = (4, 16)  # frame steps between known frames
 
 
@@ -21,7 +22,7 @@ def pack_for(clip: Clip, engine: str, pack: str | Path | Pack | None, factor: in
     memory = Memory.of(clip)
     own = memory.pack if memory.pack in embedded() else None
     asked = pack or own or ("toyland" if engine == DIFFUSION else None)
-    if engine == MOTION or asked is None:
+    if engine in (MOTION, REFINED) or asked is None:
         return None
     opened = asked if isinstance(asked, Pack) else Pack.open(asked)
     hindrance = obstacle(clip, memory, opened.manifest, factor)

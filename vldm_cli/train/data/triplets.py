@@ -61,11 +61,16 @@ class TripletSource:
         rng = np.random.default_rng(seed)
         counts = rng.multinomial(n, self.shares)
         longest = max(STEPS) + 1
-        clips, steps = torch.empty(n, longest, 3, side, side, dtype=torch.uint8), []
+        clips = torch.empty(n, longest, 3, side, side, dtype=torch.uint8)
+        steps: list[int] = []
         for folder, count in zip(self.folders, counts, strict=True):
-            usable = [s for s in folder.stretches if min(s.size) >= side and (s.frames >= longest or not s.video)]
+            usable = [
+                s for s in folder.stretches if min(s.size) >= side and (s.frames >= longest or not s.video)
+            ]
             if count and not usable:
-                raise RequestError(f"nothing in {folder.folder} is {side} pixels high and wide; add larger files")
+                raise RequestError(
+                    f"nothing in {folder.folder} is {side} pixels high and wide; add larger files"
+                )
             chosen = [usable[i] for i in rng.integers(len(usable), size=count)] if count else []
             folder.fetch(chosen)
             for stretch in chosen:
@@ -100,5 +105,7 @@ class TripletSource:
         x_TCHW = torch.from_numpy(np.ascontiguousarray(cut)).permute(0, 3, 1, 2)
         if large > side:
             size = (side, side)
-            x_TCHW = F.interpolate(x_TCHW.float(), size=size, mode="bicubic", antialias=True, align_corners=False)
+            x_TCHW = F.interpolate(
+                x_TCHW.float(), size=size, mode="bicubic", antialias=True, align_corners=False
+            )
         return x_TCHW.round().clamp(0, 255).to(torch.uint8) if large > side else x_TCHW

@@ -20,11 +20,11 @@ from vldm_cli.train.objectives.base import Means, Task
 from vldm_cli.train.sheets import contact_sheet
 
 # Sides of the frames whose motion is found, and of what is cut out of them for a step.
-SIDE, PATCH = 192, 112
+SIDE, PATCH = 160, 96
 # Of so many places that are drawn the one counts where motion alone errs most; its error is kept for squares.
 PLACES, SQUARE = 3, 8
-# Examples made at a time: motion takes a second or so each on a core, so the bank is renewed little by little.
-CHUNK = 8
+# Examples made at a time, and the share of a timed run for that: their motion takes longer than a step on them.
+CHUNK, RENEW_SHARE = 8, 0.4
 # Without LPIPS, differences of neighbouring pixels keep what is made as sharp as it was.
 PERCEPTUAL_WEIGHT, EDGES_WEIGHT = 1.0, 0.5
 FILE = "refiner.safetensors"
@@ -51,13 +51,13 @@ class RefinedFrames(Task):
         self.refiner_means = means
         examples = max(1, means.bank_frames // self.frames)
         self.chunk_size = min(CHUNK, examples)
-        self.bank = Bank(self._chunk, max(1, examples // self.chunk_size), means.device)
+        self.bank = Bank(self._chunk, max(1, examples // self.chunk_size), means.device, RENEW_SHARE)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(means.seed)
             self.network = Refiner().to(self.device)
         self.trained = {"refiner": self.network}
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def examples(self, seed: int, n: int) -> dict[str, Tensor]:
         """a, b, truth: uint8 (n, 3, S, S); t (n,); what `Pair.guess` says of them in 16 bits, v in pixels; error of
         what motion makes, for squares."""
@@ -92,7 +92,9 @@ class RefinedFrames(Task):
         for name, x in rows.items():
             measured[f"psnr_{name}"] = psnr(2 * x - 1, 2 * truth - 1)
             if self.means.perceptual is not None:
-                measured[f"lpips_{name}"] = float(self.means.perceptual.distance(2 * x - 1, 2 * truth - 1).mean())
+                measured[f"lpips_{name}"] = float(
+                    self.means.perceptual.distance(2 * x - 1, 2 * truth - 1).mean()
+                )
         rows["truth"] = truth
         return contact_sheet([(name, 2 * x[:SHEET_EXAMPLES] - 1) for name, x in rows.items()]), measured
 
