@@ -7,7 +7,7 @@ from safetensors.torch import load_file, save_file
 from tests.motion.test_between import seen, texture
 from vldm_cli.motion.between import Pair
 from vldm_cli.motion.matching import warp
-from vldm_cli.motion.refiner import Change, Refiner, mixed, refined
+from vldm_cli.motion.refiner import BEYOND, Change, Refiner, mixed, refined
 from vldm_cli.motion.saved import load_refiner, save_refiner
 
 
@@ -39,7 +39,7 @@ def shaken(seed=0):
 def test_untrained_it_changes_not_a_bit(t):
     pair = Pair(*planes())
     assert all(torch.equal(a, b) for a, b in zip(pair.at(t), refined(pair, t, Refiner()), strict=True))
-    rgb = [torch.cat([texture(s)] * 3, 1) for s in (0, 1)]
+    rgb = [seen(torch.cat([texture(4)] * 3, 1), x, 0, (40, 56)) for x in (0, 3)]
     pair = Pair(rgb[:1], rgb[1:])
     assert torch.equal(pair.at(t)[0], refined(pair, t, Refiner())[0])
 
@@ -49,6 +49,20 @@ def test_with_weights_every_plane_changes_and_stays_a_picture():
     plain, made = pair.at(0.5), refined(pair, 0.5, shaken())
     for a, b in zip(plain, made, strict=True):
         assert a.shape == b.shape and not torch.equal(a, b) and b.min() >= 0 and b.max() <= 1
+
+
+def test_what_leaves_the_picture_stays_whole():
+    """A thing over even ground that the second frame shows half of."""
+    ground, thing = torch.full((1, 1, 96, 96), 0.3), texture(4, (32, 32), 0)
+
+    def at(y):
+        frame = ground.clone()
+        frame[..., y : y + 32, 30:62] = thing[..., : 96 - y, :]
+        return frame
+
+    a, b, true = at(52), at(76), at(64)
+    plain, whole = ((Pair([a], [b], beyond).at(0.5)[0] - true).abs().mean() for beyond in (None, BEYOND))
+    assert whole < 0.3 * plain
 
 
 def test_what_it_says_is_done():

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from vldm_cli.motion.between import Pair
-from vldm_cli.motion.refiner import Refiner, refined
+from vldm_cli.motion.refiner import BEYOND, Refiner, refined
 from vldm_cli.pipelines.clip.job import Frames
 from vldm_cli.runs.here import here
 from vldm_cli.runs.progress import Clock, Meter
@@ -95,7 +95,8 @@ class InterpolateClip:
         if following is None or following == known:
             yield from (known for _ in missing)
             return
-        pair = Pair(self._planes(known), self._planes(following))
+        beyond = None if self.ready is None else BEYOND
+        pair = Pair(self._planes(known), self._planes(following), beyond)
         cut = pair.is_cut()
         for k in missing:
             if cut:

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from vldm_cli.motion.between import Guess, Pair, brightness
 from vldm_cli.motion.matching import warp
-from vldm_cli.motion.refiner import Change, Refiner, mixed
+from vldm_cli.motion.refiner import BEYOND, Change, Refiner, mixed
 from vldm_cli.motion.saved import save_refiner
 from vldm_cli.train.data.bank import Bank
 from vldm_cli.train.data.triplets import STEPS, Triplets, TripletSource
@@ -100,7 +100,7 @@ class RefinedFrames(Task):
 
     def _example(self, found: Triplets, i: int) -> dict[str, Tensor]:
         a, b, truth = (x[i : i + 1].float() / 255 for x in (found.a, found.b, found.truth))
-        pair, t = Pair([a], [b]), float(found.t_N[i])
+        pair, t = Pair([a], [b], BEYOND), float(found.t_N[i])
         guess = pair.guess(t)
         from_a, from_b = warp(a, -t * guess.v), warp(b, (1 - t) * guess.v)
         error = (from_a + guess.share * (from_b - from_a) - truth).abs().mean(1, keepdim=True)
