@@ -275,7 +275,7 @@ def test_names_dry_run_preview_and_info(vldm, here, tmp_path):
     assert here() == ["a-i2.mp4", "a.mp4", "p.png"]
     assert shared.default_out(tmp_path / "a.mp4", "i2").name == "a-i2-2.mp4"
     table = json.loads(vldm("info", "a-i2.mp4", "--json")[1])
-    assert table["command"] == "vldm interpolate a.mp4 --factor 2 --engine motion --crf 16 -o a-i2.mp4"
+    assert table["command"] == "vldm interpolate a.mp4 --factor 2 --engine refined --crf 16 -o a-i2.mp4"
 
 
 def test_by_diffusion_between_frames_of_a_pack(vldm, tmp_path, tiny_pack):
@@ -299,7 +299,7 @@ def test_by_diffusion_between_frames_of_a_pack(vldm, tmp_path, tiny_pack):
     assert vldm(*words[1:-1], "c.mp4", "--device", "cpu")[0] == 0
     assert (tmp_path / "b.mp4").read_bytes() == (tmp_path / "c.mp4").read_bytes()
     assert vldm("interpolate", "a.mp4", "--factor", 2, *given, "-o", "d.mp4", "-v")[0] == 0
-    assert json.loads(vldm("info", "d.mp4", "--json")[1])["metadata"]["settings"]["engine"] == "motion"
+    assert json.loads(vldm("info", "d.mp4", "--json")[1])["metadata"]["settings"]["engine"] == "refined"
 
 
 BAD = {

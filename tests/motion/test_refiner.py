@@ -61,7 +61,9 @@ def test_what_leaves_the_picture_stays_whole():
         return frame
 
     a, b, true = at(52), at(76), at(64)
-    plain, whole = ((Pair([a], [b], beyond).at(0.5)[0] - true).abs().mean() for beyond in (None, BEYOND))
+    plain, whole = (
+        (Pair([a], [b], beyond=beyond).at(0.5)[0] - true).abs().mean() for beyond in (None, BEYOND)
+    )
     assert whole < 0.3 * plain
 
 

@@ -125,7 +125,7 @@ def prepare(
 
     model = pack_for(opened, engine, pack.pack if isinstance(pack, LoadedPack) else pack, factor)
     network = None
-    if engine == "refined":
+    if engine == "refined" or (engine == "auto" and model is None):
         from vldm_cli.packs.refiner import open_refiner
 
         network = open_refiner(None if refiner is None else Path(refiner))

@@ -32,7 +32,7 @@ class Pair:
     """Two neighbouring frames as planes (1, 1, h, w) in [0, 1], the first one brightness (or 3 channels of RGB).
     beyond: what a motion out of the picture counts as (`matching.mismatch`); None: what the border shows goes on."""
 
-    def __init__(self, a: list[Tensor], b: list[Tensor], beyond: float | None = None) -> None:
+    def __init__(self, a: list[Tensor], b: list[Tensor], *, beyond: float | None = None) -> None:
         self.a, self.b, self.beyond = a, b, beyond
         self.brightness = brightness(a[0]), brightness(b[0])
         self.features = tuple(pyramid(y_N1HW) for y_N1HW in self.brightness)
@@ -100,7 +100,7 @@ class Pair:
         reach = AGREE**2 + 0.02 * v.square().sum(1, keepdim=True)
         sure_a, sure_b = (1 / (1 + (gap / reach).square()) + 1e-3 for gap in (gap_a, gap_b))
         inside_a, inside_b = inside(-t * v), inside((1 - t) * v)
-        sure_a, sure_b = sure_a * inside_a + 1e-4, sure_b * inside_b + 1e-4
+        sure_a, sure_b = sure_a * inside_a.float() + 1e-4, sure_b * inside_b.float() + 1e-4
         share = t * sure_b / (t * sure_b + (1 - t) * sure_a)
         return Guess(t, v, sure_a, sure_b, F.avg_pool2d(share, 3, 1, 1, count_include_pad=False))
 

@@ -95,16 +95,16 @@ def mismatch(one: Tensor, two: Tensor, t: float, v: Tensor, beyond: float | None
     apart = (_at(one, t, v, first=True) - _at(two, t, v, first=False)).abs().clamp_max(TRUNCATE)
     apart = apart.mean(1, keepdim=True)
     if beyond is not None:
-        apart = torch.where((inside(-t * v) * inside((1 - t) * v)).bool(), apart, beyond)
+        apart = torch.where(inside(-t * v) & inside((1 - t) * v), apart, beyond)
     return _mean(apart, COARSE_AGGREGATE if min(one.shape[-2:]) < SMALL else AGGREGATE)
 
 
 def inside(v_N2HW: Tensor) -> Tensor:
-    """(N, 1, H, W) 0 or 1: whether v points into the picture."""
+    """(N, 1, H, W) bool: whether v points into the picture."""
     H, W = v_N2HW.shape[-2:]
     y = torch.arange(H, device=v_N2HW.device)[:, None] + v_N2HW[:, 1]
     x = torch.arange(W, device=v_N2HW.device) + v_N2HW[:, 0]
-    return ((x > -1) & (x < W) & (y > -1) & (y < H)).float()[:, None]
+    return ((x > -1) & (x < W) & (y > -1) & (y < H))[:, None]
 
 
 def median(v_N2HW: Tensor) -> Tensor:

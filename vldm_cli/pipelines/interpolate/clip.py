@@ -96,7 +96,7 @@ class InterpolateClip:
             yield from (known for _ in missing)
             return
         beyond = None if self.ready is None else BEYOND
-        pair = Pair(self._planes(known), self._planes(following), beyond)
+        pair = Pair(self._planes(known), self._planes(following), beyond=beyond)
         cut = pair.is_cut()
         for k in missing:
             if cut:

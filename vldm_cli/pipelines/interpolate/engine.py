@@ -1,6 +1,6 @@
 """Which engine makes the frames between a clip's own: the pack's interpolation in latents where the pack made the clip
-and was trained for frames so far apart, and motion followed through the pixels everywhere else, refined by a
-small network where that is asked for. No torch."""
+and was trained for frames so far apart, and motion followed through the pixels and refined by a small network
+everywhere else. No torch."""
 
 from fractions import Fraction
 from pathlib import Path
@@ -17,7 +17,7 @@ TRAINED = (4, 16)  # frame steps between known frames
 
 
 def pack_for(clip: Clip, engine: str, pack: str | Path | Pack | None, factor: int) -> Pack | None:
-    """The pack that makes the frames between the clip's; None where motion does. `pack` is it, its name or folder, or
+    """The pack that makes the frames between the clip's; None where motion does, refined or not. `pack` is it, its name or folder, or
     None for the one that made the clip. Raises RequestError where `engine` is diffusion and that cannot be."""
     memory = Memory.of(clip)
     own = memory.pack if memory.pack in embedded() else None

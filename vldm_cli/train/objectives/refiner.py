@@ -100,7 +100,7 @@ class RefinedFrames(Task):
 
     def _example(self, found: Triplets, i: int) -> dict[str, Tensor]:
         a, b, truth = (x[i : i + 1].float() / 255 for x in (found.a, found.b, found.truth))
-        pair, t = Pair([a], [b], BEYOND), float(found.t_N[i])
+        pair, t = Pair([a], [b], beyond=BEYOND), float(found.t_N[i])
         guess = pair.guess(t)
         from_a, from_b = warp(a, -t * guess.v), warp(b, (1 - t) * guess.v)
         error = (from_a + guess.share * (from_b - from_a) - truth).abs().mean(1, keepdim=True)
