@@ -22,6 +22,8 @@ STAGE = "interpolate"
 # Frames of 512×288 a second between known ones, and bytes held for each pixel: measured, for the estimates only.
 SPEED = {"cpu": 2.5, "mps": 10.0, "cuda": 40.0}
 AREA = 512 * 288
+# So many times as long do refined frames take.
+REFINING = 1.6
 HELD = 600
 # Pixels of all the frames that are worked on side by side, on a CPU: of larger ones it is one frame by all cores.
 BESIDE = 2_000_000

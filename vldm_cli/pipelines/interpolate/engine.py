@@ -17,8 +17,9 @@ TRAINED = (4, 16)  # frame steps between known frames
 
 
 def pack_for(clip: Clip, engine: str, pack: str | Path | Pack | None, factor: int) -> Pack | None:
-    """The pack that makes the frames between the clip's; None where motion does, refined or not. `pack` is it, its name or folder, or
-    None for the one that made the clip. Raises RequestError where `engine` is diffusion and that cannot be."""
+    """The pack that makes the frames between the clip's; None where motion does, refined or not. `pack` is it, its name
+    or folder, or None for the one that made the clip. Raises RequestError where `engine` is diffusion and that cannot
+    be."""
     memory = Memory.of(clip)
     own = memory.pack if memory.pack in embedded() else None
     asked = pack or own or ("toyland" if engine == DIFFUSION else None)

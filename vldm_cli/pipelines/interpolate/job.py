@@ -11,7 +11,7 @@ import torch
 from vldm_cli.errors import RequestError
 from vldm_cli.packs.pack import Pack
 from vldm_cli.pipelines.clip.job import Job
-from vldm_cli.pipelines.interpolate.clip import AREA, HELD, SPEED, STAGE, InterpolateClip
+from vldm_cli.pipelines.interpolate.clip import AREA, HELD, REFINING, SPEED, STAGE, InterpolateClip
 from vldm_cli.pipelines.interpolate.engine import MOTION, REFINED
 from vldm_cli.stages.costs import BASE, RATES
 from vldm_cli.stages.running import AS_USUAL, Running
@@ -67,7 +67,7 @@ def make_job(
 
     area, made = clip.height * clip.width, (clip.frames - 1) * (factor - 1)
     device_type = source.device.type
-    seconds = made * area / AREA / SPEED[device_type]
+    seconds = made * area / AREA / SPEED[device_type] * (REFINING if refiner else 1)
     seconds += len(times) * area / RATES[device_type]["write"] / 40_960
     job = Job(
         clip=clip,
