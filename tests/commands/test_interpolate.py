@@ -1,7 +1,9 @@
 """`vldm interpolate` as a person types it."""
 
+import hashlib
 import json
 import os
+import pickle
 import shlex
 import signal
 import subprocess
@@ -10,6 +12,7 @@ from dataclasses import replace
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -18,6 +21,8 @@ import torch
 from tests.video import clips
 from vldm_cli.api import clip as shared
 from vldm_cli.errors import RunError
+from vldm_cli.motion.refiner import Refiner
+from vldm_cli.motion.saved import load_refiner, save_refiner
 from vldm_cli.pipelines.clip import making
 from vldm_cli.pipelines.interpolate.clip import InterpolateClip
 from vldm_cli.video import ffmpeg
@@ -272,7 +277,7 @@ def test_names_dry_run_preview_and_info(vldm, here, tmp_path):
     assert here() == ["a-i2.mp4", "a.mp4", "p.png"]
     assert shared.default_out(tmp_path / "a.mp4", "i2").name == "a-i2-2.mp4"
     table = json.loads(vldm("info", "a-i2.mp4", "--json")[1])
-    assert table["command"] == "vldm interpolate a.mp4 --factor 2 --engine motion --crf 16 -o a-i2.mp4"
+    assert table["command"] == "vldm interpolate a.mp4 --factor 2 --engine refined --crf 16 -o a-i2.mp4"
 
 
 def test_by_diffusion_between_frames_of_a_pack(vldm, tmp_path, tiny_pack):
@@ -296,7 +301,7 @@ def test_by_diffusion_between_frames_of_a_pack(vldm, tmp_path, tiny_pack):
     assert vldm(*words[1:-1], "c.mp4", "--device", "cpu")[0] == 0
     assert (tmp_path / "b.mp4").read_bytes() == (tmp_path / "c.mp4").read_bytes()
     assert vldm("interpolate", "a.mp4", "--factor", 2, *given, "-o", "d.mp4", "-v")[0] == 0
-    assert json.loads(vldm("info", "d.mp4", "--json")[1])["metadata"]["settings"]["engine"] == "motion"
+    assert json.loads(vldm("info", "d.mp4", "--json")[1])["metadata"]["settings"]["engine"] == "refined"
 
 
 BAD = {
@@ -326,3 +331,57 @@ def test_refused(vldm, here, tmp_path, case):
     code, out, err = vldm("interpolate", *CPU, *arguments)
     assert (code, out) == (2, "") and err.count("\n") == 1 and words in err
     assert here() == before and inspect(tmp_path / "a.mp4").height == 48
+
+
+@pytest.fixture
+def refiner(tmp_path):
+    """A network that changes what motion makes."""
+    torch.manual_seed(0)
+    network = Refiner((8, 8, 8))
+    torch.nn.init.normal_(network.leave.weight, std=0.2)
+    save_refiner(tmp_path / "own.safetensors", network)
+    return tmp_path / "own.safetensors"
+
+
+def test_refined_frames_are_the_same_however_they_are_shared_out(vldm, tmp_path, refiner, monkeypatch):
+    path, made = clips.KINDS["10 bit"](tmp_path), {}
+    words = ("interpolate", path, "--factor", 2, "--engine", "refined", "--refiner", refiner, *CPU)
+    for workers in (1, 3):
+        monkeypatch.setattr(InterpolateClip, "workers", workers)
+        out = tmp_path / f"{workers}.mp4"
+        assert vldm(*words, "-o", out)[0] == 0
+        made[workers] = out.read_bytes()
+    assert made[1] == made[3]
+    clip = pickle.loads(
+        pickle.dumps(InterpolateClip(open_clip(path), 2, torch.device("cpu"), False, load_refiner(refiner)))
+    )
+    meter = SimpleNamespace(upto=lambda n: None)
+    with torch.inference_mode():
+        whole = list(clip.frames(0, meter))
+        assert list(clip.frames(3, meter)) == whole[3:]
+    assert (
+        vldm("interpolate", path, "--factor", 2, "--engine", "motion", "-o", tmp_path / "m.mp4", *CPU)[0] == 0
+    )
+    known, plain = luma(tmp_path / "1.mp4"), luma(tmp_path / "m.mp4")
+    assert np.abs(known - plain)[1::2].mean() > 1
+    said = json.loads(vldm("info", tmp_path / "1.mp4", "--json")[1])
+    assert said["metadata"]["settings"]["refiner_sha256"] == hashlib.sha256(refiner.read_bytes()).hexdigest()
+    assert "--engine refined --refiner own.safetensors" in said["command"]
+
+
+REFUSED = {
+    "none there": (
+        ["--engine", "refined", "--refiner", "gone.safetensors"],
+        "--refiner gone.safetensors is not here",
+    ),
+    "no such file": (["--engine", "refined", "--refiner", "a.mp4"], "--refiner a.mp4"),
+    "another engine": (["--refiner", "own.safetensors"], "--refiner is for --engine refined"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_refiners_that_are_refused(vldm, tmp_path, refiner, case):
+    clips.make(tmp_path, "a.mp4", frames=3)
+    arguments, words = REFUSED[case]
+    code, out, err = vldm("interpolate", tmp_path / "a.mp4", *CPU, *arguments)
+    assert (code, out) == (2, "") and err.count("\n") == 1 and words in err

@@ -22,7 +22,7 @@ from vldm_cli.video.numbers import choice
 if TYPE_CHECKING:
     from vldm_cli.pipelines.clip.job import Job
 
-ENGINES = ("auto", "motion", "diffusion")
+ENGINES = ("auto", "motion", "refined", "diffusion")
 
 
 def interpolate(
@@ -32,6 +32,7 @@ def interpolate(
     factor: int = 2,
     slow: bool = False,
     engine: str = "auto",
+    refiner: str | Path | None = None,
     pack: str | Path | LoadedPack | None = None,
     seed: int | None = None,
     device: str = "auto",
@@ -51,8 +52,9 @@ def interpolate(
     """Makes frames between a clip's own, which stay as they are; it lasts as long as before (METHOD.md §5).
 
     factor: 2, 4, 8 or 16 frames for each one. slow: keep the frame rate, which makes slow motion. engine: "motion"
-    followed through the pixels; "diffusion" by the pack that made the clip, of frames 4 or 16 of its frame steps apart;
-    "auto": what fits. pack, seed: of diffusion; None for the clip's own. The rest is as in `upscale`.
+    followed through the pixels; "refined" by a small network after that; "diffusion" by the pack that made the clip, of
+    frames 4 or 16 of its frame steps apart; "auto": what fits. refiner: a network of your own in place of vldm's
+    (`vldm train refiner`). pack, seed: of diffusion; None for the clip's own. The rest is as in `upscale`.
 
     Raises RequestError, with nothing written, for what cannot be served, and RunError when it breaks: what is finished
     is kept and the same call goes on.
@@ -68,6 +70,7 @@ def interpolate(
             factor=factor,
             slow=slow,
             engine=engine,
+            refiner=refiner,
             pack=pack,
             seed=seed,
             device=device,
@@ -90,6 +93,7 @@ def prepare(
     factor: int,
     slow: bool,
     engine: str,
+    refiner: str | Path | None,
     pack: str | Path | LoadedPack | None,
     seed: int | None,
     device: str,
@@ -105,7 +109,16 @@ def prepare(
 ) -> Job:
     """The job of `interpolate`, with everything checked and nothing written. kept: what other videos were made with.
     Raises RequestError."""
-    asked = check(factor=factor, engine=engine, pack=pack, seed=seed, device=device, dtype=dtype, crf=crf)
+    asked = check(
+        factor=factor,
+        engine=engine,
+        pack=pack,
+        seed=seed,
+        device=device,
+        dtype=dtype,
+        crf=crf,
+        refiner=refiner,
+    )
     factor, seed, crf, chosen, number = asked
     ending = f"slow{factor}" if slow else f"i{factor}"
     preview = None if preview is None else Path(preview)
@@ -115,6 +128,11 @@ def prepare(
     from vldm_cli.pipelines.interpolate.job import make_job
 
     model = pack_for(opened, engine, pack.pack if isinstance(pack, LoadedPack) else pack, factor)
+    network = None
+    if engine == "refined" or (engine == "auto" and model is None):
+        from vldm_cli.packs.refiner import open_refiner
+
+        network = open_refiner(None if refiner is None else Path(refiner))
     used = pack if isinstance(pack, LoadedPack) else None
     if model and not used:
         used = (kept or Kept()).of(model, chosen, number, running)
@@ -127,6 +145,7 @@ def prepare(
         crf=crf,
         encoder=encoder,
         pack=model,
+        refiner=network,
         seed=seed,
         dtype=number,
         running=used.running if used else running,
@@ -148,10 +167,13 @@ def check(
     device: str,
     dtype: str,
     crf: int,
+    refiner: str | Path | None = None,
     **others: object,
 ) -> tuple[int, int | None, int, str, str]:
     """(factor, seed, crf, device, number format) of options that hold for any clip. Raises RequestError."""
     factor = choice("--factor", factor, (2, 4, 8, 16))
     if engine not in ENGINES:
         raise RequestError(f"--engine {engine:.40} is none of {', '.join(ENGINES)}")
+    if refiner is not None and engine != "refined":
+        raise RequestError("--refiner is for --engine refined; name that too, or leave --refiner out")
     return factor, checks.seed_of(seed), checks.crf_of(crf), *device_of(pack, device, dtype)

@@ -75,6 +75,7 @@ def _of_a_clip(metadata: dict, out: str) -> str:
         "factor",
         "space",
         "engine",
+        "refiner",
         "noise",
         "steps",
         "tile",

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -23,11 +24,19 @@ def interpolate(
     engine: Annotated[
         str,
         typer.Option(
-            metavar="auto|motion|diffusion",
-            help="How: motion is followed through the pixels, or the pack that made the clip makes the frames "
-            "(by diffusion; the frames must be 4 or 16 of its frame steps apart); auto: what fits.",
+            metavar="auto|motion|refined|diffusion",
+            help="How: motion is followed through the pixels; a small network refines that; or the pack that made "
+            "the clip makes the frames (by diffusion; the frames must be 4 or 16 of its frame steps apart); auto: "
+            "what fits.",
         ),
     ] = "auto",
+    refiner: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Of --engine refined: a network of your own, of `vldm train refiner`; default: vldm's.",
+        ),
+    ] = None,
     pack: Annotated[
         str | None,
         typer.Option(help="The model for diffusion: a pack's name or folder; default: what made the clip."),
@@ -54,6 +63,7 @@ def interpolate(
         "factor": factor,
         "slow": slow,
         "engine": engine,
+        "refiner": refiner,
         "pack": pack,
         "seed": seed,
         "dtype": lent.dtype,

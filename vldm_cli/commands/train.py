@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from vldm_cli.commands import train_all, train_grow, train_network, train_speed
+from vldm_cli.commands import train_all, train_grow, train_network, train_refiner, train_speed
 from vldm_cli.commands import train_options as options
 from vldm_cli.train.emphasis import FINE, OUTLINES, PLAIN, ROLLING
 
@@ -206,3 +206,6 @@ for name, words in PARTS.items():
 app.command(
     "upscaler-network", short_help="Temporal layers for somebody's super-resolution network for pictures."
 )(train_network.network)
+app.command("refiner", short_help="The network over frames that `vldm interpolate` makes by motion.")(
+    train_refiner.refiner
+)

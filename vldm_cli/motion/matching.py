@@ -33,28 +33,39 @@ def pyramid(y_N1HW: Tensor, least: int = SMALLEST) -> list[Tensor]:
         y_N1HW = F.avg_pool2d(y_N1HW, 2, ceil_mode=True, count_include_pad=False)
 
 
-def motion(a: list[Tensor], b: list[Tensor], t: float, finest: int = 0) -> Tensor:
-    """v (N, 2, H, W) in pixels of level `finest`, from the pyramids of both frames, sought from the coarsest on."""
+def motion(
+    a: list[Tensor], b: list[Tensor], t: float, finest: int = 0, beyond: float | None = None
+) -> Tensor:
+    """v (N, 2, H, W) in pixels of level `finest`, from the pyramids of both frames, sought from the coarsest on.
+    beyond: see `mismatch`."""
     v: Tensor | None = None
     for level in range(len(a) - 1, finest - 1, -1):
         one, two = a[level], b[level]
         if v is None:
-            v, _ = _best(one, two, t, one.new_zeros(len(one), 2, *one.shape[-2:]), None, [], FAR, ())
+            v, _ = _best(one, two, t, one.new_zeros(len(one), 2, *one.shape[-2:]), None, [], FAR, (), beyond)
         else:
             v = doubled(v, (one.shape[-2], one.shape[-1]))
-        v = settled(one, two, t, [v])
+        v = settled(one, two, t, [v], beyond=beyond)
     assert v is not None  # pyramids reach to `finest` at least
     return v
 
 
-def settled(one: Tensor, two: Tensor, t: float, hints: list[Tensor], search: bool = True) -> Tensor:
+def settled(
+    one: Tensor,
+    two: Tensor,
+    t: float,
+    hints: list[Tensor],
+    search: bool = True,
+    beyond: float | None = None,
+) -> Tensor:
     """The motion at one level of the pyramids from one or several guesses at it: the best of them at each pixel and,
-    with `search`, of what is beside it; then refined."""
-    v, cost = _best(one, two, t, hints[0], None, hints[1:], NEAR if search else [], (3, 9) if search else ())
+    with `search`, of what is beside it; then refined. beyond: see `mismatch`."""
+    near, reaches = (NEAR, (3, 9)) if search else ([], ())
+    v, cost = _best(one, two, t, hints[0], None, hints[1:], near, reaches, beyond)
     if search:
-        v, cost = _best(one, two, t, v, cost, [], [], (2, 6))
+        v, cost = _best(one, two, t, v, cost, [], [], (2, 6), beyond)
     for _ in range(3 if search else 2):
-        v, cost = _refined(one, two, t, v, cost)
+        v, cost = _refined(one, two, t, v, cost, beyond)
     return median(v)
 
 
@@ -65,11 +76,11 @@ def doubled(v_N2HW: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 def warp(x_NCHW: Tensor, v_N2HW: Tensor, mode: str = "bilinear") -> Tensor:
-    """x fetched from where v points to, in pixels. Beyond the border: the border."""
+    """x fetched from where v points to, in pixels of x, of which v's pixels are the first. Beyond the border: the
+    border."""
     height, width = x_NCHW.shape[-2:]
     y, x = torch.meshgrid(
-        torch.arange(height, device=v_N2HW.device, dtype=v_N2HW.dtype),
-        torch.arange(width, device=v_N2HW.device, dtype=v_N2HW.dtype),
+        *(torch.arange(side, device=v_N2HW.device, dtype=v_N2HW.dtype) for side in v_N2HW.shape[-2:]),
         indexing="ij",
     )
     grid = torch.stack(
@@ -78,11 +89,22 @@ def warp(x_NCHW: Tensor, v_N2HW: Tensor, mode: str = "bilinear") -> Tensor:
     return F.grid_sample(x_NCHW, grid, mode=mode, padding_mode="border", align_corners=False)
 
 
-def mismatch(one: Tensor, two: Tensor, t: float, v: Tensor) -> Tensor:
-    """(N, 1, H, W): how unlike both ends of a motion are, over small squares."""
+def mismatch(one: Tensor, two: Tensor, t: float, v: Tensor, beyond: float | None = None) -> Tensor:
+    """(N, 1, H, W): how unlike both ends of a motion are, over small squares. beyond: how unlike they count as where
+    one of them is out of the picture; None: as the border is."""
     apart = (_at(one, t, v, first=True) - _at(two, t, v, first=False)).abs().clamp_max(TRUNCATE)
-    side = COARSE_AGGREGATE if min(one.shape[-2:]) < SMALL else AGGREGATE
-    return _mean(apart.mean(1, keepdim=True), side)
+    apart = apart.mean(1, keepdim=True)
+    if beyond is not None:
+        apart = torch.where(inside(-t * v) & inside((1 - t) * v), apart, beyond)
+    return _mean(apart, COARSE_AGGREGATE if min(one.shape[-2:]) < SMALL else AGGREGATE)
+
+
+def inside(v_N2HW: Tensor) -> Tensor:
+    """(N, 1, H, W) bool: whether v points into the picture."""
+    H, W = v_N2HW.shape[-2:]
+    y = torch.arange(H, device=v_N2HW.device)[:, None] + v_N2HW[:, 1]
+    x = torch.arange(W, device=v_N2HW.device) + v_N2HW[:, 0]
+    return ((x > -1) & (x < W) & (y > -1) & (y < H))[:, None]
 
 
 def median(v_N2HW: Tensor) -> Tensor:
@@ -119,6 +141,7 @@ def _best(
     others: list[Tensor],
     steps: list[tuple[int, int]],
     reaches: tuple[int, ...],
+    beyond: float | None,
 ) -> tuple[Tensor, Tensor]:
     """Of many motions at each pixel the one whose ends are most alike, and how unlike they are: its own (`cost`, if
     known), `others`, those `steps` beside it, and its neighbours' at the distances `reaches`."""
@@ -130,10 +153,10 @@ def _best(
     candidates = [*others]
     candidates += [v + v.new_tensor(step)[None, :, None, None] for step in steps if step != (0, 0)]
     candidates += [_shifted(v, x * n, y * n) for n in reaches for x, y in ((1, 0), (-1, 0), (0, 1), (0, -1))]
-    best, kept = v, mismatch(one, two, t, v) if cost is None else cost
+    best, kept = v, mismatch(one, two, t, v, beyond) if cost is None else cost
     lowest = kept + stray(v)
     for candidate in candidates:
-        apart = mismatch(one, two, t, candidate)
+        apart = mismatch(one, two, t, candidate, beyond)
         total = apart + stray(candidate)
         better = total < lowest
         best, kept = torch.where(better, candidate, best), torch.where(better, apart, kept)
@@ -141,7 +164,9 @@ def _best(
     return best, kept
 
 
-def _refined(one: Tensor, two: Tensor, t: float, v: Tensor, cost: Tensor) -> tuple[Tensor, Tensor]:
+def _refined(
+    one: Tensor, two: Tensor, t: float, v: Tensor, cost: Tensor, beyond: float | None
+) -> tuple[Tensor, Tensor]:
     """One Gauss–Newton step of every window's own motion, where it makes the ends more alike."""
     p, q = _at(one, t, v, first=True), _at(two, t, v, first=False)
     # The slopes are features already (twice the derivative).
@@ -154,7 +179,7 @@ def _refined(one: Tensor, two: Tensor, t: float, v: Tensor, cost: Tensor) -> tup
     xx, yy = xx + DAMPING, yy + DAMPING
     step = torch.cat([xy * yt - yy * xt, xy * xt - xx * yt], 1) / (xx * yy - xy * xy)
     moved = v + step.clamp(-1, 1)
-    apart = mismatch(one, two, t, moved)
+    apart = mismatch(one, two, t, moved, beyond)
     better = apart < cost
     return torch.where(better, moved, v), torch.where(better, apart, cost)
 

@@ -42,7 +42,7 @@ KNOWN: dict[str, dict[str, str]] = {
         **dict.fromkeys(("scale", "steady", "noise", "tile", "steps", "guidance"), NUMBER),
         **dict.fromkeys(("space", "prompt", "negative", "layers"), TEXT),
     },
-    "interpolate": {**_ALL, "factor": NUMBER, "slow": FLAG, "engine": TEXT},
+    "interpolate": {**_ALL, "factor": NUMBER, "slow": FLAG, **dict.fromkeys(("engine", "refiner"), TEXT)},
     "extend": {
         **_ALL,
         **dict.fromkeys(("frames", "steps", "guidance", "context_guidance"), NUMBER),
@@ -212,7 +212,11 @@ def _check_there(task: Task) -> None:
     given_up = {"fast": list(running.fast), "memory": running.lossy_memory or "high"}
     asked_for = {**task.options, **given_up}
     for name, asked in asked_for.items():
-        if name in ("pack", "model", "layers", "device", "running", "fps") or asked in (None, "", "auto"):
+        if name in ("pack", "model", "layers", "refiner", "device", "running", "fps") or asked in (
+            None,
+            "",
+            "auto",
+        ):
             continue
         if had.get(name) not in (None, asked):
             option = f"--{name.replace('_', '-')}"

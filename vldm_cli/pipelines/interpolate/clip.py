@@ -1,13 +1,16 @@
 """`interpolate` on a clip of any kind: known frames go through untouched, those between are made of their pixels."""
 
+import copy
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing
+from functools import cached_property
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from vldm_cli.motion.between import Pair
+from vldm_cli.motion.refiner import BEYOND, Refiner, refined
 from vldm_cli.pipelines.clip.job import Frames
 from vldm_cli.runs.here import here
 from vldm_cli.runs.progress import Clock, Meter
@@ -19,6 +22,8 @@ STAGE = "interpolate"
 # Frames of 512×288 a second between known ones, and bytes held for each pixel: measured, for the estimates only.
 SPEED = {"cpu": 2.5, "mps": 10.0, "cuda": 40.0}
 AREA = 512 * 288
+# So many times as long do refined frames take.
+REFINING = 1.6
 HELD = 600
 # Pixels of all the frames that are worked on side by side, on a CPU: of larger ones it is one frame by all cores.
 BESIDE = 2_000_000
@@ -26,15 +31,18 @@ BESIDE = 2_000_000
 
 class InterpolateClip:
     """The clip's frames and `factor` − 1 more after each; behind the last one and at cuts it is repeated, so that
-    the duration stays and no two scenes are mixed."""
+    the duration stays and no two scenes are mixed. refiner: what those that motion makes are refined by, on the CPU."""
 
-    def __init__(self, clip: Clip, factor: int, device: torch.device, rgb: bool) -> None:
-        self.clip, self.factor, self.device = clip, factor, device
+    def __init__(
+        self, clip: Clip, factor: int, device: torch.device, rgb: bool, refiner: Refiner | None = None
+    ) -> None:
+        self.clip, self.factor, self.device, self.refiner = clip, factor, device, refiner
         self.raw = clip.raw(rgb)
 
     def __setstate__(self, state: dict) -> None:
         """In another process it works on that one's device."""
         vars(self).update(state, device=torch.device(here.device))
+        vars(self).pop("ready", None)
 
     def frames(self, start: int, meter: Meter) -> Iterator[bytes]:
         """Frames start, start + 1, … of the new clip: the same ones wherever one starts."""
@@ -57,6 +65,11 @@ class InterpolateClip:
         if self.device.type != "cpu":
             return 1
         return max(1, min(torch.get_num_threads(), BESIDE // (self.clip.height * self.clip.width)))
+
+    @cached_property
+    def ready(self) -> Refiner | None:
+        """The refiner where it is needed; the one that was opened stays as it is, for it is other clips' too."""
+        return None if self.refiner is None else copy.deepcopy(self.refiner).to(self.device)
 
     def _groups(self, first: int, skip: int) -> Generator[Iterable[bytes], None, None]:
         """Each known frame with those up to the next one, from the known frame `first` on, without the first `skip`."""
@@ -84,13 +97,17 @@ class InterpolateClip:
         if following is None or following == known:
             yield from (known for _ in missing)
             return
-        pair = Pair(self._planes(known), self._planes(following))
+        beyond = None if self.ready is None else BEYOND
+        pair = Pair(self._planes(known), self._planes(following), beyond=beyond)
         cut = pair.is_cut()
         for k in missing:
             if cut:
                 yield known if 2 * k <= self.factor else following
             else:
-                yield self._pack(pair.at(k / self.factor))
+                yield self._pack(self._made(pair, k / self.factor))
+
+    def _made(self, pair: Pair, t: float) -> list[Tensor]:
+        return pair.at(t) if self.ready is None else refined(pair, t, self.ready)
 
     def _planes(self, frame: bytes) -> list[Tensor]:
         """Planes (1, 1, h, w), or one (1, 3, H, W) of RGB, in [0, 1]."""

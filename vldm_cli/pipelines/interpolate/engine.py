@@ -1,5 +1,6 @@
 """Which engine makes the frames between a clip's own: the pack's interpolation in latents where the pack made the clip
-and was trained for frames so far apart, and motion followed through the pixels everywhere else. No torch."""
+and was trained for frames so far apart, and motion followed through the pixels and refined by a small network
+everywhere else. No torch."""
 
 from fractions import Fraction
 from pathlib import Path
@@ -11,17 +12,18 @@ from vldm_cli.pipelines.extend.settings import Memory
 from vldm_cli.video.clip import Clip
 from vldm_cli.video.made import made_by
 
-AUTO, MOTION, DIFFUSION = "auto", "motion", "diffusion"
+AUTO, MOTION, REFINED, DIFFUSION = "auto", "motion", "refined", "diffusion"
 TRAINED = (4, 16)  # frame steps between known frames
 
 
 def pack_for(clip: Clip, engine: str, pack: str | Path | Pack | None, factor: int) -> Pack | None:
-    """The pack that makes the frames between the clip's; None where motion does. `pack` is it, its name or folder, or
-    None for the one that made the clip. Raises RequestError where `engine` is diffusion and that cannot be."""
+    """The pack that makes the frames between the clip's; None where motion does, refined or not. `pack` is it, its name
+    or folder, or None for the one that made the clip. Raises RequestError where `engine` is diffusion and that cannot
+    be."""
     memory = Memory.of(clip)
     own = memory.pack if memory.pack in embedded() else None
     asked = pack or own or ("toyland" if engine == DIFFUSION else None)
-    if engine == MOTION or asked is None:
+    if engine in (MOTION, REFINED) or asked is None:
         return None
     opened = asked if isinstance(asked, Pack) else Pack.open(asked)
     hindrance = obstacle(clip, memory, opened.manifest, factor)

@@ -11,8 +11,8 @@ import torch
 from vldm_cli.errors import RequestError
 from vldm_cli.packs.pack import Pack
 from vldm_cli.pipelines.clip.job import Job
-from vldm_cli.pipelines.interpolate.clip import AREA, HELD, SPEED, STAGE, InterpolateClip
-from vldm_cli.pipelines.interpolate.engine import MOTION
+from vldm_cli.pipelines.interpolate.clip import AREA, HELD, REFINING, SPEED, STAGE, InterpolateClip
+from vldm_cli.pipelines.interpolate.engine import MOTION, REFINED
 from vldm_cli.stages.costs import BASE, RATES
 from vldm_cli.stages.running import AS_USUAL, Running
 from vldm_cli.video.carry import packed
@@ -22,6 +22,7 @@ from vldm_cli.video.kinds import open_container
 from vldm_cli.video.segments import stored_look
 
 if TYPE_CHECKING:
+    from vldm_cli.packs.refiner import OpenedRefiner
     from vldm_cli.stages.models import Models
 
 
@@ -35,6 +36,7 @@ def make_job(
     crf: int,
     encoder: str = X264,
     pack: Pack | None = None,
+    refiner: OpenedRefiner | None = None,
     seed: int | None = None,
     dtype: str = "float32",
     models: Models | None = None,
@@ -43,15 +45,20 @@ def make_job(
     resume: bool = True,
     force: bool = False,
 ) -> Job:
-    """`pack`: the one whose interpolation makes the frames between (see `engine.pack_for`), None: motion does; `seed`
-    None: the clip's own. Raises RequestError where there is nothing to make or the file cannot hold it."""
+    """`pack`: the one whose interpolation makes the frames between (see `engine.pack_for`), None: motion does, and
+    `refiner` after it; `seed` None: the clip's own. Raises RequestError where there is nothing to make or the file
+    cannot hold it."""
     if clip.frames < 2:
         raise RequestError(
             f"{clip.path} has one frame, so there is nothing between; give a clip of at least two"
         )
     kind = open_container(out)
     rgb = kind in ("gif", "webp", "png")
-    source = InterpolateClip(clip, factor, torch.device(device), rgb)
+    network = None if refiner is None else refiner.network
+    source = InterpolateClip(clip, factor, torch.device(device), rgb, network)
+    engine = {"engine": MOTION if refiner is None else REFINED}
+    if refiner is not None:
+        engine |= {"refiner_sha256": refiner.sha256, **({"refiner": refiner.name} if refiner.given else {})}
     look, said = stored_look(clip.look, kind, clip.height, clip.width)
     baggage = packed(clip.report, kind, Fraction(factor if slow else 1))
     times = clip.times.split(factor, slow)
@@ -62,13 +69,13 @@ def make_job(
 
     area, made = clip.height * clip.width, (clip.frames - 1) * (factor - 1)
     device_type = source.device.type
-    seconds = made * area / AREA / SPEED[device_type]
+    seconds = made * area / AREA / SPEED[device_type] * (REFINING if refiner else 1)
     seconds += len(times) * area / RATES[device_type]["write"] / 40_960
     job = Job(
         clip=clip,
         out=out,
         command="interpolate",
-        settings={"factor": factor, "slow": slow, "engine": MOTION},
+        settings={"factor": factor, "slow": slow, **engine},
         make=source.make,
         raw=source.raw,
         look=look,
@@ -84,7 +91,7 @@ def make_job(
         force=force,
         warnings=[*clip.warnings, *baggage.remarks, *said],
         plan={
-            "engine": MOTION,
+            "engine": engine["engine"],
             "known": clip.frames,
             "made": made,
             "estimated_total_seconds": round(seconds, 3),

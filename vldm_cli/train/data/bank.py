@@ -19,10 +19,17 @@ RENEW_STEPS = 50
 
 
 class Bank:
-    """A ring of `chunks` chunks. `make(i)` gives chunk i as {name: tensor (n, …)}, n the same for every chunk."""
+    """A ring of `chunks` chunks. `make(i)` gives chunk i as {name: tensor (n, …)}, n the same for every chunk.
+    share: of a timed run, for renewing them."""
 
-    def __init__(self, make: Callable[[int], dict[str, Tensor]], chunks: int, device: torch.device):
-        self.make, self.chunks, self.device = make, chunks, device
+    def __init__(
+        self,
+        make: Callable[[int], dict[str, Tensor]],
+        chunks: int,
+        device: torch.device,
+        share: float = RENEW_SHARE,
+    ):
+        self.make, self.chunks, self.device, self.share = make, chunks, device, share
         self.made, self.length, self.spent = 0, 0, 0.0
         # several processes make their chunks at the same moments; the loop says how they agree
         self.agree: Callable[[bool], bool] = lambda wish: wish
@@ -57,10 +64,9 @@ class Bank:
 
     def renew(self, step: int, elapsed: float | None) -> None:
         """Called every step: adds a chunk when one is due. `elapsed` is the run's seconds so far, None if untimed."""
-        if elapsed is None:
-            due = step % RENEW_STEPS == 0 and step > 0
-        else:
-            due = self.agree(self.spent < RENEW_SHARE * elapsed)
+        due = step % RENEW_STEPS == 0 and step > 0
+        if elapsed is not None:
+            due = self.agree(self.spent < self.share * elapsed)
         if due:
             self.add()
 
