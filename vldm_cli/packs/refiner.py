@@ -5,7 +5,6 @@ The folder `weights/refiner` holds it beside a refiner.toml: its name, licence, 
 
 from __future__ import annotations
 
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +12,8 @@ from typing import TYPE_CHECKING
 from safetensors import SafetensorError
 
 from vldm_cli.errors import RequestError
-from vldm_cli.packs.files import Unusable, inside, read_header, read_text
+from vldm_cli.packs.files import read_header
+from vldm_cli.packs.listed import folders_with, listed
 from vldm_cli.packs.origins.digests import digest
 from vldm_cli.packs.values import shown
 
@@ -35,11 +35,9 @@ class OpenedRefiner:
 
 
 def shipped_refiner() -> Path:
-    """Its folder: in the installed package, or beside it in a checkout. Raises RequestError where it is not there."""
-    package = Path(__file__).resolve().parents[1]
-    for weights in (package.parent / "weights", package / "weights"):
-        if (weights / "refiner" / MANIFEST).is_file():
-            return weights / "refiner"
+    """Its folder. Raises RequestError where it is not there."""
+    for folder in folders_with(MANIFEST):
+        return folder
     raise RequestError("the refiner that comes with vldm is not here; install vldm again")
 
 
@@ -47,7 +45,7 @@ def open_refiner(path: Path | None) -> OpenedRefiner:
     """The network in that file or folder, or the one that comes with vldm. Raises RequestError where it is none or
     damaged."""
     if path is None:
-        file, name, sha256 = _listed(shipped_refiner())
+        file, name, sha256 = listed(shipped_refiner(), MANIFEST)
         return OpenedRefiner(name, sha256, _opened(file, f"{file}", "install vldm again"))
     said = f"--refiner {shown(str(path))}"
     file = path / FILE if path.is_dir() else path
@@ -64,16 +62,3 @@ def _opened(file: Path, said: str, remedy: str) -> Refiner:
         return load_refiner(file)
     except (OSError, SafetensorError, ValueError) as error:
         raise RequestError(f"{said} {error}; {remedy}") from error
-
-
-def _listed(folder: Path) -> tuple[Path, str, str]:
-    """(the file, its name, its checksum) of the manifest. Raises RequestError."""
-    try:
-        table = tomllib.loads(read_text(inside(folder, MANIFEST)))
-        name, file, sha256 = (str(table[key]) for key in ("name", "file", "sha256"))
-        path = inside(folder, file)
-    except (Unusable, KeyError, tomllib.TOMLDecodeError) as error:
-        raise RequestError(f"{folder / MANIFEST} cannot be used ({error}); install vldm again") from error
-    if digest(path) != sha256:
-        raise RequestError(f"{path} is not the file that {MANIFEST} lists; install vldm again")
-    return path, name, sha256

@@ -5,7 +5,6 @@ A folder of `weights` with a network.toml holds such layers: their name, licence
 
 from __future__ import annotations
 
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +12,8 @@ from typing import TYPE_CHECKING
 from safetensors import SafetensorError
 
 from vldm_cli.errors import RequestError
-from vldm_cli.packs.files import Unusable, inside, read_header, read_text
+from vldm_cli.packs.files import Unusable, read_header
+from vldm_cli.packs.listed import folders_with, listed
 from vldm_cli.packs.origins.digests import digest
 from vldm_cli.packs.values import shown
 
@@ -35,10 +35,8 @@ class Layers:
 
 
 def shipped_layers() -> list[Path]:
-    """The folders of those that come with vldm: in the installed package, or beside it in a checkout."""
-    package = Path(__file__).resolve().parents[2]
-    places = (package.parent / "weights", package / "weights")
-    return [found.parent for place in places for found in sorted(place.glob(f"*/{MANIFEST}"))]
+    """The folders of those that come with vldm."""
+    return folders_with(MANIFEST)
 
 
 def layers_for(image: ImageNetwork, folders: list[Path]) -> Layers | None:
@@ -46,7 +44,7 @@ def layers_for(image: ImageNetwork, folders: list[Path]) -> Layers | None:
     from vldm_cli.align.steady.saved import Others
 
     for folder in folders:
-        path, name, sha256 = _listed(folder)
+        path, name, sha256 = listed(folder, MANIFEST)
         try:
             return Layers(name, sha256, _opened(path, image, shown(str(path))))
         except Others:
@@ -84,16 +82,3 @@ def _opened(path: Path, image: ImageNetwork, said: str) -> SteadyNetwork:
         raise RequestError(
             f"{said} {error}; name a file that `vldm train upscaler-network` has made"
         ) from error
-
-
-def _listed(folder: Path) -> tuple[Path, str, str]:
-    """(the file, its name, its checksum) of a manifest. Raises RequestError."""
-    try:
-        table = tomllib.loads(read_text(inside(folder, MANIFEST)))
-        name, file, sha256 = (str(table[key]) for key in ("name", "file", "sha256"))
-        path = inside(folder, file)
-    except (Unusable, KeyError, tomllib.TOMLDecodeError) as error:
-        raise RequestError(f"{folder / MANIFEST} cannot be used ({error}); install vldm again") from error
-    if digest(path) != sha256:
-        raise RequestError(f"{path} is not the file that {MANIFEST} lists; install vldm again")
-    return path, name, sha256
