@@ -5,7 +5,6 @@ from fractions import Fraction
 from pathlib import Path
 
 import torch
-from accelerate import PartialState
 
 from vldm_cli.align.steady.network import align_network
 from vldm_cli.errors import RequestError
@@ -17,6 +16,7 @@ from vldm_cli.train.data.source import open_source
 from vldm_cli.train.loop import Trainer
 from vldm_cli.train.objectives.steady import NetworkMeans, SteadyLayers
 from vldm_cli.train.perceptual import Perceptual
+from vldm_cli.train.processes import together
 
 # Toyland's frames as they come from the renderer, for patches.
 TOYLAND = VideoNumbers(
@@ -54,53 +54,52 @@ def start_network(
     Returns the run's folder (default: beside it). Raises RequestError for what cannot be trained, RunError when
     training breaks."""
     numbers = Numbers(minutes, steps, batch, lr, seed, bank_frames, sample_minutes, save_minutes)
-    where = torch.device(device)
-    processes = PartialState(cpu=where.type == "cpu")
-    many = processes.num_processes
-    if many > 1:
-        where = processes.device
-    chosen = number_format(dtype, where)
-    opened = open_network(network, "--network")
-    if str(chosen).removeprefix("torch.") not in opened.formats:
-        chosen = torch.float32
-    torch.manual_seed(seed)
-    try:
-        steady = align_network(opened.network)
-    except ValueError as error:
-        raise RequestError(
-            f"--network {shown(str(network))}: no temporal layers can be put into it, for {error}; take another network"
-        ) from error
-    torch.set_float32_matmul_precision("high")
-    torch.backends.cudnn.benchmark = True  # every step has the same shapes
-    batch, bank_frames = numbers.at_a_time(SteadyLayers, where, many)
-    means = NetworkMeans(
-        source=open_source(data, TOYLAND, where, patches=True, compiled=False, real_codec=real_codec),
-        device=where,
-        dtype=chosen,
-        batch=batch,
-        bank_frames=bank_frames,
-        seed=seed,
-        rank=processes.process_index,
-        perceptual=None if perceptual is None else Perceptual.load(perceptual, where),
-        steady=steady,
-        out=out,
-        told={"network": opened.name, "network_sha256": opened.sha256, "architecture": opened.architecture},
-    )
-    schedule = numbers.schedule(SteadyLayers)
-    identity = {
-        "part": SteadyLayers.part,
-        "network": opened.sha256,
-        "data": data,
-        "batch": means.batch,
-        "bank": means.bank_frames,
-        "seed": seed,
-        "lr": schedule.lr,
-        "dtype": str(chosen),
-        "processes": many,
-    }
-    folder = run or out.parent / f"{out.name}-run"
-    try:
+    with together(device) as own:
+        where = own.device
+        chosen = number_format(dtype, where)
+        opened = open_network(network, "--network")
+        if str(chosen).removeprefix("torch.") not in opened.formats:
+            chosen = torch.float32
+        torch.manual_seed(seed)
+        try:
+            steady = align_network(opened.network)
+        except ValueError as error:
+            raise RequestError(
+                f"--network {shown(str(network))}: no temporal layers can be put into it, for {error}; "
+                "take another network"
+            ) from error
+        torch.set_float32_matmul_precision("high")
+        torch.backends.cudnn.benchmark = True  # every step has the same shapes
+        batch, bank_frames = numbers.at_a_time(SteadyLayers, where, own.many)
+        means = NetworkMeans(
+            source=open_source(data, TOYLAND, where, patches=True, compiled=False, real_codec=real_codec),
+            device=where,
+            dtype=chosen,
+            batch=batch,
+            bank_frames=bank_frames,
+            seed=seed,
+            rank=own.rank,
+            perceptual=None if perceptual is None else Perceptual.load(perceptual, where),
+            steady=steady,
+            out=out,
+            told={
+                "network": opened.name,
+                "network_sha256": opened.sha256,
+                "architecture": opened.architecture,
+            },
+        )
+        schedule = numbers.schedule(SteadyLayers)
+        identity = {
+            "part": SteadyLayers.part,
+            "network": opened.sha256,
+            "data": data,
+            "batch": means.batch,
+            "bank": means.bank_frames,
+            "seed": seed,
+            "lr": schedule.lr,
+            "dtype": str(chosen),
+            "processes": own.many,
+        }
+        folder = run or out.parent / f"{out.name}-run"
         Trainer(SteadyLayers(means), schedule, folder, identity).run()
-    finally:
-        processes.destroy_process_group()
     return folder

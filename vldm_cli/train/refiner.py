@@ -3,14 +3,12 @@ makes."""
 
 from pathlib import Path
 
-import torch
-from accelerate import PartialState
-
 from vldm_cli.train.asked import Numbers, number_format
 from vldm_cli.train.data.triplets import TripletSource
 from vldm_cli.train.loop import Trainer
 from vldm_cli.train.objectives.refiner import RefinedFrames, RefinerMeans
 from vldm_cli.train.perceptual import Perceptual
+from vldm_cli.train.processes import Processes, together
 
 
 def start_refiner(
@@ -32,37 +30,36 @@ def start_refiner(
     """Train the network to the end of `minutes` or `steps`; it goes to the folder `out`. Returns the run's folder
     (default: beside it). Raises RequestError for what cannot be trained, RunError when training breaks."""
     numbers = Numbers(minutes, steps, batch, lr, seed, bank_frames, sample_minutes, save_minutes)
-    where = torch.device(device)
-    processes = PartialState(cpu=where.type == "cpu")
-    many = processes.num_processes
-    if many > 1:
-        where = processes.device
-    batch, bank_frames = numbers.at_a_time(RefinedFrames, where, many)
+    with together(device) as own:
+        return _trained(numbers, own, out, data, run, perceptual)
+
+
+def _trained(
+    numbers: Numbers, own: Processes, out: Path, data: str, run: Path | None, perceptual: Path | None
+) -> Path:
+    where, schedule = own.device, numbers.schedule(RefinedFrames)
+    batch, bank_frames = numbers.at_a_time(RefinedFrames, where, own.many)
     means = RefinerMeans(
         source=TripletSource(data, where),
         device=where,
         dtype=number_format("float32", where),
         batch=batch,
         bank_frames=bank_frames,
-        seed=seed,
-        rank=processes.process_index,
+        seed=numbers.seed,
+        rank=own.rank,
         perceptual=None if perceptual is None else Perceptual.load(perceptual, where),
         out=out,
     )
-    schedule = numbers.schedule(RefinedFrames)
     identity = {
         "part": RefinedFrames.part,
         "data": data,
         "batch": batch,
         "bank": bank_frames,
-        "seed": seed,
+        "seed": numbers.seed,
         "lr": schedule.lr,
         "perceptual": None if perceptual is None else perceptual.name,
-        "processes": many,
+        "processes": own.many,
     }
     folder = run or out.parent / f"{out.name}-run"
-    try:
-        Trainer(RefinedFrames(means), schedule, folder, identity).run()
-    finally:
-        processes.destroy_process_group()
+    Trainer(RefinedFrames(means), schedule, folder, identity).run()
     return folder

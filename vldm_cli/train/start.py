@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import torch
-from accelerate import PartialState
 
 from vldm_cli.errors import RequestError
 from vldm_cli.packs.layers import with_layers
@@ -15,6 +14,7 @@ from vldm_cli.train.emphasis import emphasis
 from vldm_cli.train.loop import Trainer
 from vldm_cli.train.objectives import OBJECTIVES, Objective, Setup
 from vldm_cli.train.perceptual import Perceptual
+from vldm_cli.train.processes import together
 
 # Parts that have a use for --perceptual: those whose loss compares pictures.
 PERCEPTUAL = (
@@ -88,70 +88,63 @@ def start(
     more = emphasis(part, outlines, fine, rolling, plain)
     pack = with_layers(opened, LAYERS.get(part, part), seed)
     taught_by = None if teacher is None else _open_teacher(teacher, pack)
-    where = torch.device(device)
-    processes = PartialState(cpu=where.type == "cpu")
-    if processes.num_processes > 1:
-        where = processes.device
-    torch.set_float32_matmul_precision("high")
-    # parts on clips see windows of many lengths, and trying out kernels for each would cost more than it brings
-    torch.backends.cudnn.benchmark = kind.frames == 1
-    chosen = number_format(dtype, where)
-    many = processes.num_processes
-    batch, bank_frames = numbers.at_a_time(kind, where, many)
-    setup = Setup(
-        pack=pack,
-        source=open_source(
-            data,
-            pack.manifest.video,
-            where,
-            patches=part.startswith("upscaler"),
-            compiled=renders_compiled(kind, where, minutes) if compile_render is None else compile_render,
-            real_codec=real_codec,
-            drawing=Drawing(
-                rolling=more.rolling,
-                repeated=more.repeated,
-                plain=more.plain,
-                cell=pack.manifest.video.latent_factor if more.outlines else 0,
+    with together(device) as own:
+        where = own.device
+        torch.set_float32_matmul_precision("high")
+        # parts on clips see windows of many lengths, and trying out kernels for each would cost more than it brings
+        torch.backends.cudnn.benchmark = kind.frames == 1
+        chosen = number_format(dtype, where)
+        batch, bank_frames = numbers.at_a_time(kind, where, own.many)
+        setup = Setup(
+            pack=pack,
+            source=open_source(
+                data,
+                pack.manifest.video,
+                where,
+                patches=part.startswith("upscaler"),
+                compiled=renders_compiled(kind, where, minutes) if compile_render is None else compile_render,
+                real_codec=real_codec,
+                drawing=Drawing(
+                    rolling=more.rolling,
+                    repeated=more.repeated,
+                    plain=more.plain,
+                    cell=pack.manifest.video.latent_factor if more.outlines else 0,
+                ),
             ),
-        ),
-        device=where,
-        dtype=chosen,
-        batch=batch,
-        bank_frames=bank_frames,
-        seed=seed,
-        rank=processes.process_index,
-        compile=compile,
-        channels_last=channels_last,
-        record=where.type == "cuda" if record is None else record,
-        vae_roundtrip=vae_roundtrip,
-        keep_latents=keep_latents,
-        teacher=taught_by,
-        perceptual=None if perceptual is None else Perceptual.load(perceptual, where),
-        outlines=more.outlines,
-        fine=more.fine,
-    )
-    schedule = numbers.schedule(kind)
-    identity = {
-        "part": part,
-        "data": data,
-        "batch": batch,
-        "bank": setup.bank_frames,
-        "seed": seed,
-        "lr": schedule.lr,
-    }
-    identity |= {"dtype": str(chosen), "processes": many, **more.identity}
-    if keep_latents:
-        identity["keep_latents"] = True
-    if taught_by is not None:
-        identity["teacher"] = taught_by.manifest.hash
-    if perceptual is not None:
-        identity["perceptual"] = perceptual.name
-    folder = run or pack.folder.parent / f"{pack.folder.name}-{part}"
-    try:
+            device=where,
+            dtype=chosen,
+            batch=batch,
+            bank_frames=bank_frames,
+            seed=seed,
+            rank=own.rank,
+            compile=compile,
+            channels_last=channels_last,
+            record=where.type == "cuda" if record is None else record,
+            vae_roundtrip=vae_roundtrip,
+            keep_latents=keep_latents,
+            teacher=taught_by,
+            perceptual=None if perceptual is None else Perceptual.load(perceptual, where),
+            outlines=more.outlines,
+            fine=more.fine,
+        )
+        schedule = numbers.schedule(kind)
+        identity = {
+            "part": part,
+            "data": data,
+            "batch": batch,
+            "bank": setup.bank_frames,
+            "seed": seed,
+            "lr": schedule.lr,
+        }
+        identity |= {"dtype": str(chosen), "processes": own.many, **more.identity}
+        if keep_latents:
+            identity["keep_latents"] = True
+        if taught_by is not None:
+            identity["teacher"] = taught_by.manifest.hash
+        if perceptual is not None:
+            identity["perceptual"] = perceptual.name
+        folder = run or pack.folder.parent / f"{pack.folder.name}-{part}"
         Trainer(kind(setup), schedule, folder, identity).run()
-    finally:
-        # left to the interpreter's end, the group's threads now and then abort a process that has done all its work
-        processes.destroy_process_group()
     return folder
 
 
