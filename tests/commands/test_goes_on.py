@@ -75,7 +75,7 @@ def test_what_nothing_can_go_on_with_is_begun_anew_and_that_is_said(vldm, stoppe
     (tmp_path / "frames").mkdir()
     for number in range(40):
         Image.new("RGB", (16, 16), (number, 0, 0)).save(tmp_path / "frames" / f"{number}.png")
-    words = ("interpolate", "frames", "-o", "o.mp4", *CPU)
+    words = ("interpolate", "frames", "-o", "o.mp4", "--engine", "motion", *CPU)
     stopped(*words)
     (tmp_path / "frames" / "settings.json").write_text('{"vldm": "0", "settings": {"fps": "12"}}')
     code, _, err = vldm(*words)
@@ -106,8 +106,16 @@ def test_a_size_beyond_all_bounds_is_refused(vldm, base, here):
     assert code == 2 and err.count("\n") == 1 and "GiB of memory" in err and "--size" in err and here() == []
 
 
-@pytest.mark.parametrize("out", ["{}.mp4", "{}/o.mp4", "{}/o.gif", "{}/o.webp", "{}/o", "{}.mkv"])
-@pytest.mark.parametrize("name", ["caf\udce9", "two\nlines", "a\rb", "a?b#c"])
+@pytest.mark.parametrize(
+    ("name", "out"),
+    [
+        *(("caf\udce9", out) for out in ("{}.mp4", "{}/o.mp4", "{}/o.gif", "{}/o.webp", "{}/o", "{}.mkv")),
+        ("two\nlines", "{}.mp4"),
+        ("a\rb", "{}/o"),
+        ("a?b#c", "{}/o.gif"),
+        ("a?b#c", "{}.mkv"),
+    ],
+)
 def test_names_that_can_stand_in_no_text_file(vldm, tmp_path, name, out):
     try:
         (tmp_path / name).mkdir()
@@ -183,8 +191,16 @@ def test_a_file_that_came_meanwhile_is_somebody_elses(vldm, tmp_path, monkeypatc
     assert open_clip(tmp_path / "o.mp4").frames == 4 and not (tmp_path / ".o.mp4.vldm").exists()
 
 
-@pytest.mark.parametrize("part", ["keyframes", "unet", "text", "interpolation", "decoder"])
-@pytest.mark.parametrize("change", ["gone", "another"])
+@pytest.mark.parametrize(
+    ("part", "change"),
+    [
+        ("keyframes", "gone"),
+        ("text", "another"),
+        ("unet", "another"),
+        ("interpolation", "gone"),
+        ("decoder", "another"),
+    ],
+)
 def test_a_pack_that_vanishes_or_changes_during_the_run(
     vldm, base, pack_copy, tmp_path, monkeypatch, part, change
 ):

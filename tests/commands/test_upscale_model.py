@@ -150,6 +150,7 @@ def test_layers_that_are_named(vldm, clip, layers):
     assert clip.with_name("b.mp4").read_bytes() == files["b"]
 
 
+@pytest.mark.long
 def test_workers_make_the_same_bytes(vldm, clip, layers, monkeypatch):
     """Segments that begin in the middle of windows, and the network with its layers in other processes."""
     monkeypatch.setattr("vldm_cli.pipelines.upscale.network.windows_of", lambda n: windows_of(n, 20, 4))

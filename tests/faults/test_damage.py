@@ -81,6 +81,7 @@ def check(program, base, pack, place, seed):
     assert fault is None, f"seed {seed}, {harm}: {fault}\n{' '.join(map(str, words))}\n{done.err}"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("base", BASES)
 def test_whole_clips_are_used_whole(program, bases, tiny_pack, tmp_path, base):
     """What the damaged ones are measured by."""

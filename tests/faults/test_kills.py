@@ -81,7 +81,13 @@ def whole(path):
     return sorted((str(p.relative_to(path)), p.read_bytes()) for p in path.rglob("*") if p.is_file())
 
 
-@pytest.mark.parametrize("name", ["mp4", "folder over a folder", "gif and preview"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "mp4",
+        *(pytest.param(name, marks=pytest.mark.long) for name in ("folder over a folder", "gif and preview")),
+    ],
+)
 def test_killed_and_given_again(program, clip, tiny_pack, tmp_path, name):
     job = Job(name, program, clip, tiny_pack, tmp_path / "run")
     count = len(job.ops)

@@ -79,7 +79,7 @@ def plain(tiny_pack, clip, tmp_path_factory):
     return every_command(tiny_pack, clip, tmp_path_factory.mktemp("plain") / "a")
 
 
-@pytest.mark.parametrize("workers", [2, 5])
+@pytest.mark.parametrize("workers", [pytest.param(2, marks=pytest.mark.faults), 5])
 def test_processes_make_the_same_bytes(tiny_pack, clip, plain, tmp_path, workers):
     with open_pool(["cpu"] * workers) as pool:
         assert every_command(tiny_pack, clip, tmp_path / "a", pool) == plain

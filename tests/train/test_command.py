@@ -5,7 +5,7 @@ import pytest
 from vldm_cli.commands import app, failures
 
 PARTS = ["autoencoder", "image", "keyframes", "interpolation", "decoder", "upscaler-image"]
-PARTS += ["upscaler", "upscaler-latent-autoencoder"]
+PARTS += [pytest.param(part, marks=pytest.mark.long) for part in ("upscaler", "upscaler-latent-autoencoder")]
 COMMON = ["--device", "cpu", "--bank-frames", "17", "--batch", "1"]
 
 

@@ -76,7 +76,12 @@ def not_bicubic(pack, part) -> None:
         save_part(pack.folder, f"upscaler_{space}", unet)
 
 
-@pytest.mark.parametrize("part", list(FALLS))
+LONG = {"upscaler-own", "upscaler-latent-autoencoder", "upscaler-latent-image"}
+
+
+@pytest.mark.parametrize(
+    "part", [pytest.param(part, marks=[pytest.mark.long] if part in LONG else []) for part in FALLS]
+)
 def test_overfits_one_clip(pack, tmp_path, part):
     steps, lr, factor, batch = FALLS[part]
     not_bicubic(pack, part)

@@ -72,6 +72,7 @@ def test_silhouettes_are_found_and_lie_on_renders(frames, truth, colours, kinds)
     assert table["balls"] < 0.25 and table["rolling"] < 0.35
 
 
+@pytest.mark.long
 def test_dents_are_found_in_the_right_amount(frames, colours, kinds, truth):
     dented = {}
     for depth in (1.0, 2.0):
@@ -130,6 +131,7 @@ def test_what_the_frame_cuts_is_not_counted(frames, truth, colours, kinds):
     assert seen.table()["objects"] == 0 and seen.cut == 1
 
 
+@pytest.mark.long
 def test_the_same_frames_in_any_batch(frames, colours, kinds):
     together = segment(frames[[0, 3]], [colours[0], colours[3]], [kinds[0], kinds[3]])
     assert torch.equal(together[1], segment(frames[3:4], colours[3:4], kinds[3:4])[0])

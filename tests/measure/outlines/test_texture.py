@@ -20,10 +20,10 @@ TIMES = np.array([[0.0, 4 / 3]])
 @pytest.mark.parametrize(
     ("colour", "shape", "material", "motion", "sky"),
     [
-        ("red", "ball", "striped", "spins", "day"),
+        pytest.param("red", "ball", "striped", "spins", "day", marks=pytest.mark.long),
         ("blue", "cube", "checkered", "spins", "sunset"),
         ("green", "cylinder", "striped", "bounces", "overcast"),
-        ("pink", "ring", "striped", "slides left", "day"),
+        pytest.param("pink", "ring", "striped", "slides left", "day", marks=pytest.mark.long),
     ],
 )
 def test_a_pattern_is_held_or_is_not(colour, shape, material, motion, sky):

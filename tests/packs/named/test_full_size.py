@@ -143,6 +143,7 @@ def test_motion_modules_as_guoyww_publishes_them(tmp_path, config, keys, size):
     assert {b.shape[1] for name, b in model.named_buffers() if name.endswith("pos_embed.pe")} == {longest}
 
 
+@pytest.mark.long
 def test_stable_diffusion_xl_in_one_file(tmp_path):
     """sd_xl_base_1.0.safetensors, every tensor of it."""
     unet, vae, text, text_2 = (

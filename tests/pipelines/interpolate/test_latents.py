@@ -217,7 +217,9 @@ def test_held_latents_do_not_depend_on_where_one_starts():
         assert [float(z) for z in held(start)] == whole[start:]
 
 
-@pytest.mark.parametrize("at", ["interpolate1:1", "decode:6", "write:20", "join:1"])
+@pytest.mark.parametrize(
+    "at", ["interpolate1:1", pytest.param("decode:6", marks=pytest.mark.long), "write:20", "join:1"]
+)
 def test_killed_at_any_moment_the_same_command_ends_with_the_same_bytes(
     tiny_pack, models, tmp_path, made, at
 ):

@@ -220,7 +220,7 @@ def at_a_stretch(models, tmp_path_factory, tiny_pack):
     return path, folder / "whole.mp4"
 
 
-@pytest.mark.parametrize("at", [1, 20, 30, 50])
+@pytest.mark.parametrize("at", [1, 20, pytest.param(30, marks=pytest.mark.long), 50])
 def test_killed_at_any_moment_the_same_command_ends_with_the_same_bytes(
     at_a_stretch, models, tmp_path, tiny_pack, at
 ):

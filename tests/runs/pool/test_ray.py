@@ -54,6 +54,7 @@ def actors():
     return found
 
 
+@pytest.mark.long
 def test_actors_make_the_same_bytes_and_one_that_is_killed_is_begun_anew(cluster, tiny_pack, tmp_path):
     plain = generate(ask(tmp_path / "plain.mp4", frames=102, upscale=False), tiny_pack)
     with cluster.open_pool("cpu", 2, 1) as pool:
