@@ -4,7 +4,7 @@ import pytest
 
 from vldm_cli.errors import RequestError
 from vldm_cli.packs.manifest import MANIFEST, read_manifest
-from vldm_cli.packs.pack import PARTS, UPSCALERS, Pack
+from vldm_cli.packs.pack import PARTS, UPSCALERS, Pack, file_sha256
 from vldm_cli.packs.save import seal
 
 UNET = PARTS["unet"]
@@ -48,6 +48,21 @@ def test_one_changed_byte_is_noticed(copy, name):
     with pytest.raises(RequestError, match=rf"{name} is damaged \(wrong checksum\); .*vldm packs check"):
         Pack.open(copy)
     assert Pack.open(copy, check=False).name == "tiny"
+
+
+def test_a_pack_may_be_handed_on_without_its_probe(copy):
+    """Which is listed, and which nothing reads that makes videos; a part of a probe is a damaged one."""
+    folder = copy / "probe"
+    folder.mkdir()
+    (folder / "config.json").write_text("{}")
+    manifest = copy / MANIFEST
+    listed = f'"probe/config.json" = "{file_sha256(folder / "config.json")}"\n'
+    listed += f'"probe/diffusion_pytorch_model.safetensors" = "{"0" * 64}"\n'
+    manifest.write_text(manifest.read_text().replace("[files]\n", f"[files]\n{listed}"))
+    with pytest.raises(RequestError, match="probe/diffusion_pytorch_model"):
+        Pack.open(copy)
+    shutil.rmtree(folder)
+    assert not Pack.open(copy).has("probe")
 
 
 def test_unknown_name_lists_the_known_ones():

@@ -178,9 +178,9 @@ def test_what_has_finished_nothing_makes_room(folder):
     assert stored_plan(folder) == {"seed": 2}
 
 
-@pytest.mark.parametrize("thing", ["folder", "pipe", "deep", "link", "long"])
+@pytest.mark.parametrize("thing", ["folder", "pipe", "deep", "link", "long", "seal"])
 def test_odd_things_are_as_good_as_nothing(folder, thing, tmp_path):
-    """In the place of a plan, a unit, a segment and its seal."""
+    """In the place of a plan, a unit, a segment and its seal. "seal": another table of the folder's."""
     (tmp_path / "mine").write_text("precious")
 
     def plant(path):
@@ -193,7 +193,7 @@ def test_odd_things_are_as_good_as_nothing(folder, thing, tmp_path):
         elif thing == "link":
             path.symlink_to(tmp_path / "mine")
         else:
-            path.write_text("[" * 100_000 if thing == "deep" else "9" * 10_000)
+            path.write_text({"deep": "[" * 100_000, "seal": '{"": 1}'}.get(thing, "9" * 10_000))
 
     with Journal(folder, THIS) as journal:
         journal.save("keyframes", 0, unit())

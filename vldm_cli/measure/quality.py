@@ -22,7 +22,7 @@ from vldm_cli.measure.reconstruction import measure_decoder, measure_upscaler
 from vldm_cli.measure.report.sheets import Rows, contact_sheet
 from vldm_cli.measure.report.store import Store
 from vldm_cli.measure.steady import measure_steadiness
-from vldm_cli.packs.pack import PARTS, Pack
+from vldm_cli.packs.pack import Pack
 from vldm_cli.stages.models import Models
 
 PROMPT_SEED, WITHHELD_SEED, ENGLISH_SEED = 1_000, 2_000, 7_000
@@ -87,7 +87,9 @@ def measure_quality(
             "name": pack.manifest.name,
             "hash": pack.manifest.hash,
             "mib": round(
-                sum(pack.path(f).stat().st_size for f in pack.manifest.files if f != PARTS["probe"]) / MIB, 2
+                sum(pack.path(f).stat().st_size for f in pack.manifest.files if not f.startswith("probe/"))
+                / MIB,
+                2,
             ),
         },
         "device": str(maker.models.device),

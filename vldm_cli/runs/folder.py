@@ -37,7 +37,8 @@ def stored_plan(folder: Path) -> dict | None:
     plan = read_json(folder / PLAN)
     if plan is None:
         plan = (read_json(folder / DELIVERED) or {}).get("plan")
-    return plan if isinstance(plan, dict) else None
+    # every plan has a seed, if only to say that there is none; what has no such word is something else's table
+    return plan if isinstance(plan, dict) and "seed" in plan else None
 
 
 def stored_command(folder: Path) -> tuple[tuple[str, ...], str] | None:
