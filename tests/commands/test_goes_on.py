@@ -94,6 +94,16 @@ def test_without_a_name_the_same_command_goes_on_and_another_gets_another_name(v
     assert video_info("a-red-ball.mp4")["metadata"]["seed"] == 7
 
 
+@pytest.mark.parametrize("more", [("--dtype", "bfloat16"), ("--image", "first.png")])
+def test_variations_without_a_name_of_which_one_is_there_are_gone_on_with(vldm, base, here, tmp_path, more):
+    Image.new("RGB", (48, 32), (200, 30, 30)).save(tmp_path / "first.png")
+    words = ("generate", PROMPT, *base, "--frames", 2, "--seed", 7, "--variations", 2, *more)
+    assert vldm(*words)[0] == 0
+    made = here()
+    (tmp_path / "a-red-ball-2.mp4").unlink()
+    assert vldm(*words)[0] == 0 and here() == made
+
+
 def test_variations_beyond_the_last_seed_are_refused_before_the_first(vldm, base, here):
     last = 2**63 - 1
     code, _, err = vldm("generate", PROMPT, *base, "--frames", 1, "--seed", last, "--variations", 2)

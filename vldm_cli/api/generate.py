@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -201,7 +200,11 @@ def prepare(
     name = Path("video.mp4" if out is None else out)
     request, warning = asked(prompt, name, opened, seed=seed, resume=resume, force=force, **others)
     if out is None:
-        ours = partial(are_ours, request, opened.pack)
+
+        def ours(files: list[Path]) -> bool:
+            # the number format and the first frame are among what makes a video what it is
+            return are_ours(complete(request, opened, image, sketch), opened.pack, files)
+
         request = replace(request, out=checks.default_out(prompt, variations, ours))
     outs = numbered(request.out, variations)
     settings = resolve(request, opened.pack.manifest)
