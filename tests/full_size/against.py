@@ -17,20 +17,13 @@ from diffusers.utils import export_to_video
 from safetensors.torch import load_file
 
 import vldm_cli as vldm
+from tests.align.families.common import LINEAR
 from tests.full_size.packs import write
 from vldm_cli.denoise.noise import frame_noise
 from vldm_cli.packs import configs
 from vldm_cli.stages.running import Running
 
 PROMPT = "a corgi surfs at sunset"
-SCHEDULE = dict(
-    beta_start=0.00085,
-    beta_end=0.012,
-    beta_schedule="linear",
-    steps_offset=1,
-    clip_sample=False,
-    timestep_spacing="linspace",
-)
 
 
 def pack(folder: Path) -> Path:
@@ -58,7 +51,7 @@ def peer(folder: Path, device: str, dtype: torch.dtype) -> AnimateDiffPipeline:
         tokenizer=None,
         unet=filled(UNet2DConditionModel, "sd15", "unet", "unet.safetensors"),
         motion_adapter=filled(MotionAdapter, "animatediff-v3", "animatediff", "keyframes.safetensors"),
-        scheduler=DDIMScheduler(**SCHEDULE),
+        scheduler=DDIMScheduler(**LINEAR),
     )
     pipe.set_progress_bar_config(disable=True)
     return pipe.to(device)

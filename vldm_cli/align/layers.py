@@ -57,7 +57,7 @@ class TemporalLayer(nn.Module):
     @property
     def uncalled(self) -> list[nn.Module]:
         """Children whose weights this layer reads in place of calling them."""
-        raise NotImplementedError
+        return []
 
     def scaled(self, last: nn.Linear | nn.Conv2d) -> tuple[Tensor, Tensor]:
         """Weight and bias of the last projection times 1 − α: mixing then costs one addition."""

@@ -31,13 +31,7 @@ def network(
     run: options.Run = None,
     device: options.Device = "auto",
     dtype: options.Dtype = "auto",
-    perceptual: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            help="LPIPS joins the loss; its weights, lpips.LPIPS(net='alex').state_dict() as safetensors.",
-        ),
-    ] = None,
+    perceptual: options.Perceptual = None,
     real_codec: Annotated[
         bool,
         typer.Option(

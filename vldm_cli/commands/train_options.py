@@ -11,6 +11,13 @@ Lr = Annotated[float | None, typer.Option(help="Highest learning rate.")]
 Run = Annotated[Path | None, typer.Option(help="Folder for checkpoint, curve and sample sheets.")]
 Device = Annotated[str, typer.Option(help="auto, cuda, cuda:N, mps or cpu.")]
 Dtype = Annotated[str, typer.Option(help="auto, float32 or bfloat16 (auto: bfloat16 on CUDA).")]
+Perceptual = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="LPIPS joins the loss; its weights, lpips.LPIPS(net='alex').state_dict() as safetensors.",
+    ),
+]
 BankFrames = Annotated[int | None, typer.Option(help="Frames held ready on the device.")]
 SampleEvery = Annotated[float, typer.Option(help="Minutes between two sample sheets.")]
 SaveEvery = Annotated[float, typer.Option(help="Minutes between two checkpoints and exports.")]

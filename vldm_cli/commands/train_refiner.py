@@ -23,13 +23,7 @@ def refiner(
     seed: Annotated[int, typer.Option(help="Seed of data and weights.")] = 0,
     run: options.Run = None,
     device: options.Device = "auto",
-    perceptual: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            help="LPIPS joins the loss; its weights, lpips.LPIPS(net='alex').state_dict() as safetensors.",
-        ),
-    ] = None,
+    perceptual: options.Perceptual = None,
     bank_frames: options.BankFrames = None,
     sample_every: options.SampleEvery = 2.0,
     save_every: options.SaveEvery = 2.0,

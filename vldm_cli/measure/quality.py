@@ -23,6 +23,7 @@ from vldm_cli.measure.report.sheets import Rows, contact_sheet
 from vldm_cli.measure.report.store import Store
 from vldm_cli.measure.steady import measure_steadiness
 from vldm_cli.packs.pack import Pack
+from vldm_cli.packs.parts import PROBE
 from vldm_cli.stages.models import Models
 
 PROMPT_SEED, WITHHELD_SEED, ENGLISH_SEED = 1_000, 2_000, 7_000
@@ -87,7 +88,7 @@ def measure_quality(
             "name": pack.manifest.name,
             "hash": pack.manifest.hash,
             "mib": round(
-                sum(pack.path(f).stat().st_size for f in pack.manifest.files if not f.startswith("probe/"))
+                sum(pack.path(f).stat().st_size for f in pack.manifest.files if not f.startswith(PROBE))
                 / MIB,
                 2,
             ),

@@ -18,10 +18,9 @@ FLASH = 2.0
 
 @dataclass(frozen=True)
 class Guess:
-    """What is known of the frame at time t before it is made, on the first planes' pixels: the motion through it,
+    """What is known of a frame before it is made, on the first planes' pixels: the motion through it,
     v (N, 2, H, W), how surely each frame shows what is there, and how much of the second one to take (N, 1, H, W)."""
 
-    t: float
     v: Tensor
     sure_a: Tensor
     sure_b: Tensor
@@ -102,7 +101,7 @@ class Pair:
         inside_a, inside_b = inside(-t * v), inside((1 - t) * v)
         sure_a, sure_b = sure_a * inside_a.float() + 1e-4, sure_b * inside_b.float() + 1e-4
         share = t * sure_b / (t * sure_b + (1 - t) * sure_a)
-        return Guess(t, v, sure_a, sure_b, F.avg_pool2d(share, 3, 1, 1, count_include_pad=False))
+        return Guess(v, sure_a, sure_b, F.avg_pool2d(share, 3, 1, 1, count_include_pad=False))
 
 
 def fitted(v_N2HW: Tensor, plane_NCHW: Tensor) -> Tensor:

@@ -23,7 +23,16 @@ from vldm_cli.packs.origins.digests import digest
 from vldm_cli.packs.origins.find import find
 from vldm_cli.packs.origins.home import pulled
 from vldm_cli.packs.origins.identity import identified
-from vldm_cli.packs.parts import FRAME_UPSCALER, OWN, PARTS, SOURCES, TEMPORAL_PARTS, UPSCALERS, companions
+from vldm_cli.packs.parts import (
+    FRAME_UPSCALER,
+    OWN,
+    PARTS,
+    PROBE,
+    SOURCES,
+    TEMPORAL_PARTS,
+    UPSCALERS,
+    companions,
+)
 
 __all__ = ["OWN", "PARTS", "SOURCES", "TEMPORAL_PARTS", "UPSCALERS", "Pack", "embedded", "file_sha256"]
 
@@ -122,9 +131,9 @@ class Pack:
         for each that is used and not listed; empty when all is well. Whether weights fit their models is not looked at:
         that takes torch (`prepare.misfits`). A pack may be handed on without its probe, which nothing reads that makes
         videos."""
-        found, probe = [], Path(PARTS["probe"]).parent
+        found, probed = [], self.path(PROBE).exists()
         for relative, sha256 in self.manifest.files.items():
-            if Path(relative).parent == probe and not self.path(str(probe)).exists():
+            if relative.startswith(PROBE) and not probed:
                 continue
             try:
                 self._check(relative, sha256)

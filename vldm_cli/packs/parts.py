@@ -5,6 +5,9 @@ from pathlib import PurePosixPath
 # Which pictures and clips of others a pack was trained on, with their licences; no such file: none.
 SOURCES = "SOURCES.csv"
 
+# The folder of what measures videos; nothing in it makes any.
+PROBE = "probe/"
+
 # Where each part of a pack lies.
 PARTS = {
     "unet": "unet/diffusion_pytorch_model.safetensors",
@@ -20,7 +23,7 @@ PARTS = {
     "upscaler_latent": "upscaler_latent/unet/diffusion_pytorch_model.safetensors",
     "upscaler_latent_temporal": "upscaler_latent/temporal.safetensors",
     "upscaler_frame_temporal": "upscaler_frame/temporal.safetensors",
-    "probe": "probe/diffusion_pytorch_model.safetensors",  # no model of videos: what measures them
+    "probe": f"{PROBE}diffusion_pytorch_model.safetensors",  # no model of videos: what measures them
 }
 
 # The parts that are temporal layers alone; the others are whole image models.

@@ -52,6 +52,8 @@ KNOWN: dict[str, dict[str, str]] = {
 }
 # Options of a video that are none of how its frames are made.
 _OF_THE_FILE = ("encoder", "fps", "preview", "resume", "force")
+# What a video's settings say in another way, if at all.
+_TOLD_OTHERWISE = {"pack", "model", "layers", "refiner", "device", "running", "fps"}
 _ENDING = {"upscale": "upscaled", "interpolate": "interpolated", "extend": "extended"}
 
 
@@ -212,11 +214,7 @@ def _check_there(task: Task) -> None:
     given_up = {"fast": list(running.fast), "memory": running.lossy_memory or "high"}
     asked_for = {**task.options, **given_up}
     for name, asked in asked_for.items():
-        if name in ("pack", "model", "layers", "refiner", "device", "running", "fps") or asked in (
-            None,
-            "",
-            "auto",
-        ):
+        if name in _TOLD_OTHERWISE or asked in (None, "", "auto"):
             continue
         if had.get(name) not in (None, asked):
             option = f"--{name.replace('_', '-')}"

@@ -1,7 +1,7 @@
 """The settings that a pack's defaults make of what is asked of `generate`, and the plan that these make. No torch."""
 
 import hashlib
-from dataclasses import asdict, dataclass
+from dataclasses import MISSING, asdict, dataclass, fields
 from fractions import Fraction
 
 import numpy as np
@@ -49,10 +49,13 @@ class Settings:
     def as_dict(self) -> dict:
         """For JSON; the frame rate as "24" or "24000/1001"; sketches, "FRAME:SHA256", `fast` and `memory`, what is
         given up for speed and memory, and the encoder, where they are not as usual."""
-        told = {**asdict(self), "fps": str(self.fps), "interpolation_steps": list(self.interpolation_steps)}
-        some = {name: told.pop(name) for name in ("sketches", "fast", "memory", "encoder")}
-        some |= {name: list(some[name]) for name in ("sketches", "fast")}
-        return {**told, **{name: what for name, what in some.items() if what and what != X264}}
+        told = {**asdict(self), "fps": str(self.fps)}
+        usual = {field.name: field.default for field in fields(self) if field.default is not MISSING}
+        return {
+            name: list(what) if isinstance(what, tuple) else what
+            for name, what in told.items()
+            if name not in usual or what != usual[name]
+        }
 
     @property
     def guided(self) -> float:

@@ -143,7 +143,7 @@ class RefinedFrames(Task):
 
         # `warp` counts from the frame's corner, not from the patch's
         place = corner_N2.flip(1)[:, :, None, None].float()
-        guess = Guess(0.0, *(cut(name) for name in ("v", "sure_a", "sure_b", "share")))
+        guess = Guess(*(cut(name) for name in ("v", "sure_a", "sure_b", "share")))
         still_a, still_b = cut("a") / 255, cut("b") / 255
         y_a, y_b = brightness(a), brightness(b)
         carried = [warp(y_a, place - t * guess.v), warp(y_b, place + (1 - t) * guess.v)]
