@@ -27,9 +27,10 @@ PROMPT = "a corgi surfs at sunset"
 
 
 def pack(folder: Path) -> Path:
-    """The pack, written once; its group norms over whole windows, as diffusers has them."""
+    """The pack, written once; its group norms over whole windows, and a decoder of single frames, as diffusers has
+    them."""
     if not (folder / "pack.toml").exists():
-        write("sd15-animatediff", folder, upscaler=False)
+        write("sd15-animatediff", folder, without=("upscaler", "decoder"))
         manifest = folder / "pack.toml"
         text = manifest.read_text()
         assert 'family = "animatediff"' in text
@@ -50,7 +51,7 @@ def peer(folder: Path, device: str, dtype: torch.dtype) -> AnimateDiffPipeline:
         text_encoder=None,
         tokenizer=None,
         unet=filled(UNet2DConditionModel, "sd15", "unet", "unet.safetensors"),
-        motion_adapter=filled(MotionAdapter, "animatediff-v3", "animatediff", "keyframes.safetensors"),
+        motion_adapter=filled(MotionAdapter, "animatediff-v3", "keyframes", "keyframes.safetensors"),
         scheduler=DDIMScheduler(**LINEAR),
     )
     pipe.set_progress_bar_config(disable=True)
