@@ -9,7 +9,7 @@ from vldm_cli.stages.running import AS_USUAL, Running
 
 
 def test_options_say_it():
-    assert Running() == AS_USUAL and AS_USUAL.plain and AS_USUAL.words() == []
+    assert Running() == AS_USUAL and AS_USUAL.plain is None and AS_USUAL.words() == []
     assert Running(False, "low", "cfg-skip").words() == [
         "--no-plain",
         "--memory",
@@ -95,18 +95,26 @@ def test_a_worker_looks_for_itself(tiny_pack, monkeypatch):
         make(*words)
 
 
-def test_kernels_are_a_gpus_and_are_asked_for(tiny_pack, monkeypatch):
-    """They have not been measured on a GPU yet."""
+def test_kernels_are_a_gpus_and_usual_where_they_are_faster(tiny_pack, monkeypatch):
     Running(plain=False).check("cuda")
     with pytest.raises(
         RequestError, match="--no-plain is for a CUDA GPU, and this runs on mps; leave it out"
     ):
         Running(plain=False).check("mps")
     monkeypatch.setattr("vldm_cli.stages.models.has_triton", lambda: True)
-    for running, kernels in ((AS_USUAL, False), (Running(plain=False), True)):
+
+    def has(dtype, capability, running):
+        monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: capability)
         models = Models(tiny_pack, running=running)
-        models.device = torch.device("cuda")
-        assert models._has_engine == kernels
+        models.device, models.dtype = torch.device("cuda"), dtype
+        return models._has_engine
+
+    assert has(torch.bfloat16, (9, 0), AS_USUAL) and has(torch.float16, (8, 0), AS_USUAL)
+    assert not has(torch.float32, (9, 0), AS_USUAL) and not has(torch.float16, (7, 5), AS_USUAL)
+    assert not has(torch.float16, (9, 0), Running(fast=["fp8"]))
+    assert has(torch.float32, (7, 5), Running(plain=False)) and not has(
+        torch.float16, (9, 0), Running(plain=True)
+    )
 
 
 def test_low_memory_is_a_gpus():

@@ -84,7 +84,8 @@ def check(
             "--prompt": prompt or None,
             "--negative": negative or None,
             "--guidance": guidance,
-            "--no-plain": None if running.plain else True,
+            "--plain": running.plain or None,
+            "--no-plain": True if running.plain is False else None,
             "--memory": None if running.memory == "auto" else running.memory,
             "--fast": running.fast or None,
         }

@@ -96,10 +96,11 @@ Replacement = Annotated[
 Device = Annotated[str, typer.Option(help="auto, cuda, cuda:N, mps or cpu.")]
 Dtype = Annotated[str, typer.Option(help="auto, float32, bfloat16 or float16.")]
 Plain = Annotated[
-    bool,
+    bool | None,
     typer.Option(
         "--plain/--no-plain",
-        help="Models as diffusers runs them; --no-plain: vldm's own kernels on a CUDA GPU.",
+        help="Models as diffusers runs them, or with vldm's own kernels; default: these on CUDA GPUs from Ampere on, "
+        "in 16 bits.",
     ),
 ]
 Memory = Annotated[
@@ -164,7 +165,7 @@ class OnClip:
     gpus: Gpus = None
     workers: Workers = None
     ray: Ray = None
-    plain: Plain = True
+    plain: Plain = None
     memory: Memory = "auto"
     fast: Fast = None
     preview: Preview = None

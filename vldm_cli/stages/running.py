@@ -15,12 +15,12 @@ GUIDED = 0.6
 
 @dataclass(frozen=True)
 class Running:
-    """plain: every model as diffusers runs it; otherwise with vldm's own kernels, on a CUDA GPU, which have not been
-    measured on one yet. memory: of a GPU, one of
-    `MEMORY`: weights brought there block by block, and those of denoisers kept in 8 bits; in the usual format; if they
-    must be; or never. fast: of `FAST`. These and "lowest" alone change what is made."""
+    """plain: every model as diffusers runs it; False: with vldm's own kernels, on a CUDA GPU; None: with them where
+    they were measured to be the faster (`Models`). memory: of a GPU, one of `MEMORY`: weights brought there block by
+    block, and those of denoisers kept in 8 bits; in the usual format; if they must be; or never. fast: of `FAST`. These
+    and "lowest" alone change what is made."""
 
-    plain: bool = True
+    plain: bool | None = None
     memory: str = AUTO
     fast: Sequence[str] = ()
 
@@ -36,7 +36,7 @@ class Running:
 
     def words(self) -> list[str]:
         """The options that say it."""
-        words = [] if self.plain else ["--no-plain"]
+        words = [] if self.plain is None else ["--plain" if self.plain else "--no-plain"]
         words += [] if self.memory == AUTO else ["--memory", self.memory]
         return [*words, *(word for name in self.fast for word in ("--fast", name))]
 
@@ -74,7 +74,7 @@ class Running:
             raise RequestError(
                 f"--memory {self.memory} is for the memory of a GPU, and this runs on {device}; leave it out"
             )
-        if not self.plain and not device.startswith("cuda"):
+        if self.plain is False and not device.startswith("cuda"):
             raise RequestError(f"--no-plain is for a CUDA GPU, and this runs on {device}; leave it out")
         if self.spares and DEEPCACHE in self.fast:
             raise RequestError(
@@ -90,7 +90,7 @@ class Running:
             raise RequestError(
                 f"--fast {FP8} keeps weights on the GPU and --memory {self.memory} beside it; leave one of them out"
             )
-        if not self.plain:
+        if self.plain is False:
             raise RequestError(f"--fast {FP8} is not for vldm's own kernels; leave it or --no-plain out")
         if here:
             from vldm_cli.align.fast.fp8 import check

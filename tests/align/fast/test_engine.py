@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from diffusers.models.resnet import ResnetBlock2D
 
 from tests.align import shapes
 from tests.align.families import test_animatediff, test_svd, test_svd_decoder
@@ -32,6 +33,15 @@ def test_video_unets_compute_the_same(name):
             after.append(model(**inputs))
     assert max(map(apart, after, before)) < 1e-5
     assert list(model.state_dict()) == names
+
+
+def test_every_block_of_an_autoencoder_is_made_fast():
+    """Those of its decoder are of the same make under another name for how they hear of time."""
+    vae = shapes.autoencoder()
+    hasten_autoencoder(vae)
+    blocks = [module for module in vae.modules() if isinstance(module, ResnetBlock2D)]
+    assert len({block.time_embedding_norm for block in blocks}) == 2
+    assert all("forward" in vars(block) for block in blocks)
 
 
 @torch.no_grad()

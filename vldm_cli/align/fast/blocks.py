@@ -41,7 +41,8 @@ def added(x_NCHW: Tensor, y_NCHW: Tensor, bias_C: Tensor | None = None) -> Tenso
 def can_resnet(block: Any) -> bool:
     return (
         type(block) is ResnetBlock2D
-        and block.time_embedding_norm == "default"
+        # of a decoder's blocks it has another name, but they hear of no time
+        and (block.time_embedding_norm == "default" or _timeless(block))
         and not (block.up or block.down or block.skip_time_act)
         and isinstance(block.nonlinearity, nn.SiLU)
         and block.output_scale_factor == 1
@@ -49,6 +50,10 @@ def can_resnet(block: Any) -> bool:
         and block.conv1.bias is not None
         and block.conv2.bias is not None
     )
+
+
+def _timeless(block: Any) -> bool:
+    return block.time_embedding_norm == "group" and block.time_emb_proj is None
 
 
 def resnet_forward(self: Any, input_tensor: Tensor, temb: Tensor | None = None, *_a, **_k) -> Tensor:

@@ -19,27 +19,29 @@ PROGRAMS = 2048
 
 @triton.jit
 def _sums(x, mean, m2, HW, C, S, ROWS, BLOCK_P: tl.constexpr, BLOCK_C: tl.constexpr):
-    """One part of one frame: mean and squared deviations of some channels."""
+    """One part of one frame: mean and squared deviations of some channels, both from the first tile's mean (shifted
+    data, Chan et al. 1983), so that each thread keeps its own sums and they are put together once."""
     split, n, chunk = tl.program_id(0), tl.program_id(1), tl.program_id(2)
     c = chunk * BLOCK_C + tl.arange(0, BLOCK_C)
     first = split * ROWS
     last = tl.minimum(first + ROWS, HW)
     place = x + n.to(tl.int64) * HW * C
-    count = 0.0
-    mu = tl.zeros((BLOCK_C,), tl.float32)
-    dev = tl.zeros((BLOCK_C,), tl.float32)
+    p = first + tl.arange(0, BLOCK_P)
+    here = (p < last)[:, None] & (c < C)[None, :]
+    v = tl.load(place + p.to(tl.int64)[:, None] * C + c[None, :], mask=here, other=0.0).to(tl.float32)
+    mu = tl.sum(v, 0) / tl.minimum(last - first, BLOCK_P).to(tl.float32)
+    one = tl.zeros((BLOCK_P, BLOCK_C), tl.float32)
+    two = tl.zeros((BLOCK_P, BLOCK_C), tl.float32)
     for p0 in range(first, last, BLOCK_P):
         p = p0 + tl.arange(0, BLOCK_P)
         here = (p < last)[:, None] & (c < C)[None, :]
         v = tl.load(place + p.to(tl.int64)[:, None] * C + c[None, :], mask=here, other=0.0).to(tl.float32)
-        k = tl.minimum(last - p0, BLOCK_P).to(tl.float32)
-        tile_mu = tl.sum(v, 0) / k
-        d = tl.where(here, v - tile_mu[None, :], 0.0)
-        delta = tile_mu - mu
-        both = count + k
-        mu += delta * (k / both)
-        dev += tl.sum(d * d, 0) + delta * delta * (count * k / both)
-        count = both
+        d = tl.where(here, v - mu[None, :], 0.0)
+        one += d
+        two += d * d
+    shift = tl.sum(one, 0) / (last - first).to(tl.float32)
+    dev = tl.sum(two, 0) - shift * shift * (last - first).to(tl.float32)
+    mu += shift
     at = (n * S + split).to(tl.int64) * C + c
     tl.store(mean + at, mu, mask=c < C)
     tl.store(m2 + at, dev, mask=c < C)
