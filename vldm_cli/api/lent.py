@@ -89,7 +89,7 @@ def lend(
     models are to be run there. Raises RequestError."""
     lent = _lent(gpus, workers, ray, device, dtype)
     # otherwise nothing depends on it, and torch is not imported for it
-    if running.spares or not running.plain or FP8 in running.fast:
+    if running.spares or running.plain is False or FP8 in running.fast:
         running.check(lent.kind if lent.count else choose_device(lent.kind), here=not lent.away)
     return lent
 
@@ -97,7 +97,7 @@ def lend(
 def _lent(gpus: int | str | None, workers: int | None, ray: str | None, device: str, dtype: str) -> Lent:
     if gpus is not None and workers is not None:
         raise RequestError("--gpus is for GPUs and --workers for CPUs; give one of them")
-    number = None if gpus in (None, ALL) else whole_of(gpus, 1, MOST)
+    number = None if gpus in (None, ALL) else _count(gpus)
     if gpus is not None and gpus != ALL and number is None:
         raise RequestError(f"--gpus {shown(gpus)} is none of {ALL} and numbers from 1 on")
     count = number if workers is None else whole("--workers", workers, 1, MOST)
@@ -114,6 +114,12 @@ def _lent(gpus: int | str | None, workers: int | None, ray: str | None, device: 
     if count == 1:
         return Lent(kind, 0, kind, dtype)
     return Lent(kind, count or 1, "cpu", choose_dtype(dtype, kind), asked=dtype)
+
+
+def _count(gpus: int | str | None) -> int | None:
+    """How many, as a command line has it or a caller; None where it is no such number."""
+    typed = isinstance(gpus, str) and gpus.isascii() and gpus.isdecimal() and len(gpus) < 10
+    return whole_of(int(gpus) if typed and gpus else gpus, 1, MOST)
 
 
 def _gpus_here(gpus: int | str | None, count: int | None) -> int:
