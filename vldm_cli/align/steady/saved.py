@@ -30,12 +30,17 @@ class Others(ValueError):
 
 
 def save_layers(
-    path: Path, steady: SteadyNetwork, told: dict[str, str], dtype: torch.dtype = torch.float16
+    path: Path,
+    steady: SteadyNetwork,
+    told: dict[str, str],
+    dtype: torch.dtype = torch.float16,
+    known: Tensor | None = None,
 ) -> None:
-    """The layers alone, in 16 bits. told: what else the file's header is to say, such as the network's name."""
+    """The layers alone, in 16 bits. told: what else the file's header is to say, such as the network's name. known: the
+    network's `fingerprint` as it was opened, where it has been rounded since: bfloat16 is too coarse for it."""
     tensors = {name: value.to(dtype) for name, value in steady.layers.state_dict().items()}
     tensors = {name: value.contiguous().cpu() for name, value in tensors.items()}
-    tensors[_NETWORK] = fingerprint(steady.image.module)
+    tensors[_NETWORK] = fingerprint(steady.image.module) if known is None else known
     sizes = json.dumps({**asdict(steady.layers.sizes), "scale": steady.image.scale})
     temporary = path.with_name(f".{path.name}.part")
     save_file(tensors, temporary, metadata={**told, "kind": KIND, "sizes": sizes})

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from vldm_cli.align.pixels import upsample
 from vldm_cli.align.steady.network import SteadyNetwork, motion_before
-from vldm_cli.align.steady.saved import save_layers
+from vldm_cli.align.steady.saved import fingerprint, save_layers
 from vldm_cli.train.discriminator import Discriminator, adversarial_losses
 from vldm_cli.train.frames import charbonnier, psnr, to_model
 from vldm_cli.train.objectives.base import Means, Task
@@ -50,6 +50,7 @@ class SteadyLayers(Task):
         self.network_means, self.steady = means, means.steady
         self.scale = self.steady.image.scale
         image = self.steady.image
+        self.known = fingerprint(image.module)
         image.to(self.device, self.dtype)
         if self.device.type == "cuda":
             image.module.to(memory_format=torch.channels_last)
@@ -98,7 +99,7 @@ class SteadyLayers(Task):
     def export(self) -> None:
         means = self.network_means
         means.out.mkdir(parents=True, exist_ok=True)
-        save_layers(means.out / LAYERS, self.steady, means.told)
+        save_layers(means.out / LAYERS, self.steady, means.told, known=self.known)
 
     @torch.no_grad()
     def sheet(self) -> tuple[Image, dict[str, float]]:
