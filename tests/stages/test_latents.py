@@ -106,6 +106,16 @@ def test_known_frames_pass_through_interpolation_exactly(models, journal, known)
     assert all(x.isfinite().all() for x in z)
 
 
+def test_what_rests_is_held_still_and_kept_so(models, journal):
+    """A threshold beyond all that is made: the line between known frames, which the journal has as well."""
+    frames, stage = known_frames(3), denoiser(models, "interpolate4", 4)
+    z = list(Interpolation(level(3), source_of(frames), stage, journal, meter(), still=100.0)(0))
+    assert same(z[::4], frames)
+    for k in range(2):
+        torch.testing.assert_close(z[4 * k + 1], frames[k].lerp(frames[k + 1], 0.25))
+    assert same(journal.load("interpolate4", 0)["z"], z)
+
+
 def test_a_single_keyframe_needs_no_interpolation(models, journal):
     frames = known_frames(1)
     stage = denoiser(models, "interpolate4", 4)

@@ -112,6 +112,8 @@ TOYLAND = Sizes(
         "shared_noise": 0.1,
         # with even steps the colours of the first window come out otherwise than those of the next ones
         "timestep_shift": 4.0,
+        # what rests departs from its neighbours by .03 to .15, what moves by .3 and more
+        "still": 0.18,
     },
 )
 

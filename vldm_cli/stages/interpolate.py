@@ -11,6 +11,7 @@ from vldm_cli.runs.units import Units
 from vldm_cli.stages.denoiser import Denoiser
 from vldm_cli.stages.levels import Level
 from vldm_cli.stages.source import Reader, Source
+from vldm_cli.stages.still import held_still
 from vldm_cli.stages.windows import Window
 
 FACTOR = 4
@@ -19,15 +20,23 @@ FACTOR = 4
 class Interpolation:
     """The source of one level's latents (C, h, w) from the source of its known ones, which pass through exactly.
 
-    batch: windows in one call of the model. The windows of a video are put into batches from its beginning, so that
+    batch: windows in one call of the model. still: the threshold of `held_still`, 0 where frames stay as they were
+    made. The windows of a video are put into batches from its beginning, so that
     a run which goes on computes the same batches and ends with the same bits. Each window is a unit of the journal,
     known frames included, so that going on needs nothing of the stages before.
     """
 
     def __init__(
-        self, level: Level, known: Source, denoiser: Denoiser, journal: Units, meter: Meter, batch: int = 1
+        self,
+        level: Level,
+        known: Source,
+        denoiser: Denoiser,
+        journal: Units,
+        meter: Meter,
+        batch: int = 1,
+        still: float = 0.0,
     ) -> None:
-        self.level, self.known, self.denoiser = level, known, denoiser
+        self.level, self.known, self.denoiser, self.still = level, known, denoiser, still
         self.journal, self.meter = journal, meter
         self.groups = groups(level.windows, batch)
 
@@ -78,6 +87,8 @@ class Interpolation:
             return list(self.denoiser.fill(starts, z_BTCHW, mask_BT, on_step))
 
         made = dict(zip(group, in_halves(run, group), strict=True))
+        if self.still:
+            made = {i: held_still(z_TCHW, FACTOR, self.still) for i, z_TCHW in made.items()}
         for i, z_TCHW in made.items():
             self.journal.save(self.level.stage, i, {"z": z_TCHW})
         return made

@@ -152,7 +152,7 @@ class Stages:
 
     def interpolated(self, latents: Source) -> Source:
         """Latents of every frame from those of the keyframes."""
-        batch = BATCH[self.models.device.type]
+        batch, still = BATCH[self.models.device.type], self.models.pack.manifest.defaults.still
         # vldm's own interpolation was trained to need none; one that makes keyframes too is guided as it is for these
         guidance = Guidance()
         if not self.models.abilities.own:
@@ -168,7 +168,7 @@ class Stages:
             )
             meter = self.meters[level.stage]
             latents = self._latents[level.stage] = self.timed(
-                level.stage, Interpolation(level, latents, denoiser, self.journal, meter, batch)
+                level.stage, Interpolation(level, latents, denoiser, self.journal, meter, batch, still)
             )
         return latents
 
