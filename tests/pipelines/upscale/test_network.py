@@ -102,7 +102,7 @@ def test_nor_do_frames_of_many_windows(tmp_path, monkeypatch, with_layers):
     source = NetworkClip(clip, network, scale=4, layers=layers, tile=32, device=where)
     assert len(source.windows) > 3 and len(source.tiles.places) > 1
     whole = list(source.frames(0, meter()))
-    for start in range(1, 14):
+    for start in (1, 2, 3, 4, 5, 9, 13):  # in a window, where two overlap, in the last
         assert list(source.frames(start, meter())) == whole[start:]
 
 
