@@ -67,6 +67,7 @@ def inference(request):
 # Files that take longest, which are begun first: at the end no core waits for the other.
 LONG = (
     "pipelines/test_together.py",
+    "video/test_clip.py",
     "train/test_objectives.py",
     "faults/test_kills.py",
     "train/test_command.py",
@@ -76,9 +77,9 @@ LONG = (
     "generate/test_run.py",
     "commands/test_interpolate.py",
     "faults/test_damage.py",
-    "origins/test_shipped.py",
-    "commands/test_goes_on.py",
-    "named/test_full_size.py",
+    "extend/test_saved.py",
+    "upscale/test_network.py",
+    "weights/test_toyland.py",
 )
 
 

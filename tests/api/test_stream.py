@@ -60,8 +60,7 @@ def test_a_prompt_with_unknown_words_is_remarked_upon(pack):
     assert "zebra" in warning
 
 
-@pytest.mark.parametrize("end", ["closed", "forgotten"])
-def test_ended_early_it_leaves_nothing(tiny_pack, end):
+def test_ended_early_it_leaves_nothing(tiny_pack):
     """Neither frames nor windows nor, where the pack was named, models."""
 
     def alive():
@@ -78,13 +77,14 @@ def test_ended_early_it_leaves_nothing(tiny_pack, end):
     stream = begin()  # what libraries keep for good is there after the first
     stream.close()
     before = alive()
-    stream = begin()
-    assert alive() > before + 100
-    if end == "closed":
-        stream.close()
-    else:
-        del stream
-    assert alive() <= before
+    for end in ("closed", "forgotten"):
+        stream = begin()
+        assert alive() > before + 100
+        if end == "closed":
+            stream.close()
+        else:
+            del stream
+        assert alive() <= before, end
 
 
 def test_memory_that_runs_out_is_one_sentence(pack, monkeypatch):

@@ -42,7 +42,7 @@ def test_what_a_stream_cannot_show_is_escaped(place, encoding):
 @pytest.mark.parametrize("closed", [(0,), (1,), (2,), (0, 1, 2)])
 def test_closed_streams(tmp_path, place, closed):
     out = tmp_path / "o.mp4"
-    words = [*PROGRAM, "interpolate", NAME, "-o", str(out), "--device", "cpu"]
+    words = [*PROGRAM, "interpolate", NAME, "-o", str(out), "--device", "cpu", "--engine", "motion"]
 
     def close():
         for number in closed:

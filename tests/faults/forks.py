@@ -6,6 +6,7 @@ A case: `argv`, `cwd`; `at`: SIGKILL comes before the file operation of that num
 the regular expression `match`; `signals`: these come instead, one after the other.
 """
 
+import importlib
 import json
 import os
 import re
@@ -18,14 +19,22 @@ WATCHED = {
     *("open", "os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.link", "os.truncate", "shutil.rmtree"),
     "subprocess.Popen",
 }
+# What the commands import when they run, which takes longer than a tiny video does.
+IMPORTED = (
+    *(f"vldm_cli.api.{name}" for name in ("generate", "extend", "interpolate", "upscale", "variations")),
+    *("vldm_cli.api.many.clips", "vldm_cli.api.sketches", "vldm_cli.stages.models", "vldm_cli.packs.refiner"),
+    *(f"vldm_cli.pipelines.{name}.job" for name in ("extend", "interpolate", "upscale")),
+    *("vldm_cli.pipelines.generate.run", "vldm_cli.pipelines.extend.run", "vldm_cli.pipelines.clip.run"),
+    "imageio_ffmpeg",
+)
 
 
 def main() -> None:
     from vldm_cli.commands import app, environment
 
     environment.prepare()
-    import diffusers  # noqa: F401
-    import torch  # noqa: F401
+    for name in IMPORTED:
+        importlib.import_module(name)
 
     for line in sys.stdin:
         case = json.loads(line)

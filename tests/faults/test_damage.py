@@ -11,10 +11,10 @@ from vldm_cli.video import ffmpeg
 
 ADDED = 2
 COMMANDS = {
-    "interpolate": ("o.mp4", 2 * FRAMES, []),
+    "interpolate": ("o.mp4", 2 * FRAMES, ["--engine", "motion"]),
     "upscale": ("o.mkv", FRAMES, ["--scale", "2", "--seed", "1", "--steps", "1", "--pack"]),
     "extend": ("o.mkv", FRAMES + ADDED, ["--frames", ADDED, "--seed", "1", "--steps", "1", "--pack"]),
-    "interpolate --slow": ("o", 2 * FRAMES, []),
+    "interpolate --slow": ("o", 2 * FRAMES, ["--engine", "motion"]),
     "upscale to webm": ("o.webm", FRAMES, ["--scale", "2", "--seed", "1", "--steps", "1", "--pack"]),
     "info": (None, 0, []),
 }

@@ -9,15 +9,16 @@ import shutil
 import pytest
 
 CPU = ["--device", "cpu"]
+MOTION = [*CPU, "--engine", "motion"]
 JOBS = {
-    "mp4": (["interpolate", "tiny.mp4", "-o", "o.mp4", *CPU], ["o.mp4"]),
-    "folder over a folder": (["interpolate", "tiny.mp4", "-o", "o", "--force", *CPU], ["o"]),
+    "mp4": (["interpolate", "tiny.mp4", "-o", "o.mp4", *MOTION], ["o.mp4"]),
+    "folder over a folder": (["interpolate", "tiny.mp4", "-o", "o", "--force", *MOTION], ["o"]),
     "gif and preview": (
-        ["interpolate", "tiny.mp4", "-o", "o.gif", "--preview", "p.png", *CPU],
+        ["interpolate", "tiny.mp4", "-o", "o.gif", "--preview", "p.png", *MOTION],
         ["o.gif", "p.png"],
     ),
-    "no name": (["interpolate", "tiny.mp4", *CPU], ["tiny-i2.mp4"]),
-    "over a file": (["interpolate", "tiny.mp4", "-o", "o.mp4", "--force", *CPU], ["o.mp4"]),
+    "no name": (["interpolate", "tiny.mp4", *MOTION], ["tiny-i2.mp4"]),
+    "over a file": (["interpolate", "tiny.mp4", "-o", "o.mp4", "--force", *MOTION], ["o.mp4"]),
     "variations": (["generate", "a ball", "--variations", "2"], ["a-ball-1.mp4", "a-ball-2.mp4"]),
     "one of no name": (["generate", "a ball"], ["a-ball.mp4"]),
 }

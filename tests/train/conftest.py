@@ -1,14 +1,23 @@
+import shutil
+
 import pytest
 import torch
 
 from tests.tiny import tiny_pack
+from vldm_cli.packs.pack import Pack
 from vldm_cli.train.objectives import image, temporal, upscaler
 
 
+@pytest.fixture(scope="session")
+def new(tmp_path_factory):
+    """A tiny pack as training finds it: temporal layers are the identity."""
+    return tiny_pack(tmp_path_factory.mktemp("new"), zero_init=True)
+
+
 @pytest.fixture
-def pack(tmp_path):
-    """A tiny pack of this test's own, temporal layers being the identity, as training finds them."""
-    return tiny_pack(tmp_path, zero_init=True)
+def pack(new, tmp_path):
+    """A copy of it that is this test's own."""
+    return Pack.open(shutil.copytree(new.folder, tmp_path / new.folder.name))
 
 
 @pytest.fixture(autouse=True)

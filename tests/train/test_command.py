@@ -4,8 +4,11 @@ import pytest
 
 from vldm_cli.commands import app, failures
 
-PARTS = ["autoencoder", "image", "keyframes", "interpolation", "decoder", "upscaler-image"]
-PARTS += [pytest.param(part, marks=pytest.mark.long) for part in ("upscaler", "upscaler-latent-autoencoder")]
+PARTS = ["autoencoder", "image", "keyframes", "decoder", "upscaler-image"]
+PARTS += [
+    pytest.param(part, marks=pytest.mark.long)
+    for part in ("interpolation", "upscaler", "upscaler-latent-autoencoder")
+]
 COMMON = ["--device", "cpu", "--bank-frames", "17", "--batch", "1"]
 
 

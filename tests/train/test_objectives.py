@@ -24,17 +24,17 @@ from vldm_cli.train.pace import Schedule
 
 # part → (steps, learning rate, loss after as a share of the loss before, batch)
 FALLS = {
-    "autoencoder": (60, 8e-3, 0.3, 1),
+    "autoencoder": (40, 8e-3, 0.3, 1),
     "image": (60, 1e-2, 0.5, 8),
-    "keyframes": (40, 1e-2, 0.8, 2),
-    "interpolation": (30, 1e-2, 0.8, 1),
-    "decoder": (30, 1e-2, 0.8, 1),
-    "upscaler-image": (60, 1e-2, 0.6, 2),
-    "upscaler": (8, 2e-2, 0.9, 1),
+    "keyframes": (20, 1e-2, 0.8, 2),
+    "interpolation": (15, 1e-2, 0.8, 1),
+    "decoder": (15, 1e-2, 0.8, 1),
+    "upscaler-image": (40, 1e-2, 0.6, 2),
+    "upscaler": (5, 2e-2, 0.9, 1),
     "upscaler-own": (30, 2e-2, 0.9, 1),
     "upscaler-latent-autoencoder": (100, 5e-3, 0.8, 1),
     "upscaler-latent-image": (60, 1e-2, 0.7, 2),
-    "upscaler-latent": (10, 2e-2, 0.9, 1),
+    "upscaler-latent": (5, 2e-2, 0.9, 1),
 }
 EXPORTS = {
     "autoencoder": {"vae"},
@@ -175,8 +175,8 @@ def test_keyframes_learn_a_teacher_s_guidance(pack, tmp_path):
     objective.bank.add()
     first = fixed_loss(objective)
     assert first > 0
-    optimizer = torch.optim.Adam([p for p in objective.model.parameters() if p.requires_grad], 1e-3)
-    for seed in range(45):
+    optimizer = torch.optim.Adam([p for p in objective.model.parameters() if p.requires_grad], 2.5e-4)
+    for seed in range(12):
         torch.manual_seed(seed)
         objective.choose(0.0)
         optimizer.zero_grad()

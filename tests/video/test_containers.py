@@ -1,9 +1,11 @@
 """MOV and Matroska as outputs: everything that they can hold is in them."""
 
 from fractions import Fraction
+from itertools import product
 
 import pytest
 
+from tests.cases import some
 from tests.video import clips
 from vldm_cli.video import ffmpeg
 from vldm_cli.video.clip import open_clip
@@ -22,8 +24,12 @@ SAME = [
 ]
 
 
-@pytest.mark.parametrize("suffix", [".mov", ".mkv"])
-@pytest.mark.parametrize("kind", [*SAME, "variable times", "23.976 in webm", "odd size", "mirrored"])
+KINDS = (*SAME, "variable times", "23.976 in webm", "odd size", "mirrored")
+BOTH = {"23.976", "b-frames", "turned", "10 bit", "pixels that are not square", "variable times"}
+SHOWN = {*product(BOTH, (".mov", ".mkv")), ("full range", ".mkv"), ("odd size", ".mov"), ("mirrored", ".mkv")}
+
+
+@pytest.mark.parametrize(("kind", "suffix"), some([*product(KINDS, (".mov", ".mkv"))], SHOWN))
 def test_frames_times_and_look_stay(tmp_path, kind, suffix):
     path, out = clips.KINDS[kind](tmp_path), tmp_path / f"out{suffix}"
     clips.copy(path, out)

@@ -42,7 +42,12 @@ def with_reader(reader, sketcher=None):
 
 @pytest.mark.parametrize(
     ("known", "scribble"),
-    [([0], False), ([0, 1], False), ([0, 5], False), ([0, 2, 4], False), ([0, 5], True)],
+    [
+        ([0], False),
+        ([0, 5], False),
+        *(pytest.param(known, False, marks=pytest.mark.long) for known in ([0, 1], [0, 2, 4])),
+        ([0, 5], True),
+    ],
 )
 @torch.no_grad()
 def test_the_whole_pipeline(known, scribble):

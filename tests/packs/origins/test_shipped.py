@@ -11,6 +11,7 @@ from vldm_cli.packs.describe import abilities
 from vldm_cli.packs.origins.shipped import shipped
 from vldm_cli.packs.pack import Pack
 from vldm_cli.packs.prepare import misfits
+from vldm_cli.packs.weight_file import WeightFile
 
 _ROLES = {
     "sketch": "context",
@@ -39,7 +40,9 @@ def named(part: str, one, folder: Path):
 
 
 @pytest.mark.parametrize("name", sorted(shipped()))
-def test_every_part_fits(name, tmp_path):
+def test_every_part_fits(name, tmp_path, monkeypatch):
+    # no number is wrong in gigabytes of nothing, and to read them takes longer than all the rest
+    monkeypatch.setattr(WeightFile, "is_sound", lambda file: True)
     manifest = shipped()[name]
     every = manifest.elsewhere
     parts = {part: named(part, one, tmp_path) for part, one in every.parts.items()}

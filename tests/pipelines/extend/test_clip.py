@@ -5,11 +5,13 @@ import signal
 import subprocess
 import sys
 from fractions import Fraction
+from itertools import product
 
 import numpy as np
 import pytest
 import torch
 
+from tests.cases import some
 from tests.video import clips
 from vldm_cli.errors import RunError
 from vldm_cli.packs.pack import Pack
@@ -108,18 +110,21 @@ def test_times_go_on():
     assert longer(one, 3).fps == 30 and frame_ticks(one) == one.end
 
 
+RATES = {"plain mp4": 24, "one frame": 24, "23.976": None, "10 bit": 24, "gif": 10}
+
+
 @pytest.mark.parametrize(
-    ("kind", "rate"), [("plain mp4", 24), ("one frame", 24), ("23.976", None), ("10 bit", 24), ("gif", 10)]
+    ("kind", "frames"),
+    some([*product(RATES, (1, 18))], {*product(RATES, (18,)), ("plain mp4", 1), ("one frame", 1)}),
 )
-@pytest.mark.parametrize("frames", [1, 18])
-def test_exactly_so_many_frames_more(models, tmp_path, tiny_pack, kind, rate, frames):
+def test_exactly_so_many_frames_more(models, tmp_path, tiny_pack, kind, frames):
     path, out = clips.KINDS[kind](tmp_path), tmp_path / "out.mp4"
     before = open_clip(path)
     result = extended(path, out, tiny_pack, models=models, frames=frames)
     after = open_clip(out)
     assert result.frames == after.frames == before.frames + frames
     assert (after.width, after.height) == (before.width, before.height) == (result.width, result.height)
-    assert after.times.fps == before.times.fps == (rate or Fraction(24000, 1001))
+    assert after.times.fps == before.times.fps == (RATES[kind] or Fraction(24000, 1001))
     assert after.times.seconds == before.times.seconds + frames / before.times.fps
     assert inspect(out).bits == (10 if kind == "10 bit" else 8)
 
@@ -292,12 +297,18 @@ def at_a_stretch(models, tmp_path_factory, tiny_pack):
     return path, folder / "whole.mp4"
 
 
-@pytest.mark.parametrize("at", ["keyframes:1", "interpolate1:1", "upscale:20", "write:40", "join:1"])
+@pytest.mark.parametrize(
+    ("at", "killed"),
+    [
+        *((at, False) for at in ("keyframes:1", "interpolate1:1", "upscale:20", "write:40", "join:1")),
+        pytest.param("interpolate1:1", True, marks=pytest.mark.long),
+    ],
+)
 def test_killed_at_any_moment_the_same_command_ends_with_the_same_bytes(
-    at_a_stretch, models, tmp_path, tiny_pack, at
+    at_a_stretch, models, tmp_path, tiny_pack, at, killed
 ):
     (path, whole), out = at_a_stretch, tmp_path / "out.mp4"
-    if at == "interpolate1:1":
+    if killed:
         arguments = [sys.executable, "-c", KILL, path, out, tiny_pack.folder, at]
         assert subprocess.run(arguments, check=False).returncode == -signal.SIGKILL
     else:

@@ -187,10 +187,18 @@ def test_what_is_no_such_thing_is_passed_over(tiny_pack, models, tmp_path, made,
     assert job.settings["context_from"] == "frames" and len(job.warnings) <= 1
 
 
+@pytest.fixture(scope="module")
+def whole(tiny_pack, models, tmp_path_factory, made):
+    """What that video is extended to if nothing happens."""
+    out = tmp_path_factory.mktemp("whole") / "whole.mp4"
+    with torch.inference_mode():
+        extended(made, out, tiny_pack, models=models)
+    return out
+
+
 @pytest.mark.parametrize("at", ["keyframes:1", "decode:6", "write:10", "join:1"])
-def test_stopped_at_any_moment_it_ends_with_the_same_bytes(tiny_pack, models, tmp_path, made, at):
-    whole, out = tmp_path / "whole.mp4", tmp_path / "out.mp4"
-    extended(made, whole, tiny_pack, models=models)
+def test_stopped_at_any_moment_it_ends_with_the_same_bytes(tiny_pack, models, tmp_path, made, whole, at):
+    out = tmp_path / "out.mp4"
     stage, number = at.split(":")
     job = job_of(made, out, tiny_pack, models=models)
     with pytest.raises(KeyboardInterrupt):

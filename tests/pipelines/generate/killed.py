@@ -10,6 +10,7 @@ from tests.pipelines.generate.test_run import ask
 from vldm_cli.packs.pack import Pack
 from vldm_cli.pipelines.generate.run import generate
 from vldm_cli.runs.progress import NullProgress
+from vldm_cli.stages import models  # noqa: F401 (imported once, and not by each child)
 
 
 class Killer(NullProgress):
