@@ -2,24 +2,22 @@
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
-
-STEPS = 8  # between two looks at whether all is done
 
 
 def components(mask_NHW: Tensor) -> Tensor:
     """(N, H, W) int64: a number above 0 for each piece that hangs together by edges of pixels, 0 outside."""
     H, W = mask_NHW.shape[1:]
-    there = mask_NHW[:, None].float()
-    # numbers below 2²⁴ are exact
-    label = torch.arange(1, H * W + 1, device=mask_NHW.device, dtype=torch.float32).view(1, 1, H, W) * there
+    label = torch.arange(1, H * W + 1, device=mask_NHW.device).view(1, H, W) * mask_NHW
+    # runs of pixels are numbered, so that the largest label of a run is a running maximum over all of them
+    outside = (~mask_NHW).long() * (H * W + 1)
+    ways = [(axis, outside.cumsum(axis), outside.flip(axis).cumsum(axis)) for axis in (1, 2)]
     while True:
         before = label
-        for _ in range(STEPS):
-            along, across = F.max_pool2d(label, (3, 1), 1, (1, 0)), F.max_pool2d(label, (1, 3), 1, (0, 1))
-            label = torch.maximum(along, across) * there
+        for axis, forth, back in ways:
+            label = ((label + forth).cummax(axis).values - forth) * mask_NHW
+            label = ((label.flip(axis) + back).cummax(axis).values - back).flip(axis) * mask_NHW
         if torch.equal(before, label):
-            return label[:, 0].long()
+            return label
 
 
 def pieces(mask_NHW: Tensor) -> Tensor:

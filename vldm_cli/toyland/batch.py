@@ -1,5 +1,6 @@
 """A batch of scenes, as NumPy structure-of-arrays, and what there is to be said of each."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -88,3 +89,10 @@ class SceneBatch:
             "sky": SKIES[self.sky_B[i]],
             "camera": CAMERAS[self.camera_B[i]],
         }
+
+
+def joined(parts: Sequence[SceneBatch]) -> SceneBatch:
+    """Batches of scenes, one after the other, as one."""
+    return SceneBatch(
+        **{f.name: np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(SceneBatch)}
+    )

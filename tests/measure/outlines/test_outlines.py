@@ -6,9 +6,11 @@ import torch
 from torch.nn import functional as F
 
 from vldm_cli.measure.components import components
+from vldm_cli.measure.outlines import segment as segment_module
 from vldm_cli.measure.outlines.contour import contour
 from vldm_cli.measure.outlines.distances import Outlines, look
-from vldm_cli.measure.outlines.fit import Kind, fit_all
+from vldm_cli.measure.outlines.fit import fit_all
+from vldm_cli.measure.outlines.kind import Kind
 from vldm_cli.measure.outlines.segment import overlap, palettes, segment
 from vldm_cli.toyland.render import render
 from vldm_cli.toyland.scene import from_attributes
@@ -114,6 +116,23 @@ def test_true_silhouettes_fit_their_own_shape_best(truth, kinds):
     ]
     wrong = [float(near.distance_N) for near in fit_all(other, points, SIZE)]
     assert min(wrong) > 0.6
+
+
+def test_objects_of_several_kinds_at_once_are_fitted_as_each_alone(truth, kinds):
+    some = (4, 0, 3)  # a ball, which has fewer starts, between others
+    points = [contour(truth[i]) for i in some]
+    together = fit_all([kinds[i] for i in some], points, SIZE)
+    for i, p, near in zip(some, points, together, strict=True):
+        alone = fit_all([kinds[i]], [p], SIZE)[0]
+        torch.testing.assert_close(near.distance_N, alone.distance_N, atol=1e-4, rtol=0)
+        torch.testing.assert_close(near.signed_NP, alone.signed_NP, atol=1e-2, rtol=0, equal_nan=True)
+
+
+def test_palettes_do_not_depend_on_what_is_rendered_together(scenes, monkeypatch):
+    together = palettes(scenes[:2], (40, 64), "cpu")
+    monkeypatch.setattr(segment_module, "RENDERED", 1)
+    for one, other in zip(palettes(scenes[:2], (40, 64), "cpu"), together, strict=True):
+        assert torch.equal(one.object_N3, other.object_N3) and torch.equal(one.other_N3, other.other_N3)
 
 
 def test_a_ring_without_its_hole_is_far_from_a_ring(truth, kinds):

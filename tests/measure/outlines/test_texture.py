@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from vldm_cli.measure.outlines.contour import contour
-from vldm_cli.measure.outlines.fit import Kind, fit
+from vldm_cli.measure.outlines.fit import fit_all
+from vldm_cli.measure.outlines.kind import Kind
 from vldm_cli.measure.outlines.texture import held, patterned
 from vldm_cli.toyland.render import render
 from vldm_cli.toyland.scene import from_attributes
@@ -34,7 +35,8 @@ def test_a_pattern_is_held_or_is_not(colour, shape, material, motion, sky):
     x, drawn_anew = ((render(some, TIMES, SIZE)[0] * 255).round() / 127.5 - 1 for some in (scenes, other))
     masks = silhouettes(scenes, TIMES, SIZE)[0, :, 0] > 0.5
     kind = Kind.of(shape, motion)
-    params = fit(kind, [contour(mask) for mask in masks], SIZE).params_NJ
+    fits = fit_all([kind] * len(masks), [contour(mask) for mask in masks], SIZE)
+    params = torch.cat([near.params_NJ for near in fits])
     same = held(kind, x, params, colour, sky)
     changed = held(kind, torch.cat([x[:1], drawn_anew[1:]]), params, colour, sky)
     assert same < 0.08 and changed > 0.15 and changed > 4 * same

@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 
 from vldm_cli.measure.outlines.contour import contour
-from vldm_cli.measure.outlines.fit import Fit, Kind, fit_all
+from vldm_cli.measure.outlines.fit import Fit, fit_all
+from vldm_cli.measure.outlines.kind import Kind
 from vldm_cli.measure.outlines.segment import Palette, segment
 
 # Pixels are those of frames this high.
@@ -32,17 +33,19 @@ class Outlines:
     def add(self, mask_NHW: Tensor, kinds: Sequence[Kind], motions: Sequence[str]) -> list[Fit | None]:
         """Take in silhouettes, of which each is one object's; the fit of each, None where there is none."""
         scale = HEIGHT / mask_NHW.shape[1]
-        measured: list[int] = []
         out: list[Fit | None] = [None] * len(kinds)
-        for i, mask in enumerate(mask_NHW):
-            if not mask.any():
-                self.lost += 1
-            elif mask[0].any() or mask[-1].any() or mask[:, 0].any() or mask[:, -1].any():
-                self.cut += 1
-            else:
-                measured.append(i)
+        # outlines are found on the CPU, where their lengths are needed
+        device, mask_NHW = mask_NHW.device, mask_NHW.cpu()
+        there_N = mask_NHW.flatten(1).any(1)
+        whole_N = there_N & ~(
+            mask_NHW[:, [0, -1]].flatten(1).any(1) | mask_NHW[..., [0, -1]].flatten(1).any(1)
+        )
+        self.lost += int((~there_N).sum())
+        self.cut += int((there_N & ~whole_N).sum())
+        measured = torch.nonzero(whole_N)[:, 0].tolist()
         points = [contour(mask_NHW[i]) for i in measured]
-        fits = fit_all([kinds[i] for i in measured], points, (mask_NHW.shape[1], mask_NHW.shape[2]))
+        size = (mask_NHW.shape[1], mask_NHW.shape[2])
+        fits = fit_all([kinds[i] for i in measured], points, size, device)
         for i, points_P2, near in zip(measured, points, fits, strict=True):
             out[i] = near
             distance = scale * float(near.distance_N)
@@ -77,7 +80,7 @@ def roughness(points_P2: Tensor, near: Fit) -> float:
     signed = near.signed_NP[0]
     signed = signed[~signed.isnan()]
     # the points that the fit looked at are in their order around the middle
-    kept = points_P2[torch.linspace(0, len(points_P2) - 1, len(signed), device=points_P2.device).long()]
+    kept = points_P2[torch.linspace(0, len(points_P2) - 1, len(signed)).long()]
     x, y = (kept - kept.mean(0)).T
     sector = ((torch.atan2(y, x) / (2 * torch.pi) + 0.5) * SECTORS).long().clamp(0, SECTORS - 1)
     total = signed.new_zeros(SECTORS).scatter_add_(0, sector, signed)

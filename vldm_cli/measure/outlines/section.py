@@ -9,7 +9,8 @@ from torch import Tensor
 
 from vldm_cli.measure.clips import Maker
 from vldm_cli.measure.outlines.distances import HEIGHT, Outlines, look
-from vldm_cli.measure.outlines.fit import Fit, Kind
+from vldm_cli.measure.outlines.fit import Fit
+from vldm_cli.measure.outlines.kind import Kind
 from vldm_cli.measure.outlines.segment import Palette, overlap, palettes, segment
 from vldm_cli.measure.outlines.texture import held, patterned
 from vldm_cli.measure.probe.prompts import PromptSet, lone_prompts
@@ -32,6 +33,7 @@ def measure_outlines(
 ) -> tuple[dict, dict[str, Rows]]:
     """Clips of keyframes, of `clips` prompts for one object each; videos of `frames` neighbouring frames of the first
     few prompts. The table by what was looked at, and rows of the worst for a picture."""
+    note("outlines: choosing scenes whose objects are found in renders of them")
     asked, colours = readable(maker, clips)
     prompts = asked.prompts
     note(f"outlines: {len(prompts)} clips of keyframes, {videos} videos of {frames} frames")
@@ -39,7 +41,7 @@ def measure_outlines(
     kinds, motions = _kinds(asked)
     times = maker.keyframe_times()
     seen = {name: Outlines() for name in ("keyframes", "image model", "videos", "autoencoder", "rendered")}
-    worst: list[tuple[float, str, Tensor]] = []
+    worst: list[tuple[float, str, Tensor, Tensor]] = []
     overlaps: list[float] = []
 
     def take(name: str, first: int, x_BTCHW: Tensor) -> Tensor:
@@ -54,12 +56,12 @@ def measure_outlines(
             for b in range(B):
                 _follow(seen[name], asked, first + b, kinds[first + b], x_BTCHW[b], fits[b * T : b * T + T])
         if name == "keyframes":
-            for near, i, x, mask in zip(fits, rows, x_NCHW, masks, strict=True):
-                if near is not None:
-                    d = HEIGHT / mask.shape[0] * float(near.distance_N)
-                    worst.append((d, f"{d:.2f} px: {texts[i]}", drawn(x, mask)))
-            worst.sort(key=lambda one: -one[0])
-            del worst[SHOWN:]
+            found = [
+                (HEIGHT / x_NCHW.shape[2] * float(near.distance_N), texts[i], x, mask)
+                for near, i, x, mask in zip(fits, rows, x_NCHW, masks, strict=True)
+                if near is not None
+            ]
+            worst[:] = sorted(worst + found, key=lambda one: -one[0])[:SHOWN]
         return masks
 
     first = 0
@@ -74,6 +76,7 @@ def measure_outlines(
         overlaps += overlap(masks, true_NHW)[true_NHW.flatten(1).any(1)].tolist()
         take("autoencoder", first, maker.decoded(maker.encoded(x_BTCHW)))
         first += B
+        note(f"outlines: {first} of {len(texts)} clips rendered, encoded and decoded")
     for name, batches in (
         ("keyframes", maker.keyframes(texts, SEED)),
         ("image model", _images(maker, texts)),
@@ -82,9 +85,14 @@ def measure_outlines(
         for x_BTCHW in batches:
             take(name, first, x_BTCHW[:, ::EVERY])
             first += len(x_BTCHW)
+            note(f"outlines: {first} of {len(texts)} clips, {name}")
+    made = []
     for i in range(min(videos, len(texts))):
-        x_TCHW = torch.stack(list(maker.video(texts[i], frames, SEED + i)))
-        take("videos", i, x_TCHW[None, VIDEO_FIRST::VIDEO_EVERY].to(maker.models.device))
+        x_TCHW = torch.stack(list(maker.video(texts[i], frames, SEED + i))[VIDEO_FIRST::VIDEO_EVERY])
+        made.append(x_TCHW.to(maker.models.device))
+        note(f"outlines: {i + 1} of {min(videos, len(texts))} videos")
+    for first in range(0, len(made), maker.batch):
+        take("videos", first, torch.stack(made[first : first + maker.batch]))
     table = {name: outlines.table() for name, outlines in seen.items()}
     whole = {"clips": len(texts), "video clips": min(videos, len(texts)), "frames": frames}
     found = {
@@ -92,7 +100,7 @@ def measure_outlines(
         if overlaps
         else None
     }
-    rows = [(text, x[None].cpu()) for _, text, x in worst]
+    rows = [(f"{d:.2f} px: {text}", drawn(x, mask)[None].cpu()) for d, text, x, mask in worst]
     return {**whole, **found, **table}, {"Outlines that are furthest from a render's": rows}
 
 
@@ -106,7 +114,7 @@ def _follow(
     found = list(known)
     if len(found) < 2 or not patterned(thing["material"], thing["motion"], scene["camera"]):
         return
-    params_TJ = torch.cat([near.params_NJ for near in known.values()])
+    params_TJ = torch.cat([near.params_NJ for near in known.values()]).to(x_TCHW.device)
     change = held(kind, x_TCHW[found], params_TJ, thing["colour"], scene["sky"])
     if change is not None:
         into.patterns.append(change)

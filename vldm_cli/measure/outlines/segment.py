@@ -15,9 +15,11 @@ from torch.nn import functional as F
 
 from vldm_cli.measure.components import components
 from vldm_cli.measure.outlines.contour import contour
-from vldm_cli.measure.outlines.fit import Kind, fit_all
-from vldm_cli.measure.outlines.shapes import outline
-from vldm_cli.toyland.batch import SceneBatch
+from vldm_cli.measure.outlines.fit import fit_all
+from vldm_cli.measure.outlines.kind import Kind
+from vldm_cli.measure.outlines.nearest import nearest
+from vldm_cli.measure.outlines.shapes import Solids, outline
+from vldm_cli.toyland.batch import SceneBatch, joined
 from vldm_cli.toyland.render import render
 from vldm_cli.toyland.scene import from_attributes
 from vldm_cli.toyland.silhouettes import silhouettes
@@ -27,10 +29,10 @@ from vldm_cli.toyland.silhouettes import silhouettes
 TWINS, TIMES, COLOURS, BESIDE = 4, 2, (384, 512, 384), 10
 TWIN_SECONDS = 4.7
 SEED = 23_000
+RENDERED = 16  # scenes whose twins are rendered together
 # How much colours may say; how far from the fitted shape's outline (pixels) they must say so much to be believed.
 CERTAIN, PRIOR = 0.3, 4.0
 SPECK = 12  # holes and islands of fewer pixels are none
-EXACT = "donot_use_mm_for_euclid_dist"
 SMALLEST = 60 / (160 * 256)  # an object of a smaller share of the frame is not there
 
 
@@ -46,63 +48,90 @@ def palettes(scenes: SceneBatch, size: tuple[int, int], device) -> list[Palette]
     """A palette for each scene of one object, from renders of scenes that share its attributes alone."""
     rng = np.random.default_rng(SEED)
     out = []
-    for i in range(len(scenes)):
-        twins = from_attributes([scenes.describe(i)] * TWINS, rng)
-        times = rng.random((TWINS, TIMES)) * TWIN_SECONDS
-        colours_NC = 2 * render(twins, times, size, device=device).movedim(2, -1).reshape(-1, 3) - 1
-        covered = silhouettes(twins, times, size, supersample=2, device=device)[:, :, 0].flatten(0, 1)
-        near = F.max_pool2d(covered[:, None], 2 * BESIDE + 1, 1, BESIDE)[:, 0] > 0
-        outside = covered == 0
-        colours = [
-            colours_NC[where.flatten()]
-            for where in (covered == covered.max(), outside & near, outside & ~near)
-        ]
-        few = [_some(c, n, rng) for c, n in zip(colours, COLOURS, strict=True) if len(c)]
-        out.append(Palette(few[0], torch.cat(few[1:])))
+    for first in range(0, len(scenes), RENDERED):
+        twins, times, picked = zip(
+            *(_twins(scenes, i, size, device, rng) for i in range(first, min(first + RENDERED, len(scenes)))),
+            strict=True,
+        )
+        x = render(joined(twins), np.concatenate(times), size, device=device)
+        # of each scene, its twins' pixels one after the other
+        colours_BNC = 2 * x.movedim(2, -1).reshape(len(picked), -1, 3) - 1
+        for colours_NC, index in zip(colours_BNC, picked, strict=True):
+            out.append(Palette(colours_NC[index[0]], colours_NC[torch.cat(index[1:])]))
     return out
+
+
+def _twins(
+    scenes: SceneBatch, i: int, size: tuple[int, int], device, rng: np.random.Generator
+) -> tuple[SceneBatch, np.ndarray, list[Tensor]]:
+    """Scenes like scene i, times in each, and which of their pixels are looked at: of the object, beside it, elsewhere.
+    What is looked at is drawn before anything is rendered, so that many scenes can be rendered in one call."""
+    twins = from_attributes([scenes.describe(i)] * TWINS, rng)
+    times = rng.random((TWINS, TIMES)) * TWIN_SECONDS
+    covered = silhouettes(twins, times, size, supersample=2, device=device)[:, :, 0].flatten(0, 1)
+    near = F.max_pool2d(covered[:, None], 2 * BESIDE + 1, 1, BESIDE)[:, 0] > 0
+    outside = covered == 0
+    places = torch.stack([covered == covered.max(), outside & near, outside & ~near]).flatten(1).cpu()
+    where = [torch.nonzero(place)[:, 0] for place in places]
+    picked = [w[rng.integers(0, len(w), n)] for w, n in zip(where, COLOURS, strict=True) if len(w)]
+    return twins, times, [index.to(device) for index in picked]
 
 
 def segment(x_NCHW: Tensor, palettes: Sequence[Palette], kinds: Sequence[Kind]) -> Tensor:
     """Silhouettes (N, H, W) bool of the object of that palette and kind in each frame in [−1, 1]; all False where there
     is none. What colours leave open is settled by the shape that fits best."""
     size = (x_NCHW.shape[-2], x_NCHW.shape[-1])
-    odds = torch.stack([_odds(x.float(), palette) for x, palette in zip(x_NCHW, palettes, strict=True)])
+    odds = _odds(x_NCHW.float(), palettes)
     holes = torch.tensor([kind.shape == "ring" for kind in kinds], device=odds.device)
     # a pixel is like those around it
     around = F.avg_pool2d(odds[:, None], 3, 1, 1, count_include_pad=False)[:, 0]
     mask = _tidy(around > 0, around, holes)
     there = mask.flatten(1).float().mean(1) >= SMALLEST
-    away = torch.zeros_like(odds)
-    index = torch.nonzero(there)[:, 0].tolist()
-    fits = fit_all([kinds[i] for i in index], [contour(mask[i]) for i in index], size)
-    y, x = torch.meshgrid(*(torch.arange(n, device=odds.device) + 0.5 for n in size), indexing="ij")
-    grid = torch.stack([x, y], -1).view(1, -1, 2)
-    for i, near in zip(index, fits, strict=True):
-        shape = outline(kinds[i].shape, kinds[i].tilted, near.params_NJ, size)
-        away[i] = shape.distance(grid).view(size)
+    away = _away(mask, there, kinds, size)
     mask = _tidy(odds > (away / PRIOR).clamp(-1, 1) * CERTAIN, odds, holes) & there[:, None, None]
     return mask & (mask.flatten(1).float().mean(1) >= SMALLEST)[:, None, None]
 
 
-def _odds(x_CHW: Tensor, palette: Palette) -> Tensor:
-    """(H, W): by how much each pixel's colour is nearer to the object's."""
-    pixels = x_CHW.movedim(0, -1).flatten(0, 1)
+def _odds(x_NCHW: Tensor, palettes: Sequence[Palette]) -> Tensor:
+    """(N, H, W): by how much each pixel's colour is nearer to the object's."""
+    pixels = x_NCHW.movedim(1, -1).flatten(1, 2)
     unlike = [
-        torch.cdist(pixels, colours.to(pixels), compute_mode=EXACT).amin(-1)
-        for colours in (palette.object_N3, palette.other_N3)
+        nearest(pixels, _stacked(colours).to(pixels))
+        for colours in ([p.object_N3 for p in palettes], [p.other_N3 for p in palettes])
     ]
-    return (unlike[1] - unlike[0]).clamp(-CERTAIN, CERTAIN).view(x_CHW.shape[-2:])
+    return (unlike[1] - unlike[0]).clamp(-CERTAIN, CERTAIN).view(len(pixels), *x_NCHW.shape[-2:])
+
+
+def _stacked(colours: Sequence[Tensor]) -> Tensor:
+    """Colours of several palettes (N, n, 3); where there are fewer the last one is there again."""
+    most = max(map(len, colours))
+    return torch.stack(
+        [torch.cat([c, c[-1:].expand(most - len(c), -1)]) if len(c) < most else c for c in colours]
+    )
+
+
+def _away(mask_NHW: Tensor, there_N: Tensor, kinds: Sequence[Kind], size: tuple[int, int]) -> Tensor:
+    """(N, H, W): signed distance of each pixel from the shape that fits its silhouette best; 0 where there is none."""
+    away = torch.zeros(mask_NHW.shape, device=mask_NHW.device)
+    # those of one shape next to each other
+    index = sorted(torch.nonzero(there_N)[:, 0].tolist(), key=lambda i: kinds[i].shape)
+    if not index:
+        return away
+    masks, some = mask_NHW.cpu(), [kinds[i] for i in index]
+    fits = fit_all(some, [contour(masks[i]) for i in index], size, away.device)
+    params_NJ = torch.cat([near.params_NJ for near in fits]).to(away.device)
+    solids = Solids.of([kind.shape for kind in some], [kind.tilted for kind in some], away.device)
+    y, x = torch.meshgrid(*(torch.arange(n, device=away.device) + 0.5 for n in size), indexing="ij")
+    grid = torch.stack([x, y], -1).view(1, -1, 2).expand(len(index), -1, -1)
+    distance_NP = outline(solids, params_NJ, size).distance(grid)
+    away[torch.tensor(index, device=away.device)] = distance_NP.view(-1, *size)
+    return away
 
 
 def overlap(a_NHW: Tensor, b_NHW: Tensor) -> Tensor:
     """(N,): intersection over union of silhouettes, 0 where both are empty."""
     a, b = a_NHW.flatten(1), b_NHW.flatten(1)
     return (a & b).sum(1) / (a | b).sum(1).clamp_min(1)
-
-
-def _some(colours: Tensor, n: int, rng: np.random.Generator) -> Tensor:
-    index = torch.as_tensor(rng.integers(0, len(colours), n), device=colours.device)
-    return colours[index]
 
 
 def _tidy(mask_NHW: Tensor, odds_NHW: Tensor, holes_N: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ import numpy as np
 from vldm_cli.measure.probe.truth import CAMERA, truth
 from vldm_cli.toyland import road_words as rw
 from vldm_cli.toyland import words as w
-from vldm_cli.toyland.batch import SceneBatch
+from vldm_cli.toyland.batch import SceneBatch, joined
 from vldm_cli.toyland.scene import sample_scenes
 
 SEED = 20_230
@@ -110,11 +110,6 @@ def _distinct(n: int, rng, objects: int, withheld: bool = False) -> SceneBatch:
         good = (scenes.count_B == objects) & (answered & (codes["scene"][:, CAMERA] >= 0)).numpy()
         kept = scenes[good] if kept is None else joined([kept, scenes[good]])
     return kept[:n]
-
-
-def joined(parts: list[SceneBatch]) -> SceneBatch:
-    """Batches of scenes, one after the other, as one."""
-    return SceneBatch(**{name: np.concatenate([vars(p)[name] for p in parts]) for name in vars(parts[0])})
 
 
 def _prompts(parts: list[SceneBatch], rng) -> PromptSet:
