@@ -9,6 +9,8 @@ FLIGHT_CPU, FLIGHT_GPU = 1 << 17, 1 << 25
 
 def nearest(a_NAD: Tensor, b_NBD: Tensor) -> Tensor:
     """(N, A) float32: the distance of each point a from the nearest of the points b of its row."""
+    if a_NAD.device.type == "mps":  # which has no double precision
+        return nearest(a_NAD.cpu(), b_NBD.cpu()).to(a_NAD.device)
     # in double precision, in which |a|² + |b|² - 2ab is exact enough for what lies close: one product and a minimum
     a_NAD, b_NBD = a_NAD.double(), b_NBD.double()
     square_N1B = b_NBD.square().sum(-1)[:, None]
