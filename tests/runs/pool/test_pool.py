@@ -1,6 +1,7 @@
 """The pool with workers that only pretend: what happens when one is lost, breaks or cannot take part."""
 
 import json
+import pickle
 from threading import Event, Thread
 
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from vldm_cli.errors import RequestError, RunError
 from vldm_cli.runs.pool.graph import SEGMENT, Graph, Unit
 from vldm_cli.runs.pool.pool import Broken, Lost, Pool
-from vldm_cli.runs.pool.worker import TOKEN, Failure, Report
+from vldm_cli.runs.pool.told import TOKEN, Failure, Report
 
 UNITS = {Unit(SEGMENT, index): () for index in range(6)}
 GRAPH = Graph(UNITS, {unit: {"write": 24} for unit in UNITS})
@@ -20,6 +21,9 @@ class Pretended:
 
     def __init__(self, does=lambda hand, unit: REPORT, meets=None):
         self.does, self.meets, self.done, self.stopped, self.closed = does, meets, [], Event(), False
+
+    def expect(self, coming):
+        self.expected = pickle.loads(coming)
 
     def meet(self, task):
         return self.meets
@@ -117,6 +121,33 @@ def test_who_cannot_take_part_is_told_before_anything_is_done(tmp_path):
     with Pool(hands, "cpu", meets=True) as pool, pytest.raises(Broken, match="another version"):
         make(pool, tmp_path)
     assert hands[0].done == []
+
+
+def test_who_is_not_ready_for_what_is_coming_is_given_nothing(tmp_path):
+    """And one that breaks over it is asked all the same: its unit will tell."""
+    free, begun = Event(), Event()
+
+    class Slow(Pretended):
+        def expect(self, coming):
+            begun.set()
+            free.wait()
+
+    class Breaks(Pretended):
+        def expect(self, coming):
+            raise Lost("by signal 9")
+
+    slow, breaks = Slow(), Breaks()
+    with Pool([slow, breaks], "cpu") as pool:
+        pool.expect("models")
+        begun.wait()
+        assert sorted(make(pool, tmp_path)) == sorted(UNITS)
+        assert sorted(breaks.done) == sorted(UNITS) and slow.done == []
+        free.set()
+    hand = Pretended()
+    with Pool([hand], "cpu") as pool:
+        pool.expect("models")
+        make(pool, tmp_path)
+    assert hand.expected == "models"
 
 
 def test_who_waits_for_a_video_is_told_when_the_workers_end(tmp_path):

@@ -1,6 +1,7 @@
 """What a worker does with a unit, in this process."""
 
 import pickle
+from typing import ClassVar
 
 import pytest
 import torch
@@ -11,7 +12,8 @@ from vldm_cli.packs.pack import Pack
 from vldm_cli.packs.same import PackName
 from vldm_cli.runs.here import here
 from vldm_cli.runs.pool.graph import SEGMENT, Unit
-from vldm_cli.runs.pool.worker import Failure, Setting, Task, Worker, write_token
+from vldm_cli.runs.pool.told import Failure, Report, Setting, Task, write_token
+from vldm_cli.runs.pool.worker import Worker
 from vldm_cli.stages.models import Models
 from vldm_cli.stages.running import Running
 
@@ -47,8 +49,43 @@ def worker(monkeypatch):
     torch.set_num_threads(threads)
 
 
+class Pieces:
+    """What is coming: so many pieces; `broken` is raised after the first."""
+
+    done: ClassVar[list[int]] = []
+
+    def __init__(self, count, broken=None):
+        self.count, self.broken = count, broken
+
+    def steps(self):
+        for number in range(self.count):
+            assert torch.is_inference_mode_enabled()
+            if number and self.broken:
+                raise self.broken
+            self.done.append(number)
+            yield
+
+
 def task(folder, recipe, number=0, token=None):
     return Task(number, folder, token or write_token(folder), pickle.dumps(recipe))
+
+
+def test_what_is_coming_is_got_ready_piece_by_piece(worker, tmp_path):
+    Pieces.done.clear()
+    assert not worker.get_ready()
+    worker.expect(pickle.dumps(Pieces(3)))
+    assert Pieces.done == [0], "the first piece at once, the others where there is nothing else to do"
+    assert isinstance(worker.do(task(tmp_path, Recipe()), UNIT, frozenset({0})), Report)
+    assert worker.get_ready() and worker.get_ready() and not worker.get_ready()
+    assert Pieces.done == [0, 1, 2]
+
+
+def test_what_cannot_be_got_ready_is_told_by_the_unit_that_needs_it(worker, tmp_path):
+    worker.expect(pickle.dumps(Pieces(3, MemoryError())))
+    assert not worker.get_ready()
+    worker.expect(b"nothing that can be read")
+    assert not worker.get_ready()
+    assert worker.do(task(tmp_path, Recipe(MemoryError())), UNIT, frozenset({0})).kind == "memory"
 
 
 def test_a_unit_and_its_report(worker, tmp_path):

@@ -1,9 +1,9 @@
 """Workers that share the units of videos. Each has a thread here, which asks the board what is next, has it done and
 says so; nothing of a video passes through this process but its units' names."""
 
-import os
 import pickle
 from collections.abc import Callable, Generator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
@@ -14,7 +14,7 @@ from typing import Protocol
 from vldm_cli.errors import RunError
 from vldm_cli.runs.pool.board import Board
 from vldm_cli.runs.pool.graph import Graph, Recipe, Unit
-from vldm_cli.runs.pool.worker import Failure, Report, Task, write_token
+from vldm_cli.runs.pool.told import Coming, Failure, Report, Task, write_token
 
 TRIES = 3
 
@@ -34,9 +34,11 @@ class Broken(Exception):
 class Hand(Protocol):
     """One worker, seen from here. Used by one thread, but for `stop` and `close`.
 
-    meet: whether it can take part in the video. do: what came of a unit. Both start the worker where there is none and
-    raise Lost when it ends meanwhile. stop: ends what it is at, if that can be. close: ends it."""
+    expect: gets it ready for what is coming (pickled); returns once it can be given units. meet: whether it can take
+    part in the video. do: what came of a unit. All of these start the worker where there is none and raise Lost when it
+    ends meanwhile. stop: ends what it is at, if that can be. close: ends it."""
 
+    def expect(self, coming: bytes) -> None: ...
     def meet(self, task: Task) -> Failure | None: ...
     def do(self, task: Task, unit: Unit, live: frozenset[int]) -> Report | Failure: ...
     def stop(self) -> None: ...
@@ -70,6 +72,7 @@ class Pool:
         self._board = Board(len(hands))
         self._changed = Condition()
         self._numbers, self._videos = count(), dict[int, _Video]()
+        self._coming: bytes | None = None
         self._closed = False
         self._threads = [
             Thread(target=self._serve, args=(number,), name=f"worker {number}", daemon=True)
@@ -91,6 +94,13 @@ class Pool:
     def words(self) -> str:
         """What does the work, in words."""
         return f"{len(self)} x {self.device}"
+
+    def expect(self, coming: Coming) -> None:
+        """Lets every worker get ready for units that will come, before it is known whether they do. A worker that is
+        not yet there asks for none."""
+        with self._changed:
+            self._coming = pickle.dumps(coming)
+            self._changed.notify_all()
 
     def make(
         self, recipe: Recipe, graph: Graph, folder: Path, missing: dict[Unit, int]
@@ -162,16 +172,27 @@ class Pool:
 
     def _serve(self, worker: int) -> None:
         """The life of a worker's thread."""
-        hand = self._hands[worker]
+        hand, heard = self._hands[worker], None
         while True:
+            found: tuple[int, Unit] | None = None
             with self._changed:
-                while not self._closed and (found := self._board.next(worker)) is None:
+                while not self._closed and self._coming is heard:
+                    found = self._board.next(worker)
+                    if found is not None:
+                        break
                     self._changed.wait()
                 if self._closed:
                     return
-                assert found is not None  # or it would wait
-                number, unit = found
-                video, live = self._videos[number], frozenset(self._videos)
+                if found is not None:
+                    number, unit = found
+                    video, live = self._videos[number], frozenset(self._videos)
+                coming = self._coming
+            if found is None:
+                heard = coming
+                assert coming is not None  # it differs from what was heard
+                with suppress(Exception):  # whatever it is, a unit will meet it again
+                    hand.expect(coming)
+                continue
             told: object
             try:
                 came = hand.do(video.task, unit, live)
@@ -199,12 +220,3 @@ class Pool:
 def _given_up(unit: Unit, lost: Lost) -> RunError:
     what = f"{unit.stage} {unit.index}"
     return RunError(f"{TRIES} workers ended at the same piece of work ({what}): the last {lost}")
-
-
-def share_of_threads(workers: int) -> int:
-    """Threads of each of so many workers on this machine's CPU: what OMP_NUM_THREADS says, or else its share."""
-    import torch
-
-    if os.environ.get("OMP_NUM_THREADS", "").isdigit():
-        return max(1, int(os.environ["OMP_NUM_THREADS"]))
-    return max(1, torch.get_num_threads() // workers)

@@ -17,7 +17,8 @@ from vldm_cli.runs import interrupt
 from vldm_cli.runs.command_line import place
 from vldm_cli.runs.pool.graph import Unit
 from vldm_cli.runs.pool.pool import Lost, Pool
-from vldm_cli.runs.pool.worker import Failure, Report, Setting, Task, Worker
+from vldm_cli.runs.pool.told import Failure, Report, Setting, Task
+from vldm_cli.runs.pool.worker import Worker
 
 LOCAL, AUTO = "local", "auto"
 _PATIENCE = 5.0  # seconds for an address to answer
@@ -89,6 +90,10 @@ class RayHand:
         self._make = lambda: actor.remote(setting)
         self._actor: Any = self._make()
         self._away = False
+
+    def expect(self, coming: bytes) -> None:
+        """An actor gets ready what every unit needs, and the rest with its first unit."""
+        self._ray.get(self._actor.expect.remote(coming))
 
     def meet(self, task: Task) -> Failure | None:
         return self._asked(self._actor.meet.options(max_task_retries=-1), task, __version__)

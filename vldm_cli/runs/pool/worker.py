@@ -1,15 +1,13 @@
 """What a worker does, whoever started it and in whatever way it is told: units of videos, one at a time, with the
 models that it has loaded."""
 
-import json
 import os
 import pickle
 import platform
 import secrets
 import time
+from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
-from pathlib import Path
 
 import torch
 
@@ -19,70 +17,9 @@ from vldm_cli.runs.folder import read_json
 from vldm_cli.runs.here import here
 from vldm_cli.runs.memory import peak_bytes, reset_peak
 from vldm_cli.runs.pool.graph import Bench, Recipe, Unit
+from vldm_cli.runs.pool.told import TOKEN, Coming, Failure, Report, Setting, Task
 from vldm_cli.runs.progress import Clock
 from vldm_cli.runs.store import Store
-
-TOKEN = "seen.json"
-
-
-@dataclass(frozen=True)
-class Task:
-    """A video that is being made. number: the driver's. folder: of its run. token: what stands in TOKEN there, by which
-    a worker knows that it sees the folder. recipe: pickled; it goes from process to process and never lies in a file.
-    """
-
-    number: int
-    folder: Path
-    token: str
-    recipe: bytes = field(repr=False)
-
-
-@dataclass(frozen=True)
-class Setting:
-    """device and threads (on CPUs) of a worker; place: the folder that names of files are relative to. checks: as in
-    `here`."""
-
-    device: str
-    threads: int
-    place: str
-    checks: bool = False
-
-
-@dataclass(frozen=True)
-class Report:
-    """What a unit has taken: seconds by stage and in all, and the most memory that the worker has had in use so far;
-    which worker that is."""
-
-    seconds: dict[str, float]
-    total: float
-    peak_bytes: int | None
-    host: str
-    device: str
-    process: int
-    threads: int
-
-
-@dataclass(frozen=True)
-class Failure:
-    """kind: "request" or "run" with a sentence; "memory" or "file handles" that ran out, or "unexpected", with what the
-    exception says. stage: where."""
-
-    kind: str
-    words: str
-    stage: str | None
-    device: str
-
-    def exception(self) -> Exception:
-        """As who waits for the unit raises it."""
-        if self.kind == "request":
-            return RequestError(self.words)
-        if self.kind == "run":
-            return RunError(self.words)
-        if self.kind == "memory":
-            return MemoryError(self.words)
-        if self.kind == "file handles":
-            return OSError(24, self.words)
-        return RuntimeError(f"{self.words} (in a worker on {self.device})")
 
 
 class Worker:
@@ -100,6 +37,7 @@ class Worker:
         reset_peak(self.device)
         self._mark = f".{secrets.token_hex(4)}"
         self._open: dict[int, tuple[Bench, Clock]] = {}
+        self._coming: Iterator[None] | None = None
 
     def meet(self, task: Task, version: str) -> Failure | None:
         """Whether this worker can take part in the video at all."""
@@ -114,6 +52,27 @@ class Worker:
         except BaseException as error:
             return self._failed(error, clock)
         return None
+
+    def expect(self, coming: bytes) -> None:
+        """Gets ready what every unit will need. coming: a pickled `Coming`."""
+        with suppress(Exception):  # whoever needs it will meet the same again, and tell it
+            what: Coming = pickle.loads(coming)
+            self._coming = what.steps()
+        self.get_ready()
+
+    def get_ready(self) -> bool:
+        """Gets one more piece ready of what is expected, while there is nothing else to do; whether there may be
+        more."""
+        if self._coming is None:
+            return False
+        try:
+            with torch.inference_mode():
+                next(self._coming)
+        except StopIteration:
+            self._coming = None
+        except Exception:  # as above
+            self._coming = None
+        return self._coming is not None
 
     def do(self, task: Task, unit: Unit, live: frozenset[int]) -> Report | Failure:
         """Makes the unit; its result is in the video's folder then. live: the numbers of the videos that there are."""
@@ -161,15 +120,3 @@ class Worker:
             error.__traceback__ = None  # it would keep the tensors of every frame
             torch.cuda.empty_cache()
         return Failure(kind, words, clock.failed_in, str(self.device))
-
-
-def write_token(folder: Path) -> str:
-    """A new token in the folder of a run."""
-    token = secrets.token_hex(8)
-    part = folder / f"part-{TOKEN}"
-    try:
-        part.write_text(json.dumps({"token": token}), encoding="utf-8")
-        os.replace(part, folder / TOKEN)
-    except OSError as error:
-        raise RunError(f"cannot write to {folder} ({error.strerror})") from error
-    return token
