@@ -24,6 +24,7 @@ from vldm_cli.pipelines.generate.run import generate
 from vldm_cli.pipelines.interpolate.job import make_job as interpolating
 from vldm_cli.pipelines.upscale.job import Options as Upscaling
 from vldm_cli.pipelines.upscale.job import make_job as upscaling
+from vldm_cli.runs.aside import WAITING
 from vldm_cli.runs.pool.process import open_pool
 from vldm_cli.runs.progress import NullProgress
 from vldm_cli.video.clip import open_clip
@@ -79,6 +80,13 @@ def plain(tiny_pack, clip, tmp_path_factory):
     return every_command(tiny_pack, clip, tmp_path_factory.mktemp("plain") / "a")
 
 
+def test_encoded_aside_in_this_process(tiny_pack, clip, plain, tmp_path, monkeypatch):
+    monkeypatch.setitem(WAITING, "cpu", WAITING["cuda"])
+    name, options = "extend.mp4", Extending(frames=40, seed=3)
+    one = extending(open_clip(clip), tiny_pack, options=options, out=tmp_path / name)
+    assert run_extend(one, one.clip.fingerprint()).out.read_bytes() == plain[name]
+
+
 @pytest.mark.parametrize("workers", [pytest.param(2, marks=pytest.mark.faults), 5])
 def test_processes_make_the_same_bytes(tiny_pack, clip, plain, tmp_path, workers):
     with open_pool(["cpu"] * workers) as pool:
@@ -108,7 +116,9 @@ class Killer(NullProgress):
                     self.killed.append(process.pid)
 
 
-def test_workers_that_are_killed_are_replaced(tiny_pack, plain, tmp_path):
+def test_workers_that_are_killed_are_replaced(tiny_pack, plain, tmp_path, monkeypatch):
+    """They encode aside, as on GPUs, so that two segments are lost with each."""
+    monkeypatch.setitem(WAITING, "cpu", WAITING["cuda"])
     with open_pool(["cpu"] * 2) as pool:
         killer = Killer(pool, 4, [1, 3])
         video = generate(ask(tmp_path / "a.mp4", frames=240, upscale=False), tiny_pack, killer, pool=pool)

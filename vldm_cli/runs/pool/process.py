@@ -14,11 +14,12 @@ from typing import BinaryIO
 
 import vldm_cli
 from vldm_cli import __version__
+from vldm_cli.runs.aside import WAITING
 from vldm_cli.runs.command_line import place
 from vldm_cli.runs.pool.graph import Unit
 from vldm_cli.runs.pool.pool import Lost, Pool
 from vldm_cli.runs.pool.threads import share_of_threads
-from vldm_cli.runs.pool.told import Failure, Report, Setting, Task
+from vldm_cli.runs.pool.told import Failure, Setting, Task, Told
 
 
 class Begun:
@@ -49,11 +50,12 @@ def open_pool(devices: list[str], needs: str = "", begun: Begun | None = None) -
         if begun is not None:
             begun.end()
         begun = Begun(len(devices), needs)
-    hands = []
+    kind, hands = devices[0].split(":")[0], []
     for device in devices:
-        hands.append(ProcessHand(Setting(device, begun.threads, place()), needs))
+        setting = Setting(device, begun.threads, place(), waiting=WAITING[kind])
+        hands.append(ProcessHand(setting, needs))
         hands[-1].start(begun.processes.pop())
-    return Pool(hands, devices[0].split(":")[0])
+    return Pool(hands, kind)
 
 
 class ProcessHand:
@@ -80,9 +82,12 @@ class ProcessHand:
         self._tell(task)
         return self._asked("meet", task.number, __version__)
 
-    def do(self, task: Task, unit: Unit, live: frozenset[int]) -> Report | Failure:
+    def do(self, task: Task, unit: Unit, live: frozenset[int]) -> list[Told]:
         self._tell(task)
         return self._asked("do", task.number, unit, live)
+
+    def rest(self) -> list[Told]:
+        return self._asked("rest")
 
     def stop(self) -> None:
         process = self._process
@@ -171,6 +176,8 @@ def main() -> None:
         answer: object = None
         if what == "expect":
             worker.expect(*words)
+        elif what == "rest":
+            answer = worker.rest()
         elif what == "task":
             (task,) = words
             tasks[task.number] = task

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from vldm_cli.errors import RequestError, RunError
+from vldm_cli.runs.pool.graph import Unit
 
 TOKEN = "seen.json"
 
@@ -28,12 +29,13 @@ class Task:
 @dataclass(frozen=True)
 class Setting:
     """device and threads (on CPUs) of a worker; place: the folder that names of files are relative to. checks: as in
-    `here`."""
+    `here`. waiting: frames that wait for the encoder at the most, as in `aside`."""
 
     device: str
     threads: int
     place: str
     checks: bool = False
+    waiting: int = 0
 
 
 class Coming(Protocol):
@@ -78,6 +80,15 @@ class Failure:
         if self.kind == "file handles":
             return OSError(24, self.words)
         return RuntimeError(f"{self.words} (in a worker on {self.device})")
+
+
+@dataclass(frozen=True)
+class Told:
+    """What has become of a unit of that video."""
+
+    number: int
+    unit: Unit
+    came: Report | Failure
 
 
 def write_token(folder: Path) -> str:
