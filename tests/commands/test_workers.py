@@ -6,6 +6,8 @@ import sys
 import pytest
 import torch
 
+from vldm_cli.runs.pool import process
+
 PROMPT = "a red ball"
 
 
@@ -36,6 +38,14 @@ def test_what_cannot_be_is_one_sentence(vldm, options, here, command, words, sai
     told = options if command == "generate" else ()
     code, _, err = vldm(command, PROMPT, *told, *words, "-o", "a.mp4")
     assert code == 2 and err.count("\n") == 1 and said in err and here() == []
+
+
+def test_a_request_that_is_refused_ends_the_workers(vldm, options, here, monkeypatch):
+    begun, begin = [], process._begin
+    monkeypatch.setattr(process, "_begin", lambda *how: begun.append(begin(*how)) or begun[-1])
+    code, _, err = vldm("generate", PROMPT, *options, "--workers", 2, "--size", "7x7", "-o", "a.mp4")
+    assert code == 2 and err.count("\n") == 1 and here() == []
+    assert [one.returncode is not None for one in begun] == [True, True]
 
 
 def test_no_gpus(vldm, options, here, monkeypatch):

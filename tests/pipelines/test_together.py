@@ -24,6 +24,7 @@ from vldm_cli.pipelines.generate.run import generate
 from vldm_cli.pipelines.interpolate.job import make_job as interpolating
 from vldm_cli.pipelines.upscale.job import Options as Upscaling
 from vldm_cli.pipelines.upscale.job import make_job as upscaling
+from vldm_cli.runs.aside import WAITING
 from vldm_cli.runs.pool.process import open_pool
 from vldm_cli.runs.progress import NullProgress
 from vldm_cli.video.clip import open_clip
@@ -80,6 +81,13 @@ def plain(tiny_pack, clip, tmp_path_factory):
     return every_command(tiny_pack, clip, tmp_path_factory.mktemp("plain") / "a")
 
 
+def test_encoded_aside_in_this_process(tiny_pack, clip, plain, tmp_path, monkeypatch):
+    monkeypatch.setitem(WAITING, "cpu", WAITING["cuda"])
+    name, options = "extend.mp4", Extending(frames=40, seed=3)
+    one = extending(open_clip(clip), tiny_pack, options=options, out=tmp_path / name)
+    assert run_extend(one, one.clip.fingerprint()).out.read_bytes() == plain[name]
+
+
 @pytest.fixture(scope="module")
 def pool():
     """Two processes, which all tests here share: beginning one takes longer than what it makes."""
@@ -120,9 +128,12 @@ class Killer(NullProgress):
                     self.killed.append(process.pid)
 
 
-def test_workers_that_are_killed_are_replaced(tiny_pack, plain, tmp_path, pool):
-    killer = Killer(pool, 4, [1, 3])
-    video = generate(ask(tmp_path / "a.mp4", frames=FRAMES, upscale=False), tiny_pack, killer, pool=pool)
+def test_workers_that_are_killed_are_replaced(tiny_pack, plain, tmp_path, monkeypatch):
+    """They encode aside, as on GPUs, so that two segments are lost with each."""
+    monkeypatch.setitem(WAITING, "cpu", WAITING["cuda"])
+    with open_pool(["cpu"] * 2) as pool:
+        killer = Killer(pool, 4, [1, 3])
+        video = generate(ask(tmp_path / "a.mp4", frames=FRAMES, upscale=False), tiny_pack, killer, pool=pool)
     assert len(killer.killed) == 2
     assert video.out.read_bytes() == plain["generate.mp4"]
     assert os.listdir(tmp_path) == ["a.mp4"], "nothing is left lying about"

@@ -11,6 +11,7 @@ from tests.cases import some
 from vldm_cli.pipelines.generate.making import Making
 from vldm_cli.pipelines.generate.request import GenerateRequest
 from vldm_cli.pipelines.generate.settings import plan_of, resolve
+from vldm_cli.runs.aside import Aside
 from vldm_cli.runs.pool.graph import SEGMENT
 from vldm_cli.runs.progress import Clock
 from vldm_cli.runs.store import Store
@@ -28,7 +29,7 @@ def making(models, image=None, **options):
 
 def whole(one, folder):
     folder.mkdir()
-    bench = one.bench(Store(folder), Clock())
+    bench = one.bench(Store(folder), Clock(), Aside(0))
     for index in range(len(one.plan.segments)):
         bench.segment(index)
     bench.close()
@@ -77,7 +78,7 @@ def test_in_any_order(models, tmp_path, filled, options, batch):
         unit = chance.choice(
             [unit for unit in graph.needs if unit not in done and done >= {*graph.needs[unit]}]
         )
-        bench = one.bench(store, Clock())
+        bench = one.bench(store, Clock(), Aside(0))
         bench.do(unit)
         bench.close()
         assert unit.is_done(store)
@@ -106,7 +107,7 @@ def test_a_given_frame_is_matched_once(models, tmp_path):
     for unit in sorted(
         graph.needs, key=lambda unit: (unit.stage == SEGMENT, unit.stage != "keyframes", unit)
     ):
-        one.bench(store, Clock()).do(unit)
+        one.bench(store, Clock(), Aside(0)).do(unit)
     assert [store.segment(index).read_bytes() for index in range(len(wanted))] == wanted
 
 
@@ -115,5 +116,5 @@ def test_a_unit_that_is_begun_too_early_makes_what_it_needs(models, tmp_path):
     wanted = whole(one, tmp_path / "plain")
     store = Store(tmp_path)
     last = one.graph("cpu").segments[-1]
-    one.bench(store, Clock()).do(last)
+    one.bench(store, Clock(), Aside(0)).do(last)
     assert store.segment(last.index).read_bytes() == wanted[last.index]

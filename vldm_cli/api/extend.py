@@ -68,7 +68,7 @@ def extend(
     """
     from vldm_cli.pipelines.extend.run import run
 
-    lent = lend(gpus, workers, ray, device, dtype, running)
+    lent = lend(gpus, workers, ray, device, dtype, running, "extend")
     device, dtype = lent.here(pack)
     with lent.pool() as pool:
         job = prepare(

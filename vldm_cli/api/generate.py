@@ -83,7 +83,7 @@ def generate(
     Raises RequestError, with nothing written, for what cannot be served, and RunError when it breaks: what is finished
     is kept and the same call goes on.
     """
-    lent = lend(gpus, workers, ray, device, dtype, running)
+    lent = lend(gpus, workers, ray, device, dtype, running, "generate")
     device, dtype = lent.here(pack)
     with lent.pool() as pool:
         job = prepare(
@@ -114,6 +114,8 @@ def generate(
             resume=resume,
             force=force,
         )
+        if pool is not None:
+            pool.expect(job.pack.coming(job.plan))
         return job.make(job.request, reporter(on_progress), pool)
 
 

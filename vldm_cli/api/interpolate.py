@@ -61,7 +61,7 @@ def interpolate(
     """
     from vldm_cli.pipelines.clip.run import run
 
-    lent = lend(gpus, workers, ray, device, dtype, running)
+    lent = lend(gpus, workers, ray, device, dtype, running, "interpolate")
     device, dtype = lent.here(pack)
     with lent.pool() as pool:
         job = prepare(

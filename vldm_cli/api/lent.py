@@ -4,8 +4,10 @@ this process."""
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vldm_cli.api.device import choose_device, choose_dtype
@@ -16,10 +18,18 @@ from vldm_cli.video.numbers import whole, whole_of
 
 if TYPE_CHECKING:
     from vldm_cli.runs.pool.pool import Pool
+    from vldm_cli.runs.pool.process import Begun
     from vldm_cli.runs.pool.ray import Cluster
 
 MOST = 1024
 ALL = "all"
+# By command, the module with all that its units need, which a worker of this machine imports first.
+NEEDS = {
+    "generate": "vldm_cli.pipelines.generate.making",
+    "extend": "vldm_cli.pipelines.extend.making",
+    "interpolate": "vldm_cli.pipelines.interpolate.job",
+    "upscale": "vldm_cli.pipelines.upscale.job",
+}
 
 
 class Lent:
@@ -38,6 +48,8 @@ class Lent:
         asked: str | None = None,
     ) -> None:
         """asked: the number format as it was asked for."""
+        self.needs = ""  # of workers on this machine, what they import first
+        self.begun: Begun | None = None  # and those that do already
         self.kind, self.count, self.device, self.dtype = kind, count, device, dtype
         self.asked = dtype if asked is None else asked
         self._cluster, self._threads = cluster, threads
@@ -63,6 +75,8 @@ class Lent:
     def pool(self, wanted: bool = True) -> Iterator[Pool | None]:
         """The workers, which begin now and end with this; None where there are none or they are not wanted."""
         if not self.count or not wanted:
+            if self.begun is not None:
+                self.begun.end()
             yield None
             return
         if self._cluster is not None:
@@ -71,7 +85,8 @@ class Lent:
             from vldm_cli.runs.pool.process import open_pool
 
             numbered = [f"cuda:{number}" for number in range(self.count)]
-            made = open_pool(numbered if self.kind == "cuda" else ["cpu"] * self.count)
+            devices = numbered if self.kind == "cuda" else ["cpu"] * self.count
+            made = open_pool(devices, self.needs, self.begun)
         with made:
             yield made
 
@@ -83,15 +98,43 @@ def lend(
     device: str = "auto",
     dtype: str = "auto",
     running: Running = AS_USUAL,
+    command: str | None = None,
 ) -> Lent:
     """What these options ask for. gpus: so many GPUs or "all"; workers: so many processes on CPUs; ray: where Ray is,
     with all its GPUs unless one of the others says how many. One worker of this machine is this process. running: how
-    models are to be run there. Raises RequestError."""
-    lent = _lent(gpus, workers, ray, device, dtype)
-    # otherwise nothing depends on it, and torch is not imported for it
-    if running.spares or running.plain is False or FP8 in running.fast:
-        running.check(lent.kind if lent.count else choose_device(lent.kind), here=not lent.away)
+    models are to be run there. command: the one of `NEEDS` that is about to be carried out, if any is: workers then
+    begin at once, beside what it takes here to find out whether there are so many GPUs; `Lent.pool` is to be entered.
+    Raises RequestError."""
+    on_gpus = gpus is not None and workers is None and ray is None and device in ("auto", "cuda")
+    begun = _begun(gpus, NEEDS[command]) if on_gpus and command else None
+    try:
+        lent = _lent(gpus, workers, ray, device, dtype)
+        # otherwise nothing depends on it, and torch is not imported for it
+        if running.spares or running.plain is False or FP8 in running.fast:
+            running.check(lent.kind if lent.count else choose_device(lent.kind), here=not lent.away)
+    except BaseException:
+        if begun is not None:
+            begun.end()
+        raise
+    lent.needs, lent.begun = NEEDS[command] if command else "", begun
     return lent
+
+
+def _begun(gpus: int | str | None, needs: str) -> Begun | None:
+    """Processes for so many GPUs, which nobody has looked for yet; None where there seems to be but one."""
+    from vldm_cli.runs.pool.process import Begun
+
+    count = gpus_told() if gpus == ALL else _count(gpus)
+    return Begun(count, needs) if count is not None and 1 < count <= gpus_told() else None
+
+
+def gpus_told(devices: Path = Path("/dev")) -> int:
+    """How many GPUs of NVIDIA there seem to be, without the seconds that importing torch takes: what
+    CUDA_VISIBLE_DEVICES says, or else Linux. torch has the last word."""
+    told = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if told is not None:
+        return len([word for word in told.split(",") if word.strip() not in ("", "-1")])
+    return sum(bool(re.fullmatch(r"nvidia[0-9]+", path.name)) for path in devices.glob("nvidia*"))
 
 
 def _lent(gpus: int | str | None, workers: int | None, ray: str | None, device: str, dtype: str) -> Lent:

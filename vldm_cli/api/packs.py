@@ -22,7 +22,9 @@ from vldm_cli.stages.running import AS_USUAL, Running
 
 if TYPE_CHECKING:
     from vldm_cli.packs.words import Words
+    from vldm_cli.stages.coming import ComingModels
     from vldm_cli.stages.models import Models
+    from vldm_cli.stages.plan import Plan
 
 
 class LoadedPack:
@@ -66,6 +68,13 @@ class LoadedPack:
         from vldm_cli.stages.models import Models
 
         return Models(self.pack, self.device, self.dtype, self.running)
+
+    def coming(self, plan: Plan | None = None) -> ComingModels:
+        """What workers can get ready of it; plan: of the video, if there is but one."""
+        from vldm_cli.packs.same import PackName
+        from vldm_cli.stages.coming import ComingModels
+
+        return ComingModels(PackName.of(self.pack), self.dtype, self.running, plan)
 
 
 def check_moves(pack: Pack) -> None:

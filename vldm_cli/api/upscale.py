@@ -77,7 +77,7 @@ def upscale(
     """
     from vldm_cli.pipelines.clip.run import run
 
-    lent = lend(gpus, workers, ray, device, dtype, running)
+    lent = lend(gpus, workers, ray, device, dtype, running, "upscale")
     device, dtype = lent.here(pack, network=model is not None)
     with lent.pool() as pool:
         job = prepare(

@@ -62,7 +62,7 @@ def extend(
     from vldm_cli.commands.console import Console
 
     console = Console(common.quiet, common.verbose, common.as_json)
-    lent = common.lent(dtype)
+    lent = common.lent(dtype, "extend")
     common = replace(common, device=lent.kind if common.dry_run else lent.device)
     asked: dict[str, Any] = {
         "frames": frames,

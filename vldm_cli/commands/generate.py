@@ -96,7 +96,7 @@ def generate(
 
     console = Console(quiet, verbose, as_json)
     running = Running(plain, memory, fast or ())
-    lent = lend(gpus, workers, ray, device, dtype, running)
+    lent = lend(gpus, workers, ray, device, dtype, running, None if dry_run else "generate")
     asked: dict[str, Any] = {
         "frames": frames,
         "pack": options.chosen(pack, motion, lora, vae, embedding),
@@ -160,6 +160,8 @@ def _one(
     if dry_run:
         _show_plan(console, job)
     else:
+        if pool is not None:
+            pool.expect(job.pack.coming(job.plan))
         _make(console, job, pool)
 
 

@@ -51,6 +51,8 @@ def of_prompts(
     )
     kept = Kept()
     missing = listed.check(tasks, kept, run=not dry_run)
+    if pool is not None and missing:
+        pool.expect(kept.asked(options).coming())
     remark = licence_remark(kept.asked(options).pack)
     if remark:
         console.warn(remark)

@@ -181,11 +181,12 @@ class OnClip:
         """How models are to be run. Raises RequestError."""
         return Running(self.plain, self.memory, self.fast or ())
 
-    def lent(self, dtype: str) -> "Lent":
+    def lent(self, dtype: str, command: str) -> "Lent":
         """The workers that these options ask for."""
         from vldm_cli.api.lent import lend
 
-        return lend(self.gpus, self.workers, self.ray, self.device, dtype, self.running)
+        begins = None if self.dry_run else command
+        return lend(self.gpus, self.workers, self.ray, self.device, dtype, self.running, begins)
 
     def for_job(self) -> dict:
         """What goes on to the job."""

@@ -84,7 +84,7 @@ def upscale(
     from vldm_cli.commands.console import Console
 
     console = Console(common.quiet, common.verbose, common.as_json)
-    lent = common.lent(dtype)
+    lent = common.lent(dtype, "upscale")
     number = lent.here(network=model is not None)[1]
     common = replace(common, device=lent.kind if common.dry_run or model else lent.device)
     asked: dict[str, Any] = {

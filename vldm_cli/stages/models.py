@@ -91,7 +91,7 @@ class Models:
 
     def __reduce__(self):
         """Another process gets its own of the same pack, on its device: no weight is sent."""
-        return _here, (PackName.of(self.pack), str(self.dtype).removeprefix("torch."), self.running)
+        return opened_here, (PackName.of(self.pack), str(self.dtype).removeprefix("torch."), self.running)
 
     def prepare(self, *parts: str, upscaler: str | None = None, own: bool = False) -> None:
         """Finds out, before work begins, whether the weights of these parts fit their models, which are then loaded
@@ -297,7 +297,7 @@ def _upscaler_parts(space: str) -> list[str]:
 _opened: dict[tuple[str, str, Running], Models] = {}
 
 
-def _here(name: PackName, dtype: str, running: Running) -> Models:
+def opened_here(name: PackName, dtype: str, running: Running) -> Models:
     """The models of that pack on this process's device: the same ones, loaded already, whenever they are asked for.
     Raises RequestError where the pack is not here."""
     key = name.hash, dtype, running

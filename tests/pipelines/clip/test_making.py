@@ -14,6 +14,7 @@ from vldm_cli.packs.network import open_network
 from vldm_cli.pipelines.clip.making import LENGTH, Making
 from vldm_cli.pipelines.interpolate.job import make_job as interpolating
 from vldm_cli.pipelines.upscale.network_job import make_job as by_network
+from vldm_cli.runs.aside import Aside
 from vldm_cli.runs.pool.graph import SEGMENT, Unit
 from vldm_cli.runs.progress import Clock
 from vldm_cli.runs.store import Store
@@ -52,7 +53,7 @@ def test_a_job_that_is_sent_makes_the_same_segments(tiny_pack, tmp_path, make):
     for store, one in zip(stores, (making, sent), strict=True):
         store.folder.mkdir()
         for unit in units if one is making else reversed(units):
-            bench = one.bench(store, Clock())
+            bench = one.bench(store, Clock(), Aside(0))
             with torch.inference_mode():
                 bench.do(unit)
             bench.close()

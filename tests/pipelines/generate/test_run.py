@@ -5,6 +5,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 from dataclasses import replace
 from fractions import Fraction
 
@@ -14,9 +15,10 @@ import torch
 from PIL import Image
 
 from vldm_cli.errors import RequestError, RunError
-from vldm_cli.pipelines.generate import compose
+from vldm_cli.pipelines.generate import compose, making
 from vldm_cli.pipelines.generate.request import GenerateRequest
 from vldm_cli.pipelines.generate.run import generate
+from vldm_cli.runs.aside import WAITING
 from vldm_cli.runs.progress import NullProgress
 from vldm_cli.stages.models import Models
 from vldm_cli.video.ffmpeg import ffmpeg_exe
@@ -124,6 +126,45 @@ def test_what_comes_back(whole, tiny_pack):
     assert sum(whole.seconds.values()) <= whole.total_seconds + 0.01, "no second is counted twice"
     assert 0 < whole.first_segment_seconds < whole.total_seconds
     assert whole.warnings == [] and whole.peak_memory_bytes > 2**20
+
+
+@pytest.fixture
+def aside(monkeypatch):
+    """As on a GPU: frames are encoded while the next ones are made."""
+    monkeypatch.setitem(WAITING, "cpu", WAITING["cuda"])
+
+
+def test_encoded_aside_it_is_the_same_file(whole, tiny_pack, models, tmp_path, aside):
+    progress = Recorder()
+    made = generate(ask(tmp_path / "ball.mp4"), tiny_pack, progress, models)
+    assert made.out.read_bytes() == whole.out.read_bytes()
+    assert [frames for frames, _ in progress.segments] == [6, 24, 19] and progress.done == progress.totals
+    assert sum(made.seconds.values()) <= made.total_seconds + 0.01, "no second is counted twice"
+    assert 0 < made.first_segment_seconds < made.total_seconds
+    assert [p.name for p in tmp_path.iterdir()] == ["ball.mp4"], "nothing is left lying about"
+
+
+def test_what_breaks_aside_is_told_and_the_finished_is_kept(
+    whole, tiny_pack, models, tmp_path, aside, monkeypatch
+):
+    encode, calls = making.encode_segment, []
+
+    def breaks(path, frames, *how):
+        calls.append(path.name)
+        if len(calls) == 2:
+            assert next(frames) is not None
+            raise RunError("writing it failed: ffmpeg says: no space left")
+        return encode(path, frames, *how)
+
+    request = ask(tmp_path / "ball.mp4")
+    with monkeypatch.context() as patched:
+        patched.setattr(making, "encode_segment", breaks)
+        with pytest.raises(RunError, match="no space left; what is finished is kept"):
+            generate(request, tiny_pack, models=models)
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("aside")]
+    sealed = sorted(p.name for p in (tmp_path / ".ball.mp4.vldm").glob("segment-*.json"))
+    assert "segment-000000.video.json" in sealed and "segment-000001.video.json" not in sealed
+    assert generate(request, tiny_pack, models=models).out.read_bytes() == whole.out.read_bytes()
 
 
 @pytest.fixture(scope="module")

@@ -74,7 +74,7 @@ def simulate(
         now, worker, began = heappop(events)
         busy, pieces = busy + now - began, pieces + 1
         if lose(pieces):
-            video, unit = board.lost(worker)
+            board.lost(worker)
             rows = {key: row for key, row in rows.items() if key[0] != worker}
         else:
             video, unit = board.finished(worker)

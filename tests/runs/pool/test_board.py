@@ -54,9 +54,10 @@ def test_nobody_runs_far_ahead_of_the_first_segment_that_is_missing():
     first = None
     while first is None:  # the worker that gets the first segment is slow
         board.next(stuck)
-        if board._at.get(stuck, (0, None))[1] == Unit(SEGMENT, 0):
-            first = board._at[stuck]
-        elif stuck in board._at:
+        at = board.units(stuck)
+        if at == [(0, Unit(SEGMENT, 0))]:
+            first = at
+        elif at:
             board.finished(stuck)
     seen = []
     while any(board.next(worker) and seen.append(board.finished(worker)[1]) is None for worker in (0, 1, 2)):
@@ -65,6 +66,26 @@ def test_nobody_runs_far_ahead_of_the_first_segment_that_is_missing():
     assert max(unit.index for unit in seen if unit.stage == SEGMENT) < reach + LANE_AHEAD
     assert board.finished(stuck)[1] == Unit(SEGMENT, 0)
     assert board.next(stuck) is not None
+
+
+def test_what_the_encoder_alone_is_at_is_finished_first_and_lost_with_the_rest():
+    whole = graph(240, 1)
+    board = Board(1)
+    board.add(0, whole, whole.ranked(lambda unit: False))
+    done: list[Unit] = []
+    while len(at := board.units(0)) < 2 or Unit(SEGMENT, 0) not in done:
+        # one that the encoder is at, and the next one
+        if len(at) == 2 or (at and at[0][1].stage != SEGMENT):
+            done.append(board.finished(0)[1])
+        else:
+            board.next(0)
+    assert board.at(0) == [0]
+    assert board.lost(0) == at and board.units(0) == [] and board.at(0) == []
+    again = []
+    while (found := board.next(0)) is not None:
+        again.append(found[1])
+        board.finished(0)
+    assert sorted([*done, *again]) == sorted(whole.needs)
 
 
 @pytest.mark.parametrize("seed", range(5))

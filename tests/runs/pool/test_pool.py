@@ -1,6 +1,7 @@
 """The pool with workers that only pretend: what happens when one is lost, breaks or cannot take part."""
 
 import json
+import pickle
 from threading import Event, Thread
 
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from vldm_cli.errors import RequestError, RunError
 from vldm_cli.runs.pool.graph import SEGMENT, Graph, Unit
 from vldm_cli.runs.pool.pool import Broken, Lost, Pool
-from vldm_cli.runs.pool.worker import TOKEN, Failure, Report
+from vldm_cli.runs.pool.told import TOKEN, Failure, Report, Told
 
 UNITS = {Unit(SEGMENT, index): () for index in range(6)}
 GRAPH = Graph(UNITS, {unit: {"write": 24} for unit in UNITS})
@@ -21,13 +22,19 @@ class Pretended:
     def __init__(self, does=lambda hand, unit: REPORT, meets=None):
         self.does, self.meets, self.done, self.stopped, self.closed = does, meets, [], Event(), False
 
+    def expect(self, coming):
+        self.expected = pickle.loads(coming)
+
     def meet(self, task):
         return self.meets
 
     def do(self, task, unit, live):
         came = self.does(self, unit)
         self.done.append(unit)
-        return came
+        return [Told(task.number, unit, came)]
+
+    def rest(self):
+        raise AssertionError("nothing was left")
 
     def stop(self):
         self.stopped.set()
@@ -36,9 +43,10 @@ class Pretended:
         self.closed = True
 
 
-def make(pool, folder):
+def make(pool, folder, without=None):
     folder.mkdir(exist_ok=True)
-    return [unit for unit, _ in pool.make("recipe", GRAPH, folder, GRAPH.ranked(lambda unit: False))]
+    missing = GRAPH.ranked(lambda unit: unit.index == without)
+    return [unit for unit, _ in pool.make("recipe", GRAPH, folder, missing)]
 
 
 def test_all_is_done_once_and_the_workers_end(tmp_path):
@@ -117,6 +125,89 @@ def test_who_cannot_take_part_is_told_before_anything_is_done(tmp_path):
     with Pool(hands, "cpu", meets=True) as pool, pytest.raises(Broken, match="another version"):
         make(pool, tmp_path)
     assert hands[0].done == []
+
+
+def test_who_is_not_ready_for_what_is_coming_is_given_nothing(tmp_path):
+    """And one that breaks over it is asked all the same: its unit will tell."""
+    free, begun = Event(), Event()
+
+    class Slow(Pretended):
+        def expect(self, coming):
+            begun.set()
+            free.wait()
+
+    class Breaks(Pretended):
+        def expect(self, coming):
+            raise Lost("by signal 9")
+
+    slow, breaks = Slow(), Breaks()
+    with Pool([slow, breaks], "cpu") as pool:
+        pool.expect("models")
+        begun.wait()
+        assert sorted(make(pool, tmp_path)) == sorted(UNITS)
+        assert sorted(breaks.done) == sorted(UNITS) and slow.done == []
+        free.set()
+    hand = Pretended()
+    with Pool([hand], "cpu") as pool:
+        pool.expect("models")
+        make(pool, tmp_path)
+    assert hand.expected == "models"
+
+
+class Behind(Pretended):
+    """Tells of a unit with the next one, or when it is asked for the rest."""
+
+    def __init__(self, does=lambda hand, unit: REPORT):
+        super().__init__(does)
+        self.left, self.most = [], 0
+
+    def do(self, task, unit, live):
+        came = super().do(task, unit, live)
+        told, self.left = self.left, came
+        self.most += bool(told)
+        return told
+
+    def rest(self):
+        told, self.left = self.left, []
+        return told
+
+
+def test_units_that_only_the_encoder_is_at_are_told_later(tmp_path):
+    hands = [Behind(), Behind()]
+    with Pool(hands, "cpu") as pool:
+        for folder in ("a", "b"):
+            assert sorted(make(pool, tmp_path / folder)) == sorted(UNITS)
+        assert pool._board._at == {0: [], 1: []} or not any(pool._board._at.values())
+    assert sum(hand.most for hand in hands) > 0 and not any(hand.left for hand in hands)
+
+
+def test_what_breaks_in_the_encoder_breaks_the_video(tmp_path):
+    failure = Failure("run", "the disk is full", "write", "cpu")
+    hand = Behind(lambda hand, unit: failure if unit.index == 2 else REPORT)
+    with Pool([hand], "cpu") as pool:
+        with pytest.raises(Broken, match="the disk is full"):
+            make(pool, tmp_path)
+        assert [unit.index for unit in hand.done] == [0, 1, 2, 3], "one more was begun"
+        assert sorted(make(pool, tmp_path / "other", without=2)) == [u for u in sorted(UNITS) if u.index != 2]
+
+
+@pytest.mark.parametrize("told", ["lost", "begun anew"])
+def test_a_lost_worker_costs_what_the_encoder_was_at_as_well(tmp_path, told):
+    """Also where it is another by then, which knows of nothing."""
+    lost = []
+
+    def does(hand, unit):
+        if unit.index == 3 and not lost:
+            lost.append(unit)
+            hand.left = []
+            if told == "lost":
+                raise Lost("by signal 9")
+        return REPORT
+
+    hand = Behind(does)
+    with Pool([hand], "cpu") as pool:
+        assert sorted(make(pool, tmp_path)) == sorted(UNITS)
+    assert lost and [unit.index for unit in hand.done].count(2) == 2
 
 
 def test_who_waits_for_a_video_is_told_when_the_workers_end(tmp_path):

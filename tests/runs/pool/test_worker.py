@@ -1,6 +1,8 @@
 """What a worker does with a unit, in this process."""
 
 import pickle
+from threading import Event
+from typing import ClassVar
 
 import pytest
 import torch
@@ -9,9 +11,11 @@ from vldm_cli import __version__
 from vldm_cli.errors import RequestError, RunError
 from vldm_cli.packs.pack import Pack
 from vldm_cli.packs.same import PackName
+from vldm_cli.runs.aside import Aside
 from vldm_cli.runs.here import here
 from vldm_cli.runs.pool.graph import SEGMENT, Unit
-from vldm_cli.runs.pool.worker import Failure, Setting, Task, Worker, write_token
+from vldm_cli.runs.pool.told import Failure, Report, Setting, Task, write_token
+from vldm_cli.runs.pool.worker import Worker
 from vldm_cli.stages.models import Models
 from vldm_cli.stages.running import Running
 
@@ -24,7 +28,7 @@ class Recipe:
     def __init__(self, error=None):
         self.error = error
 
-    def bench(self, store, clock):
+    def bench(self, store, clock, aside):
         self.clock, self.closed = clock, False
         return self
 
@@ -47,12 +51,49 @@ def worker(monkeypatch):
     torch.set_num_threads(threads)
 
 
+class Pieces:
+    """What is coming: so many pieces; `broken` is raised after the first."""
+
+    done: ClassVar[list[int]] = []
+
+    def __init__(self, count, broken=None):
+        self.count, self.broken = count, broken
+
+    def steps(self):
+        for number in range(self.count):
+            assert torch.is_inference_mode_enabled()
+            if number and self.broken:
+                raise self.broken
+            self.done.append(number)
+            yield
+
+
 def task(folder, recipe, number=0, token=None):
     return Task(number, folder, token or write_token(folder), pickle.dumps(recipe))
 
 
+def test_what_is_coming_is_got_ready_piece_by_piece(worker, tmp_path):
+    Pieces.done.clear()
+    assert not worker.get_ready()
+    worker.expect(pickle.dumps(Pieces(3)))
+    assert Pieces.done == [0], "the first piece at once, the others where there is nothing else to do"
+    assert isinstance(worker.do(task(tmp_path, Recipe()), UNIT, frozenset({0}))[0].came, Report)
+    assert worker.get_ready() and worker.get_ready() and not worker.get_ready()
+    assert Pieces.done == [0, 1, 2]
+
+
+def test_what_cannot_be_got_ready_is_told_by_the_unit_that_needs_it(worker, tmp_path):
+    worker.expect(pickle.dumps(Pieces(3, MemoryError())))
+    assert not worker.get_ready()
+    worker.expect(b"nothing that can be read")
+    assert not worker.get_ready()
+    assert worker.do(task(tmp_path, Recipe(MemoryError())), UNIT, frozenset({0}))[0].came.kind == "memory"
+
+
 def test_a_unit_and_its_report(worker, tmp_path):
-    report = worker.do(task(tmp_path, Recipe()), UNIT, frozenset({0}))
+    (told,) = worker.do(task(tmp_path, Recipe()), UNIT, frozenset({0}))
+    report = told.came
+    assert (told.number, told.unit) == (0, UNIT)
     assert report.device == "cpu" and report.threads == 1 and report.peak_bytes > 0
     assert report.seconds.keys() == {"decode"} and report.total >= report.seconds["decode"]
 
@@ -76,7 +117,7 @@ def test_videos_that_are_no_more_are_closed(worker, tmp_path):
     ],
 )
 def test_what_breaks_is_told_by_its_kind(worker, tmp_path, error, kind):
-    failure = worker.do(task(tmp_path, Recipe(error)), UNIT, frozenset({0}))
+    failure = worker.do(task(tmp_path, Recipe(error)), UNIT, frozenset({0}))[0].came
     assert isinstance(failure, Failure) and (failure.kind, failure.stage) == (kind, "decode")
     assert "\n" not in failure.words and failure.words and worker._open == {}
     assert kind != "unexpected" or failure.words == "ValueError: a fault in two lines"
@@ -86,7 +127,7 @@ def test_a_folder_that_is_not_seen(worker, tmp_path):
     failure = worker.meet(task(tmp_path, Recipe(), token="other"), __version__)
     write_token(tmp_path)
     assert failure.kind == "request" and str(tmp_path) in failure.words and "share" in failure.words
-    assert worker.do(task(tmp_path, Recipe(), token="other"), UNIT, frozenset({0})).kind == "request"
+    assert worker.do(task(tmp_path, Recipe(), token="other"), UNIT, frozenset({0}))[0].came.kind == "request"
 
 
 def test_another_version(worker, tmp_path):
@@ -115,3 +156,42 @@ def test_another_pack_of_that_name(tiny_pack, tmp_path):
     with pytest.raises(RequestError, match="pack gone is not there"):
         gone.found(check=False)
     assert Pack.open(tiny_pack.folder).manifest.hash == name.hash
+
+
+class Encoded(Recipe):
+    """Makes segments whose frames are encoded aside: the first only when the second is begun; `broken` breaks that."""
+
+    begun = Event()
+
+    def bench(self, store, clock, aside):
+        self.aside = aside
+        return super().bench(store, clock, aside)
+
+    def do(self, unit):
+        def work(items):
+            self.begun.wait()
+            if self.error:
+                raise self.error
+            return list(items)
+
+        with self.clock.stage("decode"):
+            done = self.aside.do(work, [unit.index])
+        if unit.index:
+            self.begun.set()
+        return done
+
+
+@pytest.mark.parametrize("error", [None, RunError("no space left")])
+def test_a_segment_is_told_when_the_encoder_is_done_with_it(worker, tmp_path, error):
+    Encoded.begun.clear()
+    worker._aside = Aside(4)
+    one, live = task(tmp_path, Encoded(error)), frozenset({0})
+    assert worker.do(one, Unit(SEGMENT, 0), live) == []
+    told = [*worker.do(one, Unit(SEGMENT, 1), live), *worker.rest()]
+    assert [one.unit.index for one in told] == [0, 1] and worker.rest() == []
+    if error:
+        assert [(one.came.kind, one.came.words) for one in told] == [("run", "no space left")] * 2
+    else:
+        assert all(one.came.seconds.keys() == {"decode", "write"} for one in told)
+        assert all(one.came.total >= sum(one.came.seconds.values()) for one in told)
+    worker._aside.close()

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vldm_cli.pipelines.clip.job import Job
+from vldm_cli.runs.aside import Aside
 from vldm_cli.runs.pool.graph import SEGMENT, Graph, Unit
 from vldm_cli.runs.pool.row import Row
 from vldm_cli.runs.preview import Thumbnails
@@ -36,7 +37,8 @@ class Making:
         told = {unit: dict.fromkeys(stages, frames) for unit, frames in units.items()}
         return Graph(dict.fromkeys(units, ()), told, LANE)
 
-    def bench(self, store: Store, clock: Clock) -> "Segments":
+    def bench(self, store: Store, clock: Clock, aside: Aside) -> "Segments":
+        """Nothing is done aside: on GPUs these frames are made ahead of the encoder."""
         return Segments(self.job, store, clock)
 
 

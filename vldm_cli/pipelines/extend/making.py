@@ -1,6 +1,7 @@
 """A clip that goes on, as what it is made from, and its making unit by unit, in this process or in several."""
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
+from concurrent.futures import Future
 from contextlib import closing
 from dataclasses import dataclass
 from fractions import Fraction
@@ -10,6 +11,7 @@ from typing import Any
 from vldm_cli.pipelines.extend.job import ExtendJob, frame_ticks
 from vldm_cli.pipelines.generate.compose import BATCH
 from vldm_cli.pipelines.generate.tail import are_made, tail_frames
+from vldm_cli.runs.aside import Aside
 from vldm_cli.runs.pool.graph import SEGMENT, Graph, Unit
 from vldm_cli.runs.pool.row import Row
 from vldm_cli.runs.preview import Thumbnails
@@ -41,8 +43,8 @@ class Making:
             tail=tail,
         )
 
-    def bench(self, store: Store, clock: Clock) -> "Segments":
-        return Segments(self, store, clock)
+    def bench(self, store: Store, clock: Clock, aside: Aside) -> "Segments":
+        return Segments(self, store, clock, aside)
 
     @property
     def tail(self) -> list[int]:
@@ -67,46 +69,54 @@ class Segments:
         making: Making,
         store: Store,
         clock: Clock,
+        aside: Aside,
         meters: dict[str, Meter] | None = None,
         thumbnails: Thumbnails | None = None,
     ) -> None:
-        """meters: of progress, by stage; thumbnails: who sees new frames, for the others are known."""
+        """aside: where frames are encoded; meters: of progress, by stage; thumbnails: who sees new frames, for the
+        others are known."""
         job = making.job
         if meters is None:
             meters = silent(job.source.plan.totals)
         if thumbnails is None and job.preview:
             thumbnails = Thumbnails(job.added, store)
-        self.job, self.store, self.clock = job, store, clock
+        self.job, self.store, self.clock, self.aside = job, store, clock, aside
         self.meters, self.thumbnails = meters, thumbnails
         assert job.seed is not None  # drawn when the job was made
         self.stages = job.source.stages(job.seed, clock, store, meters)
         self.row = Row(self._frames)
 
-    def do(self, unit: Unit) -> None:
+    def do(self, unit: Unit) -> Future | None:
         if unit.stage == SEGMENT:
-            self.segment(unit.index)
-        else:
-            self.job.source.latents(self.stages)
-            self.stages.make(unit)
+            return self.segment(unit.index)
+        self.job.source.latents(self.stages)
+        self.stages.make(unit)
+        return None
 
-    def segment(self, index: int) -> None:
-        """That segment of the new file: packets of the clip, frames of it that are encoded again, or new ones."""
+    def segment(self, index: int) -> Future[float]:
+        """That segment of the new file: packets of the clip, frames of it that are encoded again, or new ones. The
+        run's seconds until its file was there; its frames are made now."""
         job = self.job
         start, stop = job.segments[index]
-        frames = self.row.frames(start, stop, anew=start == job.kept)
+        copied = job.copied and start < job.kept
 
-        def write(path: Path) -> None:
-            how = job.kind, job.crf, job.encoder
-            if start >= job.kept:
-                encode(job.style, path, frames, job.raw, job.look, job.times, start, how)
-            elif job.copied:
-                copy_packets(job.clip, path)
-                job.clip.check()
-            else:
-                encode_frames(path, frames, self._old, job.look, job.times, start, *how)
+        def work(frames: Iterator[bytes]) -> float:
+            def write(path: Path) -> None:
+                how = job.kind, job.crf, job.encoder
+                if start >= job.kept:
+                    encode(job.style, path, frames, job.raw, job.look, job.times, start, how)
+                elif copied:
+                    copy_packets(job.clip, path)
+                    job.clip.check()
+                else:
+                    encode_frames(path, frames, self._old, job.look, job.times, start, *how)
+
+            self.store.make_segment(index, write)
+            return self.clock.elapsed
 
         with self.clock.stage("write"):
-            self.store.make_segment(index, write)
+            frames = () if copied else self.row.frames(start, stop, anew=start == job.kept)
+            return self.aside.do(work, frames)
 
     def close(self) -> None:
         """Lets go of the stream."""

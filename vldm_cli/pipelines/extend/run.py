@@ -4,11 +4,16 @@ The same journal and order of work as in `clip_run`; the latents of finished win
 interrupted run goes on in the middle and ends with the same bytes.
 """
 
+from concurrent.futures import Future
+from contextlib import closing
+from functools import partial
+
 from vldm_cli.pipelines.clip.run import carry_out
 from vldm_cli.pipelines.extend.job import ExtendJob
 from vldm_cli.pipelines.extend.making import Making, Segments
 from vldm_cli.pipelines.generate.tail import KEY, stored
 from vldm_cli.pipelines.together import together
+from vldm_cli.runs.aside import WAITING, Aside, in_turn
 from vldm_cli.runs.journal import Journal
 from vldm_cli.runs.pool.crew import Crew
 from vldm_cli.runs.pool.pool import Pool
@@ -28,7 +33,7 @@ def run(
     def work(
         journal: Journal, progress: Progress, clock: Clock
     ) -> tuple[float | None, list[str], Crew | None]:
-        this = _Run(job, journal, progress, clock)
+        this = _Run(job, journal, progress, clock, pool is not None)
         first_seconds = this.segments() if pool is None else this.together(pool)
         return first_seconds, this.join(), this.crew
 
@@ -38,34 +43,44 @@ def run(
 class _Run:
     """One run of a job, with its progress."""
 
-    def __init__(self, job: ExtendJob, journal: Journal, progress: Progress, clock: Clock) -> None:
+    def __init__(
+        self, job: ExtendJob, journal: Journal, progress: Progress, clock: Clock, pooled: bool
+    ) -> None:
+        """pooled: whether workers make it."""
         self.job, self.journal, self.progress, self.clock = job, journal, progress, clock
         totals = {**job.source.plan.totals, "write": job.encoded}
         self.meters = {stage: Meter(progress, stage, total) for stage, total in totals.items()}
         # Of the new frames alone: the others are known.
         self.sheet = ContactSheet(job.preview, job.added, journal) if job.preview else None
         self.making = Making(job)
-        self.bench = Segments(self.making, journal, clock, self.meters, self.sheet)
+        self.aside = Aside(0 if pooled else WAITING[job.device.type])
+        self.bench = Segments(self.making, journal, clock, self.aside, self.meters, self.sheet)
         self.crew: Crew | None = None
 
     def segments(self) -> float | None:
         """All segments that are missing. Seconds until the first one of this run was on disk."""
         job, journal, first_seconds = self.job, self.journal, None
-        for index, (start, stop) in enumerate(job.segments):
-            if not journal.has_segment(index):
-                self.bench.segment(index)
-                first_seconds = self.clock.elapsed if first_seconds is None else first_seconds
-                if self.sheet:
-                    self.sheet.write()
-            plan = job.source.plan
-            for stage, done in plan.progress(plan.run_up + stop - job.kept + 1).items():
-                if stage in self.meters and stage != "write":
-                    self.meters[stage].upto(done if stop > job.kept else 0)
-            done = stop - len(job.times) + job.encoded
-            if done > 0:  # packets that are copied are no frames to wait for
-                self.meters["write"].upto(done)
-                self.progress.finished(stop - start)
-        self.bench.close()
+
+        def begin(index: int) -> Future[float] | None:
+            return None if journal.has_segment(index) else self.bench.segment(index)
+
+        # whatever breaks, nothing is encoded any more when it is told
+        with closing(self.aside), closing(self.bench):
+            waits = partial(self.clock.stage, "write")
+            for index, seconds in in_turn(range(len(job.segments)), begin, waits):
+                start, stop = job.segments[index]
+                if seconds is not None:
+                    first_seconds = seconds if first_seconds is None else first_seconds
+                    if self.sheet:
+                        self.sheet.write()
+                plan = job.source.plan
+                for stage, done in plan.progress(plan.run_up + stop - job.kept + 1).items():
+                    if stage in self.meters and stage != "write":
+                        self.meters[stage].upto(done if stop > job.kept else 0)
+                done = stop - len(job.times) + job.encoded
+                if done > 0:  # packets that are copied are no frames to wait for
+                    self.meters["write"].upto(done)
+                    self.progress.finished(stop - start)
         self.finish()
         return first_seconds
 

@@ -1,6 +1,7 @@
 """One video of `generate`, as what it is made from, and its making unit by unit, in this process or in several."""
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
+from concurrent.futures import Future
 from contextlib import closing
 from dataclasses import dataclass
 from fractions import Fraction
@@ -12,6 +13,7 @@ import numpy as np
 from vldm_cli.pipelines.generate.compose import BATCH, Stages, as_image
 from vldm_cli.pipelines.generate.settings import Settings
 from vldm_cli.pipelines.generate.sketches import Sketch
+from vldm_cli.runs.aside import Aside
 from vldm_cli.runs.pool.graph import SEGMENT, Graph, Unit
 from vldm_cli.runs.pool.row import Row
 from vldm_cli.runs.preview import Thumbnails
@@ -50,8 +52,8 @@ class Making:
             self.plan, BATCH[device], self.plan.segments, joined=self.image is not None, tail=self.tail
         )
 
-    def bench(self, store: Store, clock: Clock) -> "Segments":
-        return Segments(self, store, clock)
+    def bench(self, store: Store, clock: Clock, aside: Aside) -> "Segments":
+        return Segments(self, store, clock, aside)
 
 
 class Segments:
@@ -63,16 +65,17 @@ class Segments:
         making: Making,
         store: Store,
         clock: Clock,
+        aside: Aside,
         meters: dict[str, Meter] | None = None,
         thumbnails: Thumbnails | None = None,
     ) -> None:
-        """meters: of progress, by stage; thumbnails: who sees finished frames."""
+        """aside: where frames are encoded; meters: of progress, by stage; thumbnails: who sees finished frames."""
         plan = making.plan
         if meters is None:
             meters = silent(plan.totals)
         if thumbnails is None and making.shown:
             thumbnails = Thumbnails(plan.frames, store)
-        self.making, self.store, self.clock = making, store, clock
+        self.making, self.store, self.clock, self.aside = making, store, clock, aside
         self.meters, self.thumbnails = meters, thumbnails
         self.stages = Stages(
             making.settings,
@@ -89,22 +92,26 @@ class Segments:
         self.latents = self.stages.latents(making.image)
         self.row = Row(self._written)
 
-    def do(self, unit: Unit) -> None:
+    def do(self, unit: Unit) -> Future | None:
         if unit.stage == SEGMENT:
-            self.segment(unit.index)
-        else:
-            self.stages.make(unit)
+            return self.segment(unit.index)
+        self.stages.make(unit)
+        return None
 
-    def segment(self, index: int) -> None:
-        """That segment of the video."""
+    def segment(self, index: int) -> Future[float]:
+        """That segment of the video: the run's seconds until its file was there. Its frames are made now."""
         start, stop = self.making.plan.segments[index]
-        frames, settings = self.row.frames(start, stop), self.making.settings
+        making, settings = self.making, self.making.settings
 
-        def write(path: Path) -> None:
-            encode_segment(path, frames, settings.fps, self.making.kind, settings.crf, settings.encoder)
+        def work(frames: Iterator[np.ndarray]) -> float:
+            def write(path: Path) -> None:
+                encode_segment(path, frames, settings.fps, making.kind, settings.crf, settings.encoder)
+
+            self.store.make_segment(index, write)
+            return self.clock.elapsed
 
         with self.clock.stage("write"):
-            self.store.make_segment(index, write)
+            return self.aside.do(work, self.row.frames(start, stop))
 
     def close(self) -> None:
         """Lets go of the stream."""

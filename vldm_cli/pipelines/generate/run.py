@@ -4,6 +4,10 @@ Everything is pulled from the end. So the first segment is on disk after a few w
 on the windows and not on the length, and a run that goes on starts right at its first missing segment.
 """
 
+from concurrent.futures import Future
+from contextlib import closing
+from functools import partial
+
 from vldm_cli import __version__
 from vldm_cli.packs.pack import Pack
 from vldm_cli.pipelines.generate.making import Making, Segments
@@ -20,6 +24,7 @@ from vldm_cli.pipelines.generate.settings import (
 from vldm_cli.pipelines.generate.sketches import remarks
 from vldm_cli.pipelines.generate.tail import KEY, are_made, pulled, stored, tail_frames
 from vldm_cli.pipelines.together import together
+from vldm_cli.runs.aside import WAITING, Aside, in_turn
 from vldm_cli.runs.attempt import attempt, check_out, seed_of
 from vldm_cli.runs.journal import Journal
 from vldm_cli.runs.memory import check_fits, peak_bytes
@@ -139,7 +144,8 @@ class _Run:
         plan, out = self.plan, self.request.out
         meters = {stage: Meter(progress, stage, total) for stage, total in plan.totals.items()}
         sheet = ContactSheet(self.request.preview, plan.frames, journal) if self.request.preview else None
-        bench = Segments(self.making, journal, self.clock, meters, sheet)
+        aside = Aside(0 if pool is not None else WAITING[self.making.models.device.type])
+        bench = Segments(self.making, journal, self.clock, aside, meters, sheet)
         if pool is not None:
             self.crew, first_seconds = together(
                 pool, self.making, plan.segments, journal, meters, self.clock, progress, sheet, REMEDY
@@ -163,17 +169,23 @@ class _Run:
         self, bench: Segments, journal: Journal, progress: Progress, sheet: ContactSheet | None
     ) -> float | None:
         """All segments that are missing, one after the other in this process."""
-        first_seconds = None
-        for i, (start, stop) in enumerate(self.plan.segments):
-            if not journal.has_segment(i):
-                bench.segment(i)
-                first_seconds = self.clock.elapsed if first_seconds is None else first_seconds
-                if sheet:
-                    sheet.write()
-            for stage, done in self.plan.progress(stop).items():
-                bench.meters[stage].upto(done)
-            progress.finished(stop - start)
-        bench.close()
+        first_seconds, segments = None, self.plan.segments
+
+        def begin(index: int) -> Future[float] | None:
+            return None if journal.has_segment(index) else bench.segment(index)
+
+        # whatever breaks, nothing is encoded any more when it is told
+        with closing(bench.aside), closing(bench):
+            waits = partial(self.clock.stage, "write")
+            for index, seconds in in_turn(range(len(segments)), begin, waits):
+                start, stop = segments[index]
+                if seconds is not None:
+                    first_seconds = seconds if first_seconds is None else first_seconds
+                    if sheet:
+                        sheet.write()
+                for stage, done in self.plan.progress(stop).items():
+                    bench.meters[stage].upto(done)
+                progress.finished(stop - start)
         return first_seconds
 
     def metadata(self, latents: Source) -> dict:

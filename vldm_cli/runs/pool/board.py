@@ -16,14 +16,15 @@ class Board:
         self.workers = workers
         self._videos: dict[int, _Video] = {}
         self._own: dict[int, int] = {}
-        self._at: dict[int, tuple[int, Unit]] = {}
+        self._at: dict[int, list[tuple[int, Unit]]] = {}
 
     def add(self, video: int, graph: Graph, ranks: dict[Unit, int]) -> None:
         """ranks: of `graph.ranked`, the units that are missing."""
         self._videos[video] = _Video(graph, ranks, self.workers)
 
     def next(self, worker: int) -> tuple[int, Unit] | None:
-        """What the worker, which is at nothing, does now; None where it has to wait for others."""
+        """What the worker, which is at nothing or waits for the encoder alone, does now; None where it has to wait for
+        others."""
         own = self._own.get(worker)
         taken = {video for other, video in self._own.items() if other != worker}
         order = sorted(self._videos, key=lambda video: (video != own, video in taken, video))
@@ -32,23 +33,32 @@ class Board:
             if unit is not None:
                 if own not in self._videos and video not in taken:
                     self._own[worker] = video
-                self._at[worker] = video, unit
+                self._at.setdefault(worker, []).append((video, unit))
                 return video, unit
         return None
 
     def finished(self, worker: int) -> tuple[int, Unit]:
-        """The worker is done with what it was at."""
-        video, unit = self._at.pop(worker)
+        """The worker is done with the first of what it was at."""
+        video, unit = self._at[worker].pop(0)
         if video in self._videos:
             self._videos[video].finished(unit)
         return video, unit
 
-    def lost(self, worker: int) -> tuple[int, Unit]:
+    def drop(self, worker: int) -> None:
+        """Nobody does the first of what the worker was at again."""
+        self._at[worker].pop(0)
+
+    def lost(self, worker: int) -> list[tuple[int, Unit]]:
         """What the worker was at is there to be done again, by any of them."""
-        video, unit = self._at.pop(worker)
-        if video in self._videos:
-            self._videos[video].lost(worker, unit)
-        return video, unit
+        lost = self._at.pop(worker, [])
+        for video, unit in lost:
+            if video in self._videos:
+                self._videos[video].lost(worker, unit)
+        return lost
+
+    def units(self, worker: int) -> list[tuple[int, Unit]]:
+        """What the worker is at: the one that it does, after one that only the encoder is still at."""
+        return list(self._at.get(worker, ()))
 
     def remove(self, video: int) -> None:
         """No more of its units are given out."""
@@ -57,7 +67,7 @@ class Board:
 
     def at(self, video: int) -> list[int]:
         """The workers that are at it."""
-        return [worker for worker, (one, _) in self._at.items() if one == video]
+        return [worker for worker, units in self._at.items() if any(one == video for one, _ in units)]
 
 
 class _Video:

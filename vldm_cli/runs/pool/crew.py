@@ -1,6 +1,6 @@
 """What the workers of a pool have done for one video, added up."""
 
-from vldm_cli.runs.pool.worker import Report
+from vldm_cli.runs.pool.told import Report
 from vldm_cli.runs.progress import Clock
 
 

@@ -6,6 +6,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from concurrent.futures import Future
+
+    from vldm_cli.runs.aside import Aside
     from vldm_cli.runs.progress import Clock
     from vldm_cli.runs.store import Store
 
@@ -68,15 +71,16 @@ class Graph:
 
 
 class Bench(Protocol):
-    """Where units of one video are made, with whatever is open between one and the next."""
+    """Where units of one video are made, with whatever is open between one and the next. do: returns what is still to
+    be waited for, if anything is."""
 
-    def do(self, unit: Unit) -> None: ...
+    def do(self, unit: Unit) -> "Future | None": ...
     def close(self) -> None: ...
 
 
 class Recipe(Protocol):
     """What a video is made from, and nothing of a process: it can be sent to another one. graph: `device` is the kind
-    of device that the workers have."""
+    of device that the workers have. bench: `aside` does what need not be waited for."""
 
     def graph(self, device: str) -> Graph: ...
-    def bench(self, store: "Store", clock: "Clock") -> Bench: ...
+    def bench(self, store: "Store", clock: "Clock", aside: "Aside") -> Bench: ...

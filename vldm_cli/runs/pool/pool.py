@@ -1,9 +1,9 @@
 """Workers that share the units of videos. Each has a thread here, which asks the board what is next, has it done and
 says so; nothing of a video passes through this process but its units' names."""
 
-import os
 import pickle
 from collections.abc import Callable, Generator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
@@ -14,7 +14,7 @@ from typing import Protocol
 from vldm_cli.errors import RunError
 from vldm_cli.runs.pool.board import Board
 from vldm_cli.runs.pool.graph import Graph, Recipe, Unit
-from vldm_cli.runs.pool.worker import Failure, Report, Task, write_token
+from vldm_cli.runs.pool.told import Coming, Failure, Report, Task, Told, write_token
 
 TRIES = 3
 
@@ -34,11 +34,15 @@ class Broken(Exception):
 class Hand(Protocol):
     """One worker, seen from here. Used by one thread, but for `stop` and `close`.
 
-    meet: whether it can take part in the video. do: what came of a unit. Both start the worker where there is none and
-    raise Lost when it ends meanwhile. stop: ends what it is at, if that can be. close: ends it."""
+    expect: gets it ready for what is coming (pickled); returns once it can be given units. meet: whether it can take
+    part in the video. do: makes a unit, or begins it, where only the encoder is still at it; tells of that which is
+    finished by then. rest: waits for what is not. All of these start the worker where there is none and raise Lost when
+    it ends meanwhile. stop: ends what it is at, if that can be. close: ends it."""
 
+    def expect(self, coming: bytes) -> None: ...
     def meet(self, task: Task) -> Failure | None: ...
-    def do(self, task: Task, unit: Unit, live: frozenset[int]) -> Report | Failure: ...
+    def do(self, task: Task, unit: Unit, live: frozenset[int]) -> list[Told]: ...
+    def rest(self) -> list[Told]: ...
     def stop(self) -> None: ...
     def close(self) -> None: ...
 
@@ -70,6 +74,7 @@ class Pool:
         self._board = Board(len(hands))
         self._changed = Condition()
         self._numbers, self._videos = count(), dict[int, _Video]()
+        self._coming: bytes | None = None
         self._closed = False
         self._threads = [
             Thread(target=self._serve, args=(number,), name=f"worker {number}", daemon=True)
@@ -91,6 +96,13 @@ class Pool:
     def words(self) -> str:
         """What does the work, in words."""
         return f"{len(self)} x {self.device}"
+
+    def expect(self, coming: Coming) -> None:
+        """Lets every worker get ready for units that will come, before it is known whether they do. A worker that is
+        not yet there asks for none."""
+        with self._changed:
+            self._coming = pickle.dumps(coming)
+            self._changed.notify_all()
 
     def make(
         self, recipe: Recipe, graph: Graph, folder: Path, missing: dict[Unit, int]
@@ -162,49 +174,74 @@ class Pool:
 
     def _serve(self, worker: int) -> None:
         """The life of a worker's thread."""
-        hand = self._hands[worker]
+        hand, heard = self._hands[worker], None
         while True:
+            found: tuple[int, Unit] | None = None
             with self._changed:
-                while not self._closed and (found := self._board.next(worker)) is None:
+                while not self._closed and self._coming is heard:
+                    found = self._board.next(worker)
+                    if found is not None or self._board.units(worker):
+                        break
                     self._changed.wait()
                 if self._closed:
                     return
-                assert found is not None  # or it would wait
-                number, unit = found
-                video, live = self._videos[number], frozenset(self._videos)
-            told: object
+                coming, live = self._coming, frozenset(self._videos)
+                task = None if found is None else self._videos[found[0]].task
+            if coming is not heard:
+                heard = coming
+                assert coming is not None  # it differs from what was heard
+                with suppress(Exception):  # whatever it is, a unit will meet it again
+                    hand.expect(coming)
+                continue
             try:
-                came = hand.do(video.task, unit, live)
-                told = (unit, came) if isinstance(came, Report) else Broken(came)
-            except Lost as lost:
-                told = lost
+                came = hand.rest() if found is None or task is None else hand.do(task, found[1], live)
             except BaseException as error:  # whatever it is, it belongs to who waits for the video
-                told = error
-            with self._changed:
-                if isinstance(told, Lost):
-                    self._board.lost(worker)
-                    video.tries[unit] = video.tries.get(unit, 0) + 1
-                    told = _given_up(unit, told) if video.tries[unit] >= TRIES else None
-                elif isinstance(told, BaseException):
-                    self._board.lost(worker)
+                self._ended(worker, error)
+            else:
+                with self._changed:
+                    at = self._board.units(worker)
+                if came and [(one.number, one.unit) for one in came] == at[: len(came)]:
+                    for one in came:
+                        self._tell(worker, one)
+                elif found is None or came:
+                    with suppress(Exception):  # nobody waits for what it is at
+                        hand.rest()
+                    self._ended(worker, Lost("was begun anew meanwhile"))
+
+    def _tell(self, worker: int, told: Told) -> None:
+        """What became of the first unit that the worker was at."""
+        with self._changed:
+            if isinstance(told.came, Report):
+                self._board.finished(worker)
+                if told.number in self._videos:
+                    self._videos[told.number].told.put((told.unit, told.came))
+            else:
+                self._board.drop(worker)
+                self._give_up(told.number, Broken(told.came))
+            self._changed.notify_all()
+
+    def _ended(self, worker: int, error: BaseException) -> None:
+        """The worker is no more, or cannot be asked."""
+        with self._changed:
+            for number, unit in self._board.lost(worker):
+                if number not in self._videos:
+                    continue
+                if isinstance(error, Lost):
+                    tries = self._videos[number].tries
+                    tries[unit] = tries.get(unit, 0) + 1
+                    if tries[unit] >= TRIES:
+                        self._give_up(number, _given_up(unit, error))
                 else:
-                    self._board.finished(worker)
-                if isinstance(told, BaseException):
-                    self._board.remove(number)  # nobody tries again
-                if told is not None:
-                    video.told.put(told)
-                self._changed.notify_all()
+                    self._give_up(number, error)
+            self._changed.notify_all()
+
+    def _give_up(self, number: int, error: BaseException) -> None:
+        """Nobody tries again."""
+        self._board.remove(number)
+        if number in self._videos:
+            self._videos[number].told.put(error)
 
 
 def _given_up(unit: Unit, lost: Lost) -> RunError:
     what = f"{unit.stage} {unit.index}"
     return RunError(f"{TRIES} workers ended at the same piece of work ({what}): the last {lost}")
-
-
-def share_of_threads(workers: int) -> int:
-    """Threads of each of so many workers on this machine's CPU: what OMP_NUM_THREADS says, or else its share."""
-    import torch
-
-    if os.environ.get("OMP_NUM_THREADS", "").isdigit():
-        return max(1, int(os.environ["OMP_NUM_THREADS"]))
-    return max(1, torch.get_num_threads() // workers)

@@ -14,10 +14,12 @@ from typing import Any
 from vldm_cli import __version__
 from vldm_cli.errors import RequestError
 from vldm_cli.runs import interrupt
+from vldm_cli.runs.aside import WAITING
 from vldm_cli.runs.command_line import place
 from vldm_cli.runs.pool.graph import Unit
 from vldm_cli.runs.pool.pool import Lost, Pool
-from vldm_cli.runs.pool.worker import Failure, Report, Setting, Task, Worker
+from vldm_cli.runs.pool.told import Failure, Setting, Task, Told
+from vldm_cli.runs.pool.worker import Worker
 
 LOCAL, AUTO = "local", "auto"
 _PATIENCE = 5.0  # seconds for an address to answer
@@ -36,7 +38,7 @@ class Cluster:
         """So many actors, each with a GPU ("cuda"), or with so many threads ("cpu")."""
         needs = {"num_gpus": 1, "num_cpus": 1} if device == "cuda" else {"num_cpus": threads}
         actor = self.ray.remote(Worker).options(max_restarts=-1, scheduling_strategy="SPREAD", **needs)
-        setting, tasks = Setting(device, threads, place(), checks=True), _Tasks(self.ray)
+        setting, tasks = Setting(device, threads, place(), True, WAITING[device]), _Tasks(self.ray)
         hands = [RayHand(self.ray, actor, setting, tasks) for _ in range(workers)]
         return Pool(hands, device, meets=True, end=self.ray.shutdown)
 
@@ -90,15 +92,26 @@ class RayHand:
         self._actor: Any = self._make()
         self._away = False
 
-    def meet(self, task: Task) -> Failure | None:
-        return self._asked(self._actor.meet.options(max_task_retries=-1), task, __version__)
+    def expect(self, coming: bytes) -> None:
+        """An actor gets ready what every unit needs, and the rest with its first unit."""
+        self._ray.get(self._actor.expect.remote(coming))
 
-    def do(self, task: Task, unit: Unit, live: frozenset[int]) -> Report | Failure:
+    def meet(self, task: Task) -> Failure | None:
+        method = self._actor.meet.options(max_task_retries=-1)
+        return self._asked(method, self._tasks.sent(task), __version__)
+
+    def do(self, task: Task, unit: Unit, live: frozenset[int]) -> list[Told]:
         if self._away:  # it is waited for here, and not by a unit
             self.meet(task)
             self._away = False
         self._tasks.forget(live)
-        return self._asked(self._actor.do.options(max_task_retries=0), task, unit, live)
+        method = self._actor.do.options(max_task_retries=0)
+        came = self._asked(method, self._tasks.sent(task), unit, live)
+        return [Told(task.number, unit, came)] if isinstance(came, Failure) else came
+
+    def rest(self) -> list[Told]:
+        came = self._asked(self._actor.rest.options(max_task_retries=0))
+        return [] if isinstance(came, Failure) else came
 
     def stop(self) -> None:
         """An actor ends what it is at."""
@@ -106,10 +119,10 @@ class RayHand:
     def close(self) -> None:
         self._ray.kill(self._actor)
 
-    def _asked(self, method: Any, task: Task, *words: object):
+    def _asked(self, method: Any, *words: object):
         errors = self._ray.exceptions
         try:
-            return self._ray.get(method.remote(self._tasks.sent(task), *words))
+            return self._ray.get(method.remote(*words))
         except (errors.ActorDiedError, errors.RaySystemError) as error:
             if "ModuleNotFoundError" in str(error) or "ImportError" in str(error):
                 return Failure("request", _NOT_THERE, None, "a machine of the cluster")
