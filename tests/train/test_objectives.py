@@ -76,7 +76,7 @@ def not_bicubic(pack, part) -> None:
         save_part(pack.folder, f"upscaler_{space}", unet)
 
 
-LONG = {"upscaler-own", "upscaler-latent-autoencoder", "upscaler-latent-image"}
+LONG = {"upscaler-own", "upscaler-latent", "upscaler-latent-autoencoder", "upscaler-latent-image"}
 
 
 @pytest.mark.parametrize(
