@@ -15,7 +15,7 @@ from pathlib import Path
 import imageio.v3 as iio
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
-from upscale import GAP, LINE, ffmpeg
+from upscale import GAP, LINE, coded, ffmpeg, scaled_down
 
 from vldm_cli import upscale
 
@@ -33,11 +33,8 @@ def main() -> None:
     args = parser.parse_args()
     (w, h), (x, y) = (map(int, text.split(sep)) for text, sep in ((args.size, "x"), (args.at, ",")))
     with tempfile.TemporaryDirectory() as folder:
-        true, small = (Path(folder) / f"{name}.mp4" for name in ("true", "small"))
-        fitted = f"scale={w}:{h}:force_original_aspect_ratio=increase:flags=bicubic,crop={w}:{h},setsar=1"
-        x264 = ["-an", "-t", args.seconds, "-c:v", "libx264", "-pix_fmt", "yuv420p"]
-        ffmpeg("-i", args.clip, "-vf", fitted, *x264, "-qp", 0, true)
-        ffmpeg("-i", true, "-vf", f"scale={w // 4}:{h // 4}:flags=bicubic", *x264, "-crf", 28, small)
+        x264 = coded(args.seconds)
+        true, small = scaled_down(args.clip, Path(folder), w, h, x264, crf=28)
         ways = {
             f"{args.model} alone": {"model": args.model, "steady": 0},
             "made steady": {"model": args.model},

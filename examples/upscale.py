@@ -29,11 +29,8 @@ def main() -> None:
     args = parser.parse_args()
     w, h = map(int, args.size.split("x"))
     with tempfile.TemporaryDirectory() as folder:
-        true, small, large = (Path(folder) / f"{name}.mp4" for name in ("true", "small", "large"))
-        fitted = f"scale={w}:{h}:force_original_aspect_ratio=increase:flags=bicubic,crop={w}:{h},setsar=1"
-        x264 = ["-an", "-t", args.seconds, "-c:v", "libx264", "-pix_fmt", "yuv420p"]
-        ffmpeg("-i", args.clip, "-vf", fitted, *x264, "-qp", 0, true)
-        ffmpeg("-i", true, "-vf", f"scale={w // 4}:{h // 4}:flags=bicubic", *x264, "-crf", 20, small)
+        large, x264 = Path(folder) / "large.mp4", coded(args.seconds)
+        true, small = scaled_down(args.clip, Path(folder), w, h, x264, crf=20)
         command = [sys.executable, "-m", "vldm_cli", "upscale", str(small), "-o", str(large)]
         subprocess.run([*command, "--pack", args.pack, "--seed", "1"], check=True)
         beside = f"[0:v]scale={w}:{h}:flags=bicubic,setsar=1[a];[1:v]setsar=1[b];[a][b]hstack"
@@ -70,6 +67,20 @@ def main() -> None:
         draw.text((left, GAP), name, fill="black", font=font)
         sheet.paste(image.crop((x, y, x + DETAIL, y + DETAIL)), (left, GAP + LINE))
     sheet.save(args.out.with_suffix(".png"), optimize=True)
+
+
+def coded(seconds: float) -> list:
+    """Options of ffmpeg for H.264 of so many seconds."""
+    return ["-an", "-t", seconds, "-c:v", "libx264", "-pix_fmt", "yuv420p"]
+
+
+def scaled_down(clip: Path, folder: Path, w: int, h: int, x264: list, crf: int) -> tuple[Path, Path]:
+    """The clip at that size, as it is, and at a quarter of it, coded."""
+    true, small = folder / "true.mp4", folder / "small.mp4"
+    fitted = f"scale={w}:{h}:force_original_aspect_ratio=increase:flags=bicubic,crop={w}:{h},setsar=1"
+    ffmpeg("-i", clip, "-vf", fitted, *x264, "-qp", 0, true)
+    ffmpeg("-i", true, "-vf", f"scale={w // 4}:{h // 4}:flags=bicubic", *x264, "-crf", crf, small)
+    return true, small
 
 
 def ffmpeg(*words) -> None:

@@ -161,8 +161,9 @@ def _lent(gpus: int | str | None, workers: int | None, ray: str | None, device: 
 
 def _count(gpus: int | str | None) -> int | None:
     """How many, as a command line has it or a caller; None where it is no such number."""
-    typed = isinstance(gpus, str) and gpus.isascii() and gpus.isdecimal() and len(gpus) < 10
-    return whole_of(int(gpus) if typed and gpus else gpus, 1, MOST)
+    if isinstance(gpus, str) and gpus.isascii() and gpus.isdecimal() and len(gpus) < 10:
+        gpus = int(gpus)
+    return whole_of(gpus, 1, MOST)
 
 
 def _gpus_here(gpus: int | str | None, count: int | None) -> int:

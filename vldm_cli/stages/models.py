@@ -1,16 +1,14 @@
 """The models of a pack, each loaded when it is first needed and kept for the next video."""
 
-from dataclasses import dataclass, field
 from functools import cached_property
 from threading import Lock
 
 import torch
 from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
-from torch import Tensor
 from transformers import CLIPVisionModelWithProjection
 
 from vldm_cli.align.decoder import TemporalDecoder, VideoDecoder
-from vldm_cli.align.fast import has_triton, hasten, hasten_autoencoder, trial
+from vldm_cli.align.fast import has_triton, hasten, hasten_autoencoder, pays, trial
 from vldm_cli.align.fast.deepcache import reuse
 from vldm_cli.align.fast.fp8 import multiply_in_fp8
 from vldm_cli.align.foreign import ForeignUNet
@@ -35,24 +33,7 @@ from vldm_cli.stages.plan import Plan
 from vldm_cli.stages.room import check_room
 from vldm_cli.stages.running import AS_USUAL, DEEPCACHE, FP8, LOWEST, Running
 from vldm_cli.stages.upsampling import Model, fold_upsampling
-
-
-@dataclass(frozen=True)
-class Upscaler:
-    """A denoiser and the space of what it denoises. text: of one that listens to some."""
-
-    model: VideoUNet
-    space: Space
-    text: TextEncoder | None = None
-    _heard: dict = field(default_factory=dict, compare=False)
-
-    def hears(self, prompt: str, negative: str) -> tuple[Tensor | None, Tensor | None]:
-        """Hidden states (1, L, D) of both texts, or None and None."""
-        if self.text is None:
-            return None, None
-        if (prompt, negative) not in self._heard:
-            self._heard[prompt, negative] = self.text.encode([prompt, negative]).split(1)
-        return self._heard[prompt, negative]
+from vldm_cli.stages.upscale import Upscaler
 
 
 class Models:
@@ -220,11 +201,7 @@ class Models:
         running = self.running
         if self.device.type != "cuda" or running.plain or not has_triton():
             return False
-        if running.plain is False:
-            return True
-        # where it was measured to be faster: in 16 bits, with the matrix units of Ampere and later
-        wide = self.dtype in (torch.float16, torch.bfloat16) and FP8 not in running.fast
-        return wide and torch.cuda.get_device_capability(self.device) >= (8, 0)
+        return running.plain is False or (FP8 not in running.fast and pays(self.device, self.dtype))
 
     @property
     def upscaler(self) -> Upscaler:

@@ -1,23 +1,43 @@
 """Upscaling ×4, in fixed windows that fade into each other (METHOD.md §6)."""
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
 from vldm_cli.align.place import place_of
-from vldm_cli.align.space import video
+from vldm_cli.align.space import Space, video
+from vldm_cli.align.unet import VideoUNet
 from vldm_cli.denoise.guidance import UNGUIDED, Guidance
 from vldm_cli.denoise.noise import frame_noise
 from vldm_cli.denoise.sampler import sample
+from vldm_cli.packs.text import TextEncoder
 from vldm_cli.runs.progress import Meter
-from vldm_cli.stages.models import Upscaler
 from vldm_cli.stages.source import Reader, Source, faded
 from vldm_cli.stages.windows import Window
 
 STAGE = "upscale"
 # All frames have the same noise: where nothing moves, whatever it brings about does not flicker.
 SHARED_NOISE = 1.0
+
+
+@dataclass(frozen=True)
+class Upscaler:
+    """A denoiser and the space of what it denoises. text: of one that listens to some."""
+
+    model: VideoUNet
+    space: Space
+    text: TextEncoder | None = None
+    _heard: dict = field(default_factory=dict, compare=False)
+
+    def hears(self, prompt: str, negative: str) -> tuple[Tensor | None, Tensor | None]:
+        """Hidden states (1, L, D) of both texts, or None and None."""
+        if self.text is None:
+            return None, None
+        if (prompt, negative) not in self._heard:
+            self._heard[prompt, negative] = self.text.encode([prompt, negative]).split(1)
+        return self._heard[prompt, negative]
 
 
 class Upscale:

@@ -4,7 +4,7 @@
 channels_last, and whole denoiser calls are recorded as CUDA graphs. Names and values of parameters stay what they are.
 """
 
-from vldm_cli.align.fast.engine import hasten, hasten_autoencoder
+from vldm_cli.align.fast.engine import hasten, hasten_autoencoder, pays
 from vldm_cli.align.fast.ops import has_triton
 
-__all__ = ["has_triton", "hasten", "hasten_autoencoder"]
+__all__ = ["has_triton", "hasten", "hasten_autoencoder", "pays"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, TypeVar
 
+import torch
 from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 
 from vldm_cli.align.fast import blocks, families, layers
@@ -30,3 +31,9 @@ def hasten(model: Model, record: bool = True) -> Model:
 def hasten_autoencoder(vae: AutoencoderKL) -> None:
     """An autoencoder of single frames."""
     blocks.hasten(vae, State())
+
+
+def pays(device: torch.device, dtype: torch.dtype) -> bool:
+    """Whether the engine was measured to be the faster on such a CUDA device: in 16 bits, with the matrix units of
+    Ampere and later."""
+    return dtype in (torch.float16, torch.bfloat16) and torch.cuda.get_device_capability(device) >= (8, 0)

@@ -131,8 +131,8 @@ def convolve(
     out = torch.empty(N, HW, C, dtype=x_NLC.dtype, device=x_NLC.device)
     if blocks is None:
         # measured on an H200: with few channels fewer warps are faster
-        half = (128, 128, 64, 4 if C <= 640 else 8, 3)
-        blocks = (64, 64, 32, 4, 3) if x_NLC.dtype == torch.float32 else half
+        warps = 4 if C <= 640 else 8
+        blocks = (64, 64, 32, 4, 3) if x_NLC.dtype == torch.float32 else (128, 128, 64, warps, 3)
     many, wide, deep, warps, stages = blocks
     M = N * HW
     grid = (triton.cdiv(M, many) * triton.cdiv(C, wide),)

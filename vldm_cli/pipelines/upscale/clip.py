@@ -14,11 +14,10 @@ from vldm_cli.denoise.noise import frame_noise
 from vldm_cli.denoise.sampler import sample
 from vldm_cli.pipelines.upscale.enlarged import Enlarged
 from vldm_cli.runs.memory import in_halves
-from vldm_cli.stages.models import Upscaler
 from vldm_cli.stages.plan import UPSCALE
 from vldm_cli.stages.source import Reader, faded
 from vldm_cli.stages.tiles import Tiles
-from vldm_cli.stages.upscale import SHARED_NOISE, STAGE
+from vldm_cli.stages.upscale import SHARED_NOISE, STAGE, Upscaler
 from vldm_cli.stages.windows import fixed_windows
 from vldm_cli.video.clip import Clip
 
