@@ -96,6 +96,16 @@ def test_two_given_frames_are_continued(models, journal):
     assert same(z[:2], lead) and same(z, extend(denoiser(models), Window(0, 4, 2), lead))
 
 
+def test_keyframes_that_rest_stay_what_they_were_and_are_kept_so(models, journal):
+    """A threshold beyond all that is made; each window goes on from what the one before it was left with."""
+    stage = denoiser(models)
+    z = list(Keyframes(continued_windows(9, 5, 2), stage, journal, meter(), still=100.0)(0))
+    alone = extend(stage, Window(0, 5, 0), torch.empty(0, *SHAPE))
+    for made in z:
+        torch.testing.assert_close(made, alone.mean(0))
+    assert same(journal.load("keyframes", 1)["z"][2:], z[5:8])
+
+
 @pytest.mark.parametrize("known", [2, 3, 4, 6])
 def test_known_frames_pass_through_interpolation_exactly(models, journal, known):
     frames = known_frames(known)

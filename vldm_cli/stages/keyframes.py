@@ -11,6 +11,7 @@ from vldm_cli.runs.progress import Meter
 from vldm_cli.runs.units import Units
 from vldm_cli.stages.denoiser import Denoiser
 from vldm_cli.stages.extend import extend
+from vldm_cli.stages.still import kept_at_rest
 from vldm_cli.stages.windows import Window
 
 
@@ -25,7 +26,8 @@ class Keyframes:
     """The source of keyframe latents (C, h, w), METHOD.md §4. Each window is a unit of the journal.
 
     windows: from the plan, of which the first has as many given frames as `lead` returns (T, C, h, w): none for text
-    alone, one for `--image`, two to continue a clip.
+    alone, one for `--image`, two to continue a clip. still: the threshold of `kept_at_rest`, 0 where frames stay as
+    they were made.
     """
 
     def __init__(
@@ -35,14 +37,10 @@ class Keyframes:
         journal: Units,
         meter: Meter,
         lead: Callable[[], Tensor] | None = None,
+        still: float = 0.0,
     ) -> None:
-        self.windows, self.denoiser, self.journal, self.meter, self.lead = (
-            windows,
-            denoiser,
-            journal,
-            meter,
-            lead,
-        )
+        self.windows, self.denoiser, self.journal, self.meter = windows, denoiser, journal, meter
+        self.lead, self.still = lead, still
 
     def __call__(self, start: int) -> Iterator[Tensor]:
         """Keyframes start, start + 1, …; a window is only made when its first new frame is asked for."""
@@ -69,6 +67,8 @@ class Keyframes:
                 known_TCHW = (self._window(index - 1, None) if before_TCHW is None else before_TCHW)[-S:]
             done = index * self.denoiser.steps
             z_TCHW = extend(self.denoiser, window, known_TCHW, lambda step: self.meter.upto(done + step))
+            if self.still:
+                z_TCHW = kept_at_rest(z_TCHW, S, self.still)
             self.journal.save(self.denoiser.stage, index, {"z": z_TCHW})
         self.meter.upto((index + 1) * self.denoiser.steps)
         return z_TCHW

@@ -129,7 +129,8 @@ class Stages:
             defaults.timestep_shift,
             self.drawings,
         )
-        source = Keyframes(self.plan.keyframe_windows, denoiser, self.journal, self.meters["keyframes"], lead)
+        meter = self.meters["keyframes"]
+        source = Keyframes(self.plan.keyframe_windows, denoiser, self.journal, meter, lead, defaults.still)
         self._latents["keyframes"] = self.timed("keyframes", source)
         return self._latents["keyframes"]
 
