@@ -53,7 +53,12 @@ class ImageNetwork:
     def enlarged(self, x_CHW: Tensor) -> Tensor:
         """A picture (3, h, w) in [0, 1] → (3, s·h, s·w) float32 in [0, 1]. One picture a call, as networks promise no
         more, and so that what comes out of one never depends on another."""
-        x_CHW = x_CHW.to(next(self.module.parameters()).dtype)
+        return self.several(x_CHW[None])[0].float()
+
+    def several(self, x_NCHW: Tensor) -> Tensor:
+        """Pictures (N, 3, h, w) in [0, 1] → (N, 3, s·h, s·w) in the network's own format, for training, which is not
+        held to the last bit."""
+        x_NCHW = x_NCHW.to(next(self.module.parameters()).dtype)
         if self.channels == 4:
-            x_CHW = torch.cat([x_CHW, torch.ones_like(x_CHW[:1])])
-        return self.run(x_CHW[None])[0, :3].float()
+            x_NCHW = torch.cat([x_NCHW, torch.ones_like(x_NCHW[:, :1])], 1)
+        return self.run(x_NCHW)[:, :3]

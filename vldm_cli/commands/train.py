@@ -117,6 +117,14 @@ def train(
             "lower guidance and context_guidance in this pack's pack.toml: 1 is what was learnt.",
         ),
     ] = None,
+    looks: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Upscalers, on folders: a teacher for looks, a super-resolution network as `vldm upscale --model` "
+            "takes it. Where the truth has less detail than what it makes of the low resolution, that counts too.",
+        ),
+    ] = None,
     perceptual: Annotated[
         Path | None,
         typer.Option(
@@ -187,6 +195,7 @@ def train(
             vae_roundtrip=vae_roundtrip,
             keep_latents=keep_latents,
             teacher=teacher,
+            looks=looks,
             perceptual=perceptual,
             real_codec=real_codec,
             bank_frames=bank_frames,

@@ -11,6 +11,7 @@ from vldm_cli.toyland.dataset import Drawing
 from vldm_cli.train.asked import Numbers, number_format
 from vldm_cli.train.data.source import open_source
 from vldm_cli.train.emphasis import emphasis
+from vldm_cli.train.looks import Looks
 from vldm_cli.train.loop import Trainer
 from vldm_cli.train.objectives import OBJECTIVES, Objective, Setup
 from vldm_cli.train.perceptual import Perceptual
@@ -61,6 +62,7 @@ def start(
     vae_roundtrip: bool = False,
     keep_latents: bool = False,
     teacher: str | None = None,
+    looks: Path | None = None,
     perceptual: Path | None = None,
     real_codec: bool = True,
     bank_frames: int | None = None,
@@ -85,6 +87,7 @@ def start(
         raise RequestError(f"--keep-latents is for the autoencoder, not for {part}; leave it out")
     if teacher is not None and part != "keyframes":
         raise RequestError(f"--teacher is for keyframes, not for {part}; leave it out")
+    shown_by = None if looks is None else Looks.open(looks, part, data)
     more = emphasis(part, outlines, fine, rolling, plain)
     pack = with_layers(opened, LAYERS.get(part, part), seed)
     taught_by = None if teacher is None else _open_teacher(teacher, pack)
@@ -123,6 +126,7 @@ def start(
             vae_roundtrip=vae_roundtrip,
             keep_latents=keep_latents,
             teacher=taught_by,
+            looks=None if shown_by is None else shown_by.to(where, chosen),
             perceptual=None if perceptual is None else Perceptual.load(perceptual, where),
             outlines=more.outlines,
             fine=more.fine,
@@ -141,6 +145,8 @@ def start(
             identity["keep_latents"] = True
         if taught_by is not None:
             identity["teacher"] = taught_by.manifest.hash
+        if shown_by is not None:
+            identity["looks"] = shown_by.sha256
         if perceptual is not None:
             identity["perceptual"] = perceptual.name
         folder = run or pack.folder.parent / f"{pack.folder.name}-{part}"

@@ -62,7 +62,7 @@ class SteadyNetwork(nn.Module):
 
     def alone(self, x_NCHW: Tensor) -> Tensor:
         """What the network makes of frames by itself, as `forward` has it."""
-        return self._enlarged(x_NCHW).float()
+        return self.image.several(x_NCHW).float()
 
     def begin(self) -> State:
         """The state before a first frame."""
@@ -75,7 +75,7 @@ class SteadyNetwork(nn.Module):
         flow_BTCHW, agree_BTCHW = moved
         scene = Scene(B, flow_BTCHW.flatten(0, 1), agree_BTCHW.flatten(0, 1), state.last)
         with self._running(scene, (x_BTCHW.shape[-2], x_BTCHW.shape[-1])):
-            y_BTCHW = self._enlarged(x_BTCHW.flatten(0, 1)).float().unflatten(0, (B, T))
+            y_BTCHW = self.image.several(x_BTCHW.flatten(0, 1)).float().unflatten(0, (B, T))
             features = self._now.features
         assert features is not None  # the body's blocks have been run
         if features.shape[-2:] != x_BTCHW.shape[-2:]:
@@ -93,12 +93,6 @@ class SteadyNetwork(nn.Module):
             )
             made.append(frame)
         return torch.stack(made, 1)
-
-    def _enlarged(self, x_NCHW: Tensor) -> Tensor:
-        x_NCHW = x_NCHW.to(next(self.image.module.parameters()).dtype)
-        if self.image.channels == 4:
-            x_NCHW = torch.cat([x_NCHW, torch.ones_like(x_NCHW[:, :1])], 1)
-        return self.image.run(x_NCHW)[:, :3]
 
     @contextmanager
     def _running(self, scene: Scene, size: tuple[int, int]) -> Iterator[None]:

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from vldm_cli.packs.pack import Pack
 from vldm_cli.train.data.bank import Bank, chunk_seed
 from vldm_cli.train.data.source import Source
+from vldm_cli.train.looks import Looks
 from vldm_cli.train.perceptual import Perceptual
 
 # Frames rendered, decoded and encoded at a time while a bank is filled: enough to keep a large GPU busy.
@@ -51,12 +52,13 @@ class Means:
 @dataclass(frozen=True, kw_only=True)
 class Setup(Means):
     """What a part of a pack is given beside them: the pack. vae_roundtrip, keep_latents, teacher: see `upscaler`,
-    `autoencoder` and `temporal`; outlines, fine: `image`."""
+    `autoencoder` and `temporal`; outlines, fine: `image`; looks: `Looks`, for the parts of `TAUGHT`."""
 
     pack: Pack
     vae_roundtrip: bool = False
     keep_latents: bool = False
     teacher: Pack | None = None
+    looks: Looks | None = None
     outlines: float = 0.0
     fine: float = 0.0
 

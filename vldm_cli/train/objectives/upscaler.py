@@ -16,6 +16,7 @@ from vldm_cli.train.diffusion import Diffusion
 from vldm_cli.train.discriminator import Discriminator
 from vldm_cli.train.export import export_part
 from vldm_cli.train.frames import to_model
+from vldm_cli.train.looks import NAMES, looks_loss
 from vldm_cli.train.objectives.base import Objective, Setup
 from vldm_cli.train.objectives.patches import ROUNDTRIP_SHARE, UpscalerPatches, ensure_upscaler
 from vldm_cli.train.objectives.upscaled import augmented, compared
@@ -23,6 +24,7 @@ from vldm_cli.train.onestep import (
     DETAIL,
     SQUARED_WEIGHT,
     STEADY_RENDERED,
+    detail,
     motion_of,
     one_step_losses,
     rise,
@@ -96,14 +98,18 @@ class UpscalerImage(Objective):
         self.model.state.on = False
 
     def examples(self, seed: int, n: int) -> dict[str, Tensor]:
-        """high, low: uint8 patches; rendered: which of them vldm rendered; motion, of clips: `motion_of` high."""
+        """high, low: uint8 patches; rendered: which of them vldm rendered; motion, of clips: `motion_of` high; with a
+        teacher for looks what it gives, too (`Looks.examples`)."""
         high, low, rendered_B = self.patches.draw(seed, n, self.frames)
         motion = {"motion": motion_of(high)} if self.frames > 1 else {}
-        return {"high": high, "low": low, "rendered": rendered_B, **motion}
+        looks = self.setup.looks
+        taught = {} if looks is None else looks.examples(high, low, rendered_B, seed)
+        return {"high": high, "low": low, "rendered": rendered_B, **motion, **taught}
 
     def losses(self) -> dict[str, Tensor]:
         batch, n = self.bank.draw(self.setup.batch), self.setup.batch
         rendered_B = batch.pop("rendered")
+        taught = {name: batch.pop(name) for name in NAMES if name in batch}
         batch = {name: x[:, : self.length - (name == "motion")] for name, x in batch.items()}
         low, z = self._coded(batch["high"], batch["low"])
         labels, t = self._labels(n), self._times(n)
@@ -117,10 +123,11 @@ class UpscalerImage(Objective):
         with torch.compiler.set_stance(stance):
             v = self.model(noisy.to(self.dtype), t, extra_BTCHW=extra, class_labels=labels).float()
         guess = self.diffusion.clean(noisy[:one], v[:one], t[:one])
+        made, level_B = video(self.model, self.space, guess, low[:one]), labels[:one] / LABELS
         out = one_step_losses(
             to_model(batch["high"][:one], torch.float32),
-            video(self.model, self.space, guess, low[:one]),
-            labels[:one] / LABELS,
+            made,
+            level_B,
             batch["motion"][:one] if "motion" in batch else None,
             rendered_B[:one],
             self.setup.perceptual if self.looked else None,
@@ -130,6 +137,11 @@ class UpscalerImage(Objective):
             self.steady,
             self.squared,
         )
+        if taught and self.looked:
+            shown = {name: x[:one] for name, x in taught.items()}
+            looks = looks_loss(made, shown, self.looking * detail(level_B), self.setup.perceptual)
+            out["loss"], out["looks"] = out["loss"] + looks, looks.detach()
+            out["heed"] = shown["heed"].mean()
         if one < n:
             target = self.diffusion.target(z[one:], noise[one:], t[one:])
             out["denoising"] = F.mse_loss(v[one:], target)
