@@ -7,9 +7,13 @@ from itertools import chain
 import torch
 from torch import Tensor
 
-from vldm_cli.align.fast import norm, plain, rows, time, trial
+from vldm_cli.align.fast import gated, norm, plain, rows, time, trial
 from vldm_cli.align.fast.plain import exact
 
+# rows, channels in and out, of which each row is a multiple of 16 bytes
+LAYERS = [(1, 24, 48), (33, 72, 40), (150, 40, 136), (1000, 320, 1280), (777, 640, 2560)]
+# small ones, so that there are several, one after the other in a program and one a program
+TILES = (gated.Tile(64, 16, 16, 4, 2, 1), gated.Tile(64, 32, 32, 4, 2))
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 
 
@@ -62,6 +66,17 @@ def cases(device: str, large: bool, names=tuple(DTYPES)):
             yield f"geglu {name} {M}x{C}", rows.geglu(wide), exact(plain.geglu, wide)
         if name == ("float32" if large else "bfloat16"):
             continue  # not used on a GPU; taken for whole numbers by Triton's interpreter
+        here = device == "cpu" or gated.suits(torch.device(device))
+        for M, C, D in (LAYERS if large else LAYERS[:3]) if here else ():
+            x, w, b = rand(M, C), rand(2 * D, C) / 8, 3 * rand(2 * D)
+            for by in (None, *TILES):
+                for bias in (None, b):
+                    args = (x, w, bias)
+                    yield (
+                        f"linear_geglu {name} {M}x{C}x{D} {by and by[:3]} {bias is None}",
+                        gated.linear_geglu(*args, by),
+                        exact(plain.linear_geglu, *args),
+                    )
         for T in (1, 7, 16, 25, 64) if large else (1, 3, 25, 64) if whole else (5,):
             for heads, D in ((2, 32), (3, 40)) if large else ((2, 20),):
                 qkv = rand(2 * T, 3, 3 * heads * D)

@@ -70,6 +70,30 @@ def test_a_twin_takes_its_place(monkeypatch):
 
 
 @pytest.mark.skipif(not ops.has_triton(), reason="Triton is not installed here")
+def test_a_linear_layer_and_its_gate_are_one_kernel_where_that_pays(monkeypatch):
+    from vldm_cli.align.fast import gated
+
+    monkeypatch.setattr(gated, "suits", lambda device: True)
+    monkeypatch.setattr(gated, "linear_geglu", lambda *args: "the kernel")
+    monkeypatch.setattr(ops, "_kernel", lambda name, x: getattr(gated, name, getattr(plain, name)))
+    for channels, wide, taken in (
+        (32, 64, True),
+        (12, 32, True),
+        (6, 32, False),
+        (32, 12, False),
+        (1280, 16, False),
+    ):
+        x, weight, bias = torch.randn(3, channels), torch.randn(wide, channels), torch.randn(wide)
+        found = ops.linear_geglu(x, weight, bias)
+        if taken:
+            assert found == "the kernel"
+        else:
+            torch.testing.assert_close(found, plain.linear_geglu(x, weight, bias))
+    monkeypatch.setattr(gated, "suits", lambda device: False)
+    assert not gated.pays(torch.randn(3, 32), torch.randn(64, 32))
+
+
+@pytest.mark.skipif(not ops.has_triton(), reason="Triton is not installed here")
 def test_every_kernel_is_tried():
     tried = [name for name, _, _ in trial.trials(CPU, torch.float16)]
     assert tuple(tried) == tuple(trial.HOMES)

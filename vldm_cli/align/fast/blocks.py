@@ -123,7 +123,7 @@ def out_of(attention: Any, h: Tensor) -> Tensor:
 def fed_forward(ff: Any, n: Tensor) -> Tensor:
     """A feed-forward of gated GELU."""
     first, last = ff.net[0].proj, ff.net[2]
-    return F.linear(ops.geglu(F.linear(n, first.weight, first.bias)), last.weight, last.bias)
+    return F.linear(ops.linear_geglu(n, first.weight, first.bias), last.weight, last.bias)
 
 
 def transformer_forward(

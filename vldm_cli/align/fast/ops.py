@@ -36,7 +36,7 @@ def _kernel(name: str, x: Tensor) -> Callable:
     """The kernel of that name where it is of use, or its twin."""
     home = trial.HOMES[name]
     # matrix products in float32 are no matter for matrix units: there PyTorch's own are as good
-    if not x.is_cuda or (home == "time" and x.dtype == torch.float32):
+    if not x.is_cuda or (home in ("time", "gated") and x.dtype == torch.float32):
         return getattr(plain, name)
     if name in OFF or name in trial.left_out(x.device, x.dtype):
         return getattr(plain, name)
@@ -66,6 +66,17 @@ def layer_norm(
 def geglu(x: Tensor) -> Tensor:
     """`plain.geglu`."""
     return _kernel("geglu", x)(x)
+
+
+def linear_geglu(x: Tensor, weight_OI: Tensor, bias_O: Tensor | None = None) -> Tensor:
+    """`plain.linear_geglu`: in one kernel where that pays, else a product and a pass after it."""
+    run = _kernel("linear_geglu", x)
+    if run is not plain.linear_geglu:
+        from vldm_cli.align.fast import gated
+
+        if gated.pays(x, weight_OI):
+            return run(x, weight_OI, bias_O)
+    return geglu(F.linear(x, weight_OI, bias_O))
 
 
 def add(x: Tensor, y: Tensor, bias_C: Tensor | None = None) -> Tensor:

@@ -68,6 +68,11 @@ def geglu(x: Tensor) -> Tensor:
     return value * F.gelu(gate)
 
 
+def linear_geglu(x: Tensor, weight_OI: Tensor, bias_O: Tensor | None = None) -> Tensor:
+    """`geglu` of a linear layer: (…, I) → (…, D), O = 2 D."""
+    return geglu(F.linear(x, weight_OI, bias_O))
+
+
 def add(x: Tensor, y: Tensor, bias_C: Tensor | None = None) -> Tensor:
     """x + y + bias."""
     return x + y if bias_C is None else x + (y + bias_C)

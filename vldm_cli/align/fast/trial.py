@@ -23,6 +23,7 @@ HOMES = {
     "add": "rows",
     "attend": "time",
     "convolve": "time",
+    "linear_geglu": "gated",
 }
 Trial = tuple[str, Callable[[], Tensor], Callable[[], Tensor]]
 """A kernel's name, its result, its twin's."""
@@ -30,7 +31,7 @@ Trial = tuple[str, Callable[[], Tensor], Callable[[], Tensor]]
 
 def trials(device: torch.device, dtype: torch.dtype) -> Iterator[Trial]:
     """Of every kernel, with odd sizes and all that it can do besides."""
-    from vldm_cli.align.fast import norm, rows, time
+    from vldm_cli.align.fast import gated, norm, rows, time
 
     draw = torch.Generator(device).manual_seed(0)
 
@@ -57,6 +58,11 @@ def trials(device: torch.device, dtype: torch.dtype) -> Iterator[Trial]:
     z, kernel, last, residual = rand(2 * 7, 30, 96), rand(80, 3 * 96) / 17, rand(80), rand(2 * 7, 30, 80)
     convolved = (z, kernel, 7, last, residual)
     yield "convolve", lambda: time.convolve(*convolved), lambda: exact(plain.convolve, *convolved)
+    if device.type == "cuda" and not gated.suits(device):
+        return
+    # no multiples of a tile, but of 16, as all that models have: so it is compiled only once
+    layer = (rand(160, 80), rand(2 * 144, 80) / 8, rand(2 * 144))
+    yield "linear_geglu", lambda: gated.linear_geglu(*layer), lambda: exact(plain.linear_geglu, *layer)
 
 
 @cache

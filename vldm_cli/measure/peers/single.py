@@ -70,7 +70,7 @@ def _everything(device: torch.device, dtype: torch.dtype) -> Iterator[Row]:
 
 
 def _level(rand: Callable[..., Tensor], channels: int, side: int) -> Iterator[Row]:
-    from vldm_cli.align.fast import norm, rows, time
+    from vldm_cli.align.fast import gated, norm, rows, time
 
     N, places = 2 * FRAMES, side * side
     x, w, b = rand(N, channels, side, side), rand(channels), rand(channels)
@@ -110,6 +110,16 @@ def _level(rand: Callable[..., Tensor], channels: int, side: int) -> Iterator[Ro
         12 * size,
     )
     del wide
+    weight, bias = rand(8 * channels, channels) / channels**0.5, rand(8 * channels)
+    yield (
+        f"linear layer, gated GELU {where}",
+        [
+            ("PyTorch", partial(plain.linear_geglu, z, weight, bias)),
+            ("product, kernel", lambda: rows.geglu(F.linear(z, weight, bias))),
+            ("kernel", partial(gated.linear_geglu, z, weight, bias)),
+        ],
+        5 * size,
+    )
     qkv = rand(N, places, 3 * channels)
     yield (
         f"attention over frames {where}",

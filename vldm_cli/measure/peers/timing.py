@@ -13,7 +13,7 @@ Call = Callable[[], object]
 KINDS = (
     ("attention", ("attention", "flash", "fmha", "sdpa", "_attended")),
     ("convolution", ("conv", "wgrad", "fprop", "implicit", "_convolved", "winograd")),
-    ("matrix product", ("gemm", "cutlass", "nvjet", "cublas", "splitk")),
+    ("matrix product", ("gemm", "cutlass", "nvjet", "cublas", "splitk", "_linear_gated")),
     ("norm", ("norm", "_sums", "_factors", "_apply", "Welford", "RowwiseMoments")),
     ("copy", ("copy", "memcpy", "cat", "nchwtonhwc", "nhwctonchw", "transpose", "permute")),
 )
