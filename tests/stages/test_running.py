@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from vldm_cli.errors import RequestError
+from vldm_cli.packs import load, prepare
 from vldm_cli.stages.models import Models
 from vldm_cli.stages.running import AS_USUAL, Running
 
@@ -83,6 +84,20 @@ def test_models_are_made_so(tiny_pack, monkeypatch):
     assert held == {torch.float32, torch.float8_e4m3fn}
     waiting = Models(tiny_pack, running=Running(memory="low")).keyframes
     assert {p.dtype for p in waiting.unet.parameters()} == {torch.float32}
+
+
+@pytest.mark.parametrize("engine", [True, False])
+def test_with_little_memory_a_decoder_runs_by_what_needs_less(tiny_pack, monkeypatch, engine):
+    """Whole windows by the engine, or diffusers' blocks a few frames at a time."""
+    did = []
+    monkeypatch.setattr("vldm_cli.stages.models.decode_in_parts", lambda model: did.append("parts"))
+    monkeypatch.setattr("vldm_cli.stages.models.hasten", lambda model, record: did.append("engine"))
+    monkeypatch.setattr(Models, "_has_engine", engine)
+    models = Models(tiny_pack, running=Running(memory="low"))
+    decoder = load.loaded(prepare.prepare(tiny_pack, "decoder", False), "cpu", torch.float32)
+    models.device = torch.device("cuda")
+    models._quick(decoder)
+    assert did == ["engine" if engine else "parts"]
 
 
 def test_a_worker_looks_for_itself(tiny_pack, monkeypatch):

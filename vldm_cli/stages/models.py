@@ -176,7 +176,8 @@ class Models:
             if self.running.memory == LOWEST:
                 store_in_fp8(model, self.dtype)
             offload(model, self.device, self.dtype)
-        elif self.low and isinstance(model, TemporalDecoder):
+        elif self.low and isinstance(model, TemporalDecoder) and not self._has_engine:
+            # with the engine whole windows need less than with diffusers' blocks a few frames at a time do
             decode_in_parts(model)
         elif self.device.type == "cpu":
             fold_upsampling(model)  # on a GPU it has not been timed

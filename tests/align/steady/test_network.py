@@ -9,7 +9,7 @@ from spandrel.architectures.SPAN import SPAN
 from spandrel.architectures.SwinIR import SwinIR
 
 from tests import networks
-from vldm_cli.align.network import ImageNetwork
+from vldm_cli.align.network import ImageNetwork, in_channels_last
 from vldm_cli.align.steady.body import find_body, from_maps, to_maps, token_size
 from vldm_cli.align.steady.layers import LARGEST_SHARE, TABLE
 from vldm_cli.align.steady.network import align_network, motion_before
@@ -186,3 +186,22 @@ def test_a_file_knows_its_network_by_its_weights(tmp_path):
         with pytest.raises(Others, match="is for mine"):
             load_layers(path, of_weights(other))
     assert not any(name.startswith("image") for name in load_file(path))
+
+
+@pytest.mark.parametrize("name", ["esrgan x4", "esrgan x2, which folds", "compact x3", "span"])
+def test_a_network_of_convolutions_makes_the_same_in_channels_last(name):
+    """As it runs on a GPU in 16 bits, with its temporal layers on it too."""
+    image = MAKES[name][0]()
+    assert image.convolutional
+    steady = align_network(image, TABLE[-1])
+    x_BTCHW = torch.rand(1, 2, 3, 24, 20)
+    moved = motion_before(x_BTCHW)
+    made = image.enlarged(x_BTCHW[0, 0]), steady(x_BTCHW, moved, steady.begin())
+    in_channels_last(image.module)
+    again = image.enlarged(x_BTCHW[0, 0]), steady(x_BTCHW, moved, steady.begin())
+    for a, b in zip(made, again, strict=True):
+        torch.testing.assert_close(a, b, atol=1e-5, rtol=1e-5)
+
+
+def test_one_with_attention_is_left_as_it_lies():
+    assert not MAKES["swinir, of tokens"][0]().convolutional

@@ -195,6 +195,13 @@ def undisturbed(tmp_path_factory):
     return path, folder / "whole.mp4"
 
 
+@pytest.mark.parametrize("device, tile, used", [("cpu", None, 256), ("cuda", None, 640), ("cuda", 64, 64)])
+def test_a_gpu_is_asked_for_larger_tiles(tmp_path, device, tile, used):
+    clip, model = clips.make(tmp_path, "a.mp4", frames=1, size="36x20"), saved(tmp_path, networks.compact())
+    job = job_of(clip, tmp_path / "out.mp4", model, device=device, tile=tile)
+    assert job.settings["tile"] == used
+
+
 @pytest.mark.parametrize("at", ["upscale:30", "write:26", "join:1"])
 def test_stopped_in_each_stage_the_same_command_ends_with_the_same_bytes(tmp_path, undisturbed, at):
     (path, whole), out, model = undisturbed, tmp_path / "out.mp4", saved(tmp_path, networks.compact())

@@ -20,6 +20,9 @@ from vldm_cli.video.clip import Clip
 from vldm_cli.video.encoders import X264
 from vldm_cli.video.kinds import open_container
 
+# The side of tiles where none is given. A GPU is asked for whole frames of 640×360: networks are hundreds of small
+# layers, and of six tiles it spends more time on being told what to do than on doing it.
+TILES = {"cuda": 640}
 # Pixels by which tiles overlap, at least, however little the network looks around.
 MARGIN = 16
 # Numbers that are held for each pixel of an enlarged frame (frames, their residuals, flow, sums and what waits), and
@@ -89,7 +92,8 @@ def make_job(
     network = model.network
     steady = STEADY if steady is None else steady
     scale = check_network(model, scale, tile, steady, layers)
-    tile = tile or max(TILE, least_tile(network))
+    where = torch.device(device)
+    tile = tile or max(TILES.get(where.type, TILE), least_tile(network))
     overlap = _overlap(clip, model, tile)
     settings = {
         "model": model.name,
@@ -102,7 +106,6 @@ def make_job(
         "tile": tile,
         "dtype": dtype,
     }
-    where = torch.device(device)
     if where.type == "cpu":
         keep_freed_memory()
     source = NetworkClip(
