@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -34,6 +34,9 @@ class TemporalModel(nn.Module):
 
     The image model's own state-dict keys and values stay as they were; its parameters are frozen.
     """
+
+    average: Callable[[Tensor, Tensor, int], Tensor] = staticmethod(averaged)
+    """How `steadied` does it."""
 
     def __init__(self, image_model: nn.Module, sizes: Sizes) -> None:
         super().__init__()
@@ -71,7 +74,7 @@ class TemporalModel(nn.Module):
         As they are if it is not, and with temporal layers off."""
         if not (self.state.on and self.sizes.get("compensated")):
             return residual_BTCHW
-        return averaged(residual_BTCHW, low_BTCHW, scale)
+        return self.average(residual_BTCHW, low_BTCHW, scale)
 
     def temporal_parameters(self) -> list[nn.Parameter]:
         """φ and α: what training changes."""

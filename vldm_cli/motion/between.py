@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from vldm_cli.motion.constants import LUMA, constant
 from vldm_cli.motion.matching import doubled, inside, median, motion, pyramid, settled, warp
 
 COARSE = 2  # level of the pyramid on which the two frames' own motions are found
@@ -109,8 +110,8 @@ def fitted(v_N2HW: Tensor, plane_NCHW: Tensor) -> Tensor:
     height, width = plane_NCHW.shape[-2:]
     if plane_NCHW.shape[-2:] == v_N2HW.shape[-2:]:
         return v_N2HW
-    scale = v_N2HW.new_tensor([width / v_N2HW.shape[-1], height / v_N2HW.shape[-2]])
-    return resized(v_N2HW, plane_NCHW) * scale[None, :, None, None]
+    scale = width / v_N2HW.shape[-1], height / v_N2HW.shape[-2]
+    return resized(v_N2HW, plane_NCHW) * constant(scale, v_N2HW)
 
 
 def resized(x_NCHW: Tensor, plane_NCHW: Tensor) -> Tensor:
@@ -123,9 +124,7 @@ def brightness(plane_NCHW: Tensor) -> Tensor:
     """(N, 1, H, W): the plane itself, or what the eye sees of RGB."""
     if plane_NCHW.shape[1] == 1:
         return plane_NCHW
-    return (plane_NCHW * plane_NCHW.new_tensor([0.299, 0.587, 0.114])[None, :, None, None]).sum(
-        1, keepdim=True
-    )
+    return (plane_NCHW * constant(LUMA, plane_NCHW)).sum(1, keepdim=True)
 
 
 def _carried(v_N2HW: Tensor, share: float) -> Tensor:

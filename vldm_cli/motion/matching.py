@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from vldm_cli.motion.constants import constant
+
 SMALLEST = 12  # pixels: no level of the pyramid is smaller
 AGGREGATE = 9  # block matching compares squares of this side …
 SMALL, COARSE_AGGREGATE = 60, 5  # (on levels smaller than this smaller ones, or small things are lost) …
@@ -151,7 +153,7 @@ def _best(
         return STRAY * (candidate - middle).square().sum(1, keepdim=True).sqrt()
 
     candidates = [*others]
-    candidates += [v + v.new_tensor(step)[None, :, None, None] for step in steps if step != (0, 0)]
+    candidates += [v + constant(step, v) for step in steps if step != (0, 0)]
     candidates += [_shifted(v, x * n, y * n) for n in reaches for x, y in ((1, 0), (-1, 0), (0, 1), (0, -1))]
     best, kept = v, mismatch(one, two, t, v, beyond) if cost is None else cost
     lowest = kept + stray(v)

@@ -89,3 +89,8 @@ def test_nothing_is_recorded_where_memory_is_short(recorded, monkeypatch):
     for value in (1, 2, 3):
         call(network, run, value)
     assert network.calls == 3 and not run.recorded
+
+
+def test_only_what_runs_on_a_cuda_device_is_recorded():
+    assert graphs.recorded_on(torch.device("cpu"), abs) is abs
+    assert isinstance(graphs.recorded_on(torch.device("cuda"), abs), Recorded)

@@ -17,7 +17,7 @@ Model = TypeVar("Model", bound=TemporalModel)
 
 def hasten(model: Model, record: bool = True) -> Model:
     """The same video model, for inference from now on: weights that change later are not followed. record: denoiser
-    calls as CUDA graphs, where the model lies on a CUDA device."""
+    calls as CUDA graphs, where the model lies on a CUDA device, and averages along the motion."""
     found: Any = model
     image = found.vae if hasattr(model, "vae") else found.unet
     blocks.hasten(image, model.state)
@@ -25,6 +25,7 @@ def hasten(model: Model, record: bool = True) -> Model:
     families.hasten(model)
     if record and hasattr(model, "unet") and next(model.parameters()).is_cuda:
         image.forward = Recorded(image.forward, model.state)
+        model.average = Recorded(model.average)
     return model
 
 

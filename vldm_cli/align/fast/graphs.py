@@ -25,11 +25,11 @@ class Recorded:
     """A network's forward, recorded; each recording is compared with a usual call before it is used. They must agree
     to the last bit: which calls are recorded depends on where a run began, and what it makes must not.
 
-    `state` is what its temporal layers read besides the arguments; the network must not depend on anything else that
-    changes from call to call, and what it returns is the caller's own."""
+    `state` is what its temporal layers read besides the arguments, if it has such; the network must not depend on
+    anything else that changes from call to call, and what it returns is the caller's own."""
 
-    def __init__(self, forward: Callable[..., Any], state: State) -> None:
-        self.forward, self.state = forward, state
+    def __init__(self, forward: Callable[..., Any], state: State | None = None) -> None:
+        self.forward, self.state = forward, state or State()
         self.calls: dict[Hashable, int] = {}
         self.recorded: dict[Hashable, tuple[torch.cuda.CUDAGraph, list[Tensor], Any] | None] = {}
         # recordings never run at one time, so they share their memory
@@ -98,6 +98,11 @@ class Recorded:
         finally:
             state.embedding_BE, state.context, state.text_BLD = before
         return graph, [x for x in own if isinstance(x, Tensor)], output
+
+
+def recorded_on(device: torch.device, run: Callable[..., Any]) -> Callable[..., Any]:
+    """A function of tensors, numbers and None, recorded where it is to run on a CUDA device; elsewhere itself."""
+    return Recorded(run) if device.type == "cuda" else run
 
 
 def _has_room() -> bool:

@@ -18,11 +18,10 @@ from vldm_cli.align.steady.layers import (
     TemporalLayers,
     agreement,
 )
+from vldm_cli.motion.constants import LUMA, constant
 from vldm_cli.motion.flow import refined
 from vldm_cli.motion.matching import doubled, motion, pyramid
 
-# What the eye sees of red, green and blue.
-LUMA = (0.299, 0.587, 0.114)
 # Pixels of frame pairs whose motion is found at a time.
 PIXELS = 2**22
 
@@ -165,7 +164,7 @@ def _motion(now_NCHW: Tensor, before_NCHW: Tensor) -> Tensor:
     step of Lucas–Kanade: what was kept of x4plus's frames along it (seven frames of a dev clip, crf 28) took 17 % off
     their flicker, 18 % along what is matched at the full size for three times the work, and 14 % by Lucas–Kanade
     alone (ten frames)."""
-    weights = now_NCHW.new_tensor(LUMA)[None, :, None, None]
+    weights = constant(LUMA, now_NCHW)
     some = max(1, PIXELS // now_NCHW[0, 0].numel())
     found = []
     for now, before in zip(now_NCHW.split(some), before_NCHW.split(some), strict=True):

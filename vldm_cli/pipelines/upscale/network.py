@@ -1,7 +1,7 @@
 """Upscaling clips by a network for single pictures, made steady: by temporal layers that were trained for it, or by
 keeping of the frame before, along the motion, what agrees. Both go from frame to frame, in windows."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import cached_property
@@ -9,6 +9,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from vldm_cli.align.fast.graphs import recorded_on
 from vldm_cli.align.network import ImageNetwork
 from vldm_cli.align.steady.kept import Kept, keep
 from vldm_cli.align.steady.network import State, SteadyNetwork, motion_before
@@ -89,6 +90,18 @@ class NetworkClip(Enlarged):
                 layers.layers.to(self.device, self.dtype)
         return network, layers
 
+    @cached_property
+    def _moved(self) -> Callable[..., tuple[Tensor, Tensor]]:
+        """`motion_before`: some five thousand short kernels a frame."""
+        return recorded_on(self.device, motion_before)
+
+    @cached_property
+    def _enlarge(self) -> Callable[[Tensor], Tensor]:
+        """What the network makes of a tile; of x4plus a thousand kernels. Networks with attention may make masks for
+        each size on the host, which cannot be recorded."""
+        network, _ = self.ready
+        return recorded_on(self.device, network.enlarged) if network.convolutional else network.enlarged
+
     def images(self, start: int, device: torch.device) -> Iterator[Tensor]:
         if not self.steady:
             frames = self._enlarged(start, device)
@@ -112,7 +125,7 @@ class NetworkClip(Enlarged):
         for x_CHW in self.source(first_frame(self.windows, start), device):
             x_CHW = x_CHW / self.read.peak
             wide = self.wide.pad(x_CHW)[None, None]
-            flow_BTCHW, agree_BTCHW = motion_before(wide, before)
+            flow_BTCHW, agree_BTCHW = self._moved(wide, before)
             agree_BTCHW = agree_BTCHW * (agree_BTCHW.mean() > CUT)
             before = wide[:, 0]
             yield _Frame(x_CHW, (self.wide.crop(flow_BTCHW[0]), self.wide.crop(agree_BTCHW[0])))
@@ -144,8 +157,8 @@ class NetworkClip(Enlarged):
 
     def _whole(self, x_CHW: Tensor) -> Tensor:
         """A frame (3, H, W) in [0, 1] enlarged, put together from tiles."""
-        x_CHW, (network, _) = self.tiles.pad(x_CHW), self.ready
-        return self._joined(network.enlarged(x_CHW[:, y, x]) for y, x in self.tiles.places)
+        x_CHW = self.tiles.pad(x_CHW)
+        return self._joined(self._enlarge(x_CHW[:, y, x]) for y, x in self.tiles.places)
 
     def _joined(self, parts: Iterable[Tensor]) -> Tensor:
         """The enlarged tiles of a frame as one, in [0, 1]."""
