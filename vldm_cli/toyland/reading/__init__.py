@@ -1,0 +1,6 @@
+"""Read plain English and say it again as `captions` does, which is what a model of Toyland has been trained on.
+
+`english` and `synonyms` are data, `lexicon` turns the tables of words round, `spelling` mends typing errors, `lexer`
+makes a sentence items that mean something, `clauses` makes these a `description`, and `saying` makes that a caption.
+What is not understood to the last word is not read at all.
+"""
