@@ -22,7 +22,8 @@ class GenerateRequest:
     """One video. None means: as the pack has it. `size` is (height, width) before upscaling; `image` the first frame,
     uint8 (H, W, 3) of that size or of the finished video's; `sketches` what keyframes follow, of the size before
     upscaling; `steps` limits all denoising steps; `device` and `dtype` as torch names them. replacement: a model that
-    was not made for known frames goes on from them all the same. as_written: the pack's reader does not say the prompt in other words.
+    was not made for known frames goes on from them all the same.
+    as_written: the pack's reader does not say the prompt in other words.
 
     Numbers are of the types that are told here, whatever stood for them; RequestError, one sentence, for those that
     cannot be served."""

@@ -1,7 +1,16 @@
 """English that is not about Toyland: function words, wishes, and words that typing errors are not. Data only."""
 
 # Words that say nothing of the scene, wherever they stand.
-HARMLESS = ["please", "show", "shows", "showing", "draw", "create", "generate", "render", "film", "picture", "image", "video", "clip", "scene", "shot", "animation", "footage", "movie", "here", "can", "could", "would", "will", "shall", "should", "i", "me", "my", "we", "us", "you", "your", "let", "want", "wants", "need", "wish", "see", "sees", "look", "watch", "like", "imagine", "think", "give", "find", "finds", "have", "has", "had", "get", "just", "only", "simply", "very", "really", "quite", "nice", "cute", "beautiful", "pretty", "lovely", "favourite", "favorite", "now", "also", "too", "again", "there", "slowly", "quickly", "gently", "smoothly", "slow", "fast", "quick", "quietly", "happily", "calmly", "lazily", "merrily", "suddenly", "steadily", "constantly", "continuously", "endlessly", "keeps", "keep", "keeping", "starts", "start", "starting", "begins", "begin", "does", "do", "doing", "did", "make", "makes", "making", "put", "place", "puts", "places", "kind", "sort", "about", "along", "coloured", "colored", "colour", "color", "shaped", "shape", "size", "sized", "time", "hello", "hi", "ok", "okay", "thanks", "thank", "short-film", "spot", "idea", "what", "how", "whole", "simultaneously", "meanwhile", "same", "together", "side", "weather", "shining", "painted", "dyed", "object", "objects", "things", "thing", "toy", "toys", "solid", "solids", "completely", "entirely", "purely", "exactly", "lit", "identical", "alike", "equal", "similar", "matching", "upright", "quiet", "lone", "everywhere", "visible", "stuff", "lets", "set"]
+HARMLESS = """
+show shows showing draw create generate render film picture image video clip scene shot animation footage movie here
+can could would will shall should i me my we us you your let want wants need wish see sees look watch like imagine
+think give find finds have has had get just only simply very really quite nice cute beautiful pretty lovely favourite
+favorite now also too again there suddenly constantly continuously endlessly keeps keep keeping starts start starting
+begins begin does do doing did make makes making put place puts places kind sort about along coloured colored colour
+color shaped shape size sized time hello hi ok okay thanks thank spot idea what how whole simultaneously meanwhile
+same together side weather shining painted dyed object objects things thing toy toys solid solids completely entirely
+purely exactly lit identical alike equal similar matching upright quiet lone everywhere visible stuff lets set
+"""
 # What a description is the description of.
 PICTURES = "video", "film", "picture", "image", "clip", "scene", "shot", "animation", "footage", "movie"
 HARMLESS_PHRASES = (
@@ -9,7 +18,13 @@ HARMLESS_PHRASES = (
     "in place", "at the same time", "a bit", "a little bit", "look like", "looks like", "in colour", "in color",
     "in size", "back and forth", "as well", "of course", "it is a video of", "next to each other", "beside each other",
     "side by side", "made of", "made from", "made out of", "out of", "all the time", "all by itself", "a video of",
-    "in the picture", "in the video", "in the scene", "in the shot", "for me", "at all", "all around", "all over", "to see", "can you", "can we", "can i", "you can", "we can",
+    "in the picture", "in the video", "in the scene", "in the shot", "for me", "to see",
+    "at all", "all around", "all over", "can you", "can we", "can i", "you can", "we can",
+)  # fmt: skip
+# How something happens, between the words of a phrase as well: "pans slowly to the left".
+MANNER = (
+    "slowly", "quickly", "gently", "smoothly", "slow", "fast", "quick", "quietly", "happily", "calmly", "lazily",
+    "merrily", "steadily", "please",
 )  # fmt: skip
 DETERMINERS = {"a": "new", "an": "new", "another": "new", "the": "known", "this": "known"} | {
     "these": "known", "those": "known", "my": "new", "some": "some",
@@ -34,6 +49,44 @@ CONTRACTIONS = {
 }  # fmt: skip
 
 # Words that are a letter away from one of Toyland's, and meant as they are.
-MEANT = set(
-    ["bell", "bull", "bill", "bail", "bald", "mall", "call", "hall", "wall", "fell", "tall", "bulb", "bold", "balk", "balm", "ballet", "baller", "bull's", "balk", "ballot", "cute", "cuba", "cure", "tuba", "tubes", "lube", "dube", "core", "code", "come", "cope", "cove", "coke", "gone", "done", "none", "lone", "zone", "bone", "tone", "con", "cane", "cones", "king", "wing", "sing", "ding", "ping", "ting", "ming", "bring", "wring", "rink", "rind", "rang", "rung", "being", "lying", "dying", "typing", "ruling", "riding", "rising", "rating", "rings", "wings", "kings", "winning", "running", "sinning", "pinning", "string", "spring", "skinning", "speeding", "planning", "spanning", "grinning", "link", "pint", "mink", "sink", "wink", "punk", "pine", "pin", "pins", "pick", "ping", "think", "drink", "shrine", "rod", "rid", "bed", "fed", "led", "wed", "ned", "rad", "read", "reed", "bred", "redo", "res", "ride", "rude", "rode", "robe", "rope", "role", "hose", "nose", "pose", "lose", "rise", "rows", "greed", "greek", "greet", "grown", "grew", "grin", "glean", "gross", "grain", "gene", "write", "wide", "while", "whole", "wife", "wine", "whine", "waste", "quite", "spite", "site", "slack", "lack", "back", "pack", "bleak", "block", "plaque", "blank", "blame", "blanket", "bloc", "blond", "brick", "brink", "trick", "prick", "bricks", "brow", "crown", "drown", "frown", "brawn", "broke", "born", "browns", "blown", "bronze", "fellow", "mellow", "bellow", "yell", "hello", "below", "billow", "pillow", "blues", "clue", "glue", "bled", "blew", "bluff", "blur", "flue", "hand", "band", "land", "send", "said", "sane", "sank", "sandal", "sands", "stand", "brand", "grand", "wand", "sound", "sad", "saint", "know", "show", "slow", "snob", "snot", "now", "stow", "glow", "flow", "blow", "grow", "crow", "shown", "snare", "water", "wafer", "later", "waiter", "waver", "tater", "waters", "matter", "grasp", "class", "glass", "gross", "brass", "grasses", "crass", "crash", "grace", "gas", "press", "dress", "stove", "store", "stole", "phone", "shone", "scone", "atone", "tone", "stones", "alone", "stony", "stored", "stories", "story", "food", "mood", "good", "hood", "woods", "wool", "word", "wore", "would", "blood", "flood", "lane", "late", "take", "make", "bake", "cake", "fake", "wake", "rake", "lace", "lakes", "like", "lame", "sake", "tea", "pea", "sear", "sees", "set", "seat", "seal", "seam", "teas", "ska", "beech", "bench", "bleach", "reach", "teach", "peach", "breach", "beaches", "light", "right", "might", "fight", "sight", "tight", "eight", "knights", "nights", "bright", "fright", "flight", "height", "slight", "eighty", "nightly", "dart", "bark", "dare", "mark", "park", "darn", "lark", "dale", "day", "hark", "cloudy", "loud", "cloud", "clod", "crowd", "proud", "shroud", "sun", "son", "run", "fun", "gun", "sum", "sung", "suns", "sin", "nun", "bun", "say", "way", "may", "ray", "bay", "pay", "gay", "dye", "days", "play", "stay", "tray", "pray", "moon", "soon", "noon", "boon", "moan", "mood", "mon", "spoon", "goon", "noun", "roll", "poll", "toll", "role", "doll", "troll", "rolled", "rolls", "polls", "trolls", "scroll", "fall", "fail", "fill", "fool", "fills", "falls", "tails", "fails", "calls", "slice", "slide", "slime", "sliver", "glider", "guide", "slides", "slid", "pride", "bride", "glide", "glades", "hip", "hop", "hot", "top", "pop", "shop", "crop", "drop", "prop", "hope", "hopes", "shops", "chops", "hoops", "hoop", "hook", "loop", "hood", "jump", "pump", "dump", "bump", "lump", "jumpy", "pumps", "dumps", "bumps", "rinse", "rise", "risk", "vise", "wise", "rose", "rises", "raises", "rinses", "risky", "bounce", "pounce", "ounce", "bouncy", "pounces", "flounce", "spin", "spun", "pin", "skin", "thin", "shin", "spine", "spain", "span", "sin", "win", "spins", "skins", "grows", "crows", "glows", "groves", "rows", "gross", "growth", "brows", "blows", "flows", "shrink", "shrine", "shrank", "rest", "nest", "best", "test", "vest", "west", "pest", "jest", "rests", "tests", "nests", "guests", "lies", "ties", "dies", "pies", "lives", "lines", "stands", "sands", "brands", "strands", "stare", "start", "star", "small", "smell", "stall", "mall", "shall", "spall", "smalls", "tiny", "tint", "tine", "tidy", "tony", "tinny", "ting", "big", "bug", "bag", "beg", "bog", "pig", "dig", "wig", "fig", "rig", "bid", "bit", "bin", "bib", "large", "lager", "barge", "largo", "huge", "hug", "hugs", "nudge", "judge", "giant", "grant", "gian", "shine", "shin", "shins", "skinny", "spiny", "shiny", "shady", "shinny", "slimy", "whiny", "mental", "medal", "petal", "meal", "metals", "pedal", "metallica", "plan", "plains", "plane", "plait", "plaid", "palin", "slain", "plant", "pain", "paint", "matt", "matter", "mate", "mat", "mattes", "mattered", "stripe", "strip", "stripes", "strips", "strapped", "stripped", "tripped", "gripped", "banned", "bonded", "bander", "landed", "branded", "checker", "checkers", "checks", "check", "checkmate", "dull", "dill", "dell", "duly", "doll", "hull", "pull", "null", "full", "gull", "lull", "dual", "cans", "canes", "can't", "car", "cat", "cap", "cab", "caw", "ran", "pan", "man", "van", "fan", "ban", "tan", "den", "clan", "scan", "pane", "pans", "span", "plan", "paw", "pat", "pad", "par", "pay", "zoo", "boom", "room", "doom", "loom", "zooms", "zone", "ore", "or", "orb", "herb", "orbs", "curb", "globe", "glove", "globes", "gloves", "blob", "lobe", "drum", "drug", "drub", "rum", "dry", "drums", "crumb", "dream", "drama", "barrel", "barrels", "battle", "carrel", "apparel", "cylinders", "camera", "cameras", "block", "clock", "flock", "lock", "blocks", "black", "stock", "bloke", "knock", "boxes", "box", "fox", "boy", "bow", "boxer", "bop", "bog", "ox", "sox", "pox", "tax", "books", "lemon", "melon", "demon", "lemons", "lime", "time", "dime", "line", "like", "limb", "lice", "mime", "rime", "limes", "lines", "ruby", "rugby", "rub", "rubs", "busy", "bury", "ivory", "ivy", "story", "ebony", "irony", "peony", "violet", "violent", "violets", "rosy", "lilacs", "azure", "assure", "dusk", "dust", "duck", "tusk", "dock", "disk", "desk", "husk", "musk", "even", "evenings", "seventeen", "dawn", "down", "lawn", "yawn", "fawn", "pawn", "lawns", "laws", "law", "desert", "dessert", "deserts", "deserted", "dune", "dunes", "tune", "prune", "june", "field", "fields", "yield", "fiend", "filed", "wield", "meadows", "shadow", "floor", "flour", "flood", "floors", "flooring", "door", "moor", "poor", "ocean", "oceans", "rock", "rocks", "sock", "dock", "lock", "shock", "rocky", "frock", "tile", "tiles", "file", "mile", "tale", "title", "tilt", "till", "tides", "vile", "pile", "plank", "blank", "flank", "planks", "wooden", "wood", "woman", "women", "paving", "saving", "having", "caving", "waving", "moving", "loving", "proving", "roving", "living", "giving", "diving", "driving", "cart", "chart", "check", "chess", "cheese", "chest", "clear", "clean", "cleaner", "bear", "dear", "year", "fear", "near", "pear", "float", "flat", "boat", "bloat", "float's", "fly", "flies", "fry", "goes", "does", "toes", "hoes", "going", "doing", "comes", "games", "becomes", "turn", "burn", "torn", "tern", "turns", "burns", "urns", "tower", "tumble", "humble", "stumble", "rumble", "drift", "draft", "drifts", "swirl", "twirl"]
-)
+MEANT = """
+alone apparel assure atone azure back bag bail bake bald balk baller ballet ballot balm ban band bander banned barge
+bark barrel barrels battle bay beaches bear becomes bed beech beg being bell bellow below bench best bib bid big bill
+billow bin bit black blame blank blanket bleach bleak bled blew bloat blob bloc block blocks bloke blond blood blow
+blown blows blues bluff blur boat bog bold bonded bone books boom boon bop born bounce bouncy bow box boxer boxes boy
+brand branded brands brass brawn breach bred brick bricks bride bright bring brink broke bronze brow browns brows bug
+bulb bull bump bumps bun burn burns bury busy cab cake call calls camera cameras cane canes cans cap car carrel cart
+cat caving caw chart check checker checkers checkmate checks cheese chess chest chops clan class clean cleaner clear
+clock clod cloud cloudy clue code coke come comes con cones cope core cove crash crass crop crow crowd crown crows
+crumb cuba curb cure cute cylinders dale dare darn dart dawn day days dear dell demon den desert deserted deserts desk
+dessert dies dig dill dime ding disk diving dock does doing doll done doom door down draft drama dream dress drift
+drifts drink driving drop drown drub drug drum drums dry dual dube duck dull duly dump dumps dune dunes dusk dust dye
+dying ebony eight eighty even evenings fail fails fake fall falls fan fawn fear fed fell fellow field fields fiend fig
+fight file filed fill fills flank flat flies flight float flock flood floor flooring floors flounce flour flow flows
+flue fly food fool fox fright frock frown fry full fun games gas gay gene gian giant giving glades glass glean glide
+glider globe globes glove gloves glow glows glue goes going gone good goon grace grain grand grant grasp grasses greed
+greek greet grew grin grinning gripped gross groves grow grown grows growth guests guide gull gun hall hand hark
+having height hello herb hip hoes hood hook hoop hoops hop hope hopes hose hot hug huge hugs hull humble husk irony
+ivory ivy jest judge jump jumpy june king kings knights knock know lace lack lager lakes lame land landed lane large
+largo lark late later law lawn lawns laws led lemon lemons lice lies light like lilacs limb lime limes line lines link
+lives living lobe lock lone loom loop lose loud loving lube lull lump lying make mall man mark mat mate matt matter
+mattered mattes may meadows meal medal mellow melon mental metallica metals might mile mime ming mink moan mon mood
+moon moor moving musk near ned nest nests nightly nights none noon nose noun now nudge null nun ocean oceans or orb
+orbs ore ounce ox pack pad pain paint palin pan pane pans par park pat paving paw pawn pay pea peach pear pedal peony
+pest petal phone pick pies pig pile pillow pin pine ping pinning pins pint plaid plains plait plan plane plank planks
+planning plant plaque play poll polls poor pop pose pounce pounces pox pray press prick pride prop proud proving prune
+pull pump pumps punk quite rad raises rake ran rang rating ray reach read redo reed res rest rests rid ride riding rig
+right rime rind rings rink rinse rinses rise rises rising risk risky robe rock rocks rocky rod rode role roll rolled
+rolls room rope rose rosy roving rows rub rubs ruby rude rugby ruling rum rumble run rung running sad said saint sake
+sandal sands sane sank saving say scan scone scroll seal seam sear seat sees send set seventeen shadow shady shall
+shin shine shinny shins shiny shock shone shop shops show shown shrank shrine shrink shroud sight sin sing sink
+sinning site ska skin skinning skinny skins slack slain slice slid slide slides slight slime slimy sliver slow small
+smalls smell snare snob snot sock son soon sound sox spain spall span spanning speeding spin spine spins spiny spite
+spoon spring spun stall stand stands star stare start stay stock stole stones stony store stored stories story stove
+stow strands strapped string strip stripe stripes stripped strips stumble sum sun sung suns swirl tails take tale tall
+tan tater tax tea teach teas tern test tests thin think tides tidy ties tight tile tiles till tilt time tine ting
+tinny tint tiny title toes toll tone tony top torn tower tray trick tripped troll trolls tuba tubes tumble tune turn
+turns tusk twirl typing urns van vest vile violent violet violets vise wafer waiter wake wall wand waste water waters
+waver waving way wed west while whine whiny whole wide wield wife wig win wine wing wings wink winning wise woman
+women wood wooden woods wool word wore would wring write yawn year yell yield zone zoo zooms
+"""

@@ -8,6 +8,7 @@ from vldm_cli.toyland.reading.description import Unread
 from vldm_cli.toyland.reading.lexicon import Item, known_words, lexicon, worth_mending
 from vldm_cli.toyland.reading.spelling import mended
 
+_MEANT = frozenset(e.MEANT.split())
 LONGEST = 400  # characters: nobody describes three objects in more
 STOP, SEPARATOR = Item("stop"), Item("separator")
 
@@ -51,14 +52,9 @@ def _words(text: str) -> list[str]:
         if word in known_words() or not word.isalpha():
             found.append(word)
             continue
-        meant = mended(word, worth_mending(), e.MEANT)
+        meant = mended(word, worth_mending(), _MEANT)
         if meant is None:
             raise Unread(f"the word {word}")
         found.append(meant)
     # words that say how, and may stand between the words of a phrase
-    return [word for word in found if word not in _MANNER]
-
-
-_MANNER = set(
-    ["slowly", "quickly", "gently", "smoothly", "slow", "fast", "quick", "quietly", "happily", "calmly", "lazily", "merrily", "steadily", "please"]
-)
+    return [word for word in found if word not in e.MANNER]

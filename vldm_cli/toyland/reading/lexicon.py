@@ -57,7 +57,8 @@ def worth_mending() -> frozenset[str]:
 
 
 _FUNCTION = {
-    *e.HARMLESS,
+    *e.HARMLESS.split(),
+    *e.MANNER,
     *e.DETERMINERS,
     *e.COPULAS,
     *e.PREPOSITIONS,
@@ -185,7 +186,7 @@ def _bare(phrase: str) -> str:
 
 
 def _function_words() -> Iterator[Entry]:
-    for phrase in (*e.HARMLESS_PHRASES, *e.HARMLESS):
+    for phrase in (*e.HARMLESS_PHRASES, *e.HARMLESS.split()):
         yield phrase, Item("harmless")
     for word, kind in e.DETERMINERS.items():
         yield word, Item("determiner", kind)
@@ -202,9 +203,9 @@ def _function_words() -> Iterator[Entry]:
     for phrase in ("the first one", "the first"):
         yield phrase, Item("number", "1")
     yield "ones", Item("ones")
-    for number in ("2", "two", "3", "three"):
+    for count in ("2", "two", "3", "three"):
         for things in ("objects", "things", "toys", "solids", "shapes"):
-            yield f"{number} {things}", Item("count", str(e.NUMBERS[number]))
+            yield f"{count} {things}", Item("count", str(e.NUMBERS[count]))
     for phrase in ("its colour", "its color", "their colour", "their color"):
         yield phrase, Item("pronoun", "it" if phrase.startswith("its") else "all")
     for phrase in e.WITH:

@@ -5,9 +5,10 @@ from dataclasses import dataclass, field
 from vldm_cli.toyland.reading.description import Thing, Unread
 from vldm_cli.toyland.reading.lexicon import Item
 
-ATTRIBUTES = ("colour", "material", "size", "motion")
 # What may stand between the parts of a list.
 BETWEEN = ("separator", "joining")
+# Behind which another clause may begin.
+OPEN = ("start", "stop", "with", *BETWEEN)
 
 
 @dataclass
@@ -55,8 +56,8 @@ def scan(items: list[Item], start: int) -> tuple[Phrase, int] | None:
             return Phrase([Spec("known")], following[0].shape, True, "all"), following[1]
         return Phrase([], pronoun=items[start].value), start + 1
     specs, i = [Spec()], start
-    end, done = start, False
-    while i < len(items) and not done:
+    end = start
+    while i < len(items):
         item, spec = items[i], specs[-1]
         if item.kind == "determiner" or (item.value == "that" and i == start):
             if spec.said or spec.article:
@@ -83,12 +84,14 @@ def scan(items: list[Item], start: int) -> tuple[Phrase, int] | None:
         elif item.kind == "ones":
             return Phrase(specs, several=True, ones=True), i + 1
         elif item.kind in BETWEEN and spec.said:
-            following = _after(items, i)
-            if items[following].kind == "noun" or not _leads_to_noun(items, following):
+            more = _after(items, i)
+            if items[more].kind == "noun" or not _leads_to_noun(items, more):
                 break
-            if items[following].kind != "adjective" or items[following].of in spec.said:
+            if items[more].kind in ("determiner", "number") and not (specs[0].article or specs[0].number):
+                break  # "a cube, red, and a ball"
+            if items[more].kind != "adjective" or items[more].of in spec.said:
                 specs.append(Spec())
-            i = following
+            i = more
             continue
         else:
             break
@@ -178,4 +181,8 @@ def named(phrase: Phrase) -> list[Thing]:
         if not all("colour" in spec.said for spec in specs):
             raise Unread("parts without colours")
         said = [{**(shared if phrase.several else {}), **spec.said} for spec in specs]
-    return [Thing(shape=phrase.shape, **one) for one in said]
+    things = [Thing(shape=phrase.shape) for _ in said]
+    for thing, one in zip(things, said, strict=True):
+        for attribute, value in one.items():
+            thing.say(attribute, value)
+    return things

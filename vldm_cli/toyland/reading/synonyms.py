@@ -171,7 +171,8 @@ MOTIONS = {
     "jumps": (("jumps up", "jumping up", "jump up"),),
     "orbits": (
         ("orbits around {b}", "orbiting around {b}", "orbit around {b}"),
-        ("goes round {b}", "going round {b}", "go round {b}"), ("circles round {b}", "circling round {b}", "circle {b}"),
+        ("goes round {b}", "going round {b}", "go round {b}"),
+        ("circles round {b}", "circling round {b}", "circle {b}"),
         ("travels around {b}", "travelling around {b}", "travel around {b}"),
         ("revolves around {b}", "revolving around {b}", "revolve around {b}"),
     ),
@@ -200,7 +201,8 @@ CAMERAS = {
               "stays where it is", "rests"),
     "orbiting": (
         "orbits", "orbiting", "orbit", "circles", "circling", "circles around", "circling around", "goes around",
-        "goes round", "going around", "moves around", "moving around", "flies around", "flying around", "travels around",
+        "goes round", "going around", "moves around", "moving around", "flies around", "flying around",
+        "travels around",
         "orbits around", "moves round", "circles round", "rotates around",
     ),
     "zooming in": (
@@ -211,7 +213,10 @@ CAMERAS = {
         "zooms out", "zooming out", "zoom out", "moves away", "backs away", "goes away", "pulls back", "moves back",
         "moving away", "pulls away", "gets wider",
     ),
-    "panning left": ("pans {s}left", "panning {s}left", "pan {s}left", "turns {s}left", "looks {s}left", "swings {s}left"),
+    "panning left": (
+        "pans {s}left", "panning {s}left", "pan {s}left",
+        "turns {s}left", "looks {s}left", "swings {s}left",
+    ),
     "panning right": (
         "pans {s}right", "panning {s}right", "pan {s}right", "turns {s}right", "looks {s}right", "swings {s}right",
     ),
