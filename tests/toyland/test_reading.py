@@ -74,6 +74,18 @@ a ball that is not red |
 a red or blue ball |
 a red and blue ball |
 a red ball on top of a cube |
+a red ball as a cube |
+a white hoop rolls right as the camera pans left | a white ring rolls right, the camera pans left
+a blue cone and a red ball. The cone spins as it grows. |
+a red ball like a cube |
+a ball as big as a red cube |
+a ball that looks like a red cube |
+a ball made of a red cube |
+a red ball behind a blue cube spinning |
+a tin can |
+each ball is red |
+a ball left of a cube left of a cone | a ball is left of a cube and a cone is right of the cube
+What does a tiny jumping yellow box look like? | a small yellow cube jumps
 a red ball on a blue cube |
 a dark green cone |
 a ball rolls |

@@ -1,5 +1,7 @@
 """Clauses: what is said of which object, one item after the other, with what was mentioned before in mind."""
 
+from dataclasses import replace
+
 from vldm_cli.toyland.reading.description import Description, Unread
 from vldm_cli.toyland.reading.lexer import items
 from vldm_cli.toyland.reading.lexicon import Item
@@ -76,6 +78,14 @@ class Reader(Surroundings):
             raise Unread("and after is")
         self.i += 1
 
+    def _as(self, item: Item) -> None:
+        """ "as the ball rolls": no comparison, which has no verb."""
+        phrase = scan(self.items, self.i + 1)
+        if not phrase or not self.items[phrase[1]].form or self.items[phrase[1]].kind == "noun":
+            raise Unread("as")
+        self.items[self.i] = Item("joining")
+        self.i += 1
+
     def _with(self, item: Item) -> None:
         self.i += 1
         self.main = self.subject or self.focus
@@ -121,6 +131,8 @@ def _without_harmless(found: list[Item]) -> list[Item]:
             and rest > i + 1
             and after not in ("adjective", "noun", "number", "motion", "ones")
         )
+        if item.kind == "at the end" and after == "stop":
+            continue  # "what does a ball look like"
         if item.kind != "harmless" and not stray:
-            kept.append(item)
+            kept.append(replace(item, apart=True) if i and found[i - 1].kind == "harmless" else item)
     return kept

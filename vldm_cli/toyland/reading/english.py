@@ -3,21 +3,22 @@
 # Words that say nothing of the scene, wherever they stand.
 HARMLESS = """
 show shows showing draw create generate render film picture image video clip scene shot animation footage movie here
-can could would will shall should i me my we us you your let want wants need wish see sees look watch like imagine
-think give find finds have has had get just only simply very really quite nice cute beautiful pretty lovely favourite
+can could would will shall should i me my we us you your let want wants need wish see sees look watch imagine think
+give find finds have has had get just only simply very really quite nice cute beautiful pretty lovely favourite
 favorite now also too again there suddenly constantly continuously endlessly keeps keep keeping starts start starting
 begins begin does do doing did make makes making put place puts places kind sort about along coloured colored colour
-color shaped shape size sized time hello hi ok okay thanks thank spot idea what how whole simultaneously meanwhile
-same together side weather shining painted dyed object objects things thing toy toys solid solids completely entirely
-purely exactly lit identical alike equal similar matching upright quiet lone everywhere visible stuff lets set
+color shaped shape size sized hello hi ok okay thanks thank spot idea what how whole simultaneously meanwhile same
+together weather shining painted dyed object objects things thing toy toys solid solids completely entirely purely
+exactly lit identical alike equal similar matching upright quiet lone everywhere visible stuff lets set
 """
 # What a description is the description of.
 PICTURES = "video", "film", "picture", "image", "clip", "scene", "shot", "animation", "footage", "movie"
 HARMLESS_PHRASES = (
     "there is", "there are", "there was", "this is", "these are", "here is", "here are", "up and down", "on the spot",
-    "in place", "at the same time", "a bit", "a little bit", "look like", "looks like", "in colour", "in color",
-    "in size", "back and forth", "as well", "of course", "it is a video of", "next to each other", "beside each other",
-    "side by side", "made of", "made from", "made out of", "out of", "all the time", "all by itself", "a video of",
+    "in place", "at the same time", "a bit", "a little bit", "in colour", "in color",
+    "in size", "would like", "look like this", "back and forth", "as well", "of course", "it is a video of",
+    "next to each other", "beside each other",
+    "side by side", "made of", "made from", "made out of", "all the time", "all by itself", "a video of",
     "in the picture", "in the video", "in the scene", "in the shot", "for me", "to see",
     "at all", "all around", "all over", "can you", "can we", "can i", "you can", "we can",
 )  # fmt: skip
@@ -33,12 +34,12 @@ NUMBERS = {"one": 1, "1": 1, "single": 1, "two": 2, "2": 2, "three": 3, "3": 3} 
     word: 4 for word in ("four", "five", "six", "seven", "eight", "nine", "ten", "many", "several", "few", "lots")
 } | {str(number): 4 for number in range(4, 100)}  # fmt: skip
 COPULAS = {"is": 1, "'s": 1, "be": 0, "being": 0, "are": 2, "am": 1, "stays": 1, "stay": 2}
-PRONOUNS = {"it": "it", "they": "all", "them": "all", "both": "all", "all": "all", "each": "all"}
+PRONOUNS = {"it": "it", "they": "all", "them": "all", "both": "all", "all": "all"}
 PREPOSITIONS = (
     "on", "in", "at", "over", "across", "under", "upon", "onto", "above", "beneath", "below", "inside", "into", "of",
     "to", "from", "by", "through", "around", "towards", "toward", "for", "during", "against", "amid", "among", "down",
 )  # fmt: skip
-JOINING = ("and", "&", "plus", "while", "whereas", "as", "but", "+", "then again")
+JOINING = ("and", "&", "plus", "while", "whereas", "as well as", "but", "+", "then again")
 WITH = ("with", "having", "together with", "along with", "accompanied by", "and also")
 RELATIVE = ("that", "which", "who", "whose colour", "whose color")
 STOPS, SEPARATORS = ".!?;\n", ",:()-–—\"'"
@@ -50,6 +51,7 @@ CONTRACTIONS = {
 
 # Words that are a letter away from one of Toyland's, and meant as they are.
 MEANT = """
+each tin
 alone apparel assure atone azure back bag bail bake bald balk baller ballet ballot balm ban band bander banned barge
 bark barrel barrels battle bay beaches bear becomes bed beech beg being bell bellow below bench best bib bid big bill
 billow bin bit black blame blank blanket bleach bleak bled blew bloat blob bloc block blocks bloke blond blood blow

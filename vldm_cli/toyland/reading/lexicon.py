@@ -13,12 +13,13 @@ from vldm_cli.toyland.reading import synonyms as s
 @dataclass(frozen=True)
 class Item:
     """A word or a phrase. kind: what it is for the grammar; value: what it means; form: 1 for one thing (third person,
-    a noun's singular), 2 for several, 0 for neither (-ing)."""
+    a noun's singular), 2 for several, 0 for neither (-ing). apart: harmless words stood before it."""
 
     kind: str
     value: str = ""
     of: str = ""
     form: int = 0
+    apart: bool = False
 
 
 Entry = tuple[str, Item]
@@ -188,6 +189,9 @@ def _bare(phrase: str) -> str:
 def _function_words() -> Iterator[Entry]:
     for phrase in (*e.HARMLESS_PHRASES, *e.HARMLESS.split()):
         yield phrase, Item("harmless")
+    yield "as", Item("as")
+    for phrase in ("look like", "looks like"):
+        yield phrase, Item("at the end")
     for word, kind in e.DETERMINERS.items():
         yield word, Item("determiner", kind)
     for word, number in e.NUMBERS.items():

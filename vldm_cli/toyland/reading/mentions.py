@@ -52,6 +52,11 @@ class Mentions:
                 raise Unread("several that it may be said of")
         return self.subject
 
+    @property
+    def of_other(self) -> bool:
+        """Whether the noun before is not of the subject: "a ball behind a cube …"."""
+        return self.before == "noun" and not set(self.last) <= set(self.subject)
+
     def mention(self, ids: list[int], alone: bool = False, after_noun: bool = False) -> None:
         """They are the subject from now on, with those before them if nothing has been said of these yet."""
         if self.copula:

@@ -24,9 +24,11 @@ class Predicates(Mentions):
             return self._adjectives()
         if phrase.pronoun == "it" and self._impersonal(end):
             return
+        apart = self.items[self.i].apart
         ids = self.things(phrase, self.subject if self.before not in ("start", "stop") else [], end)
         self.i = end
-        hasty = self.before == "noun" and bool(phrase.specs) and phrase.specs[0].article == "new"
+        new = bool(phrase.specs) and phrase.specs[0].article == "new"
+        hasty = new and self.before == "noun" and not apart
         self.mention(ids, alone=phrase.pronoun == "all", after_noun=hasty)
 
     def _impersonal(self, end: int) -> bool:
@@ -139,8 +141,10 @@ class Predicates(Mentions):
 
     def verb(self, item: Item) -> list[int]:
         form = self.copula_form if self.copula else item.form
+        if not form and not self.copula and not self.relative and self.of_other:
+            raise Unread("whose verb it is")  # "a ball behind a cube spinning"
         self.copula = False
-        ids = self.about(form if item.form or form else 0)
+        ids = self.about(form)
         self.predicate = True
         self.i += 1
         return ids

@@ -68,6 +68,8 @@ class Relating(Predicates):
             # "a ball, a cube behind it"
             self.main = [k for k in self.subject if k not in self.last]
             ids = self.last
+        elif self.of_other and not self.copula:
+            ids = self.last  # "a ball behind a cube behind a cone"
         else:
             ids = self.about(self.copula_form if self.copula else 0)
         self.copula, self.predicate = False, True
