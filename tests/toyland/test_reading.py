@@ -69,6 +69,18 @@ a red cube, a green cone behind it, and a blue ball in front of it | \
 a green cone is behind a red cube and a blue ball is in front of the red cube
 three balls jump, the camera rises | three balls jump. the camera rises
 2 red cubes plus a blue ball | two red cubes and a blue ball
+a yellow pyramid is on the left of the ring. The ring is black and it bounces. | \
+a black ring bounces right of a yellow pyramid
+I want a blue box. Behind it put a red ball. Both are shiny. | a shiny red ball is behind a shiny blue cube
+A blue box, and a red ball behind it. The ball bounces. | a red ball bounces behind a blue cube
+a green ball, a yellow cone to its left and a blue ring to its right | \
+a yellow cone is left of a green ball and a blue ring is right of the green ball
+Could you show two cones side by side? The first is red, the second one blue. | a red cone and a blue cone
+It's evening. A small drum turns round on the lawn. Its colour is purple. | \
+a small purple cylinder spins on grass at sunset
+A pink ball hops and a brown pyramid sits on its right. | a pink ball jumps left of a brown pyramid
+the camera circles around three balls: white, black and pink | \
+a white ball, a black ball and a pink ball, the camera orbits
 What does a rolling box look like |
 a ball that is not red |
 a red or blue ball |

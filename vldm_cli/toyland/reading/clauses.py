@@ -81,7 +81,10 @@ class Reader(Surroundings):
     def _as(self, item: Item) -> None:
         """ "as the ball rolls": no comparison, which has no verb."""
         phrase = scan(self.items, self.i + 1)
-        if not phrase or not self.items[phrase[1]].form or self.items[phrase[1]].kind == "noun":
+        camera = self.items[self.i + 1].kind == "camera"
+        if not camera and (
+            not phrase or not self.items[phrase[1]].form or self.items[phrase[1]].kind == "noun"
+        ):
             raise Unread("as")
         self.items[self.i] = Item("joining")
         self.i += 1

@@ -102,8 +102,14 @@ class Mentions:
         """The numbers of what a noun phrase names: known things or new ones. subject: which "it" is not; end: of the
         phrase that is a subject itself."""
         things = self.found.things
+        if phrase.pronoun == "it" and end is not None and self.subject:
+            if len(self.subject) > 1 or not set(self.last) <= set(self.subject):
+                raise Unread("it")
+            return self.subject
         if phrase.pronoun == "it":
-            known = [k for k in (self.main or self.focus or self.subject) if k not in subject] or self.subject
+            groups = (self.main, self.focus, list(range(len(things))))
+            others = ([k for k in group if k not in subject] for group in groups)
+            known = next(filter(None, others), [])
             if len(set(known)) != 1:
                 raise Unread("it")
             return known[:1]

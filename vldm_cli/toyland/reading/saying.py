@@ -57,10 +57,12 @@ def _clauses(found: Description) -> str:
     if len({(t.colour, t.shape) for t in things}) < len(things):
         raise Unread("things of one colour and shape")  # no caption tells them apart
     told = _from_one(found)
-    order = sorted(range(len(things)), key=lambda k: (things[k].motion != "orbits", k not in told, k))
-    if not told:
-        order = sorted(range(len(things)), key=lambda k: (things[k].motion != "orbits", k))
-    moving = any(thing.motion not in (None, "stands still") for thing in things)
+    # in scenes it is mostly the first object that moves, and what others are to another is said of them
+    order = sorted(
+        range(len(things)),
+        key=lambda k: (things[k].motion != "orbits", not _moves(things[k]), k not in told, k),
+    )
+    moving = any(map(_moves, things))
     clauses: list[str] = []
     mentioned: set[int] = set()
 
@@ -88,11 +90,21 @@ def _clauses(found: Description) -> str:
     return clauses[0] if len(clauses) == 1 else f"{', '.join(clauses[:-1])} and {clauses[-1]}"
 
 
+def _moves(thing: Thing) -> bool:
+    return thing.motion not in (None, "stands still")
+
+
 def _from_one(found: Description) -> dict[int, tuple[str, int]]:
     """For each object what it is to another, as scenes have it: of three, two to one and the same. Raises Unread for
     other relations. Where objects are side by side only, the first is on the left."""
     told: dict[int, tuple[str, int]] = {}
-    relations = [(a, "left of" if r == "beside" else r, b) for a, r, b in found.relations]
+    relations = []
+    for a, relation, b in found.relations:
+        if relation == "beside":
+            a, relation, b = (b, "left of", a) if _bystands(found, a, b) else (a, "left of", b)
+        elif len(found.relations) == 1 and _bystands(found, a, b):
+            a, relation, b = b, INVERSE[relation], a
+        relations.append((a, relation, b))
     if len(relations) > 2:
         raise Unread("many relations")
     hub = relations[0][2] if relations else 0
@@ -106,6 +118,11 @@ def _from_one(found: Description) -> dict[int, tuple[str, int]]:
             a, relation, b = b, INVERSE[relation], a
         told[a] = (relation, b)
     return told
+
+
+def _bystands(found: Description, a: int, b: int) -> bool:
+    """Whether b moves and a does not."""
+    return _moves(found.things[b]) and not _moves(found.things[a])
 
 
 def _name(thing: Thing, many: bool = False) -> str:
