@@ -9,6 +9,9 @@ from vldm_cli.toyland.reading.phrases import scan
 from vldm_cli.toyland.reading.sides import placed
 from vldm_cli.toyland.reading.surroundings import Surroundings
 
+# What "which" may be followed by.
+RELATED = ("copula", "motion", "moving", "orbit", "relation", "of it", "side")
+
 
 def described(text: str) -> Description:
     """What the text says. Raises Unread where it is not understood."""
@@ -52,22 +55,16 @@ class Reader(Surroundings):
             raise Unread("numbers of things")
         self.count = int(item.value)
         self.i += 1
-        if self.items[self.i].kind in ("motion", "copula", "preposition"):
-            self.i += self.items[self.i].kind == "motion"
+        if self.items[self.i].value == "stands still":
+            self.i += 1  # "two things stand on the lawn: …"
 
     def _stop(self, item: Item) -> None:
         if self.moving or self.side or self.copula:
             raise Unread("an end in the middle")
         self.i += 1
         self.focus = self.subject or self.focus
-        self.subject, self.in_with, self.relative, self.predicate, self.spread = (
-            [],
-            False,
-            False,
-            False,
-            False,
-        )
-        self.standing, self.main = False, []
+        self.subject, self.main = [], []
+        self.in_with = self.relative = self.predicate = self.spread = self.standing = False
 
     def _separator(self, item: Item) -> None:
         self.i += 1
@@ -96,15 +93,7 @@ class Reader(Surroundings):
 
     def _relative(self, item: Item) -> None:
         following = self.items[self.i + 1].kind
-        if not self.last or following not in (
-            "copula",
-            "motion",
-            "moving",
-            "orbit",
-            "relation",
-            "of it",
-            "side",
-        ):
+        if not self.last or following not in RELATED:
             phrase = scan(self.items, self.i)
             if not phrase:
                 raise Unread("that")

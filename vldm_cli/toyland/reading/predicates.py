@@ -11,17 +11,12 @@ class Predicates(Mentions):
 
     def _phrase(self, phrase: Phrase, end: int) -> None:
         if phrase.bare:
-            if phrase.specs and phrase.specs[0].article == "known" and not phrase.specs[0].said:
-                if self.items[end].kind in ("sky", "ground", "the sky", "the ground", "made of"):
-                    self.i = end
-                    return
+            if phrase.specs[0].said:
+                return self._adjectives()
+            if self.items[end].kind not in ("sky", "ground", "camera", "the ground", "the sky", "made of"):
                 raise Unread("an article")
-            if len(phrase.specs) == 1 and not phrase.specs[0].said:
-                if self.items[end].kind in ("sky", "ground", "camera", "the ground", "the sky", "made of"):
-                    self.i = end
-                    return
-                raise Unread("an article")
-            return self._adjectives()
+            self.i = end
+            return
         if phrase.pronoun == "it" and self._impersonal(end):
             return
         apart = self.items[self.i].apart
