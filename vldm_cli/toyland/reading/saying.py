@@ -96,7 +96,8 @@ def _moves(thing: Thing) -> bool:
 
 def _from_one(found: Description) -> dict[int, tuple[str, int]]:
     """For each object what it is to another, as scenes have it: of three, two to one and the same. Raises Unread for
-    other relations. Where objects are side by side only, the first is on the left."""
+    other relations. Where objects are side by side only, the first is on the left, and so it is of three of which
+    nothing is said."""
     told: dict[int, tuple[str, int]] = {}
     relations = []
     for a, relation, b in found.relations:
@@ -105,6 +106,11 @@ def _from_one(found: Description) -> dict[int, tuple[str, int]]:
         elif len(found.relations) == 1 and _bystands(found, a, b):
             a, relation, b = b, INVERSE[relation], a
         relations.append((a, relation, b))
+    if not relations and len(found.things) == 3 and all(thing.motion != "orbits" for thing in found.things):
+        # captions of three nearly always tell this, and more of what is asked comes out where it is told
+        hub = next((k for k in (1, 0, 2) if not _moves(found.things[k])), 1)
+        one, other = (k for k in range(3) if k != hub)
+        return {one: ("left of", hub), other: ("right of", hub)}
     if len(relations) > 2:
         raise Unread("many relations")
     hub = relations[0][2] if relations else 0
