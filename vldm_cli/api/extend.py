@@ -137,7 +137,7 @@ def prepare(
     preview = None if preview is None else Path(preview)
     opened, out = clips.prepare(clip, out, "extended", encoder, fps, preview, force)
 
-    from vldm_cli.pipelines.extend.settings import Memory, Options
+    from vldm_cli.pipelines.extend.settings import Memory, Options, heard_of
 
     memory = Memory.of(opened)
     model = model or kept.pack(_own(memory), device, dtype, running)
@@ -147,7 +147,7 @@ def prepare(
         model.pack,
         opened.path.name,
         memory.pack == model.name,
-        asked.prompt or "",
+        heard_of(asked.prompt or "", memory, model.pack.manifest)[0] or asked.prompt or "",
         negative or memory.negative or "",
     )
     chosen, number = device_of(model, device, dtype)

@@ -40,6 +40,7 @@ def generate(
     image: str | Path | np.ndarray | None = None,
     sketch: Sequence[Drawing] = (),
     negative: str = "",
+    as_written: bool = False,
     upscale: bool | None = None,
     interpolation: int | None = None,
     between: str | None = None,
@@ -69,7 +70,8 @@ def generate(
     named after the prompt in this folder. frames: 1 to 10000, by default 240 where the pack can. image: the first
     frame: a picture's file, or uint8 (H, W, 3) RGB of the size before or after upscaling. sketch: drawings that
     keyframes follow, of packs that can: files, "FILE@FRAME", or (file or picture of the size before upscaling, frame).
-    negative: what the video does not show. upscale: four times the
+    negative: what the video does not show. as_written: the prompt to the letter, where the pack's reader would say it
+    in the words that its model knows best. upscale: four times the
     width and height at the end. interpolation: 1, 4 or 16 frames from one keyframe to the next. size: before upscaling,
     (height, width) or "WIDTHxHEIGHT". seed: the same one gives the same video; None for a drawn one. steps: of
     denoising; guidance, context_guidance: weights of the text and of the frames before; fps: frames a second, exactly
@@ -94,6 +96,7 @@ def generate(
             image=image,
             sketch=sketch,
             negative=negative,
+            as_written=as_written,
             variations=1,
             upscale=upscale,
             interpolation=interpolation,

@@ -21,6 +21,7 @@ def recipe(metadata: dict, out: str, defaults: Defaults | None = None) -> str:
     words += ["--dtype", settings["dtype"]]
     if settings["negative"]:
         words += ["--negative", settings["negative"]]
+    words += ["--as-written"] if settings.get("as_written") else []
     if settings["interpolation"] != 16:
         words += ["--interpolation", settings["interpolation"]]
     if settings.get("between", "model") != (known.between if known else "model"):

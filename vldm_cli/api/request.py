@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from vldm_cli.api import checks
 from vldm_cli.api.packs import LoadedPack, check_moves
 from vldm_cli.api.remarks import check_prompt
+from vldm_cli.packs.reader import read
 from vldm_cli.video.encoders import X264
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ def asked(
     *,
     frames: int | None,
     negative: str,
+    as_written: bool = False,
     upscale: bool | None,
     interpolation: int | None,
     between: str | None,
@@ -55,6 +57,7 @@ def asked(
         out=out,
         frames=frames,
         negative=negative,
+        as_written=as_written,
         seed=seed,
         fps=checks.parse_fps(fps),
         steps=steps,
@@ -72,7 +75,8 @@ def asked(
         resume=resume,
         force=force,
     )
-    warning = check_prompt(pack.pack, pack.words, prompt, negative)
+    heard = None if as_written else read(prompt, pack.pack.manifest.defaults)
+    warning = check_prompt(pack.pack, pack.words, heard or prompt, negative)
     settings = resolve(request, pack.pack.manifest)
     said = [*filter(None, [warning]), *off_track(settings, pack.pack.manifest)]
     return request, "; ".join(said) or None

@@ -87,6 +87,8 @@ def extend(
 
         from vldm_cli.pipelines.extend.run import run
 
+        if job.settings.get("read"):
+            console.note(f'read as: "{job.settings["read"]}"')
         console.detail(f"{lent.words}, {job.settings['dtype']}: {job.settings}")
         if not common.dry_run:
             shared.make(console, job, partial(run, pool=pool), f"{job.added} of them new, ")

@@ -43,6 +43,7 @@ def generate(
         ),
     ] = None,
     negative: Annotated[str, typer.Option(metavar="TEXT", help="What the video does not show.")] = "",
+    as_written: options.AsWritten = False,
     variations: Annotated[int, typer.Option(help="So many videos, each of another seed.")] = 1,
     upscale: Annotated[
         bool | None,
@@ -103,6 +104,7 @@ def generate(
         "image": image,
         "sketch": sketch or (),
         "negative": negative,
+        "as_written": as_written,
         "upscale": upscale,
         "interpolation": interpolation,
         "between": between,
@@ -156,6 +158,8 @@ def _one(
     job = prepare(prompt, out, variations=variations, seed=seed, preview=preview, **asked)
     for words in filter(None, (job.warning, licence_remark(job.pack.pack))):
         console.warn(words)
+    if job.settings.read is not None:
+        console.note(f'read as: "{job.settings.read}"')
     console.detail(f"{where}, {job.request.dtype}: {job.settings.as_dict()}")
     if dry_run:
         _show_plan(console, job)
@@ -180,6 +184,7 @@ def _show_plan(console, job) -> None:
         "dtype": request.dtype,
         "encoder": settings.encoder,
         "variations": variations,
+        **({} if settings.read is None else {"read": settings.read}),
     }
     windows = {"keyframes": len(plan.keyframe_windows), "decode": len(plan.decode_windows)}
     windows |= {level.stage: len(level.windows) for level in plan.levels}

@@ -58,6 +58,10 @@ def of_prompts(
         console.warn(remark)
     if missing and any("seed" not in line.told for line in lines) and seed is None and seeds is None:
         console.note("seeds are made of the prompts; --seed N gives others")
+    for task in missing:
+        heard = listed.heard(task, kept)
+        if heard is not None:
+            console.note(f'{_name(task)}: read as: "{heard}"')
     _do(console, tasks, missing, kept, prompts, dry_run, pool)
 
 

@@ -76,6 +76,12 @@ Embedding = Annotated[
         metavar="FILE", help="A textual inversion, a word to use in prompts; again for another one."
     ),
 ]
+AsWritten = Annotated[
+    bool,
+    typer.Option(
+        "--as-written", help="The prompt to the letter, not said again in words that the pack knows best."
+    ),
+]
 Seed = Annotated[int | None, typer.Option(help="The same seed gives the same video; default: drawn.")]
 Steps = Annotated[int | None, typer.Option(help="Denoising steps; default: the pack's.")]
 Guidance = Annotated[float | None, typer.Option(help="How closely to follow the text.")]

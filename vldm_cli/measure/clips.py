@@ -16,6 +16,7 @@ from vldm_cli.denoise.guidance import Guidance
 from vldm_cli.denoise.noise import frame_noise
 from vldm_cli.denoise.sampler import sample
 from vldm_cli.measure.probe.probe import FRAMES
+from vldm_cli.packs.reader import read
 from vldm_cli.pipelines.generate.compose import Stages
 from vldm_cli.pipelines.generate.request import GenerateRequest
 from vldm_cli.pipelines.generate.settings import Settings, identity, plan_of, resolve
@@ -79,6 +80,7 @@ class Maker:
     ) -> Tensor:
         """Latents (B, T, C, h, w) of the keyframes numbered `items` of clips, made in one window, float32."""
         models, settings = self.models, self.settings(prompts[0], self.frames)
+        texts = [read(prompt, models.pack.manifest.defaults) or prompt for prompt in prompts]
         factor = models.pack.manifest.video.latent_factor
         shape = (models.latent_channels, *(side // factor for side in self.size))
         at = [t * self.keyframe_step for t in items]
@@ -91,7 +93,7 @@ class Maker:
             models.scheduler(settings.scheduler, defaults.timestep_shift),
             torch.stack(noise).to(models.device),
             steps=settings.keyframe_steps,
-            text_BLD=models.text.encode(list(prompts)),
+            text_BLD=models.text.encode(texts),
             negative_BLD=models.text.encode([""]).expand(len(prompts), -1, -1),
             context=context,
             guidance=Guidance(settings.guidance, context_guidance, from_noise=defaults.guide_from_noise),

@@ -38,7 +38,8 @@ def combined(pack: Pack, choice: Choice, check: bool = True) -> Pack:
                 f"--motion goes with an image model, and pack {pack.name} has none; name Stable Diffusion with --pack"
             )
         moving = motion(choice.motion)
-        defaults = moving.defaults
+        # prompts go to the image model's text encoder
+        defaults = replace(moving.defaults, reader=manifest.defaults.reader)
         if (
             "eyes" in moving.parts
         ):  # it moves the image model's pictures, which go on being drawn as they were

@@ -33,6 +33,8 @@ SPACES = ("pixel", "latent", "frame")
 SAMPLERS = ("ddim", "dpm++", "euler", "lcm")
 # What fills in the frames between keyframes: the pack's own model, on latents, or optical flow, on decoded frames.
 FILLERS = ("model", "motion")
+# What reads plain English and says it again in the words that a pack's model was trained on (`packs.reader`).
+READERS = ("toyland",)
 _MOST_MANIFEST = 2**20  # bytes
 _MOST_FRAMES = 512  # of a window
 
@@ -64,7 +66,8 @@ class Defaults:
     keyframes are taken (`sampler.shifted`), 1 for evenly; `still`: up to which departure interpolated latents are held
     to their known neighbours (`stages.still`), 0 for none; `upscale_space` is one of SPACES; `between` one of FILLERS.
     `first_context_guidance`: the first frame's of a window, from which it changes to the last one's,
-    `context_guidance`; None: the same for all. `upscale_guidance`: the text's, of an upscaler that listens to some."""
+    `context_guidance`; None: the same for all. `upscale_guidance`: the text's, of an upscaler that listens to some.
+    `reader`: one of READERS; None: prompts are taken as they are."""
 
     keyframe_steps: int
     interpolation_steps: tuple[int, int]
@@ -86,6 +89,7 @@ class Defaults:
     between: str = "model"
     first_context_guidance: float | None = None
     upscale_guidance: float = 1.0
+    reader: str | None = None
 
 
 @dataclass(frozen=True)
@@ -175,6 +179,7 @@ DEFAULTS: Schema = {
     "between": OneOf(FILLERS),
     "first_context_guidance": _WEIGHT,
     "upscale_guidance": _WEIGHT,
+    "reader": OneOf(READERS),
 }
 
 

@@ -36,6 +36,7 @@ def planned(task: Task, kept: Kept) -> dict[str, Any]:
     return {
         **told,
         "prompt": task.subject,
+        **({} if settings.read is None else {"read": settings.read}),
         "seed": request.seed,
         "frames": plan.frames,
         "width": width,

@@ -14,6 +14,7 @@ from vldm_cli.api.many.task import Task, request_of
 from vldm_cli.api.many.template import Template, check_different, out_template
 from vldm_cli.api.variations import is_made
 from vldm_cli.errors import RequestError
+from vldm_cli.packs.reader import read
 from vldm_cli.runs import command_line
 from vldm_cli.runs.folder import run_folder
 from vldm_cli.runs.naming import slug
@@ -29,7 +30,7 @@ KNOWN = {
     **dict.fromkeys(
         ("seed", "frames", "interpolation", "steps", "guidance", "context_guidance", "crf"), NUMBER
     ),
-    **dict.fromkeys(("upscale", "replacement"), FLAG),
+    **dict.fromkeys(("upscale", "replacement", "as_written"), FLAG),
     "fps": RATE,
     "sketch": TEXTS,
 }
@@ -123,6 +124,13 @@ def check(made: Sequence[Task], kept: Kept, run: bool = True) -> list[Task]:
             raise placed(task.where, error) from error
         missing.append(task)
     return missing
+
+
+def heard(task: Task, kept: Kept) -> str | None:
+    """What the pack reads in the prompt; None where it takes it as it is."""
+    if task.options.get("as_written"):
+        return None
+    return read(task.subject, kept.asked(task.options).pack.manifest.defaults)
 
 
 def _check_run(task: Task, request, settings, plan, pack) -> None:

@@ -42,7 +42,12 @@ def identified(manifest: Manifest, folder: Path, embedded: Callable[[str], str])
     every = manifest.elsewhere
     table = {
         "video": {**asdict(manifest.video), "fps": str(manifest.video.fps)},
-        "defaults": asdict(manifest.defaults),
+        # what packs without a reader were known by before there were any
+        "defaults": {
+            name: value
+            for name, value in asdict(manifest.defaults).items()
+            if (name, value) != ("reader", None)
+        },
         "files": manifest.files,
         "parts": {name: part(one) for name, one in every.parts.items()},
         "loras": [[of(lora), lora.to, lora.strength] for lora in every.loras],

@@ -6,6 +6,7 @@ from typing import Any
 
 from vldm_cli.packs.choice import Choice
 from vldm_cli.packs.manifest import Manifest
+from vldm_cli.packs.reader import read
 from vldm_cli.pipelines.generate.settings import Settings
 from vldm_cli.stages.plan import UPSCALE
 from vldm_cli.stages.running import AS_USUAL, Running
@@ -50,6 +51,7 @@ class Memory:
     pack_hash: str | None = None
     choice: Choice | None = None
     prompt: str | None = None
+    read: str | None = None
     negative: str | None = None
     seed: int | None = None
     guidance: float | None = None
@@ -71,6 +73,7 @@ class Memory:
             pack_hash=_text(pack.get("hash")),
             choice=Choice.read(pack.get("choice")),
             prompt=_text(made.get("prompt")) or _text(settings.get("prompt")),
+            read=_text(settings.get("read")),
             negative=_text(settings.get("negative")),
             seed=whole_of(made.get("seed"), 0, LAST_SEED),
             guidance=real_of(settings.get("guidance"), -1000, 1000),
@@ -91,6 +94,7 @@ def settings_of(
     defaults = manifest.defaults
     same = memory if memory.pack == manifest.name else Memory()
     prompt = _first(options.prompt, memory.prompt, "")
+    heard, as_written = heard_of(prompt, memory, manifest)
     height, width = _size(same, manifest, clip)
     asked = steps_of(options, memory, manifest)
 
@@ -120,7 +124,18 @@ def settings_of(
         image_sha256=None,
         fast=tuple(options.running.fast),
         memory=options.running.lossy_memory,
+        read=heard,
+        as_written=as_written,
     )
+
+
+def heard_of(prompt: str, memory: Memory, manifest: Manifest) -> tuple[str | None, bool]:
+    """(what the pack reads in the prompt, whether it reads something else than this). A clip of the same pack goes on
+    with what it was made of, whatever is read in its prompt today."""
+    today = read(prompt, manifest.defaults)
+    if memory.pack != manifest.name or prompt != memory.prompt:
+        return today, False
+    return memory.read, memory.read is None and today is not None
 
 
 def steps_of(options: Options, memory: Memory, manifest: Manifest) -> int | None:

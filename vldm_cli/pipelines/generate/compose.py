@@ -210,7 +210,7 @@ class Stages:
             steps=settings.upscale_steps,
             noise=settings.upscale_noise,
             first=self.origin - self.plan.run_up,
-            prompt=settings.prompt,
+            prompt=settings.text,
             negative=settings.negative,
             guidance=Guidance(self.models.pack.manifest.defaults.upscale_guidance, until=settings.guided),
         )
@@ -273,7 +273,7 @@ class Stages:
         """Hidden states (1, L, D) of the prompt and of the negative prompt; None of a pack that reads none."""
         if not self.models.abilities.text:
             return None, None
-        text_BLD = self.models.text.encode([self.settings.prompt, self.settings.negative])
+        text_BLD = self.models.text.encode([self.settings.text, self.settings.negative])
         return text_BLD[:1], text_BLD[1:]
 
     def timed(self, stage: str, source: Source) -> Source:

@@ -23,6 +23,7 @@ class GenerateRequest:
     uint8 (H, W, 3) of that size or of the finished video's; `sketches` what keyframes follow, of the size before
     upscaling; `steps` limits all denoising steps; `device` and `dtype` as torch names them. replacement: a model that
     was not made for known frames goes on from them all the same.
+    as_written: the pack's reader does not say the prompt in other words.
 
     Numbers are of the types that are told here, whatever stood for them; RequestError, one sentence, for those that
     cannot be served."""
@@ -31,6 +32,7 @@ class GenerateRequest:
     out: Path
     frames: int | None = None
     negative: str = ""
+    as_written: bool = False
     seed: int | None = None
     fps: Fraction | None = None
     steps: int | None = None

@@ -219,6 +219,6 @@ def _metadata(settings: Settings, pack: Pack, seed: int | None) -> dict:
 
 def _read_prompt(models: Models, settings: Settings) -> list[str]:
     """Warnings about what the pack does not know or read. Raises RequestError for a text that is too long."""
-    said = check_length(models.pack, models.words, settings.prompt, settings.negative)
-    unknown = models.words.strange(settings.prompt) if models.words else []
+    said = check_length(models.pack, models.words, settings.text, settings.negative)
+    unknown = models.words.strange(settings.text) if models.words else []
     return [*said, f"pack {models.pack.name} has never seen: {', '.join(unknown)}"] if unknown else said

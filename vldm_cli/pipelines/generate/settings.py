@@ -10,6 +10,7 @@ from vldm_cli import __version__
 from vldm_cli.errors import RequestError
 from vldm_cli.packs.abilities import FIRST, NONE, Abilities
 from vldm_cli.packs.manifest import FILLERS, Manifest
+from vldm_cli.packs.reader import read
 from vldm_cli.pipelines.generate.request import MAX_FRAMES, USUAL_FRAMES, GenerateRequest
 from vldm_cli.pipelines.generate.sketches import check
 from vldm_cli.stages.levels import LEVELS, Numbers, nearest_step
@@ -20,7 +21,8 @@ from vldm_cli.video.encoders import X264
 
 @dataclass(frozen=True)
 class Settings:
-    """A request with every default filled in: all that decides what is made, except the seed."""
+    """A request with every default filled in: all that decides what is made, except the seed. read: what the pack's
+    reader made of the prompt; as_written: it would have made something of it."""
 
     prompt: str
     negative: str
@@ -45,10 +47,12 @@ class Settings:
     fast: tuple[str, ...] = ()
     memory: str | None = None
     encoder: str = X264
+    read: str | None = None
+    as_written: bool = False
 
     def as_dict(self) -> dict:
         """For JSON; the frame rate as "24" or "24000/1001"; sketches, "FRAME:SHA256", `fast` and `memory`, what is
-        given up for speed and memory, and the encoder, where they are not as usual."""
+        given up for speed and memory, the encoder, and what was read, where they are not as usual."""
         told = {**asdict(self), "fps": str(self.fps)}
         usual = {field.name: field.default for field in fields(self) if field.default is not MISSING}
         return {
@@ -56,6 +60,11 @@ class Settings:
             for name, what in told.items()
             if name not in usual or what != usual[name]
         }
+
+    @property
+    def text(self) -> str:
+        """What the text encoder gets."""
+        return self.prompt if self.read is None else self.read
 
     @property
     def guided(self) -> float:
@@ -91,6 +100,8 @@ def resolve(request: GenerateRequest, manifest: Manifest) -> Settings:
 
     check(request.sketches, manifest, frames, interpolation, (height, width), image is not None)
 
+    heard = read(request.prompt, defaults)
+
     def steps(default: int) -> int:
         return default if request.steps is None else min(default, request.steps)
 
@@ -120,6 +131,8 @@ def resolve(request: GenerateRequest, manifest: Manifest) -> Settings:
         fast=tuple(request.running.fast),
         memory=request.running.lossy_memory,
         encoder=request.encoder,
+        read=None if request.as_written else heard,
+        as_written=request.as_written and heard is not None,
     )
 
 
