@@ -5,8 +5,9 @@ import torch
 
 from tests.running import SHAPE, Watched, meter, source_of
 from vldm_cli.align.pixels import upsample
+from vldm_cli.denoise.noise import frame_noise
 from vldm_cli.stages.decode import Decode
-from vldm_cli.stages.upscale import Upscale
+from vldm_cli.stages.upscale import SHARED_NOISE, Upscale
 from vldm_cli.stages.windows import fixed_windows
 
 
@@ -104,3 +105,18 @@ def test_upscaling_depends_on_seed_and_noise_level(models, upscale):
     x = torch.stack(list(upscale(models, 2)(0)))
     assert not torch.equal(x, torch.stack(list(upscale(models, 2, seed=2)(0))))
     assert not torch.equal(x, torch.stack(list(upscale(models, 2, noise=0.0)(0))))
+
+
+def test_noise_is_drawn_once_and_is_that_of_every_frame(models, monkeypatch):
+    """It is millions of numbers, and a GPU would wait for them in each window."""
+    drawn = []
+
+    def noise(*asked):
+        drawn.append(asked[1])
+        return frame_noise(*asked)
+
+    monkeypatch.setattr("vldm_cli.stages.upscale.frame_noise", noise)
+    assert len(list(upscale(models, 19)(0))) == 19
+    assert sorted(drawn) == ["upscale", "upscale-input"]
+    one, other = frame_noise(1, "upscale", [0, 7], (48, 32, 48), SHARED_NOISE)
+    assert torch.equal(one, other)

@@ -22,6 +22,11 @@ STAGE = "upscale"
 SHARED_NOISE = 1.0
 
 
+def common_noise(seed: int, stage: str, shape: tuple[int, ...], device: torch.device) -> Tensor:
+    """The noise (C, h, w) of every frame: the same one, so windows agree where they overlap, and tiles as well."""
+    return frame_noise(seed, stage, [0], shape, SHARED_NOISE)[0].to(device)
+
+
 @dataclass(frozen=True)
 class Upscaler:
     """A denoiser and the space of what it denoises. text: of one that listens to some."""
@@ -44,8 +49,8 @@ class Upscale:
     """The source of upscaled frames (3, 4H, 4W) in [−1, 1] from the source of frames (3, H, W).
 
     noise: level of noise augmentation of the low-resolution frame, 0 ≤ noise < 1: how much detail may be invented.
-    first: the number of item 0's frame in the whole video. prompt, negative, guidance: for one that listens to text.
-    What is denoised has a cell for each low-resolution pixel in every space, so a frame's noise has that size.
+    prompt, negative, guidance: for one that listens to text. What is denoised has a cell for each low-resolution pixel
+    in every space, so a frame's noise has that size.
     """
 
     def __init__(
@@ -59,7 +64,6 @@ class Upscale:
         seed: int,
         steps: int,
         noise: float,
-        first: int = 0,
         prompt: str = "",
         negative: str = "",
         guidance: Guidance = UNGUIDED,
@@ -71,8 +75,9 @@ class Upscale:
             scheduler,
             meter,
         )
-        self.seed, self.steps, self.noise, self.first = seed, steps, noise, first
+        self.seed, self.steps, self.noise = seed, steps, noise
         self.prompt, self.negative, self.guidance = prompt, negative, guidance
+        self._noise: dict[tuple, Tensor] = {}
 
     def __call__(self, start: int) -> Iterator[Tensor]:
         """Frames start, start + 1, …: the same ones wherever one starts."""
@@ -81,26 +86,31 @@ class Upscale:
         def run(i: int) -> Tensor:
             window = self.windows[i]
             lr_TCHW = torch.stack(frames.window(window.start, window.stop))
-            return self._window(range(self.first + window.start, self.first + window.stop), lr_TCHW)
+            return self._window(lr_TCHW)
 
         for frame, x_CHW in enumerate(faded(self.windows, start, run), start):
             self.meter.upto(frame + 1)
             yield x_CHW
 
-    def _window(self, frames: range, lr_TCHW: Tensor) -> Tensor:
+    def _drawn(self, stage: str, shape: tuple[int, ...], device: torch.device) -> Tensor:
+        """`common_noise`, drawn once: of 160×256 that takes a processor longer than a GPU needs for the window."""
+        key = stage, shape, device
+        if key not in self._noise:
+            self._noise[key] = common_noise(self.seed, stage, shape, device)
+        return self._noise[key]
+
+    def _window(self, lr_TCHW: Tensor) -> Tensor:
         upscaler = self.upscaler()
         model, space = upscaler.model, upscaler.space
         text_BLD, negative_BLD = upscaler.hears(self.prompt, self.negative)
         weight = place_of(model)
         size = lr_TCHW.shape[-2:]
-        noise_TCHW = frame_noise(self.seed, f"{STAGE}-input", frames, (3, *size), SHARED_NOISE)
-        seen_TCHW = space.noised(lr_TCHW, noise_TCHW.to(lr_TCHW.device), self.noise)
+        grain_CHW = self._drawn(f"{STAGE}-input", (3, *size), lr_TCHW.device)
+        seen_TCHW = space.noised(lr_TCHW, grain_CHW, self.noise)
         x_BTCHW = sample(
             model,
             self.scheduler(),
-            frame_noise(self.seed, STAGE, frames, (space.channels, *size), SHARED_NOISE)[None].to(
-                weight.device
-            ),
+            self._drawn(STAGE, (space.channels, *size), weight.device).expand(1, len(lr_TCHW), -1, -1, -1),
             steps=self.steps,
             extra_BTCHW=seen_TCHW[None].to(weight.device, weight.dtype),
             text_BLD=text_BLD,

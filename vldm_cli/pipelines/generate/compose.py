@@ -209,7 +209,6 @@ class Stages:
             seed=self.seed,
             steps=settings.upscale_steps,
             noise=settings.upscale_noise,
-            first=self.origin - self.plan.run_up,
             prompt=settings.text,
             negative=settings.negative,
             guidance=Guidance(self.models.pack.manifest.defaults.upscale_guidance, until=settings.guided),

@@ -10,14 +10,13 @@ from torch.nn import functional as F
 from vldm_cli.align.pixels import faithful, from_residual
 from vldm_cli.align.place import place_of
 from vldm_cli.denoise.guidance import UNGUIDED, Guidance
-from vldm_cli.denoise.noise import frame_noise
 from vldm_cli.denoise.sampler import sample
 from vldm_cli.pipelines.upscale.enlarged import Enlarged
 from vldm_cli.runs.memory import in_halves
 from vldm_cli.stages.plan import UPSCALE
 from vldm_cli.stages.source import Reader, faded
 from vldm_cli.stages.tiles import Tiles
-from vldm_cli.stages.upscale import SHARED_NOISE, STAGE, Upscaler
+from vldm_cli.stages.upscale import STAGE, Upscaler, common_noise
 from vldm_cli.stages.windows import fixed_windows
 from vldm_cli.video.clip import Clip
 
@@ -66,8 +65,8 @@ class UpscaleClip(Enlarged):
 
     def images(self, start: int, device: torch.device) -> Iterator[Tensor]:
         size, channels = self.tiles.padded, self.upscaler().space.channels
-        noise_CHW = self._noise(STAGE, (channels, *size), device)
-        grain_CHW = self._noise(f"{STAGE}-input", (3, *size), device)
+        noise_CHW = common_noise(self.seed, STAGE, (channels, *size), device)
+        grain_CHW = common_noise(self.seed, f"{STAGE}-input", (3, *size), device)
         frames = Reader(partial(self._low, device=device))
 
         def run(i: int) -> Tensor:
@@ -87,10 +86,6 @@ class UpscaleClip(Enlarged):
         """The clip's frames (3, H, W) in [−1, 1] on the device."""
         for x_CHW in self.source(start, device):
             yield x_CHW / (self.read.peak / 2) - 1
-
-    def _noise(self, stage: str, shape: tuple[int, ...], device: torch.device) -> Tensor:
-        """The noise of every frame: the same one, so windows agree on it where they overlap, and tiles as well."""
-        return frame_noise(self.seed, stage, [0], shape, SHARED_NOISE)[0].to(device)
 
     def _residual(self, lr_TCHW: Tensor, noise_CHW: Tensor, grain_CHW: Tensor) -> Tensor:
         """The folded residual (T, 48, H, W) of one window, put together from tiles; noise of the padded size."""
