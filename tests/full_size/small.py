@@ -45,6 +45,7 @@ def main() -> None:
             image=asked.image,
             seed=1,
             upscale=False,
+            resume=False,  # a run before, of other settings, may have been stopped for want of memory
             force=True,
         )
         told = {"wall": made.total_seconds, "stages": made.seconds, "peak": made.peak_memory_bytes}
