@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from vldm_cli.toyland import captions, plain
-from vldm_cli.toyland.reading.description import INVERSE
 from vldm_cli.toyland.reading.reader import read, rewritten
 from vldm_cli.toyland.reading.usual import is_usual
 from vldm_cli.toyland.scene import sample_scenes
+from vldm_cli.toyland.world import INVERSE
 
 # What is typed, and what it says: none of these sentences is among those that are measured.
 SENTENCES = """

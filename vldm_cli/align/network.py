@@ -51,7 +51,7 @@ class ImageNetwork:
         matrix units compute; others take their features apart in ways that may not allow it."""
         self.module.to(device, dtype)
         if device.type == "cuda" and dtype.itemsize == 2 and self.convolutional:
-            in_channels_last(self.module)
+            self.module.to(memory_format=torch.channels_last)
 
     @cached_property
     def convolutional(self) -> bool:
@@ -71,8 +71,3 @@ class ImageNetwork:
         if self.channels == 4:
             x_NCHW = torch.cat([x_NCHW, torch.ones_like(x_NCHW[:, :1])], 1)
         return self.run(x_NCHW)[:, :3]
-
-
-def in_channels_last(module: nn.Module) -> None:
-    """Its convolutions' weights are kept so; what they compute then is, too."""
-    module.to(memory_format=torch.channels_last)

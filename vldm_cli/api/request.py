@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 from vldm_cli.api import checks
 from vldm_cli.api.packs import LoadedPack, check_moves
 from vldm_cli.api.remarks import check_prompt
-from vldm_cli.packs.reader import read
 from vldm_cli.video.encoders import X264
 
 if TYPE_CHECKING:
@@ -75,9 +74,8 @@ def asked(
         resume=resume,
         force=force,
     )
-    heard = None if as_written else read(prompt, pack.pack.manifest.defaults)
-    warning = check_prompt(pack.pack, pack.words, heard or prompt, negative)
     settings = resolve(request, pack.pack.manifest)
+    warning = check_prompt(pack.pack, pack.words, settings.text, negative)
     said = [*filter(None, [warning]), *off_track(settings, pack.pack.manifest)]
     return request, "; ".join(said) or None
 

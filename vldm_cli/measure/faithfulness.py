@@ -14,10 +14,10 @@ import torch
 from torch import Tensor
 
 from vldm_cli.measure.components import pieces
-from vldm_cli.measure.probe.attributes import COLOUR_NAMES, INVERSE, OBJECT, SCENE
+from vldm_cli.measure.probe.attributes import COLOUR_NAMES, OBJECT, SCENE
 from vldm_cli.measure.probe.probe import Answers
 from vldm_cli.measure.probe.prompts import Prompt
-from vldm_cli.toyland.world import RELATIONS
+from vldm_cli.toyland.world import INVERSE, RELATIONS
 
 ORDER = ("colour", "count", *OBJECT, "relation", *SCENE)
 MOST = 9  # objects that are counted

@@ -12,6 +12,7 @@ import numpy as np
 
 from vldm_cli.toyland import road_words as rw
 from vldm_cli.toyland import words as w
+from vldm_cli.toyland.inflection import with_article
 from vldm_cli.toyland.plain import alike, sentence
 from vldm_cli.toyland.plain import vocabulary as plain_vocabulary
 
@@ -96,10 +97,6 @@ def _pick(rng, items):
     return items[0] if rng.random() < 0.45 else items[int(rng.integers(len(items)))]
 
 
-def _article(phrase: str) -> str:
-    return ("an " if phrase[0] in "aeiou" else "a ") + phrase
-
-
 def _thing(thing: dict, rng) -> str:
     """ "a large shiny blue cube": size and material only sometimes."""
     adjectives = []
@@ -115,7 +112,7 @@ def _thing(thing: dict, rng) -> str:
     else:
         adjectives.insert(0, colour)
     phrase = " ".join([*adjectives, _pick(rng, w.SHAPE_WORDS[thing["shape"]])])
-    return f"the {phrase}" if rng.random() < 0.06 else _article(phrase)
+    return f"the {phrase}" if rng.random() < 0.06 else with_article(phrase)
 
 
 def _objects(attributes: dict, rng) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 
 from vldm_cli.toyland import plain_words as p
 from vldm_cli.toyland import words as w
+from vldm_cli.toyland.inflection import plural, with_article
 from vldm_cli.toyland.plain_road import any_of, road
 
 # Shares of sentences in which articles are left out, and in which things are listed rather than told.
@@ -55,15 +56,7 @@ def vocabulary() -> set[str]:
     for table in tables:
         found |= {phrase for group in table.values() for phrase in group}
     found |= {form.replace("{b}", "") for group in p.MOTIONS.values() for forms in group for form in forms}
-    return found | {_plural(shape) for group in p.SHAPES.values() for shape in group}
-
-
-def _plural(noun: str) -> str:
-    return p.PLURALS.get(noun, f"{noun}s")
-
-
-def _a(phrase: str) -> str:
-    return ("an " if phrase[0] in "aeiou" else "a ") + phrase
+    return found | {plural(shape) for group in p.SHAPES.values() for shape in group}
 
 
 def _colour(thing, rng) -> str:
@@ -114,7 +107,7 @@ def _uniform(things, *keys) -> bool:
 def _counted(things, rng) -> str:
     """ "two red cubes", "three balls: red, green and blue"."""
     first, number = things[0], any_of(rng, p.NUMBERS[len(things)])
-    manner, noun = _manner(first, rng), _plural(_noun(first, rng))
+    manner, noun = _manner(first, rng), plural(_noun(first, rng))
     if _uniform(things, "colour"):
         colour = _colour(first, rng)
         if rng.random() < 0.15:
@@ -136,7 +129,7 @@ def _group(attributes, rng) -> tuple[str, bool]:
     if kind and (alike(attributes) or rng.random() < 0.7):
         return _counted(things, rng), True
     order = rng.permutation(len(things))
-    names = [_a(_phrase(things[i], rng)) for i in order]
+    names = [with_article(_phrase(things[i], rng)) for i in order]
     if len(things) == 2 and rng.random() < 0.3:
         beside = any(r in ("left of", "right of") for _, r, _ in attributes["relations"])
         return f"{names[0]} {any_of(rng, p.BESIDE if beside else p.TOGETHER)} {names[1]}", True
@@ -156,7 +149,7 @@ def _told(attributes, rng) -> str:
     if opening:
         start = f"{_opening(several, rng)} {group}"
     if orbit:
-        a, b = (_a(_phrase(t, rng)) for t in things[:2])
+        a, b = (with_article(_phrase(t, rng)) for t in things[:2])
         start = f"{a} {_verb(things[0], rng, 1 if opening else 0).replace('{b}', b)}"
         start = f"{_opening(False, rng)} {start}" if opening else start
     elif together and (moves or rng.random() < 0.2) and rng.random() < 0.6:

@@ -36,6 +36,8 @@ SHAPES = ("ball", "cube", "cylinder", "cone", "pyramid", "ring")
 MATERIALS = ("matte", "shiny", "striped", "checkered")
 SIZES = ("small", "large")
 RELATIONS = ("left of", "right of", "behind", "in front of")
+# What the second object is to the first one, where the first is that to the second.
+INVERSE = {"left of": "right of", "right of": "left of", "behind": "in front of", "in front of": "behind"}
 GROUNDS = ("grass", "sand", "snow", "water", "stone", "wooden floor", "checkered floor")
 SKIES = ("day", "sunset", "night", "overcast")
 MOTIONS = (

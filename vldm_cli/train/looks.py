@@ -73,8 +73,6 @@ class Looks:
         """Moved there, in float32 if the network knows no such format; itself."""
         known = str(dtype).removeprefix("torch.") in self.formats
         self.network.to(device, dtype if known else torch.float32)
-        if device.type == "cuda":
-            self.network.module.to(memory_format=torch.channels_last)
         return self
 
     @torch.no_grad()

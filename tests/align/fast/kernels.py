@@ -12,8 +12,8 @@ from vldm_cli.align.fast.plain import exact
 
 # rows, channels in and out, of which each row is a multiple of 16 bytes
 LAYERS = [(1, 24, 48), (33, 72, 40), (150, 40, 136), (1000, 320, 1280), (777, 640, 2560)]
-# small ones, so that there are several, one after the other in a program and one a program
-TILES = (gated.Tile(64, 16, 16, 4, 2, 1), gated.Tile(64, 32, 32, 4, 2))
+# small ones, so that there are several
+TILES = (gated.Tile(64, 16, 16, 4, 2), gated.Tile(64, 32, 32, 4, 2))
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 
 

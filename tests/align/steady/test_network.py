@@ -9,7 +9,7 @@ from spandrel.architectures.SPAN import SPAN
 from spandrel.architectures.SwinIR import SwinIR
 
 from tests import networks
-from vldm_cli.align.network import ImageNetwork, in_channels_last
+from vldm_cli.align.network import ImageNetwork
 from vldm_cli.align.steady.body import find_body, from_maps, to_maps, token_size
 from vldm_cli.align.steady.layers import LARGEST_SHARE, TABLE
 from vldm_cli.align.steady.network import align_network, motion_before
@@ -197,7 +197,7 @@ def test_a_network_of_convolutions_makes_the_same_in_channels_last(name):
     x_BTCHW = torch.rand(1, 2, 3, 24, 20)
     moved = motion_before(x_BTCHW)
     made = image.enlarged(x_BTCHW[0, 0]), steady(x_BTCHW, moved, steady.begin())
-    in_channels_last(image.module)
+    image.module.to(memory_format=torch.channels_last)
     again = image.enlarged(x_BTCHW[0, 0]), steady(x_BTCHW, moved, steady.begin())
     for a, b in zip(made, again, strict=True):
         torch.testing.assert_close(a, b, atol=1e-5, rtol=1e-5)

@@ -1,8 +1,9 @@
 from collections import Counter
 
-from vldm_cli.measure.probe.attributes import INVERSE, OBJECT
+from vldm_cli.measure.probe.attributes import OBJECT
 from vldm_cli.measure.probe.english import COUNT, THREE, english, english_prompts
 from vldm_cli.measure.probe.prompts import ONE, TWO
+from vldm_cli.toyland.world import INVERSE
 
 
 def test_two_hundred_sentences_each_once():

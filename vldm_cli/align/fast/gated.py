@@ -17,15 +17,13 @@ GROUP = 8
 
 
 class Tile(NamedTuple):
-    """How the kernel is launched. rows, columns: of the result; deep: input channels at a time; resident: programs on
-    each multiprocessor, which compute one tile after the other and read the next one's inputs ahead; 0: one a tile."""
+    """What a program computes. rows, columns: of the result; deep: input channels at a time."""
 
     rows: int
     columns: int
     deep: int
     warps: int
     stages: int
-    resident: int = 0
 
 
 def tile(C: int, D: int) -> Tile:
@@ -79,31 +77,30 @@ def _linear_gated(
     D,
     C,
     BIAS: tl.constexpr,
-    RESIDENT: tl.constexpr,
     GROUP: tl.constexpr,
     BLOCK_M: tl.constexpr,
     BLOCK_D: tl.constexpr,
     BLOCK_C: tl.constexpr,
 ):
     """x (M, C), weight (2 D, C), out (M, D): descriptors."""
-    tiles_m, tiles_d, steps = tl.cdiv(M, BLOCK_M), tl.cdiv(D, BLOCK_D), tl.cdiv(C, BLOCK_C)
-    for i in tl.range(tl.program_id(0), tiles_m * tiles_d, tl.num_programs(0), flatten=RESIDENT):
-        first = i // (GROUP * tiles_d) * GROUP
-        some = tl.minimum(tiles_m - first, GROUP)
-        m = (first + i % (GROUP * tiles_d) % some) * BLOCK_M
-        d = i % (GROUP * tiles_d) // some * BLOCK_D
-        value = tl.zeros((BLOCK_M, BLOCK_D), tl.float32)
-        gate = tl.zeros((BLOCK_M, BLOCK_D), tl.float32)
-        for step in range(steps):
-            # beyond the end there are zeros; beyond D, in value, the gate's rows, of which nothing is written
-            a = x.load([m, step * BLOCK_C])
-            value = tl.dot(a, weight.load([d, step * BLOCK_C]).T, value, input_precision="ieee")
-            gate = tl.dot(a, weight.load([D + d, step * BLOCK_C]).T, gate, input_precision="ieee")
-        if BIAS:
-            own = d + tl.arange(0, BLOCK_D)
-            value += tl.load(bias + own, mask=own < D, other=0.0).to(tl.float32)[None, :]
-            gate += tl.load(bias + D + own, mask=own < D, other=0.0).to(tl.float32)[None, :]
-        out.store([m, d], (value * _gelu(gate)).to(out.dtype))
+    tiles_m, tiles_d = tl.cdiv(M, BLOCK_M), tl.cdiv(D, BLOCK_D)
+    i = tl.program_id(0)
+    first = i // (GROUP * tiles_d) * GROUP
+    some = tl.minimum(tiles_m - first, GROUP)
+    m = (first + i % (GROUP * tiles_d) % some) * BLOCK_M
+    d = i % (GROUP * tiles_d) // some * BLOCK_D
+    value = tl.zeros((BLOCK_M, BLOCK_D), tl.float32)
+    gate = tl.zeros((BLOCK_M, BLOCK_D), tl.float32)
+    for step in range(tl.cdiv(C, BLOCK_C)):
+        # beyond the end there are zeros; beyond D, in value, the gate's rows, of which nothing is written
+        a = x.load([m, step * BLOCK_C])
+        value = tl.dot(a, weight.load([d, step * BLOCK_C]).T, value, input_precision="ieee")
+        gate = tl.dot(a, weight.load([D + d, step * BLOCK_C]).T, gate, input_precision="ieee")
+    if BIAS:
+        own = d + tl.arange(0, BLOCK_D)
+        value += tl.load(bias + own, mask=own < D, other=0.0).to(tl.float32)[None, :]
+        gate += tl.load(bias + D + own, mask=own < D, other=0.0).to(tl.float32)[None, :]
+    out.store([m, d], (value * _gelu(gate)).to(out.dtype))
 
 
 def linear_geglu(
@@ -115,10 +112,8 @@ def linear_geglu(
     M = x.numel() // C
     by = by or tile(C, D)
     out = torch.empty(*x.shape[:-1], D, dtype=x.dtype, device=x.device)
-    programs = tiles = triton.cdiv(M, by.rows) * triton.cdiv(D, by.columns)
-    if by.resident:
-        programs = min(tiles, by.resident * _multiprocessors(x.device))
-    _linear_gated[(programs,)](
+    tiles = triton.cdiv(M, by.rows) * triton.cdiv(D, by.columns)
+    _linear_gated[(tiles,)](
         TensorDescriptor.from_tensor(x.view(M, C), [by.rows, by.deep]),
         TensorDescriptor.from_tensor(weight_OI, [by.columns, by.deep]),
         x if bias_O is None else bias_O,
@@ -127,7 +122,6 @@ def linear_geglu(
         D,
         C,
         bias_O is not None,
-        by.resident > 0,
         GROUP,
         by.rows,
         by.columns,
@@ -136,7 +130,3 @@ def linear_geglu(
         num_stages=by.stages,
     )
     return out
-
-
-def _multiprocessors(device: torch.device) -> int:
-    return torch.cuda.get_device_properties(device).multi_processor_count if device.type == "cuda" else 1

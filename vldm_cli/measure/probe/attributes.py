@@ -14,6 +14,7 @@ from vldm_cli.toyland.world import (
     COURSES,
     FAMILIES,
     GROUNDS,
+    INVERSE,
     MATERIALS,
     MOTIONS,
     RELATIONS,
@@ -38,8 +39,6 @@ SCENE = {
     "course": COURSES,
 }
 OBJECT = {"shape": SHAPES, "material": MATERIALS, "size": SIZES, "motion": MOTIONS}
-# What the second object is to the first one, where the first is that to the second.
-INVERSE = {"left of": "right of", "right of": "left of", "behind": "in front of", "in front of": "behind"}
 # What a mirrored clip shows.
 MIRRORED = {"left": "right", "right": "left"}
 

@@ -11,13 +11,13 @@ from importlib.resources import files
 
 import numpy as np
 
-from vldm_cli.measure.probe.attributes import COLOUR_NAMES, INVERSE, OBJECT
+from vldm_cli.measure.probe.attributes import COLOUR_NAMES, OBJECT
 from vldm_cli.measure.probe.prompts import ASPECT, KEYFRAME_TIMES, ONE, TWO, Prompt, PromptSet
 from vldm_cli.measure.probe.truth import truth
 from vldm_cli.toyland.batch import joined
 from vldm_cli.toyland.scene import from_attributes
 from vldm_cli.toyland.sight import sight
-from vldm_cli.toyland.world import CAMERAS, GROUNDS, RELATIONS, SKIES
+from vldm_cli.toyland.world import CAMERAS, GROUNDS, INVERSE, RELATIONS, SKIES
 
 SEED = 20_233
 THREE = "three or counted"

@@ -13,6 +13,7 @@ from vldm_cli.measure.probe.truth import CAMERA, truth
 from vldm_cli.toyland import road_words as rw
 from vldm_cli.toyland import words as w
 from vldm_cli.toyland.batch import SceneBatch, joined
+from vldm_cli.toyland.inflection import with_article
 from vldm_cli.toyland.scene import sample_scenes
 
 SEED = 20_230
@@ -124,10 +125,6 @@ def _said(rng, phrases):
     return phrases[0] if rng.random() < 0.5 else phrases[int(rng.integers(len(phrases)))]
 
 
-def _article(phrase: str) -> str:
-    return ("an " if phrase[0] in "aeiou" else "a ") + phrase
-
-
 def _object_prompt(attributes: dict, rng) -> Prompt:
     things = attributes["objects"]
     phrases, values = zip(*(_thing(thing, rng) for thing in things), strict=True)
@@ -173,7 +170,7 @@ def _thing(thing: dict, rng) -> tuple[str, tuple[tuple[str, str], ...]]:
         adjectives.append(_said(rng, w.MATERIAL_WORDS[thing["material"]]))
         named.append(("material", thing["material"]))
     colour, shape = _said(rng, w.COLOUR_WORDS[thing["colour"]]), _said(rng, w.SHAPE_WORDS[thing["shape"]])
-    return _article(" ".join([*adjectives, colour, shape])), tuple(named)
+    return with_article(" ".join([*adjectives, colour, shape])), tuple(named)
 
 
 def _road_prompt(attributes: dict, rng) -> Prompt:

@@ -38,10 +38,8 @@ class Cluster:
         """So many actors, each with a GPU ("cuda"), or with so many threads ("cpu")."""
         needs = {"num_gpus": 1, "num_cpus": 1} if device == "cuda" else {"num_cpus": threads}
         actor = self.ray.remote(Worker).options(max_restarts=-1, scheduling_strategy="SPREAD", **needs)
-        setting, tasks = (
-            Setting(device, threads, place(), checks=True, waiting=WAITING[device]),
-            _Tasks(self.ray),
-        )
+        setting = Setting(device, threads, place(), checks=True, waiting=WAITING[device])
+        tasks = _Tasks(self.ray)
         hands = [RayHand(self.ray, actor, setting, tasks) for _ in range(workers)]
         return Pool(hands, device, meets=True, end=self.ray.shutdown)
 

@@ -2,16 +2,27 @@
 
 from dataclasses import dataclass, field
 
+from vldm_cli.toyland.world import INVERSE
+
 MOST = 3  # objects of a scene
-INVERSE = {"left of": "right of", "right of": "left of", "behind": "in front of", "in front of": "behind"}
 
 
 class Unread(Exception):
     """The sentence, or a word of it, is not understood, or it contradicts itself."""
 
 
+class Said:
+    """Attributes, each of which is None until it is said."""
+
+    def say(self, attribute: str, value: str | int) -> None:
+        """Raises Unread where it has been said to be otherwise."""
+        if getattr(self, attribute) not in (None, value):
+            raise Unread(f"{attribute} {getattr(self, attribute)} and {value}")
+        setattr(self, attribute, value)
+
+
 @dataclass
-class Thing:
+class Thing(Said):
     """An object by the names of `world`; None: not said. around: the number of the one that it orbits."""
 
     colour: str | None = None
@@ -21,12 +32,6 @@ class Thing:
     motion: str | None = None
     around: int | None = None
 
-    def say(self, attribute: str, value) -> None:
-        """Raises Unread where it has been said to be otherwise."""
-        if getattr(self, attribute) not in (None, value):
-            raise Unread(f"{attribute} {getattr(self, attribute)} and {value}")
-        setattr(self, attribute, value)
-
     @property
     def told(self) -> tuple:
         """Equal for those that nothing tells apart."""
@@ -34,7 +39,7 @@ class Thing:
 
 
 @dataclass
-class Description:
+class Description(Said):
     """relations: (number of an object, relation, number of another), "beside" among them."""
 
     things: list[Thing] = field(default_factory=list)
@@ -42,12 +47,6 @@ class Description:
     ground: str | None = None
     sky: str | None = None
     camera: str | None = None
-
-    def say(self, attribute: str, value: str) -> None:
-        """Ground, sky or camera. Raises Unread where it has been said to be otherwise."""
-        if getattr(self, attribute) not in (None, value):
-            raise Unread(f"{attribute} {getattr(self, attribute)} and {value}")
-        setattr(self, attribute, value)
 
     def relate(self, a: int, relation: str, b: int) -> None:
         """Raises Unread for what cannot be."""

@@ -6,6 +6,7 @@ from functools import cache
 
 from vldm_cli.toyland import plain_words as p
 from vldm_cli.toyland import words as w
+from vldm_cli.toyland.inflection import plural
 from vldm_cli.toyland.reading import english as e
 from vldm_cli.toyland.reading import synonyms as s
 
@@ -74,11 +75,6 @@ def _groups(*tables: Mapping[str, tuple[str, ...]]) -> Iterator[tuple[str, str]]
     for table in tables:
         for name, phrases in table.items():
             yield from ((name, phrase) for phrase in phrases)
-
-
-def plural(noun: str) -> str:
-    """ "cubes", "boxes"."""
-    return p.PLURALS.get(noun, f"{noun}s")
 
 
 def _openings() -> Iterator[Entry]:

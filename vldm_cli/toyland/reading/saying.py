@@ -2,8 +2,9 @@
 
 from vldm_cli.toyland import plain_words as p
 from vldm_cli.toyland import words as w
-from vldm_cli.toyland.reading.description import INVERSE, Description, Thing, Unread
-from vldm_cli.toyland.reading.lexicon import plural
+from vldm_cli.toyland.inflection import plural, with_article
+from vldm_cli.toyland.reading.description import Description, Thing, Unread
+from vldm_cli.toyland.world import INVERSE
 
 
 def said(found: Description) -> str:
@@ -41,7 +42,9 @@ def _counted(found: Description, groups: list[list[Thing]]) -> str:
     if any(relation != "beside" for _, relation, _ in found.relations):
         raise Unread("relations of what is alike")
     names = [
-        _a(_name(group[0])) if len(group) == 1 else f"{p.NUMBERS[len(group)][0]} {_name(group[0], many=True)}"
+        with_article(_name(group[0]))
+        if len(group) == 1
+        else f"{p.NUMBERS[len(group)][0]} {_name(group[0], many=True)}"
         for group in groups
     ]
     motions = {thing.motion for thing in found.things}
@@ -69,7 +72,7 @@ def _clauses(found: Description) -> str:
     def who(k: int) -> str:
         known = k in mentioned
         mentioned.add(k)
-        return _short(things[k]) if known else _a(_name(things[k]))
+        return _short(things[k]) if known else with_article(_name(things[k]))
 
     for k in order:
         thing, before = things[k], k in mentioned
@@ -140,10 +143,6 @@ def _name(thing: Thing, many: bool = False) -> str:
 
 def _short(thing: Thing) -> str:
     return " ".join(filter(None, ("the", thing.colour, thing.shape)))
-
-
-def _a(name: str) -> str:
-    return f"an {name}" if name[0] in "aeiou" else f"a {name}"
 
 
 def _verb(thing: Thing, form: int) -> str:

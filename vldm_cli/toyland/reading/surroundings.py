@@ -6,6 +6,9 @@ from vldm_cli.toyland.reading.lexicon import Item
 from vldm_cli.toyland.reading.phrases import BETWEEN
 from vldm_cli.toyland.reading.relating import Relating
 
+# What may stand before a sky or a time of day.
+UNDER = ("in", "at", "under", "by", "on", "of", "during", "for", "below", "beneath")
+
 
 class Surroundings(Relating):
     """What is around the objects."""
@@ -19,18 +22,7 @@ class Surroundings(Relating):
             self.i = following
         elif kind == "the ground":
             self.i = following + 1  # "on the ground", whatever that is
-        elif kind == "sky" and item.value in (
-            "in",
-            "at",
-            "under",
-            "by",
-            "on",
-            "of",
-            "during",
-            "for",
-            "below",
-            "beneath",
-        ):
+        elif kind == "sky" and item.value in UNDER:
             self.i = following
         elif self.before in ("camera", "sky") or (self.before == "side" and item.value == "of"):
             self.i += 1  # "zoom in on a ball", "clouds over a ball"
@@ -72,29 +64,23 @@ class Surroundings(Relating):
 
     def _the_sky(self, item: Item) -> None:
         """ "the sky is dark"."""
-        self.i += 1
-        if self.items[self.i].kind != "copula":
-            raise Unread("a sky")
-        said = self.items[self.i + 1]
-        sky = said.value if said.kind in ("sky", "sky is") else s.SKY_IS.get(said.value)
-        if sky is None:
-            raise Unread("a sky")
-        self.found.say("sky", sky)
-        self.i += 2
-        self.subject = []
+        self._told("sky", ("sky", "sky is"), s.SKY_IS)
 
     def _the_ground(self, item: Item) -> None:
         """ "the floor is wood"."""
+        self._told("ground", ("ground", "made of"), s.MADE_OF)
+
+    def _told(self, attribute: str, kinds: tuple[str, str], adjectives: dict[str, str]) -> None:
         self.i += 1
         if self.items[self.i].kind != "copula":
-            raise Unread("a ground")
+            raise Unread(f"a {attribute}")
         self.i += 1
         while self.items[self.i].kind in ("determiner", "preposition"):
             self.i += 1
         said = self.items[self.i]
-        ground = said.value if said.kind in ("ground", "made of") else s.MADE_OF.get(said.value)
-        if ground is None:
-            raise Unread("a ground")
-        self.found.say("ground", ground)
+        value = said.value if said.kind in kinds else adjectives.get(said.value)
+        if value is None:
+            raise Unread(f"a {attribute}")
+        self.found.say(attribute, value)
         self.i += 1
         self.subject = []
