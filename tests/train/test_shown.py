@@ -15,7 +15,7 @@ CONFIG = {"num_train_timesteps": 1000, "prediction_type": "v_prediction"}
 class Painter:
     """Decodes one of two channels, each cell to 2 × 2 pixels: what is in the other nobody sees."""
 
-    class config:  # noqa: N801
+    class config:
         scaling_factor = 1.0
 
     def decode(self, z):
