@@ -8,7 +8,7 @@ from vldm_cli.align import Context, align
 from vldm_cli.denoise.guidance import Guidance
 from vldm_cli.denoise.noise import frame_noise
 from vldm_cli.denoise.sampler import predicted_x0, sample
-from vldm_cli.denoise.schedulers import make_scheduler, shifted
+from vldm_cli.denoise.schedulers import Times, make_scheduler, shifted, timed
 from vldm_cli.errors import RequestError
 
 CONFIG = {
@@ -50,7 +50,7 @@ class Oracle(torch.nn.Module):
 @pytest.mark.parametrize("steps", [1, 2, 8])
 @torch.no_grad()
 def test_it_ends_at_the_clean_video(name, steps, shift):
-    scheduler = make_scheduler(CONFIG, name, shift)
+    scheduler = make_scheduler(CONFIG, name, Times(shift))
     clean = torch.randn(1, 3, 4, 4, 4)
     seen = []
     out = sample(
@@ -78,6 +78,15 @@ def test_a_shift_takes_more_of_the_steps_near_noise():
     assert shifted(4, 3) == [999, 899, 749, 499]
 
 
+def test_the_last_time_may_be_chosen():
+    assert timed(5, Times(3, 150)) == [999, 899, 749, 499, 150]
+    assert timed(1, Times(3, 150)) == [999]
+    # so many steps end nearer to nought by themselves
+    assert timed(40, Times(3, 150)) == shifted(40, 3)
+    # a schedule of other lengths
+    assert timed(3, Times(1, 150), 100) == [99, 49, 15]
+
+
 @pytest.mark.parametrize("shift", [0.25, 1, 4])
 @pytest.mark.parametrize("steps", [8, 300, 1000])
 def test_no_time_comes_twice(steps, shift):
@@ -90,7 +99,7 @@ def test_no_time_comes_twice(steps, shift):
 def test_ddim_with_hardly_a_shift_is_ddim(model):
     noise, text = torch.randn(1, 2, 4, 8, 8), torch.randn(1, 3, 12)
     even, moved = (
-        sample(model, make_scheduler(CONFIG, "ddim", shift), noise, steps=4, text_BLD=text)
+        sample(model, make_scheduler(CONFIG, "ddim", Times(shift)), noise, steps=4, text_BLD=text)
         for shift in (1, 1 + 1e-9)
     )
     torch.testing.assert_close(even, moved, rtol=1e-3, atol=1e-3)
@@ -172,4 +181,4 @@ def test_unknown_schedulers_are_refused():
 
 def test_samplers_with_times_of_their_own_take_no_shift():
     with pytest.raises(RequestError, match="shift"):
-        make_scheduler(CONFIG, "lcm", 3)
+        make_scheduler(CONFIG, "lcm", Times(3))

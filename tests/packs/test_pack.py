@@ -108,6 +108,7 @@ def test_other_files_in_the_folder_do_not_belong_to_the_pack(copy):
     [
         ("shared_noise = 1.5", r"shared_noise.*not 1\.5"),
         ("timestep_shift = 0.0", r"timestep_shift.*not 0\.0"),
+        ("timestep_last = 1000", r"timestep_last.*not 1000"),
         ('upscale_space = "fourier"', "pixel, latent, frame, not fourier"),
     ],
 )

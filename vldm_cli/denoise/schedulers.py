@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, TypeAlias, TypeVar
 
 import torch
@@ -18,13 +19,25 @@ Number = TypeVar("Number", float, Tensor)
 Scheduler: TypeAlias = DDIMScheduler | DPMSolverMultistepScheduler | EulerDiscreteScheduler | LCMScheduler
 
 
-class ShiftedDPMSolver(DPMSolverMultistepScheduler):
-    """DPM-Solver++ whose steps are taken at `shifted` times."""
+@dataclass(frozen=True)
+class Times:
+    """When steps are taken. shift: how much nearer to noise than evenly; last: the time, of a thousand, of the very
+    last one, 0 for wherever the others lead."""
 
-    shift = 1.0
+    shift: float = 1.0
+    last: int = 0
+
+
+EVEN = Times()
+
+
+class TimedDPMSolver(DPMSolverMultistepScheduler):
+    """DPM-Solver++ whose steps are taken at given times."""
+
+    times = EVEN
 
     def set_timesteps(self, num_inference_steps: int, device: str | torch.device | None = None) -> None:
-        times = shifted(num_inference_steps, self.shift, self.config.num_train_timesteps)
+        times = timed(num_inference_steps, self.times, self.config.num_train_timesteps)
         super().set_timesteps(device=device, timesteps=times)
 
 
@@ -58,6 +71,17 @@ SCHEDULERS: dict[str, Any] = {
 }
 
 
+def timed(steps: int, times: Times, train_steps: int = 1000) -> list[int]:
+    """The times of so many steps, from train_steps − 1 down: `shifted` ones, and the last, where they would end before
+    it, as it is wanted: steps near noise decide what is to be seen, and one that is taken at little noise how sharp."""
+    last = round(times.last * train_steps / 1000)
+    if last and steps > 1:
+        others = shifted(steps - 1, times.shift, train_steps)
+        if others[-1] > last:
+            return [*others, last]
+    return shifted(steps, times.shift, train_steps)
+
+
 def shifted(steps: int, shift: float, train_steps: int = 1000) -> list[int]:
     """The times of so many trailing steps (Lin et al. 2023), from train_steps − 1 down, moved `towards_noise`; a shift
     of 1 leaves them at even distances. No two are the same: a step over no time has no end."""
@@ -72,18 +96,20 @@ def towards_noise(u: Number, shift: float) -> Number:
     return shift * u / (1 + (shift - 1) * u)
 
 
-def make_scheduler(config: dict, name: str = "dpm++", shift: float = 1.0) -> Scheduler:
-    """A sampler over the noise schedule of a pack's scheduler config, its steps taken at `shifted` times. Raises
-    RequestError for an unknown name, and for a shift of samplers that choose their own times."""
+def make_scheduler(config: dict, name: str = "dpm++", times: Times = EVEN) -> Scheduler:
+    """A sampler over the noise schedule of a pack's scheduler config, its steps taken at these times. Raises
+    RequestError for an unknown name, and for times other than even of samplers that choose their own."""
     if name not in SCHEDULERS:
         raise RequestError(f"unknown scheduler {name!r}: use one of {', '.join(SCHEDULERS)}")
-    if shift == 1:
+    if times == EVEN:
         return SCHEDULERS[name].from_config(config)
     if name not in ("ddim", "dpm++"):
-        raise RequestError(f"the scheduler {name!r} chooses its own times: leave its shift at 1")
+        raise RequestError(
+            f"the scheduler {name!r} chooses its own times: leave its shift at 1, its last at 0"
+        )
     # diffusers' DDIM knows even steps only; it is DPM-Solver++ of the first order (Lu et al. 2022, §4.1)
-    scheduler = ShiftedDPMSolver.from_config(config, solver_order=1 if name == "ddim" else 2)
-    scheduler.shift = shift
+    scheduler = TimedDPMSolver.from_config(config, solver_order=1 if name == "ddim" else 2)
+    scheduler.times = times
     return scheduler
 
 

@@ -90,7 +90,7 @@ class Maker:
         ]
         return sample(
             models.keyframes,
-            models.scheduler(settings.scheduler, defaults.timestep_shift),
+            models.scheduler(settings.scheduler, models.keyframe_times),
             torch.stack(noise).to(models.device),
             steps=settings.keyframe_steps,
             text_BLD=models.text.encode(texts),

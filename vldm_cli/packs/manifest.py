@@ -63,7 +63,8 @@ class Defaults:
     denoising steps at a frame step of 4 and of 1; `shared_noise` is the share of the latent stages' noise that
     all frames of a video have in common, in training and in sampling; `guide_from_noise`: from which share of
     noise on keyframes are guided (`Guidance.from_noise`); `timestep_shift`: how much nearer to noise the steps of
-    keyframes are taken (`sampler.shifted`), 1 for evenly; `still`: up to which departure interpolated latents are held
+    keyframes are taken (`schedulers.shifted`), 1 for evenly, and `timestep_last` the time, of a thousand, of the last
+    of them, 0 for where the others lead; `still`: up to which departure interpolated latents are held
     to their known neighbours (`stages.still`), 0 for none; `upscale_space` is one of SPACES; `between` one of FILLERS.
     `first_context_guidance`: the first frame's of a window, from which it changes to the last one's,
     `context_guidance`; None: the same for all. `upscale_guidance`: the text's, of an upscaler that listens to some.
@@ -84,6 +85,7 @@ class Defaults:
     shared_noise: float = 0.0
     guide_from_noise: float = 0.0
     timestep_shift: float = 1.0
+    timestep_last: int = 0
     still: float = 0.0
     upscale_space: str = "pixel"
     between: str = "model"
@@ -174,6 +176,7 @@ DEFAULTS: Schema = {
     "shared_noise": _SHARE,
     "guide_from_noise": _SHARE,
     "timestep_shift": Real(0, 1000, above=True),
+    "timestep_last": Whole(0, 999),
     "still": Real(0, 1000),
     "upscale_space": OneOf(SPACES),
     "between": OneOf(FILLERS),

@@ -16,7 +16,7 @@ from vldm_cli.align.small import decode_in_parts, offload, store_in_fp8
 from vldm_cli.align.space import FrameSpace, LatentSpace, PixelSpace, Space
 from vldm_cli.align.temporal import TemporalModel
 from vldm_cli.align.unet import VideoUNet
-from vldm_cli.denoise.schedulers import Scheduler, make_scheduler
+from vldm_cli.denoise.schedulers import EVEN, Scheduler, Times, make_scheduler
 from vldm_cli.errors import RequestError
 from vldm_cli.packs import load, prepare
 from vldm_cli.packs.abilities import Abilities
@@ -245,9 +245,15 @@ class Models:
         """Channels of a latent frame."""
         return prepare.latent_channels(self.pack)
 
-    def scheduler(self, name: str, shift: float = 1.0):
-        """A new sampler over the image LDM's noise schedule, its steps taken at `sampler.shifted` times."""
-        return make_scheduler(load.scheduler_config(self.pack), name, shift)
+    def scheduler(self, name: str, times: Times = EVEN):
+        """A new sampler over the image LDM's noise schedule, its steps taken at these times."""
+        return make_scheduler(load.scheduler_config(self.pack), name, times)
+
+    @property
+    def keyframe_times(self) -> Times:
+        """When the steps of keyframes are taken."""
+        defaults = self.pack.manifest.defaults
+        return Times(defaults.timestep_shift, defaults.timestep_last)
 
     def drawing_scheduler(self) -> Scheduler:
         """A new sampler for pictures that the image model draws."""

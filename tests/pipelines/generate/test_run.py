@@ -14,6 +14,7 @@ import pytest
 import torch
 from PIL import Image
 
+from vldm_cli.denoise.schedulers import EVEN, Times
 from vldm_cli.errors import RequestError, RunError
 from vldm_cli.pipelines.generate import compose, making
 from vldm_cli.pipelines.generate.request import GenerateRequest
@@ -93,13 +94,14 @@ def test_less_interpolation(tiny_pack, models, tmp_path, interpolation):
 
 
 def test_the_steps_of_keyframes_alone_are_shifted(tiny_pack, tmp_path):
-    defaults = replace(tiny_pack.manifest.defaults, timestep_shift=2.5)
+    defaults = replace(tiny_pack.manifest.defaults, timestep_shift=2.5, timestep_last=90)
     pack = replace(tiny_pack, manifest=replace(tiny_pack.manifest, defaults=defaults))
-    models, shifts = Models(pack), []
-    models.scheduler = lambda name, shift=1.0: shifts.append(shift) or Models.scheduler(models, name, shift)
+    models, seen = Models(pack), []
+    models.scheduler = lambda name, times=EVEN: seen.append(times) or Models.scheduler(models, name, times)
     generate(ask(tmp_path / "a.mp4", upscale=False), pack, models=models)
-    assert set(shifts[1:]) == {2.5, 1.0}  # the first asks whether the name is known
-    assert shifts.count(2.5) == 1
+    moved = Times(2.5, 90)
+    assert set(seen[1:]) == {moved, EVEN}  # the first asks whether the name is known
+    assert seen.count(moved) == 1
 
 
 @pytest.mark.parametrize("fps, temporal", [(24, True), (12, True), (Fraction(3, 2), False)])

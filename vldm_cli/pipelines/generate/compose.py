@@ -13,6 +13,7 @@ from vldm_cli.align.unet import VideoUNet
 from vldm_cli.denoise.guidance import Guidance
 from vldm_cli.denoise.noise import frame_noise
 from vldm_cli.denoise.sampler import sample
+from vldm_cli.denoise.schedulers import EVEN, Times
 from vldm_cli.pipelines.generate.joined import Joined
 from vldm_cli.pipelines.generate.settings import Settings
 from vldm_cli.pipelines.generate.sketches import Sketch, nearest
@@ -126,7 +127,7 @@ class Stages:
             settings.keyframe_steps,
             guidance,
             self.origin - self.plan.before * self.plan.keyframe_step,
-            defaults.timestep_shift,
+            self.models.keyframe_times,
             self.drawings,
         )
         meter = self.meters["keyframes"]
@@ -223,15 +224,15 @@ class Stages:
         steps: int,
         guidance: Guidance,
         first: int,
-        shift: float = 1.0,
+        times: Times = EVEN,
         sketches: Mapping[int, Tensor] | None = None,
     ) -> Denoiser:
-        """One stage of latents at this run's size, with its text and seed; `first` is its item 0's frame, `shift` that
-        of its steps, `sketches` by its items."""
+        """One stage of latents at this run's size, with its text and seed; `first` is its item 0's frame, `times`
+        those of its steps, `sketches` by its items."""
         hears = not self.models.abilities.draws
         return Denoiser(
             model=model,
-            scheduler=lambda: self.models.scheduler(self.settings.scheduler, shift),
+            scheduler=lambda: self.models.scheduler(self.settings.scheduler, times),
             text=lambda: self.text_BLDs if hears else (None, None),
             seed=self.seed,
             stage=stage,
