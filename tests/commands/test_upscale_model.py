@@ -41,6 +41,16 @@ def test_upscale(vldm, here, clip):
     assert "a-x4.mp4" in here() and not [name for name in here() if name.startswith(".")]
 
 
+def test_measure_speed_of_a_network(vldm, clip):
+    options = ("--model", "net.safetensors", "--steady", 0.5, "--tile", 64, "--device", "cpu", "--json")
+    code, out, err = vldm("measure", "speed", "--clip", "36x20", "--frames", 3, *options)
+    table = json.loads(out)
+    assert code == 0, err
+    assert (table["frames"], table["width"], table["height"]) == (3, 144, 80)
+    told = {"model": "net.safetensors", "steady": 0.5, "tile": 64}
+    assert told.items() <= table["settings"].items()
+
+
 def test_info_has_the_command_that_makes_it_again(vldm, clip):
     asked = (
         "--model",

@@ -17,6 +17,8 @@ from vldm_cli.runs.result import Video
 from vldm_cli.stages.running import AS_USUAL, Running
 from vldm_cli.video.encoders import X264
 
+CRF = 16
+
 if TYPE_CHECKING:
     from vldm_cli.pipelines.clip.job import Job
     from vldm_cli.video.clip import Clip
@@ -45,7 +47,7 @@ def upscale(
     ray: str | None = None,
     dtype: str = "auto",
     running: Running = AS_USUAL,
-    crf: int = 16,
+    crf: int = CRF,
     encoder: str = X264,
     fps: Fraction | str | float | None = None,
     preview: str | Path | None = None,
@@ -130,6 +132,36 @@ def prepare(
     job = _job(opened, out, asked, encoder=encoder, preview=preview, resume=resume, force=force)
     clips.check_place(job)
     return job
+
+
+def jobs(
+    pack: str, model: str | None, *, steady: float | None, tile: int | None, device: str, dtype: str
+) -> Callable[[Path, Path], Job]:
+    """jobs(clip, out): what `upscale` would do with nothing else given, models as they were the time before. Raises
+    RequestError."""
+    kept = Kept()
+    asked: dict[str, Any] = {
+        **dict.fromkeys(("scale", "layers", "noise", "space", "steps", "guidance")),
+        "pack": pack if model is None else None,
+        "model": model,
+        "steady": steady,
+        "tile": tile,
+        "seed": 0 if model is None else None,
+        "prompt": "",
+        "negative": "",
+        "device": device,
+        "dtype": dtype,
+        "running": AS_USUAL,
+        "crf": CRF,
+    }
+    check(kept, **asked)  # before anything is made to be upscaled
+
+    def make(clip: Path, out: Path) -> Job:
+        return prepare(
+            clip, out, encoder=X264, fps=None, preview=None, resume=False, force=True, kept=kept, **asked
+        )
+
+    return make
 
 
 def _job(

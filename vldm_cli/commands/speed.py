@@ -25,6 +25,17 @@ def speed(
         typer.Option(metavar="WxH", help="Instead, `upscale` on a made clip of that size, models loaded."),
     ] = None,
     tile: Annotated[int | None, typer.Option(help="With --clip: side of the tiles.")] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE|NAME",
+            help="With --clip: a super-resolution network for pictures in place of the pack.",
+        ),
+    ] = None,
+    steady: Annotated[
+        float | None,
+        typer.Option(metavar="0..1", help="With --model: as of `upscale`."),
+    ] = None,
     peers: Annotated[
         bool,
         typer.Option(
@@ -37,9 +48,9 @@ def speed(
 ) -> None:
     """How fast `generate` is here: wall time, by stage, frames a second, peak memory, time to the first segment.
 
-    With --clip 640x360, how fast `upscale` makes four times that of a clip of so many --frames, from opening it to the
-    whole file: the second of two runs. Reading, computing and writing go on side by side on a GPU; "encoder" is what
-    ffmpeg takes for the same frames by itself.
+    With --clip 640x360, how fast `upscale` makes four times that of a clip of so many --frames (with --model: as much
+    as the network does), from opening it to the whole file: the second of two runs. Reading, computing and writing go
+    on side by side on a GPU; "encoder" is what ffmpeg takes for the same frames by itself.
 
     With --peers, single calls of public shapes, fast and plain, beside the peers': medians of calls that take turns,
     how much of a large matrix product's rate is reached, and which kernels the time goes to.
@@ -71,17 +82,20 @@ def speed(
         frames = whole("--frames", frames, 1, 100_000)
     if frame and 0 in frame:
         raise RequestError(f"--clip {clip} has no pixels")
-    if tile is not None and frame is None:
-        raise RequestError("--tile is for --clip; add --clip 640x360 or leave it out")
-    opened = Pack.open(pack)
-    chosen = devices.choose_device(device)
-    number = devices.choose_dtype(dtype, chosen)
+    for option, value in (("--tile", tile), ("--model", model), ("--steady", steady)):
+        if value is not None and frame is None:
+            raise RequestError(f"{option} is for --clip; add --clip 640x360 or leave it out")
     if frame:
+        from vldm_cli.api.upscale import jobs
         from vldm_cli.measure.upscaled import measure_upscale
 
+        make = jobs(pack, model, steady=steady, tile=tile, device=device, dtype=dtype)
         with interrupt.raising():  # for what lies in folders for temporary files
-            table = measure_upscale(frame, frames, opened, chosen, number, tile)
+            table = measure_upscale(frame, frames, make)
     else:
+        opened = Pack.open(pack)
+        chosen = devices.choose_device(device)
+        number = devices.choose_dtype(dtype, chosen)
         from vldm_cli.measure.speed import measure_command, measure_loaded
 
         check_prompt(opened, words_of(opened), prompt)

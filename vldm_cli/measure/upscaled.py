@@ -3,7 +3,7 @@
 import os
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from itertools import islice
 from pathlib import Path
@@ -11,12 +11,9 @@ from pathlib import Path
 import numpy as np
 
 from vldm_cli.measure.speed import PeakMemory
-from vldm_cli.packs.pack import Pack
 from vldm_cli.pipelines.clip.job import Job
 from vldm_cli.pipelines.clip.run import run
-from vldm_cli.pipelines.upscale.job import Options, make_job
 from vldm_cli.runs.result import Video
-from vldm_cli.stages.models import Models
 from vldm_cli.stages.plan import SEGMENT
 from vldm_cli.video import ffmpeg
 from vldm_cli.video.clip import open_clip
@@ -28,28 +25,29 @@ CRF = 16  # as `upscale` writes
 RATE = Fraction(24)
 
 
-def measure_upscale(
-    size: tuple[int, int], frames: int, pack: Pack, device: str, dtype: str, tile: int | None = None
-) -> dict:
-    """The second of two runs of `upscale` ×4 by the pack's own settings on a made clip of that (height, width), from
-    opening the clip to the whole file. RunError when ffmpeg fails.
+Jobs = Callable[[Path, Path], Job]
+"""jobs(clip, out): what upscales the clip into the file, models as they were the time before."""
+
+
+def measure_upscale(size: tuple[int, int], frames: int, jobs: Jobs) -> dict:
+    """The second of two runs on a made clip of that (height, width), from opening the clip to the whole file. RunError
+    when ffmpeg fails.
 
     Stages work side by side on a GPU: "upscale" is how long the writing waited for frames, "write" all else of it.
     "encoder_seconds" is what ffmpeg takes for these frames when they are there already: nothing can be faster.
     """
-    models = Models(pack, device, dtype)
     with tempfile.TemporaryDirectory() as folder:
         clip = Path(folder) / "clip.mp4"
         encode_segment(clip, moving(frames, *size), RATE, "mp4", CRF)
-        one = _job(clip, Path(folder) / "first.mp4", models, tile)
+        one = jobs(clip, Path(folder) / "first.mp4")
         run(one, one.clip.fingerprint())
         began = time.perf_counter()
         with PeakMemory(os.getpid()) as peak:
-            job = _job(clip, Path(folder) / "second.mp4", models, tile)
+            job = jobs(clip, Path(folder) / "second.mp4")
             opened = time.perf_counter() - began
             result = run(job, job.clip.fingerprint())
         wall = time.perf_counter() - began
-        return _table(result, wall, opened, dtype, peak.bytes, encoder_seconds(job))
+        return _table(result, wall, opened, job.settings["dtype"], peak.bytes, encoder_seconds(job))
 
 
 def moving(frames: int, height: int, width: int) -> Iterator[np.ndarray]:
@@ -78,21 +76,6 @@ def encoder_seconds(job: Job) -> float:
         kind = open_container(job.out)
         encode_frames(Path(folder) / "a.mp4", frames, job.raw, job.look, job.times, 0, kind, job.crf)
         return (time.perf_counter() - began) / seen * made.frames
-
-
-def _job(clip: Path, out: Path, models: Models, tile: int | None) -> Job:
-    defaults = models.pack.manifest.defaults
-    options = Options(
-        scale=4,
-        space=defaults.upscale_space,
-        noise=defaults.upscale_noise,
-        steps=defaults.upscale_steps,
-        tile=tile,
-        seed=0,
-        device=str(models.device),
-        dtype=str(models.dtype).removeprefix("torch."),
-    )
-    return make_job(open_clip(clip), models.pack, out, options, crf=CRF, models=models)
 
 
 def _table(result: Video, wall: float, opened: float, dtype: str, host: int | None, encoder: float) -> dict:
