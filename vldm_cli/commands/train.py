@@ -9,7 +9,7 @@ import typer
 
 from vldm_cli.commands import train_all, train_grow, train_network, train_refiner, train_speed
 from vldm_cli.commands import train_options as options
-from vldm_cli.train.emphasis import FINE, OUTLINES, PLAIN, ROLLING, SHOWN
+from vldm_cli.train.emphasis import FINE, OUTLINES, PLAIN, ROLLING
 
 PARTS = {
     "autoencoder": "The autoencoder of single frames.",
@@ -162,13 +162,6 @@ def train(
             help=f"Image, keyframes, interpolation: share of Toyland's captions in plain English ({PLAIN:g})."
         ),
     ] = None,
-    shown: Annotated[
-        float | None,
-        typer.Option(
-            help="Image, keyframes: how much the error of decoded frames counts beside that of latents "
-            f"({SHOWN:g})."
-        ),
-    ] = None,
     bank_frames: options.BankFrames = None,
     sample_every: options.SampleEvery = 2.0,
     save_every: options.SaveEvery = 2.0,
@@ -210,7 +203,6 @@ def train(
             fine=fine,
             rolling=rolling,
             plain=plain,
-            shown=shown,
             sample_minutes=sample_every,
             save_minutes=save_every,
         )

@@ -1,5 +1,4 @@
-"""What training looks at more than chance would have it: outlines, low noise, decoded frames, solids that roll, plain
-English.
+"""What training looks at more than chance would have it: outlines, low noise, solids that roll, plain English.
 
 Light: no torch."""
 
@@ -9,13 +8,11 @@ from vldm_cli.errors import RequestError
 from vldm_cli.video.numbers import real
 
 # Of the image LDM: how much more cells on outlines count, the share of examples at low noise, how many times as often
-# solids roll; of all parts that hear words, the share of captions in plain English; of those that draw what nobody
-# gave them, how much decoded frames count beside latents.
-OUTLINES, FINE, ROLLING, PLAIN, SHOWN = 3.0, 0.25, 2.5, 0.5, 1.0
+# solids roll; and of all parts that hear words, the share of captions in plain English.
+OUTLINES, FINE, ROLLING, PLAIN = 3.0, 0.25, 2.5, 0.5
 # The share of scenes of several objects in which these are alike, where captions are plain: only those can count them.
 REPEATED = 0.2
 READERS = ("image", "keyframes", "interpolation")
-DRAWERS = ("image", "keyframes")
 
 
 @dataclass(frozen=True)
@@ -26,7 +23,6 @@ class Emphasis:
     fine: float = 0.0
     rolling: float = 1.0
     plain: float = 0.0
-    shown: float = 0.0
 
     @property
     def repeated(self) -> float:
@@ -40,12 +36,7 @@ class Emphasis:
 
 
 def emphasis(
-    part: str,
-    outlines: float | None = None,
-    fine: float | None = None,
-    rolling: float | None = None,
-    plain: float | None = None,
-    shown: float | None = None,
+    part: str, outlines: float | None, fine: float | None, rolling: float | None, plain: float | None
 ) -> Emphasis:
     """The options of `vldm train` with the part's defaults. Raises RequestError for one that the part has no use for,
     and for numbers that make no sense."""
@@ -53,17 +44,9 @@ def emphasis(
     for name, number in given.items():
         if number is not None and part != "image":
             raise RequestError(f"{name} is for image, not for {part}; leave it out")
-    if shown is not None and part not in DRAWERS:
-        raise RequestError(f"--shown is for {' and '.join(DRAWERS)}, not for {part}; leave it out")
     if plain is not None and part not in READERS:
         raise RequestError(f"--plain is for {', '.join(READERS)}, not for {part}; leave it out")
-    numbers = (
-        ("--fine", fine, 1),
-        ("--plain", plain, 1),
-        ("--outlines", outlines, 1000),
-        ("--shown", shown, 1000),
-    )
-    for name, number, most in numbers:
+    for name, number, most in (("--fine", fine, 1), ("--plain", plain, 1), ("--outlines", outlines, 1000)):
         if number is not None:
             real(name, number, 0, most)
     if rolling is not None:
@@ -71,13 +54,11 @@ def emphasis(
     if part not in READERS:
         return Emphasis()
     said = PLAIN if plain is None else plain
-    seen = (SHOWN if shown is None else shown) if part in DRAWERS else 0.0
     if part != "image":
-        return Emphasis(plain=said, shown=seen)
+        return Emphasis(plain=said)
     return Emphasis(
         OUTLINES if outlines is None else outlines,
         FINE if fine is None else fine,
         ROLLING if rolling is None else rolling,
         said,
-        seen,
     )

@@ -70,7 +70,6 @@ def start(
     fine: float | None = None,
     rolling: float | None = None,
     plain: float | None = None,
-    shown: float | None = None,
     sample_minutes: float = 2.0,
     save_minutes: float = 2.0,
 ) -> Path:
@@ -89,7 +88,7 @@ def start(
     if teacher is not None and part != "keyframes":
         raise RequestError(f"--teacher is for keyframes, not for {part}; leave it out")
     shown_by = None if looks is None else Looks.open(looks, part, data)
-    more = emphasis(part, outlines, fine, rolling, plain, shown)
+    more = emphasis(part, outlines, fine, rolling, plain)
     pack = with_layers(opened, LAYERS.get(part, part), seed)
     taught_by = None if teacher is None else _open_teacher(teacher, pack)
     with together(device) as own:
@@ -131,7 +130,6 @@ def start(
             perceptual=None if perceptual is None else Perceptual.load(perceptual, where),
             outlines=more.outlines,
             fine=more.fine,
-            shown=more.shown,
         )
         schedule = numbers.schedule(kind)
         identity = {

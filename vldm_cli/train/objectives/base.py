@@ -52,7 +52,7 @@ class Means:
 @dataclass(frozen=True, kw_only=True)
 class Setup(Means):
     """What a part of a pack is given beside them: the pack. vae_roundtrip, keep_latents, teacher: see `upscaler`,
-    `autoencoder` and `temporal`; outlines, fine, shown: `image`; looks: `Looks`, for the parts of `TAUGHT`."""
+    `autoencoder` and `temporal`; outlines, fine: `image`; looks: `Looks`, for the parts of `TAUGHT`."""
 
     pack: Pack
     vae_roundtrip: bool = False
@@ -61,7 +61,6 @@ class Setup(Means):
     looks: Looks | None = None
     outlines: float = 0.0
     fine: float = 0.0
-    shown: float = 0.0
 
 
 class Task(ABC):

@@ -16,7 +16,6 @@ from vldm_cli.train.export import export_part
 from vldm_cli.train.frames import decode, encode
 from vldm_cli.train.objectives.base import Objective, Setup
 from vldm_cli.train.sheets import FrameByFrame, contact_sheet
-from vldm_cli.train.shown import Shown
 
 CAPTION_DROPPED = 0.1
 SHEET_FRAMES, SHEET_STEPS, SHEET_GUIDANCE = 12, 20, 4.0
@@ -31,8 +30,7 @@ class Image(Objective):
 
     Most of the loss lies in grass, clouds and noise that nobody sees, and what everybody sees, outlines, in small
     differences of the latents at the last noise levels. So `outlines` of the setup says how much more than others the
-    cells count that an outline runs through, `fine` which share of the examples is drawn at times below FINE, and
-    `shown` how much the error of decoded frames counts beside that of latents (`train.shown`)."""
+    cells count that an outline runs through, and `fine` which share of the examples is drawn at times below FINE."""
 
     part = "image"
     recordable = renders_much = True
@@ -49,7 +47,6 @@ class Image(Objective):
         self.trained = {"unet": self.unet, "text": self.text}
         self.scheduler = scheduler_config(pack)
         self.diffusion = Diffusion(self.scheduler, self.device)
-        self.shown = Shown(self.vae, self.diffusion, self.dtype, setup.outlines)
         self.no_text = self._ids([""])
 
     def examples(self, seed: int, n: int) -> dict[str, Tensor]:
@@ -69,30 +66,19 @@ class Image(Objective):
         dropped = torch.rand(n, 1, device=self.device) < CAPTION_DROPPED
         text = self.text(torch.where(dropped, self.no_text, batch["ids"]).long()).last_hidden_state
         noise, t = torch.randn_like(z), self.diffusion.times(n, first=self.setup.fine, below=FINE)
-        if self.setup.shown:
-            t = self.shown.times(t)
         noisy = self.diffusion.add(z, noise, t).to(self.dtype)
         prediction = self.unet(noisy, t, text, return_dict=False)[0]
-        target = self.diffusion.target(z, noise, t)
-        error = (prediction.float() - target) ** 2
-        mark = batch["outlines"] if self.setup.outlines else None
-        measured = {}
-        if mark is None:
-            loss = error.mean()
-        else:
-            place = mark[:, None].float()
-            weight = 1 + self.setup.outlines * place
-            loss = (error * weight).mean() / weight.mean()
-            measured["plain"] = error.mean().detach()
-            measured["on_outlines"] = ((error * place).mean() / place.mean().clamp_min(1e-6)).detach()
-        if self.setup.shown:
-            few = slice(self.shown.few(n))
-            seen = self.shown.error(
-                noisy[few], prediction[few], target[few], t[few], None if mark is None else mark[few]
-            )
-            measured["shown"] = seen.detach()
-            loss = self.shown.beside(loss, seen, self.setup.shown)
-        return {"loss": loss, **measured}
+        error = (prediction.float() - self.diffusion.target(z, noise, t)) ** 2
+        if not self.setup.outlines:
+            return {"loss": error.mean()}
+        mark = batch["outlines"][:, None].float()
+        weight = 1 + self.setup.outlines * mark
+        on_outlines = (error * mark).mean() / mark.mean().clamp_min(1e-6)
+        return {
+            "loss": (error * weight).mean() / weight.mean(),
+            "plain": error.mean().detach(),
+            "on_outlines": on_outlines.detach(),
+        }
 
     def export(self) -> None:
         export_part(self.setup.pack, "text", self.text)

@@ -21,7 +21,6 @@ from vldm_cli.train.export import export_part
 from vldm_cli.train.frames import decode, encode
 from vldm_cli.train.objectives.base import Objective, Setup
 from vldm_cli.train.sheets import contact_sheet
-from vldm_cli.train.shown import Shown
 
 CAPTION_DROPPED = 0.1
 # Known frames are put back after sampling, so what the model makes of them matters little.
@@ -50,7 +49,6 @@ class TemporalLayers(Objective):
         self.trained = {"temporal": self.model}
         self.scheduler = scheduler_config(pack)
         self.diffusion = Diffusion(self.scheduler, self.device)
-        self.shown = Shown(self.vae, self.diffusion, self.dtype)
         self.no_text = self.text.encode([""])
         self.shared = pack.manifest.defaults.shared_noise
 
@@ -76,8 +74,6 @@ class TemporalLayers(Objective):
         dropped |= (batch["late"] & (context.mask_BT.sum(1) == 0))[:, None, None]
         text = torch.where(dropped, self.no_text, batch["text"].to(self.dtype))
         noise, t = noise_like(z, self.shared), self.diffusion.times(n, self.shift, self.last)
-        if self.setup.shown:
-            t = self.shown.times(t)
         noisy = self.diffusion.add(z, noise, t).to(self.dtype)
         # shorter windows run uncompiled: every length would be compiled for itself
         stance: Literal["default", "force_eager"] = "default" if z.shape[1] == self.frames else "force_eager"
@@ -89,18 +85,7 @@ class TemporalLayers(Objective):
         weight_BT = 1 - (1 - KNOWN_WEIGHT) * context.mask_BT
         unknown_BT = 1 - context.mask_BT
         made = (error_BT * unknown_BT).sum() / unknown_BT.sum().clamp_min(1)
-        loss, measured = (error_BT * weight_BT).sum() / weight_BT.sum(), {"unknown": made.detach()}
-        if self.setup.shown:
-            # one frame of each of the first clips
-            few = self.shown.few(n)
-            at = (
-                torch.arange(few, device=self.device),
-                torch.randint(z.shape[1], (few,), device=self.device),
-            )
-            seen = self.shown.error(noisy[at], prediction[at], target[at], t[:few])
-            measured["shown"] = seen.detach()
-            loss = self.shown.beside(loss, seen, self.setup.shown)
-        return {"loss": loss, **measured}
+        return {"loss": (error_BT * weight_BT).sum() / weight_BT.sum(), "unknown": made.detach()}
 
     def taught(
         self, noisy_BTCHW: Tensor, t_B: Tensor, text_BLD: Tensor, context: Context, step_B: Tensor
