@@ -116,7 +116,6 @@ def test_measure_speed_of_the_upscaler(vldm, here, base):
         (["--clip", "36x20", "--tile", 33], "--tile 33"),
         (["--tile", 32], "--tile is for --clip"),
         (["--model", "net.safetensors"], "--model is for --clip"),
-        (["--clip", "36x20", "--model", "none.safetensors"], "none.safetensors"),
         (["--clip", "36x20", "--steady", 1], "--steady is for a network that --model names"),
     ],
 )

@@ -49,6 +49,10 @@ def test_measure_speed_of_a_network(vldm, clip):
     assert (table["frames"], table["width"], table["height"]) == (3, 144, 80)
     told = {"model": "net.safetensors", "steady": 0.5, "tile": 64}
     assert told.items() <= table["settings"].items()
+    code, _, err = vldm("measure", "speed", "--clip", "36x20", "--model", "none.safetensors")
+    assert code == 2 and err.count("\n") == 1 and "none.safetensors" in err
+    code, _, err = vldm("measure", "speed", "--clip", "36x20", "--pack", "toyland", *options)
+    assert code == 2 and err.count("\n") == 1 and "--pack does not go with --model" in err
 
 
 def test_info_has_the_command_that_makes_it_again(vldm, clip):

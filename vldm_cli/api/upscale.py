@@ -17,11 +17,11 @@ from vldm_cli.runs.result import Video
 from vldm_cli.stages.running import AS_USUAL, Running
 from vldm_cli.video.encoders import X264
 
-CRF = 16
-
 if TYPE_CHECKING:
     from vldm_cli.pipelines.clip.job import Job
     from vldm_cli.video.clip import Clip
+
+CRF = 16
 
 
 def upscale(
@@ -135,14 +135,14 @@ def prepare(
 
 
 def jobs(
-    pack: str, model: str | None, *, steady: float | None, tile: int | None, device: str, dtype: str
+    pack: str | None, model: str | None, *, steady: float | None, tile: int | None, device: str, dtype: str
 ) -> Callable[[Path, Path], Job]:
     """jobs(clip, out): what `upscale` would do with nothing else given, models as they were the time before. Raises
     RequestError."""
     kept = Kept()
     asked: dict[str, Any] = {
         **dict.fromkeys(("scale", "layers", "noise", "space", "steps", "guidance")),
-        "pack": pack if model is None else None,
+        "pack": pack,
         "model": model,
         "steady": steady,
         "tile": tile,

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from vldm_cli.commands import options
 from vldm_cli.commands.quality import NOTES, PAGES, parse_names
 from vldm_cli.errors import RequestError
 from vldm_cli.runs import interrupt
@@ -42,8 +43,8 @@ def ablations(
     seed: Annotated[int, typer.Option(help="Seed of weights, data and noise.")] = 0,
     dtype: Annotated[str, typer.Option(help="auto, float32, bfloat16 or float16, for measuring.")] = "auto",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the trainings and do nothing.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
-    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Errors only.")] = False,
+    as_json: options.AsJson = False,
+    quiet: options.Quiet = False,
     verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Tracebacks.")] = False,
 ) -> None:
     """The paper's ablations on this pack: temporal layers of each kind are trained from nothing over its image models,

@@ -4,16 +4,18 @@ from typing import Annotated
 
 import typer
 
+from vldm_cli.commands import options
+
 
 def extend(
     pack: Annotated[str, typer.Option(help="The model: a pack's name or folder.")] = "toyland",
     clips: Annotated[int, typer.Option(help="How many rendered clips of one object, 1 to 1000.")] = 32,
     frames: Annotated[int, typer.Option(help="How many frames to add to each, 1 to 240.")] = 24,
     steps: Annotated[int | None, typer.Option(help="Denoising steps; default: the pack's.")] = None,
-    device: Annotated[str, typer.Option(help="auto, cuda, cuda:N, mps or cpu.")] = "auto",
-    dtype: Annotated[str, typer.Option(help="auto, float32, bfloat16 or float16.")] = "auto",
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
-    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Errors only.")] = False,
+    device: options.Device = "auto",
+    dtype: options.Dtype = "auto",
+    as_json: options.AsJson = False,
+    quiet: options.Quiet = False,
     verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Tracebacks.")] = False,
 ) -> None:
     """Where objects are after so many new frames of `extend`, against the renderer's ground truth."""

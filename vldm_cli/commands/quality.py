@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from vldm_cli.commands import options
 from vldm_cli.errors import RequestError
 from vldm_cli.runs import interrupt
 
@@ -46,10 +47,10 @@ def quality(
             help="What `vldm measure ablations --json` gave, for the report; may be repeated.",
         ),
     ] = None,
-    device: Annotated[str, typer.Option(help="auto, cuda, cuda:N, mps or cpu.")] = "auto",
-    dtype: Annotated[str, typer.Option(help="auto, float32, bfloat16 or float16.")] = "auto",
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
-    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Errors only.")] = False,
+    device: options.Device = "auto",
+    dtype: options.Dtype = "auto",
+    as_json: options.AsJson = False,
+    quiet: options.Quiet = False,
     verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Tracebacks.")] = False,
 ) -> None:
     """Faithfulness to prompts and to plain English, Fréchet distances, consistency, drift of long videos, decoder and

@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from vldm_cli.commands import options
+
 
 def speed(
     prompt: Annotated[
@@ -13,13 +15,15 @@ def speed(
     frames: Annotated[int, typer.Option(help="How many frames.")] = 240,
     upscale: Annotated[bool, typer.Option(help="With the upscaler.")] = True,
     interpolation: Annotated[int, typer.Option(metavar="1|4|16", help="Frames between keyframes.")] = 16,
-    pack: Annotated[str, typer.Option(help="The model: a pack's name or folder.")] = "toyland",
-    device: Annotated[str, typer.Option(help="auto, cuda, cuda:N, mps or cpu.")] = "auto",
-    dtype: Annotated[str, typer.Option(help="auto, float32, bfloat16 or float16.")] = "auto",
+    pack: Annotated[
+        str | None, typer.Option(help="The model: a pack's name or folder; default: toyland.")
+    ] = None,
+    device: options.Device = "auto",
+    dtype: options.Dtype = "auto",
     loaded: Annotated[
         bool, typer.Option("--loaded", help="A second video with the models already loaded, in one process.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
+    as_json: options.AsJson = False,
     clip: Annotated[
         str | None,
         typer.Option(metavar="WxH", help="Instead, `upscale` on a made clip of that size, models loaded."),
@@ -43,7 +47,7 @@ def speed(
             help="Instead, calls at full size beside diffusers' own, random weights, on a CUDA GPU.",
         ),
     ] = False,
-    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Errors only.")] = False,
+    quiet: options.Quiet = False,
     verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Tracebacks.")] = False,
 ) -> None:
     """How fast `generate` is here: wall time, by stage, frames a second, peak memory, time to the first segment.
@@ -93,11 +97,11 @@ def speed(
         with interrupt.raising():  # for what lies in folders for temporary files
             table = measure_upscale(frame, frames, make)
     else:
-        opened = Pack.open(pack)
-        chosen = devices.choose_device(device)
-        number = devices.choose_dtype(dtype, chosen)
         from vldm_cli.measure.speed import measure_command, measure_loaded
 
+        opened = Pack.open(pack or "toyland")
+        chosen = devices.choose_device(device)
+        number = devices.choose_dtype(dtype, chosen)
         check_prompt(opened, words_of(opened), prompt)
         request = GenerateRequest(
             prompt=prompt,

@@ -21,7 +21,7 @@ from vldm_cli.video.kinds import open_container
 from vldm_cli.video.segments import encode_frames
 from vldm_cli.video.write import encode_segment
 
-CRF = 16  # as `upscale` writes
+CRF = 16  # of the made clip
 RATE = Fraction(24)
 
 
