@@ -6,6 +6,8 @@ from functools import cached_property
 import torch
 from torch import Tensor, nn
 
+from vldm_cli.align.fast.networks import hasten_network
+from vldm_cli.align.fast.ops import has_triton
 from vldm_cli.align.receptive import reach
 
 
@@ -48,10 +50,13 @@ class ImageNetwork:
 
     def to(self, device: torch.device, dtype: torch.dtype) -> None:
         """Moves it. In 16 bits on a GPU a network of convolutions alone goes on in channels_last, the order in which
-        matrix units compute; others take their features apart in ways that may not allow it."""
+        matrix units compute, and by vldm's own kernels; others take their features apart in ways that may not allow
+        it."""
         self.module.to(device, dtype)
         if device.type == "cuda" and dtype.itemsize == 2 and self.convolutional:
             self.module.to(memory_format=torch.channels_last)
+            if has_triton():
+                hasten_network(self.module)
 
     @cached_property
     def convolutional(self) -> bool:

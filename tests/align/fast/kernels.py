@@ -7,11 +7,13 @@ from itertools import chain
 import torch
 from torch import Tensor
 
-from vldm_cli.align.fast import gated, norm, plain, rows, time, trial
+from vldm_cli.align.fast import dense, gated, norm, plain, rows, time, trial
 from vldm_cli.align.fast.plain import exact
 
 # rows, channels in and out, of which each row is a multiple of 16 bytes
 LAYERS = [(1, 24, 48), (33, 72, 40), (150, 40, 136), (1000, 320, 1280), (777, 640, 2560)]
+# pictures, channels, those of each layer, height, width
+BLOCKS = [(1, 32, 16, 5, 7), (2, 16, 32, 1, 3), (2, 64, 32, 33, 70), (1, 128, 64, 40, 24)]
 # small ones, so that there are several
 TILES = (gated.Tile(64, 16, 16, 4, 2), gated.Tile(64, 32, 32, 4, 2))
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
@@ -77,6 +79,17 @@ def cases(device: str, large: bool, names=tuple(DTYPES)):
                         gated.linear_geglu(*args, by),
                         exact(plain.linear_geglu, *args),
                     )
+        for N, C, G, H, W in BLOCKS if large else BLOCKS[:2]:
+            x, layers = rand(N, C, H, W), []
+            for layer in range(5):
+                out = G if layer < 4 else C
+                layers += [rand(out, C + layer * G, 3, 3) / (3 * (C + layer * G) ** 0.5), rand(out)]
+            for by in (None, dense.Tile(32, 32, 4, 2)):
+                yield (
+                    f"dense_block {name} {N}x{C}x{H}x{W} {G} {by and by[:2]}",
+                    dense.dense_block(x, *layers, by=by or dense.TILE),
+                    exact(plain.dense_block, x, *layers),
+                )
         for T in (1, 7, 16, 25, 64) if large else (1, 3, 25, 64) if whole else (5,):
             for heads, D in ((2, 32), (3, 40)) if large else ((2, 20),):
                 qkv = rand(2 * T, 3, 3 * heads * D)

@@ -1,6 +1,8 @@
 """Upscaling of a clip by a network for pictures."""
 
+import gc
 from itertools import pairwise
+from weakref import ref
 
 import numpy as np
 import pytest
@@ -115,6 +117,20 @@ def test_what_was_opened_is_left_as_it_is(tmp_path):
     before = list(NetworkClip(clip, network, **asked).frames(0, meter()))
     half = list(NetworkClip(clip, network, dtype=torch.bfloat16, **asked).frames(0, meter()))
     assert half != before and list(NetworkClip(clip, network, **asked).frames(0, meter())) == before
+
+
+def test_clips_of_a_list_share_what_is_made_ready_of_a_network(tmp_path):
+    clip = open_clip(clips.make(tmp_path, "a.mp4", frames=3, size="36x20"))
+    network = open_network(saved(tmp_path, networks.compact())).network
+    asked = {"scale": 4, "tile": 32, "device": torch.device("cpu"), "dtype": torch.bfloat16}
+    layers = shaken(align_network(network))
+    one, other = (NetworkClip(clip, network, layers=x, **asked).ready for x in (None, layers))
+    assert NetworkClip(clip, network, **asked).ready is one is not other
+    assert NetworkClip(clip, network, layers=layers, **asked).ready is other
+    gone = ref(one)
+    del network, layers, one, other, asked
+    gc.collect()
+    assert gone() is None
 
 
 def test_a_row_of_pixels_has_its_motion_too(tmp_path):

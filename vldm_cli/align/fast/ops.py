@@ -36,7 +36,7 @@ def _kernel(name: str, x: Tensor) -> Callable:
     """The kernel of that name where it is of use, or its twin."""
     home = trial.HOMES[name]
     # matrix products in float32 are no matter for matrix units: there PyTorch's own are as good
-    if not x.is_cuda or (home in ("time", "gated") and x.dtype == torch.float32):
+    if not x.is_cuda or (home in ("time", "gated", "dense") and x.dtype == torch.float32):
         return getattr(plain, name)
     if name in OFF or name in trial.left_out(x.device, x.dtype):
         return getattr(plain, name)
@@ -102,6 +102,12 @@ def convolve_frames(
     """`plain.convolve`."""
     run = _kernel("convolve", x_NLC)
     return run(x_NLC, weight_OI, frames, bias_C, residual_NLC, repeated_ends)
+
+
+def dense_block(x_NCHW: Tensor, *layers: Tensor, packed: Any = None) -> Tensor:
+    """`plain.dense_block`; packed: `dense.pack` of the layers, where that is there."""
+    run = _kernel("dense_block", x_NCHW)
+    return run(x_NCHW, *layers) if run is plain.dense_block else run(x_NCHW, *layers, packed=packed)
 
 
 def attend(q_NLC: Tensor, k_NSC: Tensor, v_NSC: Tensor, heads: int) -> Tensor:

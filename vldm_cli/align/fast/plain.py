@@ -12,6 +12,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+SLOPE = SHARE = 0.2
+"""Of ESRGAN's dense blocks: of the activation below nought, and of what a block adds to its input."""
+
 
 def group_norm(
     x_NCHW: Tensor,
@@ -104,6 +107,16 @@ def convolve(
     h = F.conv2d(x_BTLC.permute(0, 3, 1, 2), kernel, bias_C, padding=(0 if repeated_ends else 1, 0))
     h_NLC = h.permute(0, 2, 3, 1).flatten(0, 1)
     return h_NLC if residual_NLC is None else h_NLC + residual_NLC
+
+
+def dense_block(x_NCHW: Tensor, *layers: Tensor) -> Tensor:
+    """The dense block of ESRGAN (Wang et al. 2018, §3.1). layers: weights (O, I, 3, 3) and biases in turn; each sees x
+    and what all before it made, the last one makes as many channels as x has."""
+    *hidden, last = zip(layers[::2], layers[1::2], strict=True)
+    h = x_NCHW
+    for weight, bias in hidden:
+        h = torch.cat([h, F.leaky_relu(F.conv2d(h, weight, bias, padding=1), SLOPE)], 1)
+    return x_NCHW + SHARE * F.conv2d(h, *last, padding=1)
 
 
 def exact(twin: Callable, *args: Any) -> Any:

@@ -23,6 +23,7 @@ HOMES = {
     "add": "rows",
     "attend": "time",
     "convolve": "time",
+    "dense_block": "dense",
     "linear_geglu": "gated",
 }
 Trial = tuple[str, Callable[[], Tensor], Callable[[], Tensor]]
@@ -31,7 +32,7 @@ Trial = tuple[str, Callable[[], Tensor], Callable[[], Tensor]]
 
 def trials(device: torch.device, dtype: torch.dtype) -> Iterator[Trial]:
     """Of every kernel, with odd sizes and all that it can do besides."""
-    from vldm_cli.align.fast import gated, norm, rows, time
+    from vldm_cli.align.fast import dense, gated, norm, rows, time
 
     draw = torch.Generator(device).manual_seed(0)
 
@@ -58,6 +59,17 @@ def trials(device: torch.device, dtype: torch.dtype) -> Iterator[Trial]:
     z, kernel, last, residual = rand(2 * 7, 30, 96), rand(80, 3 * 96) / 17, rand(80), rand(2 * 7, 30, 80)
     convolved = (z, kernel, 7, last, residual)
     yield "convolve", lambda: time.convolve(*convolved), lambda: exact(plain.convolve, *convolved)
+    image = rand(2, 64, 9, 13)
+    block = [
+        x
+        for i in range(5)
+        for x in (rand(32 if i < 4 else 64, 64 + 32 * i, 3, 3) / 24, rand(32 if i < 4 else 64))
+    ]
+    yield (
+        "dense_block",
+        lambda: dense.dense_block(image, *block),
+        lambda: exact(plain.dense_block, image, *block),
+    )
     if device.type == "cuda" and not gated.suits(device):
         return
     # no multiples of a tile, but of 16, as all that models have: so it is compiled only once

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import cached_property
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor
@@ -38,13 +39,33 @@ class _Frame:
     alone: Tensor | None = None
 
 
+class _Ready:
+    """A network and its layers where they are to run. moved: `motion_before`, some five thousand short kernels a frame;
+    enlarge: what the network makes of a tile, of x4plus a thousand."""
+
+    def __init__(self, network: ImageNetwork, layers: SteadyNetwork | None, device: torch.device) -> None:
+        self.network, self.layers = network, layers
+        self.moved: Callable[..., tuple[Tensor, Tensor]] = recorded_on(device, motion_before)
+        # networks with attention may make masks for each size on the host, which cannot be recorded
+        record = network.convolutional
+        self.enlarge: Callable[[Tensor], Tensor] = (
+            recorded_on(device, network.enlarged) if record else network.enlarged
+        )
+
+
+# Copies of what is open, by device and number format.
+_READY: WeakKeyDictionary[ImageNetwork | SteadyNetwork, dict[tuple[torch.device, torch.dtype], _Ready]] = (
+    WeakKeyDictionary()
+)
+
+
 class NetworkClip(Enlarged):
     """Frames of a clip `scale` times as large, 1 to the network's own; the same ones wherever one starts.
 
     steady: without layers, how much of what agrees with the frame before is kept of it, 0 (the network alone) to 1;
     with layers, 0 is the network alone. layers: temporal layers on that network, or None. tile: in pixels of the clip,
     of those that the network can be asked for (`least_tile`); overlap: of the tiles, None for the usual one. A copy of
-    the network goes to the device, and into the number format, when it is first needed."""
+    the network goes to the device, and into the number format, when one is first needed."""
 
     def __init__(
         self,
@@ -79,28 +100,19 @@ class NetworkClip(Enlarged):
         return self._device
 
     @cached_property
-    def ready(self) -> tuple[ImageNetwork, SteadyNetwork | None]:
+    def ready(self) -> _Ready:
         """The network, and its layers, where they are needed. Those that were opened stay as they are, on the CPU and
-        unrounded, for they are other clips' too."""
-        network, layers = self.network, self.layers
-        if (self.device.type, self.dtype) != ("cpu", torch.float32):
-            network, layers = deepcopy((network, layers))
+        unrounded; all clips that they are opened for share what is made ready of them."""
+        if (self.device.type, self.dtype) == ("cpu", torch.float32):
+            return _Ready(self.network, self.layers, self.device)
+        there = _READY.setdefault(self.network if self.layers is None else self.layers, {})
+        if (self.device, self.dtype) not in there:
+            network, layers = deepcopy((self.network, self.layers))
             network.to(self.device, self.dtype)
             if layers is not None:
                 layers.layers.to(self.device, self.dtype)
-        return network, layers
-
-    @cached_property
-    def _moved(self) -> Callable[..., tuple[Tensor, Tensor]]:
-        """`motion_before`: some five thousand short kernels a frame."""
-        return recorded_on(self.device, motion_before)
-
-    @cached_property
-    def _enlarge(self) -> Callable[[Tensor], Tensor]:
-        """What the network makes of a tile; of x4plus a thousand kernels. Networks with attention may make masks for
-        each size on the host, which cannot be recorded."""
-        network, _ = self.ready
-        return recorded_on(self.device, network.enlarged) if network.convolutional else network.enlarged
+            there[self.device, self.dtype] = _Ready(network, layers, self.device)
+        return there[self.device, self.dtype]
 
     def images(self, start: int, device: torch.device) -> Iterator[Tensor]:
         if not self.steady:
@@ -125,7 +137,7 @@ class NetworkClip(Enlarged):
         for x_CHW in self.source(first_frame(self.windows, start), device):
             x_CHW = x_CHW / self.read.peak
             wide = self.wide.pad(x_CHW)[None, None]
-            flow_BTCHW, agree_BTCHW = self._moved(wide, before)
+            flow_BTCHW, agree_BTCHW = self.ready.moved(wide, before)
             agree_BTCHW = agree_BTCHW * (agree_BTCHW.mean() > CUT)
             before = wide[:, 0]
             yield _Frame(x_CHW, (self.wide.crop(flow_BTCHW[0]), self.wide.crop(agree_BTCHW[0])))
@@ -144,7 +156,7 @@ class NetworkClip(Enlarged):
     def _aligned(self, frame: _Frame, states: list[State]) -> Tensor:
         """With them: the network and its layers see each tile, and what came out for it before."""
         x_NCHW, flow_N2HW, agree_N1HW = (self.tiles.pad(one) for one in (frame.x_CHW[None], *frame.moved))
-        _, layers = self.ready
+        layers = self.ready.layers
         assert layers is not None  # or it is not asked for
 
         def tile(y: slice, x: slice, state: State) -> Tensor:
@@ -158,7 +170,7 @@ class NetworkClip(Enlarged):
     def _whole(self, x_CHW: Tensor) -> Tensor:
         """A frame (3, H, W) in [0, 1] enlarged, put together from tiles."""
         x_CHW = self.tiles.pad(x_CHW)
-        return self._joined(self._enlarge(x_CHW[:, y, x]) for y, x in self.tiles.places)
+        return self._joined(self.ready.enlarge(x_CHW[:, y, x]) for y, x in self.tiles.places)
 
     def _joined(self, parts: Iterable[Tensor]) -> Tensor:
         """The enlarged tiles of a frame as one, in [0, 1]."""
