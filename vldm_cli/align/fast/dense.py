@@ -50,7 +50,7 @@ def pack(*layers: Tensor) -> Packed:
     return Packed(tuple(sources), torch.cat(biases), growth)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["M", "H", "W"])
 def _grown(
     x,
     weight,

@@ -52,8 +52,9 @@ def _layers(block: Any) -> list[Tensor] | None:
         return None
     layers: list[Tensor] = []
     for number in range(1, _LAYERS + 1):
-        layer: Any = getattr(block, f"conv{number}")
-        convolution, *rest = layer if isinstance(layer, nn.Sequential) else [layer]
+        layer = getattr(block, f"conv{number}")
+        parts: list[Any] = [*layer] if isinstance(layer, nn.Sequential) else [layer]
+        convolution, *rest = parts
         slopes = [x.negative_slope for x in rest if isinstance(x, nn.LeakyReLU)]
         if len(slopes) < len(rest) or slopes != [SLOPE] * (number < _LAYERS) or not _plain(convolution):
             return None

@@ -15,9 +15,11 @@ from torch import Tensor
 CHANNELS, PLACES = 64, 32
 # Programs that keep a large GPU busy while sums are made.
 PROGRAMS = 2048
+# Sizes are no part of what a kernel is compiled for, but for channels, of which it is to know that they are a multiple of
+# 16: each kind takes half a second at the first use.
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["HW", "S", "ROWS"])
 def _sums(x, mean, m2, HW, C, S, ROWS, BLOCK_P: tl.constexpr, BLOCK_C: tl.constexpr):
     """One part of one frame: mean and squared deviations of some channels, both from the first tile's mean (shifted
     data, Chan et al. 1983), so that each thread keeps its own sums and they are put together once."""
@@ -47,7 +49,7 @@ def _sums(x, mean, m2, HW, C, S, ROWS, BLOCK_P: tl.constexpr, BLOCK_C: tl.conste
     tl.store(m2 + at, dev, mask=c < C)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["HW", "C", "S", "ROWS", "width", "span"])
 def _factors(
     mean,
     m2,
@@ -112,7 +114,7 @@ def _factors(
         tl.store(summand + at1, s1, mask=own)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["HW"])
 def _apply(
     x,
     factor,
@@ -170,7 +172,7 @@ def group_norm(
     out = torch.empty_like(x_NHWC)
     _sums[parts, N, chunks](x_NHWC, sums[0], sums[1], HW, C, parts, rows, PLACES, CHANNELS, num_warps=4)
     width = C // groups
-    block = min(64, triton.next_power_of_2(span * parts))
+    block = 16 if span * parts <= 16 else 64
     _factors[N // span, groups](
         sums[0],
         sums[1],

@@ -11,7 +11,7 @@ from torch import Tensor
 TILE = 4096
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["M", "per_y", "per"])
 def _normed(
     x,
     y,
@@ -51,7 +51,7 @@ def _normed(
     tl.store(out + at, h.to(out.dtype.element_ty), mask=here)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["M"])
 def _gated(x, out, M, D, BLOCK_M: tl.constexpr, BLOCK_D: tl.constexpr):
     m = tl.program_id(0) * BLOCK_M + tl.arange(0, BLOCK_M)
     d = tl.program_id(1) * BLOCK_D + tl.arange(0, BLOCK_D)
@@ -63,7 +63,7 @@ def _gated(x, out, M, D, BLOCK_M: tl.constexpr, BLOCK_D: tl.constexpr):
     tl.store(out + m.to(tl.int64)[:, None] * D + d[None, :], h.to(out.dtype.element_ty), mask=here)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["M"])
 def _added(x, y, bias, out, M, C, BIAS: tl.constexpr, BLOCK_M: tl.constexpr, BLOCK_C: tl.constexpr):
     m = tl.program_id(0) * BLOCK_M + tl.arange(0, BLOCK_M)
     c = tl.program_id(1) * BLOCK_C + tl.arange(0, BLOCK_C)

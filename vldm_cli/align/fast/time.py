@@ -13,7 +13,7 @@ LONGEST = 64
 ROWS = 64
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["HW", "T"])
 def _attended(
     qkv,
     out,
@@ -47,7 +47,7 @@ def _attended(
     tl.store(out + row[:, None] * (heads * D) + head * D + d[None, :], o.to(out.dtype.element_ty), mask=here)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["M", "HW", "T"])
 def _convolved(
     x,
     weight,
