@@ -1,3 +1,5 @@
+from weakref import ref
+
 import pytest
 import torch
 
@@ -43,6 +45,38 @@ def test_frames_see_their_neighbours_and_videos_do_not_mix():
     torch.testing.assert_close(model.decode(z[:1]), frames[:1], rtol=1e-4, atol=1e-5)
     z[0, 3] += 1
     assert not torch.allclose(model.decode(z)[0, 2], frames[0, 2], atol=1e-3)
+
+
+@torch.no_grad()
+def test_it_decodes_as_the_autoencoder_does_and_holds_less():
+    """A level's input, and a block's, are gone when temporal layers compute: else the last level takes twice as much."""
+    model = align(autoencoder())
+    randomise(model)
+    z = torch.randn(1, 3, 4, 4, 6)
+    model.state.frames = 3
+    flat = z[0].contiguous(memory_format=torch.channels_last) / model.vae.config.scaling_factor
+    expected = model.vae.decode(flat).sample
+    seen, levels = [], model.vae.decoder.up_blocks
+    for block in [block for level in levels for block in level.resnets]:
+        block.forward = noted(block.forward, seen)
+    after = dict(model.hooks)
+    held = []
+
+    def hook(block, *args):
+        held.append(sum(x() is not None for x in seen))
+        return after[block](block, *args)
+
+    model.hooks = dict.fromkeys(after, hook)
+    assert torch.equal(model.decode(z)[0], expected)
+    assert len(held) == len(seen) > 2 and not any(held)
+
+
+def noted(forward, seen):
+    def call(x, **kwargs):
+        seen.append(ref(x))
+        return forward(x, **kwargs)
+
+    return call
 
 
 @torch.no_grad()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 from diffusers.models.resnet import ResnetBlock2D
+from diffusers.models.unets.unet_2d_blocks import UpDecoderBlock2D
 from torch import Tensor
 
 from vldm_cli.align.layers import TemporalConvolution
@@ -20,8 +21,29 @@ class TemporalDecoder(TemporalModel):
         """Latents (B, T, C, h, w) → frames (B, T, 3, H, W) in about [−1, 1]."""
         self.state.frames = z_BTCHW.shape[1]
         z_NCHW = z_BTCHW.flatten(0, 1).contiguous(memory_format=torch.channels_last)
-        x_NCHW = self.vae.decode(z_NCHW / self.vae.config.scaling_factor, return_dict=False)[0]
-        return x_NCHW.unflatten(0, z_BTCHW.shape[:2])
+        return self._decoded(z_NCHW / self.vae.config.scaling_factor).unflatten(0, z_BTCHW.shape[:2])
+
+    def _decoded(self, z_NCHW: Tensor) -> Tensor:
+        """What `vae.decode` makes. In there the input of a level is held until its end, and that of a block while its
+        temporal layer computes: at the last level, which decides how much memory a decoder needs, twice as much as
+        anything else. Here each is let go when it has been read."""
+        vae, decoder = self.vae, self.vae.decoder
+        if torch.is_grad_enabled() or not all(isinstance(x, UpDecoderBlock2D) for x in decoder.up_blocks):
+            return vae.decode(z_NCHW, return_dict=False)[0]
+        if vae.post_quant_conv is not None:
+            z_NCHW = vae.post_quant_conv(z_NCHW)
+        held = [decoder.mid_block(decoder.conv_in(z_NCHW))]
+        for level in decoder.up_blocks:
+            for block in level.resnets:
+                x_NCHW = block.forward(held.pop(), temb=None)
+                after = self.hooks.get(block)
+                held.append(x_NCHW if after is None else after(block, (), {"temb": None}, x_NCHW))
+                del x_NCHW
+            for block in level.upsamplers or ():
+                held.append(block(held.pop()))
+        for block in (decoder.conv_norm_out, decoder.conv_act, decoder.conv_out):
+            held.append(block(held.pop()))
+        return held.pop()
 
     def encode(self, x_BTCHW: Tensor) -> Tensor:
         """Frames (B, T, 3, H, W) in [−1, 1] → latents (B, T, C, h, w): the image encoder's mean."""

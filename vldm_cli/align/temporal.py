@@ -43,6 +43,8 @@ class TemporalModel(nn.Module):
         image_model.requires_grad_(False)
         self.state = State()
         self.sizes = sizes
+        # of each block what runs its temporal layer; an attribute, no children
+        self.hooks: dict[nn.Module, Callable[..., Any]] = {}
 
     def attach(self, block: nn.Module, layer: nn.Module, holder: nn.Module | None = None) -> None:
         """Runs `layer` on the output of `block`, and on the arguments that the block was called with: layer(output,
@@ -56,6 +58,7 @@ class TemporalModel(nn.Module):
         # of a model whose weights are still to come, what is there already stays where it is
         holder.add_module(_CHILD, layer if weight.is_meta else layer.to(weight.device, weight.dtype))
         hook = _run_temporal if holder is block else partial(_run_held, holder)
+        self.hooks[block] = hook
         block.register_forward_hook(hook, with_kwargs=True)
 
     @staticmethod
