@@ -1,7 +1,8 @@
-"""Steadiness without training: of what a network made of the frame before, brought along the motion, most is kept where
-the input agrees with it.
+"""Steadiness without training: of the detail that a network made of the frame before, brought along the motion, much is
+kept where the input agrees with it.
 
-So a frame shows the detail that frames before it have settled on, instead of what the network makes up anew each time.
+So a frame shows the detail that frames before it have settled on, instead of what the network makes up anew each time;
+light and colour at large are its own, or a scene that grows dark would stay brighter than it is.
 Averages over the frames beside blur detail that is not alike in them, and take much less off the flicker: on a dev clip
 at crf 28, x4plus's fell by 18 % by what is kept, and by 2 to 7 % by means over three frames."""
 
@@ -18,6 +19,8 @@ KEPT = 0.9
 # Motion of so many low-resolution pixels a frame is taken for none, and of twice as many for what it is: by grain
 # alone, what stands still seems to move by a tenth of a pixel, and detail that is fetched from there is not the same.
 STILL = 0.1
+# What is coarser than so many low-resolution pixels is no detail.
+COARSE = 8
 
 
 @dataclass
@@ -35,6 +38,7 @@ def keep(y_NCHW: Tensor, flow_N2HW: Tensor, agree_N1HW: Tensor, before: Kept, st
         length = flow_N2HW.norm(dim=1, keepdim=True)
         flow_N2HW = flow_N2HW * ((length - STILL) / STILL).clamp(0, 1)
         fetched = warp(before.frame, scale * _larger(flow_N2HW, scale), "bicubic")
+        fetched = fetched + _at_large(y_NCHW - fetched, COARSE * scale)
         y_NCHW = torch.lerp(y_NCHW, fetched, KEPT * strength * _larger(agree_N1HW, scale))
     before.frame = y_NCHW
     return y_NCHW
@@ -44,3 +48,10 @@ def _larger(x_NCHW: Tensor, scale: int) -> Tensor:
     if scale == 1:
         return x_NCHW
     return F.interpolate(x_NCHW, scale_factor=scale, mode="bilinear", align_corners=False)
+
+
+def _at_large(x_NCHW: Tensor, size: int) -> Tensor:
+    """Means over places of that size, smoothly in between."""
+    height, width = x_NCHW.shape[-2:]
+    means = F.adaptive_avg_pool2d(x_NCHW, (-(-height // size), -(-width // size)))
+    return F.interpolate(means, size=(height, width), mode="bilinear", align_corners=False)
