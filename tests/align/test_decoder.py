@@ -49,7 +49,7 @@ def test_frames_see_their_neighbours_and_videos_do_not_mix():
 
 @torch.no_grad()
 def test_it_decodes_as_the_autoencoder_does_and_holds_less():
-    """A level's input, and a block's, are gone when temporal layers compute: else the last level takes twice as much."""
+    """A level's input, and a block's, are gone when temporal layers compute."""
     model = align(autoencoder())
     randomise(model)
     z = torch.randn(1, 3, 4, 4, 6)

@@ -16,7 +16,8 @@ from vldm_cli.align.small import decode_in_parts, offload, store_in_fp8
 from vldm_cli.align.space import FrameSpace, LatentSpace, PixelSpace, Space
 from vldm_cli.align.temporal import TemporalModel
 from vldm_cli.align.unet import VideoUNet
-from vldm_cli.denoise.schedulers import EVEN, Scheduler, Times, make_scheduler
+from vldm_cli.denoise.schedulers import Scheduler, make_scheduler
+from vldm_cli.denoise.times import EVEN, Times
 from vldm_cli.errors import RequestError
 from vldm_cli.packs import load, prepare
 from vldm_cli.packs.abilities import Abilities

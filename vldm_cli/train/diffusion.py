@@ -4,7 +4,7 @@ import torch
 from diffusers import DDIMScheduler
 from torch import Tensor
 
-from vldm_cli.denoise.schedulers import towards_noise
+from vldm_cli.denoise.times import towards_noise
 from vldm_cli.errors import RequestError
 
 

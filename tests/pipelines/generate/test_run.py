@@ -14,7 +14,7 @@ import pytest
 import torch
 from PIL import Image
 
-from vldm_cli.denoise.schedulers import EVEN, Times
+from vldm_cli.denoise.times import EVEN, Times
 from vldm_cli.errors import RequestError, RunError
 from vldm_cli.pipelines.generate import compose, making
 from vldm_cli.pipelines.generate.request import GenerateRequest

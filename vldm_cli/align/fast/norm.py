@@ -15,8 +15,8 @@ from torch import Tensor
 CHANNELS, PLACES = 64, 32
 # Programs that keep a large GPU busy while sums are made.
 PROGRAMS = 2048
-# Sizes are no part of what a kernel is compiled for, but for channels, of which it is to know that they are a multiple of
-# 16: each kind takes half a second at the first use.
+# Sizes are no part of what a kernel is compiled for, which takes half a second at the first use; but that channels are a
+# multiple of 16 is.
 
 
 @triton.jit(do_not_specialize=["HW", "S", "ROWS"])

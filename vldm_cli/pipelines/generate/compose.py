@@ -13,7 +13,7 @@ from vldm_cli.align.unet import VideoUNet
 from vldm_cli.denoise.guidance import Guidance
 from vldm_cli.denoise.noise import frame_noise
 from vldm_cli.denoise.sampler import sample
-from vldm_cli.denoise.schedulers import EVEN, Times
+from vldm_cli.denoise.times import EVEN, Times
 from vldm_cli.pipelines.generate.joined import Joined
 from vldm_cli.pipelines.generate.settings import Settings
 from vldm_cli.pipelines.generate.sketches import Sketch, nearest
