@@ -15,8 +15,8 @@ from torch import Tensor
 CHANNELS, PLACES = 64, 32
 # Programs that keep a large GPU busy while sums are made.
 PROGRAMS = 2048
-# Sizes are no part of what a kernel is compiled for, which takes half a second at the first use; but that channels are a
-# multiple of 16 is.
+# A kernel is not compiled for sizes, which would take half a second for each kind at its first use; only for channels
+# that are a multiple of 16.
 
 
 @triton.jit(do_not_specialize=["HW", "S", "ROWS"])
