@@ -35,19 +35,19 @@ def test_upscale(vldm, here, clip):
         None,
         None,
     )
-    told = {"model": "net.safetensors", "architecture": "RealESRGAN Compact", "scale": 4, "steady": 1.0}
+    told = {"model": "net.safetensors", "architecture": "RealESRGAN Compact", "scale": 4, "steady": 0.5}
     assert told.items() <= table["settings"].items() and table["settings"]["dtype"] == "float32"
     assert [s.codec for s in inspect(clip.with_name("a-x4.mp4")).of("audio")] == ["aac"]
     assert "a-x4.mp4" in here() and not [name for name in here() if name.startswith(".")]
 
 
 def test_measure_speed_of_a_network(vldm, clip):
-    options = ("--model", "net.safetensors", "--steady", 0.5, "--tile", 64, "--device", "cpu", "--json")
+    options = ("--model", "net.safetensors", "--steady", 0.75, "--tile", 64, "--device", "cpu", "--json")
     code, out, err = vldm("measure", "speed", "--clip", "36x20", "--frames", 3, *options)
     table = json.loads(out)
     assert code == 0, err
     assert (table["frames"], table["width"], table["height"]) == (3, 144, 80)
-    told = {"model": "net.safetensors", "steady": 0.5, "tile": 64}
+    told = {"model": "net.safetensors", "steady": 0.75, "tile": 64}
     assert told.items() <= table["settings"].items()
     code, _, err = vldm("measure", "speed", "--clip", "36x20", "--model", "none.safetensors")
     assert code == 2 and err.count("\n") == 1 and "none.safetensors" in err

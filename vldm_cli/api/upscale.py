@@ -70,9 +70,9 @@ def upscale(
     model: in place of a pack a super-resolution network for pictures, a .safetensors or .pth that spandrel knows, or
     the name of one of Real-ESRGAN's, such as "realesrgan-x4plus" (needs `vldm[models]`). Then scale is 1 to the
     network's own (None: that), layers a file of temporal layers for it (None: those that come with vldm, if there are
-    any for it), steady, 0 to 1, without such layers how much of the frame before is kept where it agrees (None: 1; 0:
-    the network alone, without layers too), and what is of packs is left out: pack, noise, space, steps, seed, prompt,
-    negative, guidance, running.
+    any for it), steady, 0 to 1, without such layers how much of the detail before is kept where frames agree (None:
+    0.5; 0: the network alone, without layers too), and what is of packs is left out: pack, noise, space, steps, seed,
+    prompt, negative, guidance, running.
 
     Raises RequestError, with nothing written, for what cannot be served, and RunError when it breaks: what is finished
     is kept and the same call goes on.

@@ -36,8 +36,8 @@ def upscale(
         float | None,
         typer.Option(
             metavar="0..1",
-            help="Of a --model: how much of the frame before is kept where it agrees; 0 is the network alone; "
-            "default: 1.",
+            help="Of a --model without temporal layers: how much of the detail before is kept where frames agree; 0 "
+            "is the network alone, without layers too; default: 0.5.",
         ),
     ] = None,
     layers: Annotated[

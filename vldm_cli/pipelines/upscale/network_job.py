@@ -86,11 +86,12 @@ def make_job(
     resume: bool = True,
     force: bool = False,
 ) -> Job:
-    """scale: None for the network's own; steady: None for `STEADY`; layers: temporal layers for this network; tile:
-    None for as large as usual. Raises RequestError for what this network cannot do, or where the file cannot hold such
-    frames."""
+    """scale: None for the network's own; layers: temporal layers for this network; steady: None for 1 where there are
+    layers and `STEADY` where there are none; tile: None for as large as usual. Raises RequestError for
+    what this network cannot do, or where the file cannot hold such frames."""
     network = model.network
-    steady = STEADY if steady is None else steady
+    if steady is None:
+        steady = STEADY if layers is None else 1.0
     scale = check_network(model, scale, tile, steady, layers)
     where = torch.device(device)
     tile = tile or max(TILES.get(where.type, TILE), least_tile(network))
