@@ -21,9 +21,9 @@ from vldm_cli.runs.here import here
 from vldm_cli.stages.tiles import Tiles
 from vldm_cli.video.clip import Clip
 
-# How much of what can be kept of the frame before is kept, without layers. Of six clips at crf 28 and 12, by networks
-# of three makes, .5 takes 3 to 9 % off the flicker and leaves likeness as it is; 1 takes 1 to 5 % more, for up to 5 points
-# of VMAF-NEG.
+# How much of what can be kept of the frame before is kept, without layers. Of six clips at crf 28 and 12, by
+# networks of three makes, .5 takes 3 to 9 % off the flicker and leaves likeness as it is; 1 takes 1 to 5 % more,
+# for up to 5 points of VMAF-NEG.
 STEADY = 0.5
 # Frames that agree less than so much on the whole are of two scenes, which agree here and there by chance alone. (Of
 # four clips at crf 20 and 28, neighbours agreed by .64 and more, frames on both sides of a cut and of other clips by
