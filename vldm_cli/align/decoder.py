@@ -28,7 +28,7 @@ class TemporalDecoder(TemporalModel):
         temporal layer computes: at the last level, which decides how much memory a decoder needs, twice as much as
         anything else. Here each is let go when it has been read."""
         vae, decoder = self.vae, self.vae.decoder
-        if torch.is_grad_enabled() or not all(isinstance(x, UpDecoderBlock2D) for x in decoder.up_blocks):
+        if torch.is_grad_enabled() or not all(type(x) is UpDecoderBlock2D for x in decoder.up_blocks):
             return vae.decode(z_NCHW, return_dict=False)[0]
         if vae.post_quant_conv is not None:
             z_NCHW = vae.post_quant_conv(z_NCHW)

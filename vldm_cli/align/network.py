@@ -6,7 +6,8 @@ from functools import cached_property
 import torch
 from torch import Tensor, nn
 
-from vldm_cli.align.fast.networks import hasten_network
+from vldm_cli.align.fast.engine import pays
+from vldm_cli.align.fast.networks import hasten_network, kernels_of
 from vldm_cli.align.fast.ops import has_triton
 from vldm_cli.align.receptive import reach
 
@@ -55,8 +56,14 @@ class ImageNetwork:
         self.module.to(device, dtype)
         if device.type == "cuda" and dtype.itemsize == 2 and self.convolutional:
             self.module.to(memory_format=torch.channels_last)
-            if has_triton():
-                hasten_network(self.module)
+        if self.kernels(device, dtype):
+            hasten_network(self.module)
+
+    def kernels(self, device: torch.device, dtype: torch.dtype) -> tuple[str, ...]:
+        """Those of vldm's own that it runs by there."""
+        if device.type != "cuda" or not (self.convolutional and has_triton() and pays(device, dtype)):
+            return ()
+        return kernels_of(self.module)
 
     @cached_property
     def convolutional(self) -> bool:

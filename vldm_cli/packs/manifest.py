@@ -63,7 +63,7 @@ class Defaults:
     denoising steps at a frame step of 4 and of 1; `shared_noise` is the share of the latent stages' noise that
     all frames of a video have in common, in training and in sampling; `guide_from_noise`: from which share of
     noise on keyframes are guided (`Guidance.from_noise`); `timestep_shift`: how much nearer to noise the steps of
-    keyframes are taken (`schedulers.shifted`), 1 for evenly, and `timestep_last` the time, of a thousand, of the last
+    keyframes are taken (`times.shifted`), 1 for evenly, and `timestep_last` the time, of a thousand, of the last
     of them, 0 for where the others lead; `still`: up to which departure interpolated latents are held
     to their known neighbours (`stages.still`), 0 for none; `upscale_space` is one of SPACES; `between` one of FILLERS.
     `first_context_guidance`: the first frame's of a window, from which it changes to the last one's,

@@ -91,6 +91,27 @@ def test_nothing_is_recorded_where_memory_is_short(recorded, monkeypatch):
     assert network.calls == 3 and not run.recorded
 
 
+def test_a_shape_that_is_no_longer_used_makes_room_for_another(recorded):
+    """As clips of a list come in one size after the other."""
+    network, run = recorded()
+    network.state.embedding_BE = torch.zeros(1)
+
+    def calls(size, count):
+        before = network.calls
+        for _ in range(count):
+            run(torch.ones(size), y=torch.ones(size))
+        return network.calls - before
+
+    for size in range(1, graphs.MOST + 1):
+        assert calls(size, 3) == 2
+    assert calls(50, 3) == 3  # all are in use
+    assert calls(1, 2) == 0
+    assert calls(2, graphs.STALE + 1) == 0
+    assert calls(60, 4) == 2 and len(run.recorded) == graphs.MOST
+    assert calls(1, 2) == 0  # it was used after the others
+    assert calls(3, 1) == 1  # its recording has gone
+
+
 def test_only_what_runs_on_a_cuda_device_is_recorded():
     assert graphs.recorded_on(torch.device("cpu"), abs) is abs
     assert isinstance(graphs.recorded_on(torch.device("cuda"), abs), Recorded)

@@ -1,11 +1,14 @@
 """Networks for pictures under the engine, on a CPU: by the kernels' twins."""
 
+from copy import deepcopy
+
 import pytest
 import torch
 from spandrel import MAIN_REGISTRY
 
 from tests import networks
-from vldm_cli.align.fast.networks import hasten_network
+from vldm_cli.align.fast import ops
+from vldm_cli.align.fast.networks import hasten_network, kernels_of
 
 
 def opened(**options):
@@ -20,13 +23,24 @@ def test_dense_blocks_compute_what_they_did():
     module = opened(width=16, blocks=2)
     x = torch.rand(1, 3, 12, 10)
     before = module(x)
+    assert kernels_of(module) == ("dense_block",)
     hasten_network(module)
     assert len(taken(module)) == 6
     torch.testing.assert_close(module(x), before)
 
 
-def test_gradients_go_through_them():
-    """As temporal layers between them are trained."""
+def test_a_copy_has_weights_of_its_own():
+    module, x = opened(width=16), torch.rand(1, 3, 12, 10)
+    hasten_network(module)
+    before, copy = module(x), deepcopy(module)
+    for parameter in copy.parameters():
+        parameter.detach().zero_()
+    assert not copy(x).any() and torch.equal(module(x), before)
+
+
+def test_gradients_go_through_them(monkeypatch):
+    """As temporal layers between them are trained; kernels know no gradients."""
+    monkeypatch.setattr(ops, "dense_block", None)
     module, x = opened(width=16), torch.rand(1, 3, 12, 10)
     grads = []
     for _ in range(2):
@@ -58,4 +72,4 @@ def test_blocks_of_another_make_stay_as_they_are(change):
 def test_nor_those_of_a_width_that_the_kernel_does_not_take():
     module = opened(width=8)
     hasten_network(module)
-    assert not taken(module)
+    assert not taken(module) and not kernels_of(module)

@@ -10,9 +10,9 @@ CPU = torch.device("cpu")
 
 @pytest.fixture(autouse=True)
 def anew():
-    trial.left_out.cache_clear()
+    trial.fault.cache_clear()
     yield
-    trial.left_out.cache_clear()
+    trial.fault.cache_clear()
 
 
 def broken():
@@ -43,6 +43,15 @@ def test_running_out_of_memory_is_no_fault_of_a_kernel(monkeypatch):
         trial.left_out(CPU, torch.float32)
 
 
+def test_only_those_that_are_asked_for_are_tried(monkeypatch):
+    x = torch.randn(3)
+    tried = [("add", broken, lambda: x), ("geglu", lambda: x, lambda: x)]
+    monkeypatch.setattr(trial, "trials", lambda device, dtype: iter(tried))
+    assert trial.remark(CPU, torch.float32, ("geglu",)) is None
+    said = trial.remark(CPU, torch.float32, ("add",))
+    assert said and "add cannot be used on cpu" in said
+
+
 def test_nothing_is_said_where_all_are_of_use(monkeypatch):
     monkeypatch.setattr(trial, "trials", lambda device, dtype: iter([]))
     assert trial.remark(CPU, torch.float32) is None
@@ -59,7 +68,7 @@ def test_without_triton_all_are_left_out(monkeypatch):
 
 def test_a_twin_takes_its_place(monkeypatch):
     """On what looks like a GPU: the names that are left out are plain, the others would be kernels."""
-    monkeypatch.setattr(trial, "left_out", lambda device, dtype: {"add": "wrong"})
+    monkeypatch.setattr(trial, "fault", lambda name, device, dtype: "wrong" if name == "add" else None)
 
     class OnGpu:
         is_cuda, device, dtype = True, torch.device("cuda"), torch.float16

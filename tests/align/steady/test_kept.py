@@ -8,9 +8,9 @@ STILL = torch.zeros(1, 2, 12, 20)
 AGREE = torch.ones(1, 1, 12, 20)
 
 
-def kept(frames, strength=1.0):
+def kept(frames, strength=1.0, agree=AGREE):
     before = Kept()
-    return [keep(y, STILL, AGREE, before, strength) for y in frames]
+    return [keep(y, STILL, agree, before, strength) for y in frames]
 
 
 def test_detail_that_comes_and_goes_is_calmed():
@@ -24,6 +24,27 @@ def test_detail_that_comes_and_goes_is_calmed():
 
     assert flicker(made) < 0.3 * flicker(frames)
     assert all(map(torch.equal, kept(frames, 0.0), frames))
+
+
+def test_so_are_blotches_that_are_finer_than_what_counts_as_light():
+    draw = torch.Generator().manual_seed(0)
+    blotches = [
+        0.1 * torch.randn(1, 3, 6, 10, generator=draw).repeat_interleave(8, -1).repeat_interleave(8, -2)
+        for _ in range(8)
+    ]
+    made = kept([0.5 + x for x in blotches])
+    assert (made[-1] - made[-2]).abs().mean() < 0.7 * (blotches[-1] - blotches[-2]).abs().mean()
+
+
+def test_what_does_not_agree_does_not_shine_into_its_surroundings():
+    """A bright square goes away; where it was nothing agrees."""
+    ground = torch.rand(1, 3, 48, 80, generator=torch.Generator().manual_seed(0)) / 2
+    square = ground.clone()
+    square[..., 16:32, 32:48] = 1.0
+    agree = torch.ones(1, 1, 12, 20)
+    agree[..., 3:9, 7:13] = 0.0
+    _, made = kept([square, ground], agree=agree)
+    assert (made - ground).abs().max() < 1e-5
 
 
 def test_light_follows_the_clip():

@@ -19,6 +19,8 @@ USUAL = 1
 """Calls of a shape that run as usual first: kernels are compiled and chosen in them."""
 MOST = 8
 """Shapes that are recorded; a video has few, and each keeps memory."""
+STALE = 32
+"""After so many calls of others a shape's recording makes room for another's: a network sees many clips."""
 
 
 class Recorded:
@@ -32,6 +34,8 @@ class Recorded:
         self.forward, self.state = forward, state or State()
         self.calls: dict[Hashable, int] = {}
         self.recorded: dict[Hashable, tuple[torch.cuda.CUDAGraph, list[Tensor], Any] | None] = {}
+        self.count = 0
+        self.used: dict[Hashable, int] = {}  # of each recorded shape the last call
         # recordings never run at one time, so they share their memory
         self.pool: Any = None
 
@@ -49,10 +53,12 @@ class Recorded:
         others = tuple(None if isinstance(x, Tensor) else x for x in leaves)
         kinds = tuple((x.shape, x.stride(), x.dtype) for x in tensors)
         key = (str(tree), others, kinds, state.frames, state.on)
+        self.count += 1
         if key not in self.recorded:
             self.calls[key] = self.calls.get(key, 0) + 1
-            if self.calls[key] <= USUAL or len(self.recorded) == MOST or not _has_room():
+            if self.calls[key] <= USUAL or not self._makes_room() or not _has_room():
                 return self.forward(*args, **kwargs)
+            self.used[key] = self.count
             usual = self.forward(*args, **kwargs)
             stream = torch.cuda.current_stream()
             try:
@@ -67,9 +73,20 @@ class Recorded:
             if self.recorded[key] is None:
                 warnings.warn("a network's calls cannot be recorded here, and run one by one", stacklevel=2)
             return usual
+        self.used[key] = self.count
         if self.recorded[key] is None:
             return self.forward(*args, **kwargs)
         return self._replayed(key, tensors)
+
+    def _makes_room(self) -> bool:
+        """Whether another shape may be recorded, once one that is no longer in use has been given up for it."""
+        if len(self.recorded) < MOST:
+            return True
+        oldest = min(self.used, key=self.used.__getitem__)
+        if self.count - self.used[oldest] <= STALE:
+            return False
+        del self.recorded[oldest], self.used[oldest], self.calls[oldest]
+        return True
 
     def _replayed(self, key: Hashable, tensors: list[Tensor]) -> Any:
         recorded = self.recorded[key]

@@ -12,34 +12,36 @@ from torch import Tensor, nn
 from vldm_cli.align.fast import ops
 from vldm_cli.align.fast.plain import SLOPE
 
-WIDTHS = {16, 32, 64, 128}
-"""Channels of the blocks and of their layers that the kernel takes: those of a source are one step of its products."""
+WIDTHS = {16, 32, 64}
+"""Channels of the blocks and of their layers that the kernel takes: those of a source are one step of its products, and
+of 128 that step is more than the shared memory of most GPUs."""
 _LAYERS = 5
 
 
 def hasten_network(module: nn.Module) -> None:
-    """For inference from now on, in 16 bits on a CUDA GPU; calls that gradients go through are made as before."""
+    """For inference from now on, in 16 bits on a CUDA GPU: weights that change later, or move, are not followed. Calls
+    that gradients go through are made as before."""
     for block in module.modules():
         layers = _layers(block)
         if layers is not None:
-            block.forward = MethodType(_Dense(layers), block)
+            # none of its parameters: names stay what they are, and a copy gets its own
+            vars(block).update(dense_layers=layers, dense_packed=None)
+            block.forward = MethodType(_dense_forward, block)
 
 
-class _Dense:
-    """The forward of a block in place of its own."""
+def kernels_of(module: nn.Module) -> tuple[str, ...]:
+    """The kernels that `hasten_network` has it use."""
+    return ("dense_block",) if any(_layers(block) for block in module.modules()) else ()
 
-    def __init__(self, layers: list[Tensor]) -> None:
-        self.layers = layers
-        self.packed: Any = None
 
-    def __call__(self, block: nn.Module, x_NCHW: Tensor) -> Tensor:
-        if torch.is_grad_enabled() and x_NCHW.requires_grad:
-            return type(block).forward(block, x_NCHW)
-        if self.packed is None and x_NCHW.is_cuda:
-            from vldm_cli.align.fast.dense import pack
+def _dense_forward(self: Any, x_NCHW: Tensor) -> Tensor:
+    if torch.is_grad_enabled() and x_NCHW.requires_grad:
+        return type(self).forward(self, x_NCHW)
+    if self.dense_packed is None and x_NCHW.is_cuda:
+        from vldm_cli.align.fast.dense import pack
 
-            self.packed = pack(*self.layers)
-        return ops.dense_block(x_NCHW, *self.layers, packed=self.packed)
+        self.dense_packed = pack(*self.dense_layers)
+    return ops.dense_block(x_NCHW, *self.dense_layers, packed=self.dense_packed)
 
 
 def _layers(block: Any) -> list[Tensor] | None:

@@ -3,7 +3,7 @@ not compile there, or does not agree, is left out, and PyTorch's own operations 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import nullcontext
 from functools import cache
 
@@ -78,23 +78,30 @@ def trials(device: torch.device, dtype: torch.dtype) -> Iterator[Trial]:
 
 
 @cache
-def left_out(device: torch.device, dtype: torch.dtype) -> dict[str, str]:
-    """The kernels that are of no use on that device, and why; found out once."""
-    found = {}
+def fault(kernel: str, device: torch.device, dtype: torch.dtype) -> str | None:
+    """Why that kernel is of no use on that device, if it is not; found out once."""
     try:
         with torch.cuda.device(device) if device.type == "cuda" else nullcontext():
-            for name, kernel, twin in trials(device, dtype):
-                reason = _fault(kernel, twin, CLOSE[dtype])
-                if reason:
-                    found[name] = reason
+            for name, made, twin in trials(device, dtype):
+                if name == kernel:
+                    return _fault(made, twin, CLOSE[dtype])
     except ImportError as error:  # Triton is there and does not load
-        return dict.fromkeys(HOMES, _line(error))
-    return found
+        return _line(error)
+    return None
 
 
-def remark(device: torch.device, dtype: torch.dtype) -> str | None:
-    """What is to be said of the kernels that are left out; None where all are of use."""
-    found = left_out(torch.empty(0, device=device).device, dtype)  # which names the GPU's number
+def left_out(
+    device: torch.device, dtype: torch.dtype, kernels: Iterable[str] = tuple(HOMES)
+) -> dict[str, str]:
+    """Those of the kernels that are of no use on that device, and why."""
+    found = {name: fault(name, device, dtype) for name in kernels}
+    return {name: why for name, why in found.items() if why}
+
+
+def remark(device: torch.device, dtype: torch.dtype, kernels: Iterable[str] = tuple(HOMES)) -> str | None:
+    """What is to be said of those kernels that are left out; None where all are of use."""
+    device = torch.empty(0, device=device).device  # which names the GPU's number
+    found = left_out(device, dtype, kernels)
     if not found:
         return None
     why = next(iter(found.values()))

@@ -1,5 +1,5 @@
-"""Steadiness without training: of the detail that a network made of the frame before, brought along the motion, much is
-kept where the input agrees with it.
+"""Steadiness without training: a part of the detail that a network made of the frame before, brought along the motion,
+is kept where the input agrees with it.
 
 So a frame shows the detail that frames before it have settled on, instead of what the network makes up anew each time;
 light and colour at large are its own, or a scene that grows dark would stay brighter than it is.
@@ -30,15 +30,18 @@ class Kept:
 
 
 def keep(y_NCHW: Tensor, flow_N2HW: Tensor, agree_N1HW: Tensor, before: Kept, strength: float) -> Tensor:
-    """What a network made of a frame, (1, 3, s·h, s·w), mixed with what came out for the frame before. flow, agree: as
-    `motion_before` has them, (1, …, h, w). strength: 0 to 1."""
+    """What a network made of a frame, (1, 3, s·h, s·w), with detail of what came out for the frame before. flow, agree:
+    as `motion_before` has them, (1, …, h, w). strength: 0 to 1."""
     if before.frame is not None:
         scale = y_NCHW.shape[-1] // flow_N2HW.shape[-1]
         length = flow_N2HW.norm(dim=1, keepdim=True)
         flow_N2HW = flow_N2HW * ((length - STILL) / STILL).clamp(0, 1)
         fetched = warp(before.frame, scale * _larger(flow_N2HW, scale), "bicubic")
-        fetched = fetched + _at_large(y_NCHW - fetched, COARSE * scale)
-        y_NCHW = torch.lerp(y_NCHW, fetched, KEPT * strength * _larger(agree_N1HW, scale))
+        agree_N1HW = _larger(agree_N1HW, scale)
+        # light and colour at large, of what agrees alone: what has moved away would shine into its surroundings
+        size = COARSE * scale
+        light = _at_large(agree_N1HW * (y_NCHW - fetched), size) / _at_large(agree_N1HW, size).clamp_min(1e-3)
+        y_NCHW = torch.lerp(y_NCHW, fetched + light, KEPT * strength * agree_N1HW)
     before.frame = y_NCHW
     return y_NCHW
 

@@ -104,15 +104,16 @@ class NetworkClip(Enlarged):
     @cached_property
     def ready(self) -> _Ready:
         """The network, and its layers, where they are needed. Those that were opened stay as they are, on the CPU and
-        unrounded; all clips that they are opened for share what is made ready of them."""
+        unrounded; the clips of a list share, in one process and one after the other, what is made ready of them."""
         if (self.device.type, self.dtype) == ("cpu", torch.float32):
             return _Ready(self.network, self.layers, self.device)
         there = _READY.setdefault(self.network if self.layers is None else self.layers, {})
         if (self.device, self.dtype) not in there:
-            network, layers = deepcopy((self.network, self.layers))
-            network.to(self.device, self.dtype)
-            if layers is not None:
-                layers.layers.to(self.device, self.dtype)
+            with torch.inference_mode(False):  # what is made in it could not be used outside of it
+                network, layers = deepcopy((self.network, self.layers))
+                network.to(self.device, self.dtype)
+                if layers is not None:
+                    layers.layers.to(self.device, self.dtype)
             there[self.device, self.dtype] = _Ready(network, layers, self.device)
         return there[self.device, self.dtype]
 
@@ -139,7 +140,9 @@ class NetworkClip(Enlarged):
         for x_CHW in self.source(first_frame(self.windows, start), device):
             x_CHW = x_CHW / self.read.peak
             wide = self.wide.pad(x_CHW)[None, None]
-            flow_BTCHW, agree_BTCHW = self.ready.moved(wide, before)
+            # of a first frame there is nothing to be found, and to be recorded
+            moved = motion_before if before is None else self.ready.moved
+            flow_BTCHW, agree_BTCHW = moved(wide, before)
             agree_BTCHW = agree_BTCHW * (agree_BTCHW.mean() > CUT)
             before = wide[:, 0]
             yield _Frame(x_CHW, (self.wide.crop(flow_BTCHW[0]), self.wide.crop(agree_BTCHW[0])))

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import torch
 
+from vldm_cli.align.fast import trial
 from vldm_cli.errors import RequestError
 from vldm_cli.packs.network import Network
 from vldm_cli.packs.networks.layers import Layers
@@ -165,12 +166,15 @@ def _overlap(clip: Clip, model: Network, tile: int) -> int | None:
 
 
 def _remarks(source: NetworkClip, model: Network) -> list[str]:
-    if model.network.tiled or len(source.tiles.places) == 1:
-        return []
-    return [
-        f"networks of the kind {model.architecture} look at whole pictures, and in tiles parts may come out unlike "
-        "each other; a larger --tile makes fewer"
-    ]
+    said = []
+    if not (model.network.tiled or len(source.tiles.places) == 1):
+        said.append(
+            f"networks of the kind {model.architecture} look at whole pictures, and in tiles parts may come out unlike "
+            "each other; a larger --tile makes fewer"
+        )
+    kernels = model.network.kernels(source.device, source.dtype)
+    slower = trial.remark(source.device, source.dtype, kernels) if kernels else None
+    return [*said, slower] if slower else said
 
 
 def _plan(source: NetworkClip) -> dict:
