@@ -1,10 +1,11 @@
 """A video by a pack of `packs` on a GPU of which no more than so much may be taken, as if it were a small one: seconds
-of each stage and the memory at the most.
+of each stage, the memory at the most, and what models hold of it.
 
 python -m tests.full_size.small FOLDER [--gib 6] [--memory low] [--frames 16] [--size 512x512] [--image FILE]
 """
 
 import argparse
+import gc
 import json
 from pathlib import Path
 
@@ -33,23 +34,28 @@ def main() -> None:
     pack = vldm.load_pack(asked.folder, device="cuda", dtype="float16", running=running)
     width, height = (int(side) for side in asked.size.split("x"))
     for _ in range(2):  # the second one has everything loaded
-        made = vldm.generate(
-            "a corgi surfs at sunset",
-            "small.mp4",
-            pack=pack,
-            frames=asked.frames,
-            size=(width, height),
-            fps=asked.fps,
-            interpolation=1,
-            steps=asked.steps,
-            image=asked.image,
-            seed=1,
-            upscale=False,
-            resume=False,  # a run before, of other settings, may have been stopped for want of memory
-            force=True,
-        )
+        try:
+            made = vldm.generate(
+                "a corgi surfs at sunset",
+                "small.mp4",
+                pack=pack,
+                frames=asked.frames,
+                size=(width, height),
+                fps=asked.fps,
+                interpolation=1,
+                steps=asked.steps,
+                image=asked.image,
+                seed=1,
+                upscale=False,
+                resume=False,  # a run before, of other settings, may have been stopped for want of memory
+                force=True,
+            )
+        finally:
+            gc.collect()
+            held = torch.cuda.memory_allocated()  # by models, between two videos
+            print(json.dumps({"held": held, "reserved": torch.cuda.max_memory_reserved()}), flush=True)
         told = {"wall": made.total_seconds, "stages": made.seconds, "peak": made.peak_memory_bytes}
-        print(json.dumps({**told, "reserved": torch.cuda.max_memory_reserved()}), flush=True)
+        print(json.dumps(told), flush=True)
 
 
 if __name__ == "__main__":
