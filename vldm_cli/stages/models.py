@@ -177,14 +177,13 @@ class Models:
             if self.running.memory == LOWEST:
                 store_in_fp8(model, self.dtype)
             offload(model, self.device, self.dtype)
-        elif self.low and isinstance(model, TemporalDecoder) and not self._has_engine:
-            # with the engine whole windows need less than with diffusers' blocks a few frames at a time do
-            decode_in_parts(model)
         elif self.device.type == "cpu":
             fold_upsampling(model)  # on a GPU it has not been timed
         elif self._has_engine and isinstance(model, TemporalModel):
             # what is reused from step to step is not for recordings
             hasten(model, record=not lossy)
+        if self.low and isinstance(model, TemporalDecoder):
+            decode_in_parts(model)
         if FP8 in self.running.fast and isinstance(model, VideoUNet | ForeignUNet):
             multiply_in_fp8(model)
         if lossy and isinstance(model, VideoUNet | ForeignUNet):
