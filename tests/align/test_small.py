@@ -7,27 +7,34 @@ from torch import nn
 from tests.align import shapes
 from tests.align.families import test_animatediff, test_modelscope, test_svd_decoder
 from vldm_cli.align import align
+from vldm_cli.align.fast import hasten
 from vldm_cli.align.place import Place, place_of
 from vldm_cli.align.small import STORED, decode_in_parts, offload, store_in_fp8
 
 
+@pytest.mark.parametrize("engine", [False, True])
 @pytest.mark.parametrize("pixels", [1, 6 * 8 * 16, 6 * 8 * 16 * 6])
 @torch.no_grad()
-def test_decoding_in_parts_is_decoding(pixels):
+def test_decoding_in_parts_is_decoding(pixels, engine):
     model = align(shapes.autoencoder()).eval()
     shapes.randomise(model)
     z = torch.randn(1, 11, 4, 6, 8)
     whole = model.decode(z)
+    if engine:  # by the kernels' twins
+        hasten(model)
     decode_in_parts(model, pixels)
     torch.testing.assert_close(model.decode(z), whole, rtol=1e-5, atol=1e-5)
     assert model.state.frames == 11
 
 
+@pytest.mark.parametrize("engine", [False, True])
 @torch.no_grad()
-def test_what_sees_the_whole_window_still_does():
+def test_what_sees_the_whole_window_still_does(engine):
     _, model = test_svd_decoder.pair(torch.float32)
     z = torch.randn(1, 5, 4, 6, 8)
     whole = model.decode(z)
+    if engine:
+        hasten(model)
     decode_in_parts(model, 1)
     torch.testing.assert_close(model.decode(z), whole, rtol=1e-5, atol=1e-5)
 
