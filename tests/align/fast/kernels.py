@@ -13,7 +13,7 @@ from vldm_cli.align.fast.plain import exact
 # rows, channels in and out, of which each row is a multiple of 16 bytes
 LAYERS = [(1, 24, 48), (33, 72, 40), (150, 40, 136), (1000, 320, 1280), (777, 640, 2560)]
 # pictures, channels, those of each layer, height, width
-BLOCKS = [(1, 32, 16, 5, 7), (2, 16, 32, 1, 3), (2, 64, 32, 33, 70), (1, 128, 64, 40, 24)]
+BLOCKS = [(1, 32, 16, 5, 7), (2, 16, 32, 1, 3), (2, 64, 32, 33, 70), (1, 64, 64, 40, 24)]
 # small ones, so that there are several
 TILES = (gated.Tile(64, 16, 16, 4, 2), gated.Tile(64, 32, 32, 4, 2))
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}

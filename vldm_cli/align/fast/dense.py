@@ -63,9 +63,8 @@ def _grown(
     H,
     W,
     x_row,
-    row,
     begin,
-    end,
+    columns,
     slope,
     share,
     C: tl.constexpr,
@@ -75,12 +74,12 @@ def _grown(
     BLOCK_M: tl.constexpr,
     BLOCK_N: tl.constexpr,
 ):
-    """One tile of places and columns from `begin` on: a product over nine places around each."""
-    tiles_n = tl.cdiv(end - begin, BLOCK_N)
+    """One tile of places and columns from `begin` on, of so many in all: a product over nine places around each."""
+    tiles_n = tl.cdiv(columns - begin, BLOCK_N)
     # tiles of one place are computed one after the other: what they read is then still in the cache
     m = (tl.program_id(0) // tiles_n) * BLOCK_M + tl.arange(0, BLOCK_M)
     n = (tl.program_id(0) % tiles_n) * BLOCK_N + tl.arange(0, BLOCK_N)
-    own = begin + n < end
+    own = begin + n < columns
     i, j, c = (m // W) % H, m % W, tl.arange(0, C)
     total = tl.zeros((BLOCK_M, BLOCK_N), tl.float32)
     for tap in range(9):
@@ -91,14 +90,14 @@ def _grown(
         w = tl.load(weight + n[None, :] * (9 * C) + tap * C + c[:, None], mask=own[None, :], other=0.0)
         total = tl.dot(a, w, total, input_precision="ieee")
     here = (m < M)[:, None] & own[None, :]
-    at = m.to(tl.int64)[:, None] * row + begin + n[None, :]
+    at = m.to(tl.int64)[:, None] * columns + begin + n[None, :]
     if FIRST:
         total += tl.load(bias + begin + n, mask=own, other=0.0).to(tl.float32)[None, :]
     else:
         total += tl.load(sums + at, mask=here, other=0.0).to(tl.float32)
     if LAST:
         # as many channels as the block is given
-        at = m.to(tl.int64)[:, None] * (end - begin) + n[None, :]
+        at = m.to(tl.int64)[:, None] * (columns - begin) + n[None, :]
         total = share * total + tl.load(first + at, mask=here, other=0.0).to(tl.float32)
         tl.store(out + at, total.to(out.dtype.element_ty), mask=here)
     else:
@@ -107,7 +106,8 @@ def _grown(
 
 
 def dense_block(x_NCHW: Tensor, *layers: Tensor, packed: Packed | None = None, by: Tile = TILE) -> Tensor:
-    """As `plain.dense_block`, of channels that are powers of two from 16 on; packed: of these layers."""
+    """As `plain.dense_block`, of channels of which a source's are one step of a product (`networks.WIDTHS`); packed: of
+    these layers."""
     packed = packed or pack(*layers)
     x_NCHW = x_NCHW.contiguous(memory_format=torch.channels_last)
     N, C, H, W = x_NCHW.shape
@@ -129,7 +129,6 @@ def dense_block(x_NCHW: Tensor, *layers: Tensor, packed: Packed | None = None, b
             H,
             W,
             C if source == 0 else columns,
-            columns,
             begin,
             columns,
             SLOPE,

@@ -47,10 +47,8 @@ def _dense_forward(self: Any, x_NCHW: Tensor) -> Tensor:
 def _layers(block: Any) -> list[Tensor] | None:
     """The weights and biases of a block that is spandrel's and computes what `plain.dense_block` does."""
     kind = type(block)
-    if (kind.__module__.split(".")[0], kind.__name__) != (
-        "spandrel",
-        "ResidualDenseBlock_5C",
-    ) or block.conv1x1:
+    theirs = kind.__module__.startswith("spandrel.") and kind.__name__ == "ResidualDenseBlock_5C"
+    if not theirs or block.conv1x1:
         return None
     layers: list[Tensor] = []
     for number in range(1, _LAYERS + 1):
@@ -58,14 +56,14 @@ def _layers(block: Any) -> list[Tensor] | None:
         parts: list[Any] = [*layer] if isinstance(layer, nn.Sequential) else [layer]
         convolution, *rest = parts
         slopes = [x.negative_slope for x in rest if isinstance(x, nn.LeakyReLU)]
-        if len(slopes) < len(rest) or slopes != [SLOPE] * (number < _LAYERS) or not _plain(convolution):
+        if len(slopes) < len(rest) or slopes != [SLOPE] * (number < _LAYERS) or not _usual(convolution):
             return None
         layers += [convolution.weight, convolution.bias]
     width, growth = layers[0].shape[1], len(layers[0])
     return layers if len(layers[-1]) == width and {width, growth} <= WIDTHS else None
 
 
-def _plain(convolution: Any) -> bool:
+def _usual(convolution: Any) -> bool:
     """Whether it is a usual one of 3×3."""
     return (
         isinstance(convolution, nn.Conv2d)

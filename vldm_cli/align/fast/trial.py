@@ -84,7 +84,7 @@ def fault(kernel: str, device: torch.device, dtype: torch.dtype) -> str | None:
         with torch.cuda.device(device) if device.type == "cuda" else nullcontext():
             for name, made, twin in trials(device, dtype):
                 if name == kernel:
-                    return _fault(made, twin, CLOSE[dtype])
+                    return _compared(made, twin, CLOSE[dtype])
     except ImportError as error:  # Triton is there and does not load
         return _line(error)
     return None
@@ -111,7 +111,7 @@ def remark(device: torch.device, dtype: torch.dtype, kernels: Iterable[str] = tu
     )
 
 
-def _fault(kernel: Callable[[], Tensor], twin: Callable[[], Tensor], close: float) -> str | None:
+def _compared(kernel: Callable[[], Tensor], twin: Callable[[], Tensor], close: float) -> str | None:
     try:
         made = kernel()
     except torch.OutOfMemoryError:

@@ -49,10 +49,8 @@ class _Ready:
         self.network, self.layers = network, layers
         self.moved: Callable[..., tuple[Tensor, Tensor]] = recorded_on(device, motion_before)
         # networks with attention may make masks for each size on the host, which cannot be recorded
-        record = network.convolutional
-        self.enlarge: Callable[[Tensor], Tensor] = (
-            recorded_on(device, network.enlarged) if record else network.enlarged
-        )
+        enlarge = network.enlarged
+        self.enlarge = recorded_on(device, enlarge) if network.convolutional else enlarge
 
 
 # Copies of what is open, by device and number format.

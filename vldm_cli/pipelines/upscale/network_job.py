@@ -88,8 +88,8 @@ def make_job(
     force: bool = False,
 ) -> Job:
     """scale: None for the network's own; layers: temporal layers for this network; steady: None for 1 where there are
-    layers and `STEADY` where there are none; tile: None for as large as usual. Raises RequestError for
-    what this network cannot do, or where the file cannot hold such frames."""
+    layers and `STEADY` where there are none; tile: None for as large as usual. Raises
+    RequestError for what this network cannot do, or where the file cannot hold such frames."""
     network = model.network
     if steady is None:
         steady = STEADY if layers is None else 1.0
