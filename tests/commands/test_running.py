@@ -5,7 +5,9 @@ import shlex
 from types import SimpleNamespace
 
 import pytest
+from typer.main import get_command
 
+from vldm_cli.commands.app import app
 from vldm_cli.commands.generate import _room
 from vldm_cli.runs import memory
 from vldm_cli.stages.running import Running
@@ -38,6 +40,12 @@ def test_what_is_fast_is_another_video_and_says_so(vldm, base, tiny_pack, tmp_pa
     assert words[words.index("--fast") + 1] == fast
     assert vldm(*words, "b.mp4", "--device", "cpu")[0] == 0
     assert (tmp_path / "a.mp4").read_bytes() == (tmp_path / "b.mp4").read_bytes()
+
+
+@pytest.mark.parametrize("command", ["generate", "extend", "upscale"])
+def test_each_command_leaves_it_to_the_device_whether_models_run_plainly(command):
+    given = get_command(app).commands[command].params
+    assert [option.default for option in given if option.name == "plain"] == [None]
 
 
 def test_an_exact_video_says_nothing_of_it(vldm, base):

@@ -77,7 +77,7 @@ def generate(
     workers: options.Workers = None,
     ray: options.Ray = None,
     dtype: options.Dtype = "auto",
-    plain: options.Plain = True,
+    plain: options.Plain = None,
     memory: options.Memory = "auto",
     fast: options.Fast = None,
     crf: options.Crf = 16,

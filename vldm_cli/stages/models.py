@@ -104,7 +104,7 @@ class Models:
             self.low = self.running.low(plan.estimated_peak_bytes, free_bytes(self.device))
             check_room(plan, self.running, self.low, self.device)
         if self._has_engine:
-            self._remark(trial.remark(self.device, self.dtype))
+            self._remark(trial.remark(self.device, self.dtype, trial.VIDEO))
         elif self.running.plain is False and self.device.type == "cuda":
             self._remark("--no-plain needs Triton, which is not installed; models run as diffusers runs them")
         self.prepare(

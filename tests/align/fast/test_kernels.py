@@ -47,6 +47,24 @@ def test_kernels_compute_the_same_on_a_gpu():
     check(errors("cuda"))
 
 
+@needs_triton
+def test_kernels_are_not_compiled_for_sizes():
+    """Each kind of sizes that a model has costs a second at the first use: what they are compiled for is few."""
+    from vldm_cli.align.fast import norm, time
+
+    kinds = {
+        kernel.__name__: {p.name for p in kernel.params if p.is_constexpr}
+        for kernel in (norm._sums, norm._factors, norm._apply, time._attended, time._convolved)
+    }
+    assert kinds == {
+        "_sums": {"BLOCK_P", "BLOCK_C"},
+        "_factors": {"BLOCK_R", "BLOCK_K"},
+        "_apply": {"SILU", "MORE", "BLOCK_P", "BLOCK_C"},
+        "_attended": {"D", "BLOCK_D", "FRAMES", "ROWS"},
+        "_convolved": {"WHOLE", "REPEAT", "BLOCK_M", "BLOCK_N", "BLOCK_K"},
+    }
+
+
 def test_the_twin_of_the_convolution_is_one_over_time():
     x, w, b = torch.randn(2 * 5, 6, 3), torch.randn(4, 9), torch.randn(4)
     whole = torch.nn.functional.conv3d(

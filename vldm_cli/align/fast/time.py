@@ -47,7 +47,7 @@ def _attended(
     tl.store(out + row[:, None] * (heads * D) + head * D + d[None, :], o.to(out.dtype.element_ty), mask=here)
 
 
-@triton.jit(do_not_specialize=["M", "HW", "T"])
+@triton.jit(do_not_specialize=["M", "HW", "T", "BIAS", "RESIDUAL"])
 def _convolved(
     x,
     weight,
@@ -58,15 +58,17 @@ def _convolved(
     HW,
     T,
     C,
-    K: tl.constexpr,
-    BIAS: tl.constexpr,
-    RESIDUAL: tl.constexpr,
+    K,
+    BIAS,
+    RESIDUAL,
+    WHOLE: tl.constexpr,
     REPEAT: tl.constexpr,
     BLOCK_M: tl.constexpr,
     BLOCK_N: tl.constexpr,
     BLOCK_K: tl.constexpr,
 ):
-    """One tile of places and output channels: a matrix product over three frames' channels."""
+    """One tile of places and output channels: a matrix product over three frames' channels. BIAS, RESIDUAL:
+    whether these are there; where they are not, nothing of them is read. WHOLE: channels are a multiple of BLOCK_K."""
     tiles_n = tl.cdiv(C, BLOCK_N)
     pid = tl.program_id(0)
     m = (pid // tiles_n) * BLOCK_M + tl.arange(0, BLOCK_M)
@@ -85,19 +87,16 @@ def _convolved(
             step = tap
             there = (m < M) & (t + tap >= 0) & (t + tap < T)
         row = m.to(tl.int64) + step * HW
-        a = tl.load(x + row[:, None] * K + ci[None, :], mask=there[:, None] & (ci < K)[None, :], other=0.0)
-        w = tl.load(
-            weight + co[None, :] * (3 * K) + (tap + 1) * K + ci[:, None],
-            mask=(ci < K)[:, None] & (co < C)[None, :],
-            other=0.0,
-        )
+        seen, given = there[:, None], (co < C)[None, :]
+        if not WHOLE:
+            seen, given = seen & (ci < K)[None, :], given & (ci < K)[:, None]
+        a = tl.load(x + row[:, None] * K + ci[None, :], mask=seen, other=0.0)
+        w = tl.load(weight + co[None, :] * (3 * K) + (tap + 1) * K + ci[:, None], mask=given, other=0.0)
         total = tl.dot(a, w, total, input_precision="ieee")
     here = (m < M)[:, None] & (co < C)[None, :]
     at = m.to(tl.int64)[:, None] * C + co[None, :]
-    if BIAS:
-        total += tl.load(bias + co, mask=co < C, other=0.0).to(tl.float32)[None, :]
-    if RESIDUAL:
-        total += tl.load(residual + at, mask=here, other=0.0).to(tl.float32)
+    total += tl.load(bias + co, mask=(co < C) & (BIAS != 0), other=0.0).to(tl.float32)[None, :]
+    total += tl.load(residual + at, mask=here & (RESIDUAL != 0), other=0.0).to(tl.float32)
     tl.store(out + at, total.to(out.dtype.element_ty), mask=here)
 
 
@@ -147,8 +146,9 @@ def convolve(
         frames,
         C,
         K,
-        bias_C is not None,
-        residual_NLC is not None,
+        int(bias_C is not None),
+        int(residual_NLC is not None),
+        K % deep == 0,
         repeated_ends,
         many,
         wide,

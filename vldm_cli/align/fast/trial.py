@@ -26,6 +26,8 @@ HOMES = {
     "dense_block": "dense",
     "linear_geglu": "gated",
 }
+VIDEO = tuple(name for name in HOMES if name != "dense_block")
+"""Those of video models."""
 Trial = tuple[str, Callable[[], Tensor], Callable[[], Tensor]]
 """A kernel's name, its result, its twin's."""
 
