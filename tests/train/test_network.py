@@ -70,6 +70,21 @@ def test_the_loss_falls_and_the_same_command_goes_on(small, tmp_path, capsys):
     assert all(p.dtype == torch.float32 for p in layers.steady.layers.parameters())
 
 
+def test_layers_that_are_there_are_trained_on(small, tmp_path):
+    train(tmp_path, small)
+    begun = {"layers": tmp_path / "layers", "run": tmp_path / "more", "seed": 2}
+    (more,) = rows(train(tmp_path, small, **begun))
+    (anew,) = rows(train(tmp_path, small, run=tmp_path / "anew", seed=2))
+    assert more["l1"] < anew["l1"] and more["flicker"] < anew["flicker"]
+
+
+def test_layers_of_another_network_are_refused(small, tmp_path):
+    train(tmp_path, small, steps=1)
+    save_file(networks.compact(width=24, depth=5), tmp_path / "net.safetensors")
+    with pytest.raises(RequestError, match=r"is for net\.safetensors, and --network is net\.safetensors"):
+        train(tmp_path, small, steps=1, layers=tmp_path / "layers", run=tmp_path / "more")
+
+
 def test_a_network_that_no_layers_fit_is_refused(small, tmp_path, monkeypatch):
     def none(*of_the_network):
         raise ValueError("it has no row of like blocks")

@@ -16,6 +16,10 @@ def network(
         ),
     ],
     out: Annotated[Path, typer.Option(metavar="FOLDER", help="Where the layers go, layers.safetensors.")],
+    layers: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Layers to begin with, of the same network; default: new ones."),
+    ] = None,
     data: Annotated[
         str,
         typer.Option(
@@ -56,6 +60,7 @@ def network(
             network,
             out,
             data,
+            layers=layers,
             minutes=minutes,
             steps=steps,
             batch=batch,

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import torch
 
-from vldm_cli.align.steady.network import align_network
+from vldm_cli.align.steady.network import SteadyNetwork, align_network
 from vldm_cli.errors import RequestError
 from vldm_cli.packs.manifest import VideoNumbers
-from vldm_cli.packs.network import open_network
+from vldm_cli.packs.network import Network, open_network
+from vldm_cli.packs.networks.layers import open_layers
 from vldm_cli.packs.values import shown
 from vldm_cli.train.asked import Numbers, number_format
 from vldm_cli.train.data.source import open_source
@@ -36,6 +37,7 @@ def start_network(
     out: Path,
     data: str,
     *,
+    layers: Path | None = None,
     minutes: float | None = None,
     steps: int | None = None,
     batch: int | None = None,
@@ -51,8 +53,8 @@ def start_network(
     save_minutes: float = 2.0,
 ) -> Path:
     """Train temporal layers for the network in a file to the end of `minutes` or `steps`; they go to the folder `out`.
-    Returns the run's folder (default: beside it). Raises RequestError for what cannot be trained, RunError when
-    training breaks."""
+    layers: those to begin with, of the same network; new ones by default. Returns the run's folder (default: beside
+    it). Raises RequestError for what cannot be trained, RunError when training breaks."""
     numbers = Numbers(minutes, steps, batch, lr, seed, bank_frames, sample_minutes, save_minutes)
     with together(device) as own:
         where = own.device
@@ -61,13 +63,11 @@ def start_network(
         if str(chosen).removeprefix("torch.") not in opened.formats:
             chosen = torch.float32
         torch.manual_seed(seed)
-        try:
-            steady = align_network(opened.network)
-        except ValueError as error:
-            raise RequestError(
-                f"--network {shown(str(network))}: no temporal layers can be put into it, for {error}; "
-                "take another network"
-            ) from error
+        if layers is not None:
+            begun = open_layers(layers, opened.network, opened.name, "--network")
+            steady, begun_with = begun.steady, begun.sha256
+        else:
+            steady, begun_with = _new(opened, network), None
         torch.set_float32_matmul_precision("high")
         torch.backends.cudnn.benchmark = True  # every step has the same shapes
         batch, bank_frames = numbers.at_a_time(SteadyLayers, where, own.many)
@@ -92,6 +92,7 @@ def start_network(
         identity = {
             "part": SteadyLayers.part,
             "network": opened.sha256,
+            "layers": begun_with,
             "data": data,
             "batch": means.batch,
             "bank": means.bank_frames,
@@ -103,3 +104,12 @@ def start_network(
         folder = run or out.parent / f"{out.name}-run"
         Trainer(SteadyLayers(means), schedule, folder, identity).run()
     return folder
+
+
+def _new(opened: Network, path: Path) -> SteadyNetwork:
+    try:
+        return align_network(opened.network)
+    except ValueError as error:
+        raise RequestError(
+            f"--network {shown(str(path))}: no temporal layers can be put into it, for {error}; take another network"
+        ) from error

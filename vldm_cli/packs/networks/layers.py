@@ -52,8 +52,9 @@ def layers_for(image: ImageNetwork, folders: list[Path]) -> Layers | None:
     return None
 
 
-def open_layers(path: Path, image: ImageNetwork, network: str) -> Layers:
-    """The layers that --layers names. Raises RequestError where they are no layers, or another network's."""
+def open_layers(path: Path, image: ImageNetwork, network: str, option: str = "--model") -> Layers:
+    """The layers that --layers names. network, option: what names the network, and how. Raises RequestError where they
+    are no layers, or another network's."""
     from vldm_cli.align.steady.saved import Others
 
     said = f"--layers {shown(str(path))}"
@@ -64,7 +65,7 @@ def open_layers(path: Path, image: ImageNetwork, network: str) -> Layers:
     try:
         return Layers(path.name, digest(path), _opened(path, image, said), given=True)
     except Others as error:
-        raise RequestError(f"{said} {error}, and --model is {network}; leave --layers out") from error
+        raise RequestError(f"{said} {error}, and {option} is {network}; leave --layers out") from error
 
 
 def _opened(path: Path, image: ImageNetwork, said: str) -> SteadyNetwork:
