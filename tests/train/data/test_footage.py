@@ -60,6 +60,15 @@ def test_long_clips_are_left_to_photos(footage):
     assert patches.high_BTCHW.shape[1] == 12
 
 
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp", ".tif"])
+def test_a_photo_is_one_whatever_its_format(tmp_path, suffix):
+    save(scenery(150, 200), tmp_path / f"photo{suffix}")
+    alone = Footage(tmp_path, CPU, Degrade(real_codec=False))
+    alone.check(8, {1: 1.0})
+    (patches,) = alone.patches(0, 2, 8, 8, 4)  # a camera moves over it
+    assert patches.high_BTCHW.shape[:2] == (2, 8)
+
+
 def test_what_cannot_be_served(footage, tmp_path):
     with pytest.raises(RequestError, match="256 pixels"):
         footage.patches(0, 2, 1, 48, 4)

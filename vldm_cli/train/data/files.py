@@ -100,7 +100,7 @@ class Folder:
         return array
 
     def _of_a_file(self, path: Path) -> list[Stretch]:
-        if find(path):  # an animated picture is a video, whatever its name
+        if _is_still(path):  # an animated picture is a video, whatever its name
             return [Stretch(path, 0, 1, self.fit(_size(path), False), Fraction(1), video=False)]
         own, seconds, rate = probe(path)
         fps = self.fps or rate
@@ -117,6 +117,11 @@ class Folder:
         return [
             Stretch(path, first, min(length, total - first), size, fps) for first in range(0, total, length)
         ]
+
+
+def _is_still(path: Path) -> bool:
+    """Whether it is one picture. (To `find`, a WebP of one frame is a clip, for vldm writes such.)"""
+    return bool(find(path)) or (path.suffix.lower() in IMAGES and look(path).frames == 1)
 
 
 def probe(path: Path) -> tuple[tuple[int, int], Fraction, Fraction]:
