@@ -58,10 +58,10 @@ def test_kernels_are_not_compiled_for_sizes():
     }
     assert kinds == {
         "_sums": {"BLOCK_P", "BLOCK_C"},
-        "_factors": {"BLOCK_R", "BLOCK_K"},
+        "_factors": {"MORE", "BLOCK_R", "BLOCK_K"},
         "_apply": {"SILU", "MORE", "BLOCK_P", "BLOCK_C"},
         "_attended": {"D", "BLOCK_D", "FRAMES", "ROWS"},
-        "_convolved": {"WHOLE", "REPEAT", "BLOCK_M", "BLOCK_N", "BLOCK_K"},
+        "_convolved": {"K", "WHOLE", "LAST", "REPEAT", "BLOCK_M", "BLOCK_N", "BLOCK_K"},
     }
 
 

@@ -15,8 +15,9 @@ from torch import Tensor
 CHANNELS, PLACES = 64, 32
 # Programs that keep a large GPU busy while sums are made.
 PROGRAMS = 2048
-# Sums that are put together at a time.
-PARTS = 64
+# Layers of fewer channels take microseconds, and each kind of kernel a fifth of a second at its first use: of what is
+# compiled for wide ones, so that nothing is read or asked in vain, they do without.
+FEW = 256
 # A kernel is not compiled for sizes, which would take half a second for each kind at its first use; only for channels
 # that are a multiple of 16.
 
@@ -70,11 +71,13 @@ def _factors(
     eps,
     BEFORE,
     AFTER,
+    MORE: tl.constexpr,
     BLOCK_R: tl.constexpr,
     BLOCK_K: tl.constexpr,
 ):
     """One group of the `span` frames that share its statistics: what each of its channels is multiplied by, and what
-    is added. BEFORE, AFTER: whether these are there; where they are not, nothing of them is read."""
+    is added. BEFORE, AFTER: whether these are there; where they are not, nothing of them is read; MORE: whether one of
+    them may be."""
     b, g = tl.program_id(0), tl.program_id(1)
     k = tl.arange(0, BLOCK_K)
     c = g * width + k
@@ -86,9 +89,9 @@ def _factors(
         here = (r < rows)[:, None] & own[None, :]
         count = tl.minimum(HW - (r % S) * ROWS, ROWS).to(tl.float32)
         m = tl.load(mean + (b * rows + r)[:, None] * C + c[None, :], mask=here, other=0.0)
-        m += tl.load(
-            before + (b * span + r // S)[:, None] * C + c[None, :], mask=here & (BEFORE != 0), other=0.0
-        )
+        if MORE:
+            at = (b * span + r // S)[:, None] * C + c[None, :]
+            m += tl.load(before + at, mask=here & (BEFORE != 0), other=0.0)
         total += tl.where(here, m * count[:, None], 0.0)
     whole = 1.0 * HW * width * span
     mu = tl.sum(tl.sum(total, 1), 0) / whole
@@ -99,9 +102,9 @@ def _factors(
         count = tl.minimum(HW - (r % S) * ROWS, ROWS).to(tl.float32)
         at = (b * rows + r)[:, None] * C + c[None, :]
         m = tl.load(mean + at, mask=here, other=0.0)
-        m += tl.load(
-            before + (b * span + r // S)[:, None] * C + c[None, :], mask=here & (BEFORE != 0), other=0.0
-        )
+        if MORE:
+            at2 = (b * span + r // S)[:, None] * C + c[None, :]
+            m += tl.load(before + at2, mask=here & (BEFORE != 0), other=0.0)
         d = tl.load(m2 + at, mask=here, other=0.0)
         dev += tl.where(here, d + count[:, None] * (m - mu) * (m - mu), 0.0)
     spread = 1.0 / tl.sqrt(tl.sum(tl.sum(dev, 1), 0) / whole + eps)
@@ -109,8 +112,10 @@ def _factors(
     s = tl.load(bias + c, mask=own, other=0.0).to(tl.float32) - mu * f
     for i in range(span):
         at1 = (b * span + i) * C + c
-        s1 = s + tl.load(before + at1, mask=own & (BEFORE != 0), other=0.0) * f
-        s1 += tl.load(after + at1, mask=own & (AFTER != 0), other=0.0)
+        s1 = s
+        if MORE:
+            s1 += tl.load(before + at1, mask=own & (BEFORE != 0), other=0.0) * f
+            s1 += tl.load(after + at1, mask=own & (AFTER != 0), other=0.0)
         tl.store(factor + at1, f, mask=own)
         tl.store(summand + at1, s1, mask=own)
 
@@ -173,7 +178,8 @@ def group_norm(
     out = torch.empty_like(x_NHWC)
     _sums[parts, N, chunks](x_NHWC, sums[0], sums[1], HW, C, parts, rows, PLACES, CHANNELS, num_warps=4)
     width = C // groups
-    block = max(16, triton.next_power_of_2(width))
+    block = 16 if span * parts <= 16 else 64
+    wide = max(16, triton.next_power_of_2(width))
     _factors[N // span, groups](
         sums[0],
         sums[1],
@@ -192,9 +198,10 @@ def group_norm(
         eps,
         int(before_NC is not None),
         int(after_NC is not None),
-        PARTS,
+        C < FEW or before_NC is not None or after_NC is not None,
         block,
-        num_warps=4,
+        wide,
+        num_warps=1 if block * wide <= 512 else 4,
     )
     grid = triton.cdiv(HW, PLACES), N, chunks
     _apply[grid](

@@ -15,13 +15,11 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from vldm_cli.align.fast import plain, trial
 
+USUAL = [SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH]
 # In this order where they can: on Hopper cuDNN's attention is the fastest of long sequences.
-BACKENDS = [
-    SDPBackend.CUDNN_ATTENTION,
-    SDPBackend.FLASH_ATTENTION,
-    SDPBackend.EFFICIENT_ATTENTION,
-    SDPBackend.MATH,
-]
+BACKENDS = [SDPBackend.CUDNN_ATTENTION, *USUAL]
+LONG = 2**20
+"""Places times places from which on it is: for each shape cuDNN plans for 40 to 90 ms at the first use."""
 
 OFF: set[str] = set()
 """Kernels that are switched off, their twins in their place: what one of them is worth is measured so."""
@@ -116,6 +114,7 @@ def attend(q_NLC: Tensor, k_NSC: Tensor, v_NSC: Tensor, heads: int) -> Tensor:
     if not q.is_cuda:
         h = F.scaled_dot_product_attention(q, k, v)
     else:
-        with sdpa_kernel(BACKENDS, set_priority=True):
+        backends = BACKENDS if q.shape[-2] * k.shape[-2] >= LONG else USUAL
+        with sdpa_kernel(backends, set_priority=True):
             h = F.scaled_dot_product_attention(q, k, v)
     return h.transpose(1, 2).flatten(2)

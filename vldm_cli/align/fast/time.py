@@ -7,6 +7,8 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
+from vldm_cli.align.fast.norm import FEW
+
 LONGEST = 64
 """Frames that one program of the attention holds at most."""
 # Rows of a program of the attention: several places together where there are few frames, for a matrix unit wants 64.
@@ -58,17 +60,24 @@ def _convolved(
     HW,
     T,
     C,
-    K,
+    channels,
     BIAS,
     RESIDUAL,
+    K: tl.constexpr,
     WHOLE: tl.constexpr,
+    LAST: tl.constexpr,
     REPEAT: tl.constexpr,
     BLOCK_M: tl.constexpr,
     BLOCK_N: tl.constexpr,
     BLOCK_K: tl.constexpr,
 ):
-    """One tile of places and output channels: a matrix product over three frames' channels. BIAS, RESIDUAL:
-    whether these are there; where they are not, nothing of them is read. WHOLE: channels are a multiple of BLOCK_K."""
+    """One tile of places and output channels: a matrix product over three frames' channels. K: these, or 0,
+    where it is compiled for any number of them; WHOLE: whether they are a multiple of BLOCK_K. BIAS, RESIDUAL: whether
+    these are there; where they are not, nothing of them is read; LAST: whether one of them may be."""
+    if K:  # noqa: SIM108 (to the compiler "or" is no choice between a number and a value)
+        deep = K
+    else:
+        deep = channels
     tiles_n = tl.cdiv(C, BLOCK_N)
     pid = tl.program_id(0)
     m = (pid // tiles_n) * BLOCK_M + tl.arange(0, BLOCK_M)
@@ -76,7 +85,7 @@ def _convolved(
     t = (m // HW) % T
     k = tl.arange(0, BLOCK_K)
     total = tl.zeros((BLOCK_M, BLOCK_N), tl.float32)
-    steps = tl.cdiv(K, BLOCK_K)
+    steps = tl.cdiv(deep, BLOCK_K)
     for i in range(3 * steps):
         tap = i // steps - 1
         ci = (i % steps) * BLOCK_K + k
@@ -89,14 +98,15 @@ def _convolved(
         row = m.to(tl.int64) + step * HW
         seen, given = there[:, None], (co < C)[None, :]
         if not WHOLE:
-            seen, given = seen & (ci < K)[None, :], given & (ci < K)[:, None]
-        a = tl.load(x + row[:, None] * K + ci[None, :], mask=seen, other=0.0)
-        w = tl.load(weight + co[None, :] * (3 * K) + (tap + 1) * K + ci[:, None], mask=given, other=0.0)
+            seen, given = seen & (ci < deep)[None, :], given & (ci < deep)[:, None]
+        a = tl.load(x + row[:, None] * deep + ci[None, :], mask=seen, other=0.0)
+        w = tl.load(weight + co[None, :] * (3 * deep) + (tap + 1) * deep + ci[:, None], mask=given, other=0.0)
         total = tl.dot(a, w, total, input_precision="ieee")
     here = (m < M)[:, None] & (co < C)[None, :]
     at = m.to(tl.int64)[:, None] * C + co[None, :]
-    total += tl.load(bias + co, mask=(co < C) & (BIAS != 0), other=0.0).to(tl.float32)[None, :]
-    total += tl.load(residual + at, mask=here & (RESIDUAL != 0), other=0.0).to(tl.float32)
+    if LAST:
+        total += tl.load(bias + co, mask=(co < C) & (BIAS != 0), other=0.0).to(tl.float32)[None, :]
+        total += tl.load(residual + at, mask=here & (RESIDUAL != 0), other=0.0).to(tl.float32)
     tl.store(out + at, total.to(out.dtype.element_ty), mask=here)
 
 
@@ -148,7 +158,9 @@ def convolve(
         K,
         int(bias_C is not None),
         int(residual_NLC is not None),
+        K if K >= FEW else 0,
         K % deep == 0,
+        K < FEW or bias_C is not None or residual_NLC is not None,
         repeated_ends,
         many,
         wide,
