@@ -7,6 +7,7 @@ import pytest
 
 from tests.video import clips
 from vldm_cli.packs.save import seal
+from vldm_cli.pipelines.upscale import job
 from vldm_cli.video.clip import open_clip
 from vldm_cli.video.probe import inspect
 
@@ -45,6 +46,12 @@ def test_dry_run_makes_nothing(vldm, here, clip, options):
     assert code == 0 and here() == ["a.mp4"]
     assert table["frames"] == 6 and table["calls"] >= 1 and table["estimated_peak_bytes"] > 0
     assert "144x80" in vldm("upscale", "a.mp4", *options, "--dry-run")[1]
+
+
+def test_a_dry_run_says_what_a_gpu_has_free(vldm, clip, options, monkeypatch):
+    monkeypatch.setattr(job, "free_bytes", lambda device: 3 << 30)
+    code, out, _ = vldm("upscale", "a.mp4", *options, "--dry-run")
+    assert code == 0 and "3.0 GiB of cpu are free: with all weights in it (--memory high)" in out
 
 
 def test_info_of_an_upscaled_clip_has_the_command(vldm, clip, options):

@@ -1,7 +1,7 @@
 """`vldm generate` and diffusers' AnimateDiffPipeline with the same random weights at full size, the same noise, one
 GPU: seconds from the call to the MP4, and how far apart the frames are, also from those made in float32.
 
-python -m tests.full_size.against FOLDER [--size 512] [--frames 16] [--steps 25] [--reference] [--no-plain]
+python -m tests.full_size.against FOLDER [--size 512] [--frames 16] [--steps 25] [--reference] [--plain]
 """
 
 import argparse
@@ -142,7 +142,7 @@ def main() -> None:
     parser.add_argument("--times", type=int, default=3)
     parser.add_argument("--dtype", default="float16")
     parser.add_argument("--reference", action="store_true", help="both in float32 too")
-    parser.add_argument("--plain", action=argparse.BooleanOptionalAction, default=True)
+    parser.add_argument("--plain", action=argparse.BooleanOptionalAction, default=None)
     asked = parser.parse_args()
     race = Race(pack(asked.folder), asked.out, asked)
     found = race.both(asked.dtype, asked.times)

@@ -25,7 +25,7 @@ def main() -> None:
     parser.add_argument("--image", type=Path)
     parser.add_argument("--fps", default="8")
     parser.add_argument("--steps", type=int, default=25)
-    parser.add_argument("--plain", action=argparse.BooleanOptionalAction, default=True)
+    parser.add_argument("--plain", action=argparse.BooleanOptionalAction, default=None)
     asked = parser.parse_args()
     if asked.gib:
         total = torch.cuda.get_device_properties(0).total_memory

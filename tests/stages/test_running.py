@@ -59,6 +59,10 @@ def test_weights_of_8_bits_stay_on_the_gpu_or_wait_beside_it():
     assert not Running(fast=["fp8"]).low(10, 1) and Running(memory="lowest").low(1, 10)
 
 
+def test_what_is_reused_stays_on_the_gpu():
+    assert not Running(fast=["deepcache"]).low(10, 1)
+
+
 def test_products_in_8_bits_are_a_gpus(monkeypatch):
     asked = []
     monkeypatch.setattr("vldm_cli.align.fast.fp8.check", asked.append)

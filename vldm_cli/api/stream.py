@@ -123,5 +123,9 @@ def stream(
     opened.models.prepare_for(plan)
     drawings = request.sketches
     made = batches(settings, plan, opened.models, drawn, request.image, reporter(on_progress), drawings)
-    said = [*filter(None, [warning]), *remarks(drawings, settings.interpolation, settings.frames)]
+    said = [
+        *filter(None, [warning]),
+        *opened.models.remarks,
+        *remarks(drawings, settings.interpolation, settings.frames),
+    ]
     return Stream(made, plan.frames, settings.fps, plan.out_size, drawn, said)

@@ -6,6 +6,7 @@ from typing import Any
 
 from vldm_cli.commands import many
 from vldm_cli.commands.options import OnClip
+from vldm_cli.stages.running import HIGH
 
 
 def one_clip(
@@ -51,6 +52,10 @@ def show_plan(console, job, lines: list[str]) -> None:
     head += f"{rate if rate.denominator in (1, 1001) else f'{float(rate):.3f}'} fps{varied}"
     cost = f"about {clock(job.plan['estimated_total_seconds'])} on {job.device}, "
     cost += f"{size(job.plan['estimated_peak_bytes'])} of memory at the most"
+    if (free := job.plan.get("free_bytes")) is not None:
+        memory = job.plan["memory"]
+        how = "with all weights in it" if memory == HIGH else "with weights that wait beside it"
+        cost += f"\n{size(free)} of {job.device} are free: {how} (--memory {memory})"
     for words in job.warnings:
         console.warn(words)
     console.result(table, "\n".join([head, *lines, cost]))

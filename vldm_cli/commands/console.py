@@ -3,6 +3,7 @@
 import json
 import sys
 import time
+import warnings
 
 from vldm_cli.errors import RunError, visible
 
@@ -22,6 +23,8 @@ class Console:
 
     def __init__(self, quiet: bool = False, verbose: bool = False, as_json: bool = False):
         self.quiet, self.verbose, self.as_json = quiet, verbose, as_json
+        if quiet:
+            warnings.simplefilter("ignore")
 
     def note(self, text: str) -> None:
         """A remark on stderr."""

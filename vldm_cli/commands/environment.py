@@ -11,6 +11,9 @@ def prepare() -> None:
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("DIFFUSERS_VERBOSITY", "error")
     warnings.filterwarnings("ignore")
+    # vldm's own are: `Console` has --quiet keep them back
+    warnings.filterwarnings("once", module=r"vldm_cli\.")
+    warnings.formatwarning = lambda message, *_, **__: f"warning: {message}\n"
     # diffusers imports torchao where it is installed, and torch remarks on how that makes its types known
     logging.getLogger("torch.utils._pytree").setLevel(logging.ERROR)
     # Threads that wait for each other spin by default. Where another program has one of the cores, that costs most of

@@ -29,7 +29,7 @@ from vldm_cli.packs.schedules import schedule
 from vldm_cli.packs.text import TextEncoder
 from vldm_cli.packs.words import Words
 from vldm_cli.runs.here import here
-from vldm_cli.runs.memory import free_bytes, keep_freed_memory
+from vldm_cli.runs.memory import check_free, free_bytes, keep_freed_memory
 from vldm_cli.stages.plan import Plan
 from vldm_cli.stages.room import check_room
 from vldm_cli.stages.running import AS_USUAL, DEEPCACHE, FP8, LOWEST, Running
@@ -103,10 +103,7 @@ class Models:
         if self.device.type == "cuda" and not self._loaded:
             self.low = self.running.low(plan.estimated_peak_bytes, free_bytes(self.device))
             check_room(plan, self.running, self.low, self.device)
-        if self._has_engine:
-            self._remark(trial.remark(self.device, self.dtype, trial.VIDEO))
-        elif self.running.plain is False and self.device.type == "cuda":
-            self._remark("--no-plain needs Triton, which is not installed; models run as diffusers runs them")
+        self._tell_of_kernels()
         self.prepare(
             *(
                 [part for part in TEXTS if part == "text" or self.pack.has(part)]
@@ -122,6 +119,24 @@ class Models:
         if plan.upscale:
             # of another pack it is the one for clips: it has not made these frames
             self.prepare(upscaler=self.upscale_space, own=self.upscaling is self)
+
+    def prepare_upscaler(self, space: str, needed: int) -> None:
+        """The same for the upscaler of that space, for clips of people's own. needed: bytes on the device, by the plan.
+        Raises RequestError."""
+        if self.upscaling is not self:
+            self.upscaling.prepare_upscaler(space, needed)
+            return
+        if self.device.type == "cuda" and not self._loaded:
+            self.low = self.running.low(needed, free_bytes(self.device))
+            check_free(needed, self.device, "a smaller --tile needs less")
+        self._tell_of_kernels()
+        self.prepare(upscaler=space)
+
+    def _tell_of_kernels(self) -> None:
+        if self._has_engine:
+            self._remark(trial.remark(self.device, self.dtype, trial.VIDEO))
+        elif self.running.plain is False and self.device.type == "cuda":
+            self._remark("--no-plain needs Triton, which is not installed; models run as diffusers runs them")
 
     def _remark(self, words: str | None) -> None:
         if words and words not in self.remarks:

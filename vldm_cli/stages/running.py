@@ -63,8 +63,8 @@ class Running:
 
     def low(self, needed: int, free: int | None) -> bool:
         """Whether weights wait beside a GPU of so much free memory, where a run needs so many bytes by its plan. Those
-        that are multiplied in 8 bits stay there."""
-        may = self.memory == AUTO and FP8 not in self.fast
+        that are multiplied in 8 bits stay there, and so do those that are not called in every step."""
+        may = self.memory == AUTO and FP8 not in self.fast and DEEPCACHE not in self.fast
         return self.spares or (may and free is not None and needed > free)
 
     def check(self, device: str, here: bool = True) -> None:

@@ -33,8 +33,8 @@ Trial = tuple[str, Callable[[], Tensor], Callable[[], Tensor]]
 
 
 def trials(device: torch.device, dtype: torch.dtype) -> Iterator[Trial]:
-    """Of every kernel, with sizes that are no multiples of a tile and all that it can do besides. Channels are multiples
-    of 16, as all that models have: so what is compiled for a trial is of use afterwards."""
+    """Of every kernel, with sizes that are no multiples of a tile and all that it can do besides. Channels are
+    multiples of 16, as all that models have: so what is compiled for a trial is of use afterwards."""
     from vldm_cli.align.fast import dense, gated, norm, rows, time
 
     draw = torch.Generator(device).manual_seed(0)

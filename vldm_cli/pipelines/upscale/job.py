@@ -10,12 +10,13 @@ from vldm_cli.packs.pack import SOURCES, UPSCALERS, Pack
 from vldm_cli.pipelines.clip.job import Frames, Job, identity
 from vldm_cli.pipelines.upscale.clip import TILE, UpscaleClip
 from vldm_cli.runs.attempt import seed_of
+from vldm_cli.runs.memory import free_bytes
 from vldm_cli.runs.progress import Clock, Meter
 from vldm_cli.runs.store import Store
 from vldm_cli.stages.costs import BASE, NATIVE, RATES, SPACE_COSTS, UPSCALE_BYTES
 from vldm_cli.stages.models import Models
 from vldm_cli.stages.plan import UPSCALE
-from vldm_cli.stages.running import AS_USUAL, Running
+from vldm_cli.stages.running import AS_USUAL, HIGH, LOW, Running
 from vldm_cli.stages.upscale import STAGE
 from vldm_cli.video.carry import packed
 from vldm_cli.video.clip import Clip
@@ -60,7 +61,6 @@ def make_job(
     """Raises RequestError where the pack has no such upscaler or the file cannot hold such frames."""
     check_space(pack, options.space)
     models = models or Models(pack, options.device, options.dtype, options.running)
-    models.prepare(upscaler=options.space)
     defaults = pack.manifest.defaults
     settings = {
         "scale": options.scale,
@@ -93,7 +93,13 @@ def make_job(
             guidance=guidance,
         )
 
-    raw = upscaler(0).raw
+    any_seed = upscaler(0)
+    plan = _plan(any_seed, options.device, options.space)
+    models.prepare_upscaler(options.space, plan["estimated_peak_bytes"])
+    if (free := free_bytes(models.device)) is not None:
+        waits = models.upscaling.low
+        plan |= {"free_bytes": free, "memory": options.running.lossy_memory or (LOW if waits else HIGH)}
+    raw = any_seed.raw
     kind = open_container(out)
     look, said = look_of(clip, kind, raw, options.scale)
     baggage = packed(clip.report, kind)
@@ -116,7 +122,7 @@ def make_job(
         preview=preview,
         resume=resume,
         force=force,
-        warnings=[*clip.warnings, *models.remarks, *_remarks(clip, pack), *baggage.remarks, *said],
+        warnings=[*clip.warnings, *models.upscaling.remarks, *_remarks(clip, pack), *baggage.remarks, *said],
     )
 
     def known_as(plan: dict) -> dict:
@@ -125,7 +131,7 @@ def make_job(
     job = replace(job, seed=seed_of(options.seed, out, resume, known_as))
     assert job.seed is not None  # just drawn
     source = upscaler(job.seed)
-    return replace(job, make=source.make, plan=_plan(source, options.device, options.space))
+    return replace(job, make=source.make, plan=plan)
 
 
 def look_of(clip: Clip, kind: str, raw: Raw, scale: int) -> tuple[Look, list[str]]:
