@@ -79,6 +79,30 @@ def test_a_twin_takes_its_place(monkeypatch):
 
 
 @pytest.mark.skipif(not ops.has_triton(), reason="Triton is not installed here")
+def test_a_kernel_that_fails_for_a_models_sizes_is_left_out_from_then_on(monkeypatch):
+    """Trials are small: a wide layer may ask for more than a processor of the GPU has."""
+    from triton.runtime.errors import OutOfResources
+
+    monkeypatch.setattr(ops, "OFF", set())
+    x, y = torch.randn(2, 3, 4)
+
+    def too_large(*args):
+        raise OutOfResources(300_000, 232_448, "shared memory")
+
+    with pytest.warns(
+        UserWarning, match="the fast kernel add cannot be used for these sizes .*shared memory"
+    ):
+        made = ops._or_its_twin("add", too_large, x, y)
+    assert torch.equal(made, plain.add(x, y)) and "add" in ops.OFF
+
+    def broken(*args):
+        raise ValueError("of no compiler's")
+
+    with pytest.raises(ValueError, match="of no compiler's"):
+        ops._or_its_twin("geglu", broken, x)
+
+
+@pytest.mark.skipif(not ops.has_triton(), reason="Triton is not installed here")
 def test_a_linear_layer_and_its_gate_are_one_kernel_where_that_pays(monkeypatch):
     from vldm_cli.align.fast import gated
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from functools import partial
 from importlib import import_module
@@ -22,7 +23,8 @@ LONG = 2**20
 """Places times places from which on it is: for each shape cuDNN plans for 40 to 90 ms at the first use."""
 
 OFF: set[str] = set()
-"""Kernels that are switched off, their twins in their place: what one of them is worth is measured so."""
+"""Kernels that are switched off, their twins in their place: what one of them is worth is measured so, and one that
+passed its trial, which is small, and does not compile for the sizes of a model is left out."""
 
 
 def has_triton() -> bool:
@@ -39,13 +41,34 @@ def _kernel(name: str, x: Tensor) -> Callable:
     if name in OFF or trial.fault(name, x.device, x.dtype):
         return getattr(plain, name)
     run = getattr(import_module(f"vldm_cli.align.fast.{home}"), name)
-    # Triton launches on the thread's current device, whichever the tensors are on
-    return run if x.device.index == torch.cuda.current_device() else partial(_there, x.device, run)
+    if x.device.index != torch.cuda.current_device():
+        # Triton launches on the thread's current device, whichever the tensors are on
+        run = partial(_there, x.device, run)
+    return partial(_or_its_twin, name, run)
 
 
 def _there(device: torch.device, run: Callable, *args: Any, **kwargs: Any) -> Any:
     with torch.cuda.device(device):
         return run(*args, **kwargs)
+
+
+def _or_its_twin(name: str, run: Callable, *args: Any, packed: Any = None, **kwargs: Any) -> Any:
+    """packed: of `dense_block`, whose twin knows no such thing."""
+    try:
+        return run(*args, **kwargs, **({} if packed is None else {"packed": packed}))
+    except Exception as error:
+        from triton.errors import TritonError
+
+        if not isinstance(error, TritonError):
+            raise
+        OFF.add(name)
+        why = trial.line(error)
+        warnings.warn(
+            f"the fast kernel {name} cannot be used for these sizes ({why}); PyTorch's own take its place, "
+            "which are slower",
+            stacklevel=2,
+        )
+    return getattr(plain, name)(*args, **kwargs)
 
 
 def group_norm(x_NCHW: Tensor, norm: torch.nn.GroupNorm, **more) -> Tensor:

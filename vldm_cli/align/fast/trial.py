@@ -88,7 +88,7 @@ def fault(kernel: str, device: torch.device, dtype: torch.dtype) -> str | None:
                 if name == kernel:
                     return _compared(made, twin, CLOSE[dtype])
     except ImportError as error:  # Triton is there and does not load
-        return _line(error)
+        return line(error)
     return None
 
 
@@ -119,7 +119,7 @@ def _compared(kernel: Callable[[], Tensor], twin: Callable[[], Tensor], close: f
     except torch.OutOfMemoryError:
         raise
     except Exception as error:  # whatever a compiler, a driver or a missing C compiler says
-        return _line(error)
+        return line(error)
     reference = twin()
     if made.shape != reference.shape or made.dtype != reference.dtype:
         return "it gives another shape"
@@ -127,6 +127,7 @@ def _compared(kernel: Callable[[], Tensor], twin: Callable[[], Tensor], close: f
     return None if apart <= close else f"it is wrong by {apart:.0e}"
 
 
-def _line(error: BaseException) -> str:
+def line(error: BaseException) -> str:
+    """What an exception says, in a line."""
     words = " ".join(str(error).split()) or type(error).__name__
     return words[:120]
