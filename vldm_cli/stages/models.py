@@ -101,7 +101,8 @@ class Models:
         """The same for all that a plan needs, by the names and in the order of its stages; and whether the device has
         room for it, whole or block by block."""
         if self.device.type == "cuda" and not self._loaded:
-            self.low = self.running.low(plan.estimated_peak_bytes, free_bytes(self.device))
+            # of a list, one that needs it is enough
+            self.low = self.low or self.running.low(plan.estimated_peak_bytes, free_bytes(self.device))
             check_room(plan, self.running, self.low, self.device)
         self._tell_of_kernels()
         self.prepare(
@@ -127,7 +128,7 @@ class Models:
             self.upscaling.prepare_upscaler(space, needed)
             return
         if self.device.type == "cuda" and not self._loaded:
-            self.low = self.running.low(needed, free_bytes(self.device))
+            self.low = self.low or self.running.low(needed, free_bytes(self.device))
             check_free(needed, self.device, "a smaller --tile needs less")
         self._tell_of_kernels()
         self.prepare(upscaler=space)
