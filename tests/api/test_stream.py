@@ -60,6 +60,12 @@ def test_a_prompt_with_unknown_words_is_remarked_upon(pack):
     assert "zebra" in warning
 
 
+def test_what_was_found_out_of_a_packs_files_is_said(tiny_pack):
+    pack = vldm.load_pack(tiny_pack.folder, device="cpu")
+    pack.models.remarks.append("of its kernels one is left out")
+    assert vldm.stream("a red ball", pack=pack, frames=1).warnings == ["of its kernels one is left out"]
+
+
 def test_ended_early_it_leaves_nothing(tiny_pack):
     """Neither frames nor windows nor, where the pack was named, models."""
 
