@@ -286,7 +286,9 @@ def test_by_diffusion_between_frames_of_a_pack(vldm, tmp_path, tiny_pack):
     words = shlex.split(command.replace("--pack tiny", f"--pack {shlex.quote(str(tiny_pack.folder))}"))
     assert vldm(*words[1:-1], "c.mp4", "--device", "cpu")[0] == 0
     assert (tmp_path / "b.mp4").read_bytes() == (tmp_path / "c.mp4").read_bytes()
-    assert vldm("interpolate", "a.mp4", "--factor", 2, *given, "-o", "d.mp4", "-v")[0] == 0
+    code, _, err = vldm("interpolate", "a.mp4", "--factor", 2, *given, "-o", "d.mp4", "-v", "--seed", 4)
+    assert code == 0 and "--factor 2 is none that pack tiny is trained for here, so motion makes" in err
+    assert "for which --pack, --seed are of no use" in err
     assert json.loads(vldm("info", "d.mp4", "--json")[1])["metadata"]["settings"]["engine"] == "refined"
 
 
@@ -317,6 +319,42 @@ def test_refused(vldm, here, tmp_path, case):
     code, out, err = vldm("interpolate", *CPU, *arguments)
     assert (code, out) == (2, "") and err.count("\n") == 1 and words in err
     assert here() == before and inspect(tmp_path / "a.mp4").height == 48
+
+
+@pytest.mark.parametrize("engine", ["motion", "refined"])
+@pytest.mark.parametrize(
+    "given",
+    [
+        ["--pack", "nothere"],
+        ["--seed", 5],
+        ["--dtype", "float16"],
+        ["--memory", "high"],
+        ["--fast", "deepcache"],
+        ["--plain"],
+    ],
+)
+def test_what_only_diffusion_uses_is_refused_of_motion(vldm, here, tmp_path, engine, given):
+    clips.make(tmp_path, "a.mp4", frames=3)
+    for words in (["a.mp4"], ["a.mp4", "a.mp4", "-o", "{index}.mp4"]):
+        code, out, err = vldm("interpolate", *words, "--engine", engine, *CPU, *given)
+        assert (code, out) == (2, "") and err.count("\n") == 1 and here() == ["a.mp4"]
+        assert f"{given[0]} is for --engine diffusion, not for {engine}; leave it out" in err
+
+
+def test_what_motion_has_no_use_for_is_said_where_nobody_chose_it(vldm, tmp_path):
+    clips.make(tmp_path, "a.mp4", frames=3)
+    code, _, err = vldm("interpolate", "a.mp4", "--fast", "cfg-skip", "--dry-run", *CPU)
+    assert code == 0 and "motion makes the frames, for which --fast is of no use" in err
+    assert "no use" not in vldm("interpolate", "a.mp4", "--dry-run", *CPU)[2]
+    code, _, err = vldm("interpolate", "a.mp4", "--pack", "toyland", "--dry-run", *CPU)
+    assert code == 0 and err.count("pack toyland, as it is, did not make every frame of a.mp4") == 1
+    assert "so motion makes the frames, for which --pack is of no use" in err
+
+
+def test_workers_have_no_number_format_for_motion(vldm, tmp_path):
+    clips.make(tmp_path, "a.mp4", frames=3)
+    code, _, err = vldm("interpolate", "a.mp4", "--engine", "motion", "--workers", 2, "--dry-run")
+    assert (code, err) == (0, "")
 
 
 @pytest.fixture

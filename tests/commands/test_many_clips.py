@@ -157,6 +157,48 @@ def test_a_list_of_clips(vldm, folder, tmp_path):
     assert "leave one out" in vldm("interpolate", "clips", "--clips", "list.txt")[2]
 
 
+def test_options_of_diffusion_are_for_the_clips_that_it_makes(vldm, folder, tmp_path, tiny_pack):
+    small = ("--pack", tiny_pack.folder, *CPU, "--dtype", "float32")
+    made = ("--no-upscale", "--interpolation", 1, "--frames", 3, "--fps", 6, "-o", "a.mp4")
+    assert vldm("generate", "a red ball", *small, *made)[0] == 0
+    lines = [{"clip": "a.mp4", "factor": 4}, {"clip": "clips/clip10.mp4", "engine": "motion"}]
+    (tmp_path / "list.txt").write_text("\n".join(map(json.dumps, lines)))
+    words = (
+        "interpolate",
+        "--clips",
+        "list.txt",
+        *small,
+        "--seed",
+        3,
+        "-o",
+        "new-{name}.mp4",
+        "--dry-run",
+        "--json",
+    )
+    code, out, err = vldm(*words)
+    assert code == 0 and [row["engine"] for row in rows(out)] == ["diffusion", "motion"], err
+    lines[1]["seed"] = 4
+    (tmp_path / "list.txt").write_text("\n".join(map(json.dumps, lines)))
+    code, out, err = vldm(*words)
+    assert (code, out) == (2, "") and "line 2 of list.txt: --seed is for --engine diffusion" in err
+    (tmp_path / "list.txt").write_text(json.dumps({**lines[0], "engine": "motion"}))
+    code, out, err = vldm(*words)
+    assert (code, out) == (2, "") and "line 1 of list.txt: --pack is for --engine diffusion" in err
+
+
+def test_a_clip_made_by_diffusion_is_made_anew_by_motion(vldm, folder, tmp_path, tiny_pack):
+    """The seed of what is there already is none of motion."""
+    small = ("--pack", tiny_pack.folder, *CPU, "--dtype", "float32")
+    made = ("--no-upscale", "--interpolation", 1, "--frames", 3, "--fps", 6, "-o", "one/a.mp4")
+    (tmp_path / "one").mkdir()
+    assert vldm("generate", "a red ball", *small, *made)[0] == 0
+    words = ("interpolate", "one", "--factor", 4, "-o", "more", "--json")
+    code, out, err = vldm(*words, *small)
+    assert code == 0 and rows(out)[0]["settings"]["engine"] == "diffusion", err
+    code, out, err = vldm(*words, *CPU, "--engine", "motion", "--force")
+    assert code == 0 and rows(out)[0]["settings"]["engine"] == "motion", err
+
+
 def test_a_clip_that_fails_is_told_and_the_others_are_made(vldm, folder, here, monkeypatch):
     from vldm_cli.pipelines.clip import making
 

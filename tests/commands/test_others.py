@@ -1,10 +1,12 @@
 """info, packs, doctor, measure speed."""
 
 import json
+import shutil
 
 import pytest
 
 from vldm_cli.packs import pack as packs
+from vldm_cli.packs.save import seal
 
 
 @pytest.fixture
@@ -85,6 +87,49 @@ def test_measure_speed(vldm, here, base, loaded):
     assert sum(table["stages"].values()) <= table["wall_seconds"] + 0.01
 
 
+@pytest.mark.parametrize("loaded", [[], ["--loaded"]], ids=["command", "loaded"])
+def test_measure_speed_takes_the_defaults_of_the_pack(vldm, pack_copy, loaded):
+    """One without an upscaler, whose keyframes are 4 frames apart."""
+    for space in ("pixel", "latent"):
+        shutil.rmtree(pack_copy / f"upscaler_{space}")
+    path = pack_copy / "pack.toml"
+    path.write_text(path.read_text().replace("keyframe_step = 16", "keyframe_step = 4"))
+    seal(pack_copy)
+    given = ("--pack", pack_copy, "--device", "cpu", "--dtype", "float32", "--frames", 5)
+    code, out, err = vldm("measure", "speed", "a red ball", *given, "--json", *loaded)
+    assert code == 0, err
+    table = json.loads(out)
+    assert (table["frames"], table["width"]) == (5, 48)
+    assert "interpolate1" in table["stages"] and "interpolate4" not in table["stages"]
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        ["a red ball"],
+        ["--upscale"],
+        ["--no-upscale"],
+        ["--interpolation", 4],
+        ["--loaded"],
+        ["--frames", 3],
+        ["--pack", "toyland"],
+        ["--clip", "36x20"],
+        ["--tile", 32],
+        ["--model", "net.safetensors"],
+        ["--steady", 1],
+    ],
+)
+def test_measure_speed_refuses_what_it_has_no_use_for(vldm, given):
+    option = "PROMPT" if given[0] == "a red ball" else given[0]
+    code, out, err = vldm("measure", "speed", *given, "--peers", "--device", "cpu")
+    assert (code, out) == (2, "") and err.count("\n") == 1
+    assert f"{option} does not go with --peers" in err
+    if option in ("PROMPT", "--upscale", "--no-upscale", "--interpolation", "--loaded"):
+        code, out, err = vldm("measure", "speed", *given, "--clip", "36x20", "--device", "cpu")
+        assert (code, out) == (2, "") and err.count("\n") == 1
+        assert f"{option} does not go with --clip" in err
+
+
 def test_measure_speed_refuses_as_generate_does(vldm, base):
     code, _, err = vldm("measure", "speed", "a red ball", *base, "--frames", 0)
     assert code == 2 and err.count("\n") == 1 and "--frames 0" in err
@@ -92,7 +137,7 @@ def test_measure_speed_refuses_as_generate_does(vldm, base):
 
 def test_measure_speed_of_the_upscaler(vldm, here, base):
     code, out, err = vldm(
-        "measure", "speed", "--clip", "36x20", *base, "--frames", 26, "--tile", 32, "--json"
+        "measure", "speed", "--clip", "36x20", *base[:-1], "--frames", 26, "--tile", 32, "--json"
     )
     table = json.loads(out)
     assert code == 0 and here() == [], err
@@ -103,7 +148,7 @@ def test_measure_speed_of_the_upscaler(vldm, here, base):
     assert sum(table["stages"].values()) <= table["wall_seconds"] + 0.01
     assert table["peak_host_bytes"] > 50 * 2**20 and table["encoder_seconds"] > 0
     assert table["settings"]["tile"] == 32 and "ffmpeg version" in table["encoder"]
-    code, out, _ = vldm("measure", "speed", "--clip", "36x20", *base, "--frames", 2)
+    code, out, _ = vldm("measure", "speed", "--clip", "36x20", *base[:-1], "--frames", 2)
     assert code == 0 and "2 frames of 144x80" in out and "by itself" in out
 
 
@@ -120,5 +165,5 @@ def test_measure_speed_of_the_upscaler(vldm, here, base):
     ],
 )
 def test_measure_speed_refuses_clips_that_cannot_be(vldm, base, words, said):
-    code, _, err = vldm("measure", "speed", *base, *words)
+    code, _, err = vldm("measure", "speed", *base[:-1], *words)
     assert code == 2 and err.count("\n") == 1 and said in err

@@ -3,6 +3,9 @@
 import pytest
 
 from vldm_cli.commands import app, failures
+from vldm_cli.commands.train_all import further_options
+from vldm_cli.packs.sizes import TINY
+from vldm_cli.train.all import Everything, write_state
 
 PARTS = ["autoencoder", "image", "keyframes", "decoder", "upscaler-image"]
 PARTS += [
@@ -107,6 +110,47 @@ def test_all_and_speed(folder, capsys):
         == 0
     )
     assert "--with 'image --" in capsys.readouterr().out
+
+
+def test_a_run_goes_on_with_the_low_resolution_that_it_began_with(folder, tmp_path, capsys):
+    command = ["upscaler-image", "--pack", folder, "--steps", 1, "--run", tmp_path / "run", *COMMON]
+    assert vldm(*command) == 0
+    assert vldm(*command, "--vae-roundtrip") == 2
+    assert "holds a run with vae_roundtrip False, not True" in capsys.readouterr().err
+    assert vldm(*command, "--no-real-codec") == 2
+    assert "holds a run with real_codec True, not False" in capsys.readouterr().err
+    assert vldm(*command) == 0
+
+
+@pytest.mark.parametrize("option", ["--vae-roundtrip", "--no-real-codec"])
+@pytest.mark.parametrize("part", ["image", "keyframes", "autoencoder", "decoder", "probe"])
+def test_what_is_for_upscalers_is_refused_elsewhere(folder, part, option, capsys):
+    assert vldm(part, "--pack", folder, "--steps", 1, *COMMON, option) == 2
+    assert f"{option} is for upscalers, not for {part}; leave it out" in capsys.readouterr().err
+
+
+def test_options_of_all_parts_that_are_for_upscalers_go_to_them():
+    further = further_options(["all --no-real-codec --batch 2", "image --fine 0"], ("image", "upscaler"))
+    assert further == {
+        "image": ["--batch", "2", "--fine", "0"],
+        "upscaler": ["--no-real-codec", "--batch", "2"],
+    }
+
+
+def test_all_goes_on_as_it_began_where_it_made_the_pack_itself(tmp_path, monkeypatch, capsys):
+    """The pack is there then; its upscaler did not learn from what its untrained autoencoder gives back."""
+    seen = []
+
+    def run(everything):
+        seen.append([job.options for job in everything.jobs])
+        write_state(everything.folder, everything.state)
+
+    monkeypatch.setattr(Everything, "run", run)
+    monkeypatch.setattr("vldm_cli.packs.sizes.TOYLAND", TINY)
+    command = ("all", "--pack", tmp_path / "pack", "--minutes", 1, "--gpus", 0, "--parts", "upscaler-image")
+    assert vldm(*command) == vldm(*command) == 0
+    assert vldm(*command, "--run", tmp_path / "another") == 0
+    assert seen == [[()], [()], [("--vae-roundtrip",)]]
 
 
 def test_lanes_are_shown(tmp_path, capsys):

@@ -50,6 +50,28 @@ def test_resume_is_exact(pack, tmp_path, part):
     assert json.loads((tmp_path / "halves" / "finished.json").read_text())["step"] == steps
 
 
+def test_a_run_goes_on_only_with_the_settings_it_began_with(pack, tmp_path):
+    def run(later=(), **identity):
+        one = trainer(pack, tmp_path / "run", steps=1, **identity)
+        one.later = later
+        one.run()
+
+    run(teacher="a")
+    for identity, words in (
+        ({"teacher": "b"}, "with teacher a, not b"),
+        ({}, "with teacher a, not None"),
+        ({"teacher": "a", "looks": "c"}, "with looks None, not c"),
+    ):
+        with pytest.raises(RequestError, match=f"holds a run {words}; choose another --run"):
+            run(**identity)
+    # a checkpoint of an earlier version did not tell of everything
+    run(later=["codec"], teacher="a", codec=True)
+    shutil.rmtree(tmp_path / "run")
+    run(later=["codec"], teacher="a", codec=True)
+    with pytest.raises(RequestError, match="with codec True, not False"):
+        run(later=["codec"], teacher="a", codec=False)
+
+
 def test_a_run_folder_holds_no_pickles(pack, tmp_path):
     trainer(pack, tmp_path / "run", steps=20).run()
     files = {p.name for p in (tmp_path / "run").iterdir()}

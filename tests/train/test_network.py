@@ -57,6 +57,8 @@ def rows(run):
 def test_the_loss_falls_and_the_same_command_goes_on(small, tmp_path, capsys):
     run = train(tmp_path, small)
     (first,) = rows(run)
+    with pytest.raises(RequestError, match="holds a run with real_codec True, not False"):
+        train(tmp_path, small, steps=40, real_codec=False)
     assert train(tmp_path, small, steps=40) == run and "going on at step 20" in capsys.readouterr().out
     _, last = rows(run)
     assert last["l1"] < first["l1"] and last["flicker"] < first["flicker"]

@@ -14,10 +14,7 @@ from vldm_cli.api.kept import Kept
 from vldm_cli.api.lent import lend
 from vldm_cli.api.packs import LoadedPack, check_moves, device_of, licence_remark
 from vldm_cli.api.remarks import check_material
-from vldm_cli.errors import RequestError
 from vldm_cli.packs.choice import Choice
-from vldm_cli.packs.combine import is_name, open_choice
-from vldm_cli.packs.pack import embedded
 from vldm_cli.runs.events import ProgressEvent, reporter
 from vldm_cli.runs.result import Video
 from vldm_cli.stages.running import AS_USUAL, Running
@@ -25,7 +22,6 @@ from vldm_cli.video.numbers import whole
 
 if TYPE_CHECKING:
     from vldm_cli.pipelines.extend.job import ExtendJob
-    from vldm_cli.pipelines.extend.settings import Memory
 
 
 def extend(
@@ -137,10 +133,11 @@ def prepare(
     preview = None if preview is None else Path(preview)
     opened, out = clips.prepare(clip, out, "extended", encoder, fps, preview, force)
 
+    from vldm_cli.pipelines.extend.maker import maker
     from vldm_cli.pipelines.extend.settings import Memory, Options, heard_of
 
     memory = Memory.of(opened)
-    model = model or kept.pack(_own(memory), device, dtype, running)
+    model = model or kept.pack(maker(memory) or "toyland", device, dtype, running)
     check_moves(model.pack)
     asked = Options(frames, memory.prompt if prompt is None else prompt, negative, only_new, seed, steps)
     warning = check_material(
@@ -203,23 +200,3 @@ def check(
         checks.weight_of("--guidance", guidance),
         checks.weight_of("--context-guidance", context_guidance),
     )
-
-
-def _own(memory: Memory) -> Choice | str:
-    """What made the clip, if it is here; Toyland where nobody knows. Raises RequestError for a combination that the
-    clip names and that is not here as it was: no other model goes on with it unasked."""
-    choice = memory.choice
-    if choice is None:
-        return (
-            memory.pack if memory.pack and (memory.pack in embedded() or is_name(memory.pack)) else "toyland"
-        )
-    try:
-        same = open_choice(choice, check=False).manifest.hash == memory.pack_hash
-    except RequestError:
-        same = False
-    if not same:
-        made = " ".join(choice.words())
-        raise RequestError(
-            f"the clip was made with {made}, which is not here as it was; name a model with --pack"
-        )
-    return choice

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from vldm_cli.pipelines.clip.job import Job
 
 ENGINES = ("auto", "motion", "refined", "diffusion")
+BY_MOTION = ("motion", "refined")
 
 
 def interpolate(
@@ -54,7 +56,8 @@ def interpolate(
     factor: 2, 4, 8 or 16 frames for each one. slow: keep the frame rate, which makes slow motion. engine: "motion"
     followed through the pixels; "refined" by a small network after that; "diffusion" by the pack that made the clip, of
     frames 4 or 16 of its frame steps apart; "auto": what fits. refiner: a network of your own in place of vldm's
-    (`vldm train refiner`). pack, seed: of diffusion; None for the clip's own. The rest is as in `upscale`.
+    (`vldm train refiner`). pack, seed: of diffusion, as dtype and running are; None for the clip's own. The rest is as
+    in `upscale`.
 
     Raises RequestError, with nothing written, for what cannot be served, and RunError when it breaks: what is finished
     is kept and the same call goes on.
@@ -62,7 +65,8 @@ def interpolate(
     from vldm_cli.pipelines.clip.run import run
 
     lent = lend(gpus, workers, ray, device, dtype, running, "interpolate")
-    device, dtype = lent.here(pack)
+    device, number = lent.here(pack)
+    dtype = dtype if engine in BY_MOTION else number  # motion has no use for one, and none is made up for it
     with lent.pool() as pool:
         job = prepare(
             clip,
@@ -116,6 +120,7 @@ def prepare(
         seed=seed,
         device=device,
         dtype=dtype,
+        running=running,
         crf=crf,
         refiner=refiner,
     )
@@ -124,10 +129,13 @@ def prepare(
     preview = None if preview is None else Path(preview)
     opened, out = clips.prepare(clip, out, ending, encoder, fps, preview, force)
 
-    from vldm_cli.pipelines.interpolate.engine import pack_for
+    from vldm_cli.packs.pack import Pack
+    from vldm_cli.pipelines.interpolate.engine import pack_for, remark
     from vldm_cli.pipelines.interpolate.job import make_job
 
-    model = pack_for(opened, engine, pack.pack if isinstance(pack, LoadedPack) else pack, factor)
+    named = pack.pack if isinstance(pack, LoadedPack) else None if pack is None else Pack.open(pack)
+    model = pack_for(opened, engine, named, factor)
+    unused = of_diffusion(pack, seed, running) if model is None else []
     network = None
     if engine == "refined" or (engine == "auto" and model is None):
         from vldm_cli.packs.refiner import open_refiner
@@ -154,6 +162,8 @@ def prepare(
         resume=resume,
         force=force,
     )
+    if unused:
+        job = replace(job, warnings=[remark(opened, named, factor, unused), *job.warnings])
     clips.check_place(job)
     return job
 
@@ -166,6 +176,7 @@ def check(
     seed: int | None,
     device: str,
     dtype: str,
+    running: Running,
     crf: int,
     refiner: str | Path | None = None,
     **others: object,
@@ -176,4 +187,13 @@ def check(
         raise RequestError(f"--engine {engine:.40} is none of {', '.join(ENGINES)}")
     if refiner is not None and engine != "refined":
         raise RequestError("--refiner is for --engine refined; name that too, or leave --refiner out")
-    return factor, checks.seed_of(seed), checks.crf_of(crf), *device_of(pack, device, dtype)
+    if engine in BY_MOTION:
+        for option in of_diffusion(pack, seed, running, dtype):
+            raise RequestError(f"{option} is for --engine diffusion, not for {engine}; leave it out")
+    return factor, checks.seed_of(seed), checks.crf_of(crf), *device_of(pack, device, dtype, running)
+
+
+def of_diffusion(pack: object, seed: int | None, running: Running, dtype: str = "auto") -> list[str]:
+    """Which options that diffusion alone has a use for were given."""
+    given = {"--pack": pack, "--seed": seed, "--dtype": None if dtype == "auto" else dtype}
+    return [*(option for option, value in given.items() if value is not None), *running.options]

@@ -177,10 +177,13 @@ def loaded(
     return pack
 
 
-def device_of(pack: str | Path | Choice | LoadedPack | None, device: str, dtype: str) -> tuple[str, str]:
-    """(device, number format) of a call. Raises RequestError when they are not here or not the loaded pack's."""
+def device_of(
+    pack: str | Path | Choice | LoadedPack | None, device: str, dtype: str, running: Running = AS_USUAL
+) -> tuple[str, str]:
+    """(device, number format) of a call. Raises RequestError when they are not here, or they or `running` not the
+    loaded pack's."""
     if isinstance(pack, LoadedPack):
-        pack = loaded(pack, device, dtype)
+        pack = loaded(pack, device, dtype, running)
         return pack.device, pack.dtype
     chosen = choose_device(device)
     return chosen, choose_dtype(dtype, chosen)

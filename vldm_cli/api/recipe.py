@@ -95,8 +95,15 @@ def _of_a_clip(metadata: dict, out: str) -> str:
     words += ["--slow"] if settings.get("slow") else []
     words += _given_up(settings)
     words += ["--seed", metadata["seed"]] if metadata["seed"] is not None else []
-    words += _pack(metadata["pack"]) if metadata["pack"] else []
+    if metadata["pack"] and not (metadata["command"] == "interpolate" and _combined(metadata["pack"])):
+        words += _pack(metadata["pack"])
     return _line(words, out)
+
+
+def _combined(pack: dict) -> bool:
+    """Whether more than one option names it. `interpolate` has but --pack, and finds what made the clip by itself."""
+    choice = Choice.read(pack.get("choice"))
+    return choice is not None and not choice.plain
 
 
 def _of_an_extension(settings: dict) -> list:

@@ -53,7 +53,7 @@ def interpolate(
 ) -> None:
     """More frames between a clip's own, which stay as they are; it lasts as long as before. Interrupted, the same
     command goes on."""
-    from vldm_cli.api.interpolate import prepare
+    from vldm_cli.api.interpolate import BY_MOTION, prepare
     from vldm_cli.commands.console import Console
 
     console = Console(common.quiet, common.verbose, common.as_json)
@@ -66,7 +66,8 @@ def interpolate(
         "refiner": refiner,
         "pack": pack,
         "seed": seed,
-        "dtype": lent.dtype,
+        # motion has no use for a number format, and none is named for its workers
+        "dtype": dtype if engine in BY_MOTION else lent.dtype,
         "crf": crf,
         "encoder": encoder,
     }

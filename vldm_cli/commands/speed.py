@@ -1,20 +1,35 @@
 """`vldm measure speed`: how fast `generate`, or `upscale`, is here."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Annotated
 
 import typer
 
 from vldm_cli.commands import options
+from vldm_cli.errors import RequestError
+
+PROMPT = "a red ball bounces on green grass"
+FRAMES = 240  # of a clip
 
 
 def speed(
     prompt: Annotated[
-        str, typer.Argument(help="What the video shows.")
-    ] = "a red ball bounces on green grass",
-    frames: Annotated[int, typer.Option(help="How many frames.")] = 240,
-    upscale: Annotated[bool, typer.Option(help="With the upscaler.")] = True,
-    interpolation: Annotated[int, typer.Option(metavar="1|4|16", help="Frames between keyframes.")] = 16,
+        str | None, typer.Argument(metavar="[PROMPT]", help=f"What the video shows; default: {PROMPT}.")
+    ] = None,
+    frames: Annotated[
+        int | None,
+        typer.Option(help=f"How many frames; default: as of `generate`, and {FRAMES} with --clip."),
+    ] = None,
+    upscale: Annotated[
+        bool | None,
+        typer.Option("--upscale/--no-upscale", help="With the upscaler; default: if the pack can."),
+    ] = None,
+    interpolation: Annotated[
+        int | None,
+        typer.Option(
+            metavar="1|4|16", help="Frames from one keyframe to the next; default: as of `generate`."
+        ),
+    ] = None,
     pack: Annotated[
         str | None, typer.Option(help="The model: a pack's name or folder; default: toyland.")
     ] = None,
@@ -63,7 +78,6 @@ def speed(
     from vldm_cli.api import device as devices
     from vldm_cli.api.remarks import check_prompt
     from vldm_cli.commands.console import Console
-    from vldm_cli.errors import RequestError
     from vldm_cli.packs.pack import Pack
     from vldm_cli.pipelines.generate.prompt import words_of
     from vldm_cli.pipelines.generate.request import GenerateRequest
@@ -72,7 +86,16 @@ def speed(
     from vldm_cli.video.numbers import whole
 
     console = Console(quiet, verbose, as_json)
+    of_generate: dict[str, object] = {
+        "PROMPT": prompt,
+        "--no-upscale" if upscale is False else "--upscale": upscale,
+        "--interpolation": interpolation,
+        "--loaded": loaded or None,
+    }
+    of_upscale = {"--tile": tile, "--model": model, "--steady": steady}
     if peers:
+        others = {**of_generate, "--frames": frames, "--pack": pack, "--clip": clip, **of_upscale}
+        _check_without(others, "--peers, which times single calls of public shapes")
         from vldm_cli.measure.peers.section import measure_peers
 
         chosen = devices.choose_device(device)
@@ -83,10 +106,11 @@ def speed(
     frame = checks.parse_size(clip, "--clip")
     tile = checks.tile_of(tile)
     if frame:
-        frames = whole("--frames", frames, 1, 100_000)
+        _check_without(of_generate, "--clip, which times `upscale`")
+        shown = whole("--frames", FRAMES if frames is None else frames, 1, 100_000)
     if frame and 0 in frame:
         raise RequestError(f"--clip {clip} has no pixels")
-    for option, value in (("--tile", tile), ("--model", model), ("--steady", steady)):
+    for option, value in of_upscale.items():
         if value is not None and frame is None:
             raise RequestError(f"{option} is for --clip; add --clip 640x360 or leave it out")
     if frame:
@@ -95,13 +119,14 @@ def speed(
 
         make = jobs(pack, model, steady=steady, tile=tile, device=device, dtype=dtype)
         with interrupt.raising():  # for what lies in folders for temporary files
-            table = measure_upscale(frame, frames, make)
+            table = measure_upscale(frame, shown, make)
     else:
         from vldm_cli.measure.speed import measure_command, measure_loaded
 
         opened = Pack.open(pack or "toyland")
         chosen = devices.choose_device(device)
         number = devices.choose_dtype(dtype, chosen)
+        prompt = PROMPT if prompt is None else prompt
         check_prompt(opened, words_of(opened), prompt)
         request = GenerateRequest(
             prompt=prompt,
@@ -115,6 +140,13 @@ def speed(
         with interrupt.raising():
             table = (measure_loaded if loaded else measure_command)(request, opened, chosen, number)
     console.result(table, "\n".join(_lines(table)))
+
+
+def _check_without(given: Mapping[str, object], what: str) -> None:
+    """given: options that it has no use for, and what they were told. Raises RequestError."""
+    for option, value in given.items():
+        if value is not None:
+            raise RequestError(f"{option} does not go with {what}; leave one out")
 
 
 def _beside(found: dict) -> Iterator[str]:

@@ -9,6 +9,9 @@ import typer
 from vldm_cli.errors import RequestError
 from vldm_cli.video.numbers import LAST_SEED, LONGEST, MOST_GPUS, real, whole
 
+# What other parts refuse.
+OF_UPSCALERS = ("--vae-roundtrip", "--no-real-codec")
+
 
 def train_all(
     pack: Annotated[str, typer.Option(help="The pack's folder; made (of Toyland's size) if there is none.")],
@@ -59,7 +62,7 @@ def train_all(
     Example: vldm train all --pack toyland --minutes 26 --gpus 2 --with 'image --compile'
 
     Example: vldm train all --pack toyland --minutes 26 --lane image=2,keyframes=5 --lane decoder=1,interpolation=1"""
-    from vldm_cli.train.schedule import PARTS, make_lanes, make_schedule, parse_parts, table
+    from vldm_cli.train.schedule import PARTS, Job, make_lanes, make_schedule, parse_parts, table
 
     if lanes and parts:
         raise RequestError("--parts and --lane both say what to train; leave one of them out")
@@ -76,10 +79,13 @@ def train_all(
     gpus = count_gpus(gpus, here=not dry_run)
     folder = Path(pack).expanduser()
     there = (folder / "pack.toml").is_file()
-    if own:
-        jobs = make_lanes(minutes, gpus, own, roundtrip=there)
-    else:
-        jobs = make_schedule(minutes, gpus, chosen, roundtrip=there)
+
+    def schedule(roundtrip: bool) -> list[Job]:
+        if own:
+            return make_lanes(minutes, gpus, own, roundtrip)
+        return make_schedule(minutes, gpus, chosen, roundtrip)
+
+    jobs = schedule(there)
     if dry_run:
         print(table(jobs))
         return
@@ -100,9 +106,12 @@ def train_all(
             from vldm_cli.packs.sizes import TOYLAND
 
             new_pack(folder, TOYLAND, seed=seed)
-        state = new_state(identity)
+        state = new_state(identity) | {"roundtrip": there}
     elif not there:
         raise RequestError(f"{run} holds a run whose pack {folder} is gone; choose another --run")
+    else:
+        # a pack that the run itself has made was not there when its parts began
+        jobs = schedule(state.get("roundtrip", there) is True)
     print(table(jobs), flush=True)
 
     def words(job, job_minutes):
@@ -121,14 +130,19 @@ def train_all(
 
 
 def further_options(options: list[str], parts: tuple[str, ...]) -> dict[str, list[str]]:
-    """`PART OPTIONS` → part → words. Raises RequestError."""
+    """`PART OPTIONS` → part → words; what is for upscalers alone goes from `all` to them alone. Raises RequestError."""
     found: dict[str, list[str]] = {}
     for text in options:
         part, *words = shlex.split(text) or [""]
         if part not in (*parts, "all") or not words:
             raise RequestError(f"--with {text!r:.60}: name a part and its options, such as 'image --compile'")
         for name in parts if part == "all" else (part,):
-            found.setdefault(name, []).extend(words)
+            use = [
+                word
+                for word in words
+                if part != "all" or name.startswith("upscaler") or word not in OF_UPSCALERS
+            ]
+            found.setdefault(name, []).extend(use)
     return found
 
 

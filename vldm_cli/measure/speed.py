@@ -22,8 +22,10 @@ def measure_command(request: GenerateRequest, pack: Pack, device: str, dtype: st
     """
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "vldm_cli", "generate", request.prompt, "-o", f"{folder}/speed.mp4"]
-        command += ["--frames", str(request.frames), "--interpolation", str(request.interpolation)]
-        command += ["--upscale" if request.upscale else "--no-upscale", "--seed", str(request.seed)]
+        command += [] if request.frames is None else ["--frames", str(request.frames)]
+        command += [] if request.interpolation is None else ["--interpolation", str(request.interpolation)]
+        command += [] if request.upscale is None else ["--upscale" if request.upscale else "--no-upscale"]
+        command += ["--seed", str(request.seed)]
         command += ["--pack", str(pack.folder), "--device", device, "--dtype", dtype, "--json", "-q"]
         began = time.perf_counter()
         with tempfile.TemporaryFile() as words:

@@ -41,6 +41,11 @@ class Running:
         return [*words, *(word for name in self.fast for word in ("--fast", name))]
 
     @property
+    def options(self) -> list[str]:
+        """The names of these options."""
+        return list(dict.fromkeys(word for word in self.words() if word.startswith("--")))
+
+    @property
     def guided(self) -> float:
         """The share of steps that are guided."""
         return GUIDED if CFG_SKIP in self.fast else 1.0

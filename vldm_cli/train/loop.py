@@ -5,7 +5,7 @@ Every step is seeded by its own index, and nothing on the GPU is waited for betw
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -37,10 +37,19 @@ STEP_KEY = 1 << 40
 
 
 class Trainer:
-    """Trains one objective into its run folder. `identity`: what must be the same for a resume."""
+    """Trains one objective into its run folder. `identity`: what must be the same for a resume. `later`: what of it
+    checkpoints of earlier versions lack: how those began nobody knows, and they go on either way."""
 
-    def __init__(self, objective: Task, schedule: Schedule, folder: Path, identity: dict):
+    def __init__(
+        self,
+        objective: Task,
+        schedule: Schedule,
+        folder: Path,
+        identity: dict,
+        later: Collection[str] = (),
+    ):
         self.objective, self.schedule, self.folder, self.identity = objective, schedule, folder, identity
+        self.later = later
         self.processes = PartialState()
         self.main = self.processes.is_main_process
         self.weights = Weights(objective, self.processes)
@@ -205,11 +214,13 @@ class Trainer:
             bank.fill(None if minutes is None else FILL_SHARE * 60 * minutes)
         else:
             tensors, state = found
-            for key, value in self.identity.items():
-                if state["identity"].get(key) != value:
+            theirs = state["identity"]
+            # theirs too: what a run began with must not be left out either
+            for key in {**self.identity, **theirs}:
+                began, value = theirs.get(key), self.identity.get(key)
+                if began != value and (key in theirs or key not in self.later):
                     raise RequestError(
-                        f"{self.folder} holds a run with {key} {state['identity'].get(key)}, not {value}; "
-                        "choose another --run"
+                        f"{self.folder} holds a run with {key} {began}, not {value}; choose another --run"
                     )
             self.weights.load_state(tensors)
             self.step, self.before = state["step"], state["elapsed"]

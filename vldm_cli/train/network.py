@@ -31,6 +31,9 @@ TOYLAND = VideoNumbers(
     size_multiple=8,
 )
 
+# What a run is known by, of which checkpoints have not always told.
+LATER = ("real_codec", "perceptual")
+
 
 def start_network(
     network: Path,
@@ -100,9 +103,10 @@ def start_network(
             "lr": schedule.lr,
             "dtype": str(chosen),
             "processes": own.many,
+            **dict(zip(LATER, (real_codec, perceptual and perceptual.name), strict=True)),
         }
         folder = run or out.parent / f"{out.name}-run"
-        Trainer(SteadyLayers(means), schedule, folder, identity).run()
+        Trainer(SteadyLayers(means), schedule, folder, identity, LATER).run()
     return folder
 
 

@@ -29,6 +29,8 @@ PERCEPTUAL = (
     "upscaler-latent",
     "upscaler-frame",
 )
+# What an upscaler's low resolution has been through, of which checkpoints have not always told.
+LOW = ("vae_roundtrip", "real_codec")
 # Parts whose temporal layers go by another name in a pack that names the image model under them.
 LAYERS = {"upscaler-frame": "upscaler_frame_temporal"}
 
@@ -83,6 +85,10 @@ def start(
     numbers = Numbers(minutes, steps, batch, lr, seed, bank_frames, sample_minutes, save_minutes)
     if perceptual is not None and part not in PERCEPTUAL:
         raise RequestError(f"--perceptual is for {', '.join(PERCEPTUAL)}, not for {part}; leave it out")
+    upscales = part.startswith("upscaler")
+    for option, asked in (("--vae-roundtrip", vae_roundtrip), ("--no-real-codec", not real_codec)):
+        if asked and not upscales:
+            raise RequestError(f"{option} is for upscalers, not for {part}; leave it out")
     if keep_latents and part != "autoencoder":
         raise RequestError(f"--keep-latents is for the autoencoder, not for {part}; leave it out")
     if teacher is not None and part != "keyframes":
@@ -104,7 +110,7 @@ def start(
                 data,
                 pack.manifest.video,
                 where,
-                patches=part.startswith("upscaler"),
+                patches=upscales,
                 compiled=renders_compiled(kind, where, minutes) if compile_render is None else compile_render,
                 real_codec=real_codec,
                 drawing=Drawing(
@@ -141,6 +147,8 @@ def start(
             "lr": schedule.lr,
         }
         identity |= {"dtype": str(chosen), "processes": own.many, **more.identity}
+        if upscales:
+            identity |= dict(zip(LOW, (vae_roundtrip, real_codec), strict=True))
         if keep_latents:
             identity["keep_latents"] = True
         if taught_by is not None:
@@ -150,7 +158,7 @@ def start(
         if perceptual is not None:
             identity["perceptual"] = perceptual.name
         folder = run or pack.folder.parent / f"{pack.folder.name}-{part}"
-        Trainer(kind(setup), schedule, folder, identity).run()
+        Trainer(kind(setup), schedule, folder, identity, LOW).run()
     return folder
 
 

@@ -8,7 +8,7 @@ are looked at. No torch until then.
 import glob
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from vldm_cli.api.many.task import Task, is_newer
 from vldm_cli.api.many.template import Template, check_different, out_template
 from vldm_cli.api.upscaling import check as check_upscaling
 from vldm_cli.errors import RequestError
+from vldm_cli.stages.running import AS_USUAL
 from vldm_cli.video.clip import check_head
 from vldm_cli.video.encoders import X264, check_encoder, try_encoder
 from vldm_cli.video.kinds import VIDEOS, open_container
@@ -146,7 +147,22 @@ def tasks(
     sheets = [(one.where, one.options["preview"]) for one in made if one.options["preview"]]
     check_different([*((one.where, one.out) for one in made), *sheets], REMEDY)
     _check_apart(made, searched)
-    return made
+    return _sparing(made) if command == "interpolate" else made
+
+
+def _sparing(made: Sequence[Task]) -> list[Task]:
+    """The same tasks of `interpolate`, where motion makes some and diffusion may make others: options of the whole
+    command that are for these alone are not those others'."""
+    by_motion = [task.options["engine"] in interpolate.BY_MOTION for task in made]
+    spared: list[Task] = []
+    for task, motion in zip(made, by_motion, strict=True):
+        # for workers the command has named a number format; an engine that only the line names has no use for it
+        dropped: dict[str, Any] = {"dtype": "auto"} if motion and "engine" in task.told else {}
+        if motion and not all(by_motion):
+            dropped |= {"pack": None, "running": AS_USUAL, "dtype": "auto"}
+            dropped |= {} if "seed" in task.told else {"seed": None}
+        spared.append(replace(task, options={**task.options, **dropped}))
+    return spared
 
 
 def _check_apart(made: Sequence[Task], searched: Sequence[tuple[Path, bool]]) -> None:

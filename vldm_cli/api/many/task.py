@@ -128,12 +128,17 @@ def job_of(task: Task, kept: Kept) -> tuple[ClipJob, bool]:
     prepare = {"extend": extend.prepare, "interpolate": interpolate.prepare, "upscale": upscale.prepare}
     options, there = dict(task.options), task.out.exists() and not is_newer(Path(task.subject), task.out)
     if there and options["resume"]:
-        seed = (metadata_of(task.out) or {}).get("seed")
+        seed = (metadata_of(task.out) or {}).get("seed") if _draws(options) else None
         seen = {**options, "seed": seed if options["seed"] is None else options["seed"], "force": True}
         job = prepare[task.command](Path(task.subject), task.out, **seen, kept=kept)  # type: ignore[operator]
         if holds(task.out, job.metadata):
             return job, True
     return prepare[task.command](Path(task.subject), task.out, **options, kept=kept), False  # type: ignore[operator]
+
+
+def _draws(options: dict[str, Any]) -> bool:
+    """Whether a seed is an option of what makes the frames: of networks for pictures and of motion it is none."""
+    return options.get("model") is None and options.get("engine") not in interpolate.BY_MOTION
 
 
 def is_newer(clip: Path, out: Path) -> bool:
