@@ -95,6 +95,8 @@ def generate(
     from vldm_cli.api.lent import lend
     from vldm_cli.commands.console import Console
 
+    if prompt is None and prompts is None:
+        raise RequestError("name a PROMPT, or a list of them with --prompts (see `vldm generate --help`)")
     console = Console(quiet, verbose, as_json)
     running = Running(plain, memory, fast or ())
     lent = lend(gpus, workers, ray, device, dtype, running, None if dry_run else "generate")
@@ -124,7 +126,7 @@ def generate(
     }
     named: dict[str, Any] = {"seed": seed, "preview": preview, "dry_run": dry_run}
     with lent.pool(not dry_run) as pool:
-        if prompts is None and repeat is None and seeds is None:
+        if prompt is not None and prompts is None and repeat is None and seeds is None:
             _one(console, prompt, out, variations, asked, lent.words, pool, **named)
             return
         if variations != 1:
@@ -138,7 +140,7 @@ def generate(
 
 def _one(
     console,
-    prompt: str | None,
+    prompt: str,
     out: Path | None,
     variations: int,
     asked: dict[str, Any],
@@ -153,8 +155,6 @@ def _one(
     from vldm_cli.api.generate import prepare
     from vldm_cli.api.packs import licence_remark
 
-    if prompt is None:
-        raise RequestError("name a PROMPT, or a list of them with --prompts (see `vldm generate --help`)")
     job = prepare(prompt, out, variations=variations, seed=seed, preview=preview, **asked)
     for words in filter(None, (job.warning, licence_remark(job.pack.pack))):
         console.warn(words)
