@@ -78,6 +78,21 @@ def test_the_printed_command_names_what_was_put_in_and_makes_the_same_video(
     assert (tmp_path / "elsewhere/b.mp4").read_bytes() == (tmp_path / "a.mp4").read_bytes()
 
 
+@pytest.mark.parametrize("step", [None, 4, 16])
+def test_the_printed_command_has_as_many_frames_from_one_keyframe_to_the_next(vldm, root, tmp_path, step):
+    added = ("--pack", root / "sd", "--motion", root / "adapter")
+    asked = () if step is None else ("--interpolation", step)
+    code, _, err = vldm("generate", "a fox", *added, *SMALL, *asked, *DEVICE, "-o", "a.mp4")
+    assert (code, err) == (0, "")
+    table = json.loads(vldm("info", "a.mp4", "--json")[1])
+    usual = json.loads(vldm("generate", "a fox", *added, *SMALL, "--dry-run", "--json")[1])["keyframe_step"]
+    assert usual != 16
+    told, stored = f" --interpolation {step} " in table["command"], table["metadata"]["settings"]
+    assert told == (step not in (None, usual)) and stored["interpolation"] == (step or usual)
+    assert vldm(*shlex.split(table["command"])[1:-1], "b.mp4", "--device", "cpu", "-q")[0] == 0
+    assert (tmp_path / "b.mp4").read_bytes() == (tmp_path / "a.mp4").read_bytes()
+
+
 def test_a_written_combination_goes_on_where_its_options_began(vldm, root):
     """Identity is of the contents: the same run, whether the parts are named or the manifest."""
     added = ("--motion", root / "adapter", "--lora", root / "style.safetensors")

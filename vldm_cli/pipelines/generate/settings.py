@@ -151,17 +151,24 @@ def _between(request: GenerateRequest, manifest: Manifest, can: Abilities) -> st
 def _interpolation(
     request: GenerateRequest, manifest: Manifest, can: Abilities, between: str, fps: Fraction
 ) -> int:
-    """Frames from one keyframe to the next: as the pack has it, or where models of others have a rate of their own and
-    motion fills in, as many as come nearest to it."""
-    video = manifest.video
+    """Frames from one keyframe to the next, as asked for or as usual."""
     asked = request.interpolation
-    if asked is None and between == MOTION and not can.own:
-        return nearest_step(float(fps / video.fps * video.keyframe_step), True)
-    if asked is not None and between == MODEL and asked not in LEVELS:
+    if asked is None:
+        return usual_interpolation(manifest, can, between, fps)
+    if between == MODEL and asked not in LEVELS:
         raise RequestError(
             f"--interpolation {asked} is none of {', '.join(map(str, sorted(LEVELS)))}; others go with --between motion"
         )
-    return video.keyframe_step if asked is None else asked
+    return asked
+
+
+def usual_interpolation(manifest: Manifest, can: Abilities, between: str, fps: Fraction) -> int:
+    """Frames from one keyframe to the next: as the pack has it, or where models of others have a rate of their own and
+    motion fills in, as many as come nearest to it."""
+    video = manifest.video
+    if between == MOTION and not can.own:
+        return nearest_step(float(fps / video.fps * video.keyframe_step), True)
+    return video.keyframe_step
 
 
 def _frames(request: GenerateRequest, manifest: Manifest, can: Abilities, interpolation: int) -> int:
