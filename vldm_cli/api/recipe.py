@@ -43,6 +43,7 @@ def recipe(metadata: dict, out: str, manifest: Manifest | None = None) -> str:
     ):
         if settings[key] != default:
             words += [option, settings[key]]
+    words += ["--replacement"] if settings.get("replacement") else []
     words += _given_up(settings)
     if settings["image_sha256"]:
         words += ["--image", "FIRST-FRAME"]
@@ -129,4 +130,5 @@ def _of_an_extension(settings: dict) -> list:
         settings["negative"],
     ]
     words += ["--guidance", settings["guidance"], "--context-guidance", settings["context_guidance"]]
+    words += ["--replacement"] if settings.get("replacement") else []
     return [*words, "--only-new"] if settings["only_new"] else words
