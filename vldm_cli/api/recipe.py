@@ -113,6 +113,7 @@ def _of_a_clip(metadata: dict, out: str) -> str:
     if metadata["command"] == "extend":
         words += _of_an_extension(settings)
     words += ["--slow"] if settings.get("slow") else []
+    words += ["--fps", settings["pictures_fps"]] if "pictures_fps" in settings else []
     words += _given_up(settings)
     words += ["--seed", metadata["seed"]] if metadata["seed"] is not None else []
     words += _pack(metadata["pack"]) if metadata["pack"] else []
