@@ -5,7 +5,11 @@ import sys
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
+from tests import networks
+from tests.clusters import far_cluster
+from tests.video import clips
 from vldm_cli.runs.pool import process
 
 PROMPT = "a red ball"
@@ -79,3 +83,56 @@ def test_a_list_by_workers_is_the_list(vldm, options, here, tmp_path, monkeypatc
         assert made[0] == made[1]
     assert here() == sorted(["list.txt", "p", "w", *(f"{f}/{n}.mp4" for f in "pw" for n in (1, 2, 3))])
     torch.set_num_threads(threads)
+
+
+PLANNED = {
+    "generate": ("generate", PROMPT, "--frames", 30, "--no-upscale", "--seed", 1),
+    "extend": ("extend", "made.mp4", "--frames", 4, "--seed", 1),
+    "interpolate": ("interpolate", "made.mp4", "--engine", "motion"),
+    "by diffusion": ("interpolate", "made.mp4", "--engine", "diffusion", "--factor", 4),
+    "upscale": ("upscale", "made.mp4", "--seed", 1),
+    "network": ("upscale", "made.mp4", "--model", "net.safetensors"),
+}
+
+
+@pytest.mark.parametrize("many", [False, True], ids=["one", "list"])
+@pytest.mark.parametrize("case", PLANNED)
+def test_a_plan_for_a_cluster_from_a_machine_without_a_gpu(
+    vldm, options, tiny_pack, tmp_path, monkeypatch, case, many
+):
+    made = ("--steps", 1, "--frames", 5, "--fps", 6, "--device", "cpu")
+    assert vldm("generate", PROMPT, *options[:-2], *made, "-o", "made.mp4")[0] == 0
+    save_file(networks.compact(), tmp_path / "net.safetensors")
+    far_cluster(monkeypatch)
+    words = list(PLANNED[case])
+    if case not in ("interpolate", "network"):
+        words += ["--pack", tiny_pack.folder]
+    if many:
+        (tmp_path / "list.txt").write_text(words.pop(1))
+        words += ["--prompts" if case == "generate" else "--clips", "list.txt"]
+    words += ["-o", "{index}.mp4" if many else "o.mp4", "--dry-run"]
+    code, out, err = vldm(*words, "--ray", "auto", "--json")
+    assert code == 0, err
+    there, here = json.loads(out), json.loads(vldm(*words, "--device", "cpu", "--json")[1])
+    # a GPU's plan: quicker than a CPU's, and of this machine's memory nothing is said
+    assert there["estimated_total_seconds"] < here["estimated_total_seconds"] and "free_bytes" not in there
+    if many:
+        return
+    assert there["device"] == "cuda"
+    told = there.get("dtype") or there["settings"].get("dtype")
+    # networks for pictures have a format of their own, and motion has none
+    assert told == {"network": "float16", "interpolate": None}.get(case, "bfloat16")
+    out = vldm(*words, "--ray", "auto")[1]
+    assert " on cuda" in out and "are free" not in out
+
+
+def test_a_network_runs_on_a_cluster_from_a_machine_without_a_gpu(vldm, tmp_path, monkeypatch):
+    """By workers of this machine, in the cluster's place."""
+    clips.make(tmp_path, "a.mp4", frames=2, size="36x20")
+    save_file(networks.compact(), tmp_path / "net.safetensors")
+    words = ("upscale", "a.mp4", "--model", "net.safetensors", "--dtype", "float32", "--tile", 64)
+    assert vldm(*words, "--device", "cpu", "-o", "a1.mp4")[0] == 0
+    cluster = far_cluster(monkeypatch, gpus=1, begin=lambda count: process.open_pool(["cpu"] * count))
+    code, _, err = vldm(*words, "--ray", "auto", "-o", "a2.mp4")
+    assert code == 0 and cluster.opened == [("cuda", 1)], err
+    assert (tmp_path / "a1.mp4").read_bytes() == (tmp_path / "a2.mp4").read_bytes()

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from vldm_cli.api.device import choose_device, choose_dtype
 from vldm_cli.api.packs import LoadedPack
 from vldm_cli.errors import RequestError, shown
+from vldm_cli.runs.here import Elsewhere
 from vldm_cli.stages.running import AS_USUAL, FP8, Running
 from vldm_cli.video.numbers import whole, whole_of
 
@@ -60,6 +61,11 @@ class Lent:
         return self._cluster is not None
 
     @property
+    def there(self) -> str:
+        """The device that the work is done on, to plan for it."""
+        return Elsewhere(self.kind) if self.away else self.kind
+
+    @property
     def words(self) -> str:
         """For a person."""
         return f"{self.count} x {self.kind}" if self.count else self.device
@@ -69,7 +75,7 @@ class Lent:
         network for pictures is computed in another format than packs are."""
         if self.count and isinstance(pack, LoadedPack):
             return "auto", "auto"
-        return (self.kind, self.asked) if network else (self.device, self.dtype)
+        return (self.there, self.asked) if network else (self.device, self.dtype)
 
     @contextmanager
     def pool(self, wanted: bool = True) -> Iterator[Pool | None]:

@@ -30,10 +30,12 @@ def one_clip(
     return clips[0]
 
 
-def show_plan(console, job, lines: list[str]) -> None:
-    """`--dry-run`: what would be made, on stdout."""
+def show_plan(console, job, device: str, lines: list[str]) -> None:
+    """`--dry-run`: what would be made, on stdout. device: that the job was made for."""
     from vldm_cli.commands.console import clock, size
+    from vldm_cli.runs.here import Elsewhere
 
+    device = device if isinstance(device, Elsewhere) else str(job.device)
     table = {
         "out": str(job.out),
         "frames": len(job.times),
@@ -41,7 +43,7 @@ def show_plan(console, job, lines: list[str]) -> None:
         "width": job.raw.width,
         "height": job.raw.height,
         "settings": job.all_settings,
-        "device": str(job.device),
+        "device": device,
         "warnings": job.warnings,
         **job.plan,
     }
@@ -49,7 +51,7 @@ def show_plan(console, job, lines: list[str]) -> None:
     varied = "" if job.times.constant else " on average"
     head = f"{job.out}: {len(job.times)} frames of {job.raw.width}x{job.raw.height} at "
     head += f"{rate if rate.denominator in (1, 1001) else f'{float(rate):.3f}'} fps{varied}"
-    cost = f"about {clock(job.plan['estimated_total_seconds'])} on {job.device}, "
+    cost = f"about {clock(job.plan['estimated_total_seconds'])} on {device}, "
     cost += f"{size(job.plan['estimated_peak_bytes'])} of memory at the most"
     for words in job.warnings:
         console.warn(words)

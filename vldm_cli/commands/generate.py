@@ -115,7 +115,7 @@ def generate(
         "steps": steps,
         "guidance": guidance,
         "context_guidance": context_guidance,
-        "device": lent.kind if dry_run else lent.device,
+        "device": lent.there if dry_run else lent.device,
         "dtype": lent.dtype,
         "running": running,
         "crf": crf,
@@ -172,6 +172,7 @@ def _one(
 def _show_plan(console, job) -> None:
     from vldm_cli.commands.console import clock, size
     from vldm_cli.packs.abilities import Abilities
+    from vldm_cli.runs.here import Elsewhere
 
     request, pack, settings, plan = job.request, job.pack.pack, job.settings, job.plan
     variations = len(job.outs)
@@ -207,7 +208,7 @@ def _show_plan(console, job) -> None:
     total = variations * table["estimated_total_seconds"]
     lines.append(f"about {clock(total)} on {request.device} ({request.dtype}), ")
     lines[-1] += f"{size(plan.estimated_peak_bytes)} of memory at the most"
-    if request.device.startswith("cuda"):
+    if request.device.startswith("cuda") and not isinstance(request.device, Elsewhere):
         lines.append(_room(table, plan, request))
     console.result(table, "\n".join(lines))
 
