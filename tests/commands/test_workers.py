@@ -2,6 +2,7 @@
 
 import json
 import sys
+from contextlib import AbstractContextManager
 
 import pytest
 import torch
@@ -136,3 +137,46 @@ def test_a_network_runs_on_a_cluster_from_a_machine_without_a_gpu(vldm, tmp_path
     code, _, err = vldm(*words, "--ray", "auto", "-o", "a2.mp4")
     assert code == 0 and cluster.opened == [("cuda", 1)], err
     assert (tmp_path / "a1.mp4").read_bytes() == (tmp_path / "a2.mp4").read_bytes()
+
+
+class _Idle(AbstractContextManager):
+    """In the place of a pool."""
+
+    def __init__(self, *_):
+        pass
+
+    def __exit__(self, *_):
+        pass
+
+    def expect(self, coming):
+        pass
+
+
+@pytest.mark.parametrize("command", ["generate", "upscale"])
+@pytest.mark.parametrize("asked", [("--gpus", 2), ("--ray", "auto"), ("--workers", 2)], ids=str)
+def test_a_video_of_a_list_is_told_as_it_was_asked_for(
+    vldm, tiny_pack, tmp_path, monkeypatch, command, asked
+):
+    """And not on the device of the process that only directs workers."""
+    tasks = []
+
+    def record(kept, pool):
+        return lambda missing, begin: tasks.extend(missing) or ()
+
+    far_cluster(monkeypatch, begin=_Idle)
+    monkeypatch.setattr("vldm_cli.api.many.run.by_workers", record)
+    monkeypatch.setattr(process, "open_pool", _Idle)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: "--gpus" in asked)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **_: True)
+    clips.make(tmp_path, "a.mp4", frames=2, size="36x20")
+    (tmp_path / "list.txt").write_text("a.mp4")
+    listed = "--prompts" if command == "generate" else "--clips"
+    words = (command, listed, "list.txt", "--pack", tiny_pack.folder, "-o", "{index}.mp4", *asked)
+    code, _, err = vldm(*words)
+    assert code == 0, err
+    (task,) = tasks
+    assert task.options["device"] == "cpu"
+    told = task.words
+    assert "--device" not in told and "--dtype" not in told
+    assert told[told.index(asked[0]) + 1] == str(asked[1])

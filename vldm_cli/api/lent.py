@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from vldm_cli.api.device import choose_device, choose_dtype
 from vldm_cli.api.packs import LoadedPack
@@ -51,6 +51,7 @@ class Lent:
         """asked: the number format as it was asked for."""
         self.needs = ""  # of workers on this machine, what they import first
         self.begun: Begun | None = None  # and those that do already
+        self.told: dict[str, Any] = {}  # the options that ask for it, as they were given
         self.kind, self.count, self.device, self.dtype = kind, count, device, dtype
         self.asked = dtype if asked is None else asked
         self._cluster, self._threads = cluster, threads
@@ -123,6 +124,7 @@ def lend(
             begun.end()
         raise
     lent.needs, lent.begun = NEEDS[command] if command else "", begun
+    lent.told = {"device": device, "dtype": dtype, "gpus": gpus, "workers": workers, "ray": ray}
     return lent
 
 

@@ -16,15 +16,25 @@ def one_clip(
     out: Path | None,
     common: OnClip,
     asked: dict[str, Any],
+    machines: dict[str, Any],
     pool=None,
 ) -> Path | None:
     """The clip that a command is for; None where there are several, for each of which a video is then made. asked: the
-    command's own options, as its `prepare` takes them. pool: workers, if there are any."""
+    command's own options, as its `prepare` takes them; machines: as a `Task` has them; pool: workers, if there are."""
     options = {**asked, **common.for_job()}
     preview = options.pop("preview")
     dry_run, clips = common.dry_run, clips or ()
     if many.of_clips(
-        console, command, clips, listed, out, preview=preview, dry_run=dry_run, options=options, pool=pool
+        console,
+        command,
+        clips,
+        listed,
+        out,
+        preview=preview,
+        dry_run=dry_run,
+        options=options,
+        machines=machines,
+        pool=pool,
     ):
         return None
     return clips[0]

@@ -80,7 +80,7 @@ def extend(
         "encoder": encoder,
     }
     with lent.pool(not common.dry_run) as pool:
-        one = shared.one_clip(console, "extend", clip, clips, out, common, asked, pool)
+        one = shared.one_clip(console, "extend", clip, clips, out, common, asked, lent.told, pool)
         if one is None:
             return
         job = prepare(one, out, **asked, **common.for_job())

@@ -134,7 +134,16 @@ def generate(
                 "--variations is for one prompt alone; with --prompts and --seeds use --repeat"
             )
         many.of_prompts(
-            console, prompt, prompts, out, repeat=repeat, seeds=seeds, options=asked, pool=pool, **named
+            console,
+            prompt,
+            prompts,
+            out,
+            repeat=repeat,
+            seeds=seeds,
+            options=asked,
+            machines=lent.told,
+            pool=pool,
+            **named,
         )
 
 
