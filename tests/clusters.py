@@ -1,4 +1,4 @@
-"""A real Ray on this machine, for a test."""
+"""A Ray for a test: a real one on this machine, or what passes for one with GPUs."""
 
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,3 +24,26 @@ def local_cluster(cpus, monkeypatch):
         yield found
     finally:
         ray.shutdown()
+
+
+class FarCluster:
+    """In the place of a cluster of other machines with GPUs, asked from one without. opened: (kind, count) of the pools
+    that were asked for; begin(count): what stands in the place of one."""
+
+    def __init__(self, gpus=2, begin=None):
+        self.gpus, self.machines, self.begin, self.opened = gpus, [8], begin, []
+
+    def dtype_of_gpus(self):
+        return "bfloat16"
+
+    def open_pool(self, kind, count, threads):
+        self.opened.append((kind, count))
+        return self.begin(count)
+
+
+def far_cluster(monkeypatch, **options):
+    """`connect` finds a `FarCluster`, and this machine has no GPU."""
+    cluster = FarCluster(**options)
+    monkeypatch.setattr("vldm_cli.runs.pool.ray.connect", lambda *_: cluster)
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    return cluster

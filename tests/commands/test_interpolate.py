@@ -14,6 +14,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from tests.video import clips
 from vldm_cli.api import clip as shared
@@ -161,6 +162,23 @@ def test_pictures_and_gifs(vldm, here, tmp_path):
     assert vldm("interpolate", "a.gif", "-o", "frames", *MOTION)[0] == 0
     assert vldm("interpolate", "frames", "-o", "c.webm", "--fps", "24000/1001", *MOTION)[0] == 0
     assert open_clip(tmp_path / "c.webm").times.fps == Fraction(48000, 1001)
+
+
+@pytest.mark.parametrize("command", ["interpolate", "upscale", "extend"])
+def test_the_printed_command_has_the_rate_that_pictures_were_given(vldm, tmp_path, tiny_pack, command):
+    (tmp_path / "pics").mkdir()
+    for number in range(3):
+        Image.new("RGB", (48, 32), (60 * number, 30, 30)).save(tmp_path / "pics" / f"{number}.png")
+    pack = ("--pack", tiny_pack.folder, "--dtype", "float32", "--seed", 1, "--steps", 1)
+    more = {"interpolate": MOTION, "upscale": (*CPU, *pack), "extend": (*CPU, *pack, "--frames", 1)}[command]
+    for name, fps in (("a.mp4", ("--fps", "25/2")), ("b.mp4", ())):
+        assert vldm(command, "pics", "-o", name, *more, *fps)[0] == 0
+        table = json.loads(vldm("info", name, "--json")[1])
+        assert ("--fps 25/2 " in table["command"], "--fps" in table["command"]) == (bool(fps), bool(fps))
+        assert ("pictures_fps" in table["metadata"]["settings"]) == bool(fps)
+        words = shlex.split(table["command"].replace("--pack tiny", f"--pack {tiny_pack.folder}"))
+        assert vldm(*words[1:-1], "again.mp4", *CPU, "--force", "-q")[0] == 0
+        assert (tmp_path / "again.mp4").read_bytes() == (tmp_path / name).read_bytes()
 
 
 def test_interrupted_it_goes_on_and_ends_with_the_same_bytes(vldm, tmp_path, monkeypatch):

@@ -232,8 +232,9 @@ def test_what_cannot_be_served_is_refused_before_anything_is_made(
 def test_a_prompt_and_a_list_or_neither(vldm, here, listed):
     code, _, err = vldm("generate", "a", *listed("b"))
     assert code == 2 and "leave one out" in err
-    code, _, err = vldm("generate")
-    assert code == 2 and "--prompts" in err and "--help" in err
+    for words in ((), ("--seeds", "1,2"), ("--repeat", 2), ("--variations", 2)):
+        code, out, err = vldm("generate", *words)
+        assert (code, out, err.count("\n")) == (2, "", 1) and "--prompts" in err and "--help" in err
 
 
 def test_saved_work_of_another_request_is_refused_before_the_first_is_begun(

@@ -73,6 +73,7 @@ def test_info_says_when_the_pack_is_not_here(vldm, base):
     vldm("generate", "a red ball", *base, "--frames", 1, "-o", "a.mp4")
     code, out, _ = vldm("info", "a.mp4")
     assert code == 0 and "prompt: a red ball" in out and "pack tiny is not here" in out
+    assert "--interpolation 16 --between model" in out  # nobody knows what that pack does unasked
 
 
 @pytest.mark.parametrize("loaded", [[], ["--loaded"]], ids=["command", "loaded"])

@@ -78,6 +78,45 @@ def test_the_printed_command_names_what_was_put_in_and_makes_the_same_video(
     assert (tmp_path / "elsewhere/b.mp4").read_bytes() == (tmp_path / "a.mp4").read_bytes()
 
 
+@pytest.mark.parametrize("step", [None, 4, 16])
+def test_the_printed_command_has_as_many_frames_from_one_keyframe_to_the_next(vldm, root, tmp_path, step):
+    added = ("--pack", root / "sd", "--motion", root / "adapter")
+    asked = () if step is None else ("--interpolation", step)
+    code, _, err = vldm("generate", "a fox", *added, *SMALL, *asked, *DEVICE, "-o", "a.mp4")
+    assert (code, err) == (0, "")
+    table = json.loads(vldm("info", "a.mp4", "--json")[1])
+    usual = json.loads(vldm("generate", "a fox", *added, *SMALL, "--dry-run", "--json")[1])["keyframe_step"]
+    assert usual != 16
+    told, stored = f" --interpolation {step} " in table["command"], table["metadata"]["settings"]
+    assert told == (step not in (None, usual)) and stored["interpolation"] == (step or usual)
+    assert vldm(*shlex.split(table["command"])[1:-1], "b.mp4", "--device", "cpu", "-q")[0] == 0
+    assert (tmp_path / "b.mp4").read_bytes() == (tmp_path / "a.mp4").read_bytes()
+
+
+def test_the_printed_command_asks_for_replacement_where_that_had_to_be_asked_for(vldm, root, tmp_path):
+    added = ("--pack", root / "sd", "--motion", root / "adapter")
+    long = ("generate", "a fox", *added, *SMALL, "--interpolation", 1, "--frames", 17)
+    assert "--replacement" in vldm(*long, *DEVICE, "-o", "a.mp4")[2]
+    for words, out in ((long, "a.mp4"), (("extend", "a.mp4", *added, "--frames", 1, "--steps", 1), "b.mp4")):
+        code, _, err = vldm(*words, "--replacement", *DEVICE, "-o", out)
+        assert code == 0, err
+        table = json.loads(vldm("info", out, "--json")[1])
+        assert table["metadata"]["settings"]["replacement"] is True
+        again = shlex.split(table["command"])
+        assert "--replacement" in again and again[-1] == out
+        assert vldm(*again[1:-1], "again.mp4", "--device", "cpu", "--force", "-q")[0] == 0
+        assert (tmp_path / "again.mp4").read_bytes() == (tmp_path / out).read_bytes()
+
+
+def test_a_video_that_needs_no_replacement_is_the_one_without_it(vldm, root, base, tmp_path):
+    ours = ("generate", "a red ball", *base, "--frames", 3, "--seed", 1)
+    theirs = ("generate", "a fox", "--pack", root / "sd", "--motion", root / "adapter", *SMALL, *DEVICE)
+    for words in (ours, theirs):
+        for name, more in (("a.mp4", ()), ("b.mp4", ("--replacement",))):
+            assert vldm(*words, *more, "-o", name, "--force")[0] == 0
+        assert (tmp_path / "a.mp4").read_bytes() == (tmp_path / "b.mp4").read_bytes()
+
+
 def test_a_written_combination_goes_on_where_its_options_began(vldm, root):
     """Identity is of the contents: the same run, whether the parts are named or the manifest."""
     added = ("--motion", root / "adapter", "--lora", root / "style.safetensors")

@@ -2,10 +2,15 @@
 
 import json
 import sys
+from contextlib import AbstractContextManager
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
+from tests import networks
+from tests.clusters import far_cluster
+from tests.video import clips
 from vldm_cli.runs.pool import process
 
 PROMPT = "a red ball"
@@ -79,3 +84,99 @@ def test_a_list_by_workers_is_the_list(vldm, options, here, tmp_path, monkeypatc
         assert made[0] == made[1]
     assert here() == sorted(["list.txt", "p", "w", *(f"{f}/{n}.mp4" for f in "pw" for n in (1, 2, 3))])
     torch.set_num_threads(threads)
+
+
+PLANNED = {
+    "generate": ("generate", PROMPT, "--frames", 30, "--no-upscale", "--seed", 1),
+    "extend": ("extend", "made.mp4", "--frames", 4, "--seed", 1),
+    "interpolate": ("interpolate", "made.mp4", "--engine", "motion"),
+    "by diffusion": ("interpolate", "made.mp4", "--engine", "diffusion", "--factor", 4),
+    "upscale": ("upscale", "made.mp4", "--seed", 1),
+    "network": ("upscale", "made.mp4", "--model", "net.safetensors"),
+}
+
+
+@pytest.mark.parametrize("many", [False, True], ids=["one", "list"])
+@pytest.mark.parametrize("case", PLANNED)
+def test_a_plan_for_a_cluster_from_a_machine_without_a_gpu(
+    vldm, options, tiny_pack, tmp_path, monkeypatch, case, many
+):
+    made = ("--steps", 1, "--frames", 5, "--fps", 6, "--device", "cpu")
+    assert vldm("generate", PROMPT, *options[:-2], *made, "-o", "made.mp4")[0] == 0
+    save_file(networks.compact(), tmp_path / "net.safetensors")
+    far_cluster(monkeypatch)
+    words = list(PLANNED[case])
+    if case not in ("interpolate", "network"):
+        words += ["--pack", tiny_pack.folder]
+    if many:
+        (tmp_path / "list.txt").write_text(words.pop(1))
+        words += ["--prompts" if case == "generate" else "--clips", "list.txt"]
+    words += ["-o", "{index}.mp4" if many else "o.mp4", "--dry-run"]
+    code, out, err = vldm(*words, "--ray", "auto", "--json")
+    assert code == 0, err
+    there, here = json.loads(out), json.loads(vldm(*words, "--device", "cpu", "--json")[1])
+    # a GPU's plan: quicker than a CPU's, and of this machine's memory nothing is said
+    assert there["estimated_total_seconds"] < here["estimated_total_seconds"] and "free_bytes" not in there
+    if many:
+        return
+    assert there["device"] == "cuda"
+    told = there.get("dtype") or there["settings"].get("dtype")
+    # networks for pictures have a format of their own, and motion has none
+    assert told == {"network": "float16", "interpolate": None}.get(case, "bfloat16")
+    out = vldm(*words, "--ray", "auto")[1]
+    assert " on cuda" in out and "are free" not in out
+
+
+def test_a_network_runs_on_a_cluster_from_a_machine_without_a_gpu(vldm, tmp_path, monkeypatch):
+    """By workers of this machine, in the cluster's place."""
+    clips.make(tmp_path, "a.mp4", frames=2, size="36x20")
+    save_file(networks.compact(), tmp_path / "net.safetensors")
+    words = ("upscale", "a.mp4", "--model", "net.safetensors", "--dtype", "float32", "--tile", 64)
+    assert vldm(*words, "--device", "cpu", "-o", "a1.mp4")[0] == 0
+    cluster = far_cluster(monkeypatch, gpus=1, begin=lambda count: process.open_pool(["cpu"] * count))
+    code, _, err = vldm(*words, "--ray", "auto", "-o", "a2.mp4")
+    assert code == 0 and cluster.opened == [("cuda", 1)], err
+    assert (tmp_path / "a1.mp4").read_bytes() == (tmp_path / "a2.mp4").read_bytes()
+
+
+class _Idle(AbstractContextManager):
+    """In the place of a pool."""
+
+    def __init__(self, *_):
+        pass
+
+    def __exit__(self, *_):
+        pass
+
+    def expect(self, coming):
+        pass
+
+
+@pytest.mark.parametrize("command", ["generate", "upscale"])
+@pytest.mark.parametrize("asked", [("--gpus", 2), ("--ray", "auto"), ("--workers", 2)], ids=str)
+def test_a_video_of_a_list_is_told_as_it_was_asked_for(
+    vldm, tiny_pack, tmp_path, monkeypatch, command, asked
+):
+    """And not on the device of the process that only directs workers."""
+    tasks = []
+
+    def record(kept, pool):
+        return lambda missing, begin: tasks.extend(missing) or ()
+
+    far_cluster(monkeypatch, begin=_Idle)
+    monkeypatch.setattr("vldm_cli.api.many.run.by_workers", record)
+    monkeypatch.setattr(process, "open_pool", _Idle)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: "--gpus" in asked)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **_: True)
+    clips.make(tmp_path, "a.mp4", frames=2, size="36x20")
+    (tmp_path / "list.txt").write_text("a.mp4")
+    listed = "--prompts" if command == "generate" else "--clips"
+    words = (command, listed, "list.txt", "--pack", tiny_pack.folder, "-o", "{index}.mp4", *asked)
+    code, _, err = vldm(*words)
+    assert code == 0, err
+    (task,) = tasks
+    assert task.options["device"] == "cpu"
+    told = task.words
+    assert "--device" not in told and "--dtype" not in told
+    assert told[told.index(asked[0]) + 1] == str(asked[1])

@@ -49,6 +49,18 @@ ON_CLIP = {
 }
 
 
+def test_the_rate_of_pictures_is_one():
+    for rate, sound in (
+        ("12", True),
+        ("25/2", True),
+        ("fast", False),
+        (None, False),
+        ("1e1000000000", False),
+    ):
+        table = {**ON_CLIP, "settings": {"scale": 2, "pictures_fps": rate}}
+        assert (whole(table) is not None) == sound
+
+
 def test_what_vldm_writes_is_whole():
     assert whole(GENERATED) == GENERATED and whole(ON_CLIP) == ON_CLIP and whole(None) is None
 

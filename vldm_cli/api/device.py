@@ -6,18 +6,20 @@ import re
 from pathlib import Path
 
 from vldm_cli.errors import RequestError, shown
+from vldm_cli.runs.here import Elsewhere
 
 DTYPES = ("float32", "bfloat16", "float16")
 
 
 def choose_device(name: str = "auto") -> str:
-    """The torch name of the device: the one asked for if it is there; with "auto" the first of cuda, mps, cpu.
+    """The torch name of the device: the one asked for if it is there, or `Elsewhere`; with "auto" the first of cuda,
+    mps, cpu.
 
     Raises RequestError when there is no such device here.
     """
     if not re.fullmatch(r"auto|cpu|mps|cuda(:[0-9]{1,4})?", name):
         raise RequestError(f"--device {shown(name)} is none of auto, cuda, cuda:N, mps, cpu")
-    if name == "cpu":
+    if name == "cpu" or isinstance(name, Elsewhere):
         return name  # without the seconds that importing torch takes
     import torch
 

@@ -44,7 +44,7 @@ def info(path: str | Path) -> Info:
     command, remark = None, "vldm did not make this file, or its metadata are lost"
     if made:
         pack, remark = _pack_of(made)
-        command = recipe(made, found["file"], pack.manifest.defaults if pack else None)
+        command = recipe(made, found["file"], pack.manifest if pack else None)
     latents = made.pop("latents", None) if made else None
     kept = latents.get("of") if isinstance(latents, dict) else None
     return Info(

@@ -8,11 +8,12 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from vldm_cli.api.device import choose_device, choose_dtype
 from vldm_cli.api.packs import LoadedPack
 from vldm_cli.errors import RequestError, shown
+from vldm_cli.runs.here import Elsewhere
 from vldm_cli.stages.running import AS_USUAL, FP8, Running
 from vldm_cli.video.numbers import whole, whole_of
 
@@ -50,6 +51,7 @@ class Lent:
         """asked: the number format as it was asked for."""
         self.needs = ""  # of workers on this machine, what they import first
         self.begun: Begun | None = None  # and those that do already
+        self.told: dict[str, Any] = {}  # the options that ask for it, as they were given
         self.kind, self.count, self.device, self.dtype = kind, count, device, dtype
         self.asked = dtype if asked is None else asked
         self._cluster, self._threads = cluster, threads
@@ -58,6 +60,11 @@ class Lent:
     def away(self) -> bool:
         """Whether the devices are other machines'."""
         return self._cluster is not None
+
+    @property
+    def there(self) -> str:
+        """The device that the work is done on, to plan for it."""
+        return Elsewhere(self.kind) if self.away else self.kind
 
     @property
     def words(self) -> str:
@@ -69,7 +76,7 @@ class Lent:
         network for pictures is computed in another format than packs are."""
         if self.count and isinstance(pack, LoadedPack):
             return "auto", "auto"
-        return (self.kind, self.asked) if network else (self.device, self.dtype)
+        return (self.there, self.asked) if network else (self.device, self.dtype)
 
     @contextmanager
     def pool(self, wanted: bool = True) -> Iterator[Pool | None]:
@@ -117,6 +124,7 @@ def lend(
             begun.end()
         raise
     lent.needs, lent.begun = NEEDS[command] if command else "", begun
+    lent.told = {"device": device, "dtype": dtype, "gpus": gpus, "workers": workers, "ray": ray}
     return lent
 
 

@@ -2,17 +2,22 @@
 
 import sys
 
+from vldm_cli.packs.abilities import Abilities
 from vldm_cli.packs.choice import Choice
-from vldm_cli.packs.manifest import Defaults
+from vldm_cli.packs.manifest import Manifest
+from vldm_cli.pipelines.generate.settings import usual_interpolation
 from vldm_cli.runs.command_line import typed
+from vldm_cli.stages.plan import MODEL
 from vldm_cli.video.encoders import X264
+from vldm_cli.video.stored import rate_in
 
 _HEARD = ("prompt", "negative", "guidance")
 
 
-def recipe(metadata: dict, out: str, defaults: Defaults | None = None) -> str:
-    """The command with the settings of `metadata`; what is the pack's default is left out if those are given."""
-    settings, known = metadata["settings"], defaults
+def recipe(metadata: dict, out: str, manifest: Manifest | None = None) -> str:
+    """The command with the settings of `metadata`; what is the default of the pack with that manifest is left out, and
+    all is told where it is None."""
+    settings, known = metadata["settings"], manifest and manifest.defaults
     if "clip" in metadata:
         return _of_a_clip(metadata, out)
     words = ["vldm", "generate", settings["prompt"], "--frames", settings["frames"]]
@@ -22,10 +27,10 @@ def recipe(metadata: dict, out: str, defaults: Defaults | None = None) -> str:
     if settings["negative"]:
         words += ["--negative", settings["negative"]]
     words += ["--as-written"] if settings.get("as_written") else []
-    if settings["interpolation"] != 16:
+    if settings["interpolation"] != _usual_interpolation(metadata, manifest):
         words += ["--interpolation", settings["interpolation"]]
-    if settings.get("between", "model") != (known.between if known else "model"):
-        words += ["--between", settings["between"]]
+    if _between(settings) != (known and known.between):
+        words += ["--between", _between(settings)]
     if not settings["upscale"]:
         words += ["--no-upscale"]
     if settings["crf"] != 16:
@@ -38,12 +43,27 @@ def recipe(metadata: dict, out: str, defaults: Defaults | None = None) -> str:
     ):
         if settings[key] != default:
             words += [option, settings[key]]
+    words += ["--replacement"] if settings.get("replacement") else []
     words += _given_up(settings)
     if settings["image_sha256"]:
         words += ["--image", "FIRST-FRAME"]
     for number, sketch in enumerate(settings.get("sketches", []), 1):
         words += ["--sketch", f"SKETCH-{number}@{sketch.partition(':')[0]}"]
     return _line(words, out)
+
+
+def _between(settings: dict) -> str:
+    """What filled in the frames between keyframes: the pack's model, in a video of before there was a choice."""
+    return settings.get("between", MODEL)
+
+
+def _usual_interpolation(metadata: dict, manifest: Manifest | None) -> int | None:
+    """Frames from one keyframe to the next where a command with the same rate and filling names none; None where nobody
+    knows, or the rate is damaged."""
+    rate = rate_in(metadata)
+    if manifest is None or rate is None:
+        return None
+    return usual_interpolation(manifest, Abilities.of(manifest), _between(metadata["settings"]), rate)
 
 
 def _line(words: list, out: str) -> str:
@@ -93,6 +113,7 @@ def _of_a_clip(metadata: dict, out: str) -> str:
     if metadata["command"] == "extend":
         words += _of_an_extension(settings)
     words += ["--slow"] if settings.get("slow") else []
+    words += ["--fps", settings["pictures_fps"]] if "pictures_fps" in settings else []
     words += _given_up(settings)
     words += ["--seed", metadata["seed"]] if metadata["seed"] is not None else []
     if metadata["pack"] and not (metadata["command"] == "interpolate" and _combined(metadata["pack"])):
@@ -117,4 +138,5 @@ def _of_an_extension(settings: dict) -> list:
         settings["negative"],
     ]
     words += ["--guidance", settings["guidance"], "--context-guidance", settings["context_guidance"]]
+    words += ["--replacement"] if settings.get("replacement") else []
     return [*words, "--only-new"] if settings["only_new"] else words

@@ -17,24 +17,36 @@ def one_clip(
     out: Path | None,
     common: OnClip,
     asked: dict[str, Any],
+    machines: dict[str, Any],
     pool=None,
 ) -> Path | None:
     """The clip that a command is for; None where there are several, for each of which a video is then made. asked: the
-    command's own options, as its `prepare` takes them. pool: workers, if there are any."""
+    command's own options, as its `prepare` takes them; machines: as a `Task` has them; pool: workers, if there are."""
     options = {**asked, **common.for_job()}
     preview = options.pop("preview")
     dry_run, clips = common.dry_run, clips or ()
     if many.of_clips(
-        console, command, clips, listed, out, preview=preview, dry_run=dry_run, options=options, pool=pool
+        console,
+        command,
+        clips,
+        listed,
+        out,
+        preview=preview,
+        dry_run=dry_run,
+        options=options,
+        machines=machines,
+        pool=pool,
     ):
         return None
     return clips[0]
 
 
-def show_plan(console, job, lines: list[str]) -> None:
-    """`--dry-run`: what would be made, on stdout."""
+def show_plan(console, job, device: str, lines: list[str]) -> None:
+    """`--dry-run`: what would be made, on stdout. device: that the job was made for."""
     from vldm_cli.commands.console import clock, size
+    from vldm_cli.runs.here import Elsewhere
 
+    device = device if isinstance(device, Elsewhere) else str(job.device)
     table = {
         "out": str(job.out),
         "frames": len(job.times),
@@ -42,7 +54,7 @@ def show_plan(console, job, lines: list[str]) -> None:
         "width": job.raw.width,
         "height": job.raw.height,
         "settings": job.all_settings,
-        "device": str(job.device),
+        "device": device,
         "warnings": job.warnings,
         **job.plan,
     }
@@ -50,7 +62,7 @@ def show_plan(console, job, lines: list[str]) -> None:
     varied = "" if job.times.constant else " on average"
     head = f"{job.out}: {len(job.times)} frames of {job.raw.width}x{job.raw.height} at "
     head += f"{rate if rate.denominator in (1, 1001) else f'{float(rate):.3f}'} fps{varied}"
-    cost = f"about {clock(job.plan['estimated_total_seconds'])} on {job.device}, "
+    cost = f"about {clock(job.plan['estimated_total_seconds'])} on {device}, "
     cost += f"{size(job.plan['estimated_peak_bytes'])} of memory at the most"
     if (free := job.plan.get("free_bytes")) is not None:
         memory = job.plan["memory"]

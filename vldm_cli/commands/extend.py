@@ -63,7 +63,7 @@ def extend(
 
     console = Console(common.quiet, common.verbose, common.as_json)
     lent = common.lent(dtype, "extend")
-    common = replace(common, device=lent.kind if common.dry_run else lent.device)
+    common = replace(common, device=lent.there if common.dry_run else lent.device)
     asked: dict[str, Any] = {
         "frames": frames,
         "prompt": prompt,
@@ -80,7 +80,7 @@ def extend(
         "encoder": encoder,
     }
     with lent.pool(not common.dry_run) as pool:
-        one = shared.one_clip(console, "extend", clip, clips, out, common, asked, pool)
+        one = shared.one_clip(console, "extend", clip, clips, out, common, asked, lent.told, pool)
         if one is None:
             return
         job = prepare(one, out, **asked, **common.for_job())
@@ -97,4 +97,4 @@ def extend(
         words = f"{plan['context']} frames of context, from the clip's {plan['context_from']}, "
         words += f"{plan['keyframes']} new keyframes, one every {plan['keyframe_step']} frames, "
         words += f"{sum(plan['calls'].values())} denoiser calls"
-        shared.show_plan(console, job, [words])
+        shared.show_plan(console, job, common.device, [words])

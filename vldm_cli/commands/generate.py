@@ -95,6 +95,8 @@ def generate(
     from vldm_cli.api.lent import lend
     from vldm_cli.commands.console import Console
 
+    if prompt is None and prompts is None:
+        raise RequestError("name a PROMPT, or a list of them with --prompts (see `vldm generate --help`)")
     console = Console(quiet, verbose, as_json)
     running = Running(plain, memory, fast or ())
     lent = lend(gpus, workers, ray, device, dtype, running, None if dry_run else "generate")
@@ -113,7 +115,7 @@ def generate(
         "steps": steps,
         "guidance": guidance,
         "context_guidance": context_guidance,
-        "device": lent.kind if dry_run else lent.device,
+        "device": lent.there if dry_run else lent.device,
         "dtype": lent.dtype,
         "running": running,
         "crf": crf,
@@ -124,7 +126,7 @@ def generate(
     }
     named: dict[str, Any] = {"seed": seed, "preview": preview, "dry_run": dry_run}
     with lent.pool(not dry_run) as pool:
-        if prompts is None and repeat is None and seeds is None:
+        if prompt is not None and prompts is None and repeat is None and seeds is None:
             _one(console, prompt, out, variations, asked, lent.words, pool, **named)
             return
         if variations != 1:
@@ -132,13 +134,22 @@ def generate(
                 "--variations is for one prompt alone; with --prompts and --seeds use --repeat"
             )
         many.of_prompts(
-            console, prompt, prompts, out, repeat=repeat, seeds=seeds, options=asked, pool=pool, **named
+            console,
+            prompt,
+            prompts,
+            out,
+            repeat=repeat,
+            seeds=seeds,
+            options=asked,
+            machines=lent.told,
+            pool=pool,
+            **named,
         )
 
 
 def _one(
     console,
-    prompt: str | None,
+    prompt: str,
     out: Path | None,
     variations: int,
     asked: dict[str, Any],
@@ -153,8 +164,6 @@ def _one(
     from vldm_cli.api.generate import prepare
     from vldm_cli.api.packs import licence_remark
 
-    if prompt is None:
-        raise RequestError("name a PROMPT, or a list of them with --prompts (see `vldm generate --help`)")
     job = prepare(prompt, out, variations=variations, seed=seed, preview=preview, **asked)
     for words in filter(None, (job.warning, licence_remark(job.pack.pack))):
         console.warn(words)
@@ -172,6 +181,7 @@ def _one(
 def _show_plan(console, job) -> None:
     from vldm_cli.commands.console import clock, size
     from vldm_cli.packs.abilities import Abilities
+    from vldm_cli.runs.here import Elsewhere
 
     request, pack, settings, plan = job.request, job.pack.pack, job.settings, job.plan
     variations = len(job.outs)
@@ -207,7 +217,7 @@ def _show_plan(console, job) -> None:
     total = variations * table["estimated_total_seconds"]
     lines.append(f"about {clock(total)} on {request.device} ({request.dtype}), ")
     lines[-1] += f"{size(plan.estimated_peak_bytes)} of memory at the most"
-    if request.device.startswith("cuda"):
+    if request.device.startswith("cuda") and not isinstance(request.device, Elsewhere):
         lines.append(_room(table, plan, request))
     console.result(table, "\n".join(lines))
 

@@ -58,7 +58,7 @@ def interpolate(
 
     console = Console(common.quiet, common.verbose, common.as_json)
     lent = common.lent(dtype, "interpolate")
-    common = replace(common, device=lent.kind if common.dry_run else lent.device)
+    common = replace(common, device=lent.there if common.dry_run else lent.device)
     asked: dict[str, Any] = {
         "factor": factor,
         "slow": slow,
@@ -72,7 +72,7 @@ def interpolate(
         "encoder": encoder,
     }
     with lent.pool(not common.dry_run) as pool:
-        one = shared.one_clip(console, "interpolate", clip, clips, out, common, asked, pool)
+        one = shared.one_clip(console, "interpolate", clip, clips, out, common, asked, lent.told, pool)
         if one is None:
             return
         job = prepare(one, out, **asked, **common.for_job())
@@ -87,4 +87,6 @@ def interpolate(
             f"{job.plan['made']} frames made between {job.plan['known']} known ones, by {job.plan['engine']}"
         )
         calls = sum(job.plan.get("calls", {}).values())
-        shared.show_plan(console, job, [f"{words}, {calls} denoiser calls" if calls else words])
+        shared.show_plan(
+            console, job, common.device, [f"{words}, {calls} denoiser calls" if calls else words]
+        )

@@ -25,9 +25,11 @@ def of_prompts(
     preview: Path | None,
     dry_run: bool,
     options: dict[str, Any],
+    machines: dict[str, Any],
     pool=None,
 ) -> None:
-    """A video for every prompt and seed. options: those of every one, as `api.generate.prepare` takes them."""
+    """A video for every prompt and seed. options: those of every one, as `api.generate.prepare` takes them; machines:
+    as a `Task` has them."""
     from vldm_cli.api.kept import Kept
     from vldm_cli.api.many import lists
     from vldm_cli.api.many import prompts as listed
@@ -48,6 +50,7 @@ def of_prompts(
         seeds=None if seeds is None else numbers(seeds),
         repeat=1 if repeat is None else repeat,
         options=options,
+        machines=machines,
     )
     kept = Kept()
     missing = listed.check(tasks, kept, run=not dry_run)
@@ -75,10 +78,11 @@ def of_clips(
     preview: Path | None,
     dry_run: bool,
     options: dict[str, Any],
+    machines: dict[str, Any],
     pool=None,
 ) -> bool:
     """Whether these are several clips, for each of which there is a video then. options: those of every one, as the
-    command's `prepare` takes them."""
+    command's `prepare` takes them; machines: as a `Task` has them."""
     from vldm_cli.api.kept import Kept
     from vldm_cli.api.many import clips as many
     from vldm_cli.api.many import lists
@@ -96,7 +100,9 @@ def of_clips(
         if found.others:
             console.note(f"left alone, by their names neither pictures nor videos: {found.others}")
         lines, searched = found.lines, found.searched
-    tasks = many.tasks(command, lines, out, preview=preview, options=options, searched=searched)
+    tasks = many.tasks(
+        command, lines, out, preview=preview, options=options, machines=machines, searched=searched
+    )
     kept = Kept()
     many.check(tasks, kept)
     _do(console, tasks, tasks, kept, listed, dry_run, pool)

@@ -86,7 +86,7 @@ def upscale(
     console = Console(common.quiet, common.verbose, common.as_json)
     lent = common.lent(dtype, "upscale")
     number = lent.here(network=model is not None)[1]
-    common = replace(common, device=lent.kind if common.dry_run or model else lent.device)
+    common = replace(common, device=lent.there if common.dry_run or model else lent.device)
     asked: dict[str, Any] = {
         "scale": scale,
         "model": model,
@@ -106,7 +106,7 @@ def upscale(
         "encoder": encoder,
     }
     with lent.pool(not common.dry_run) as pool:
-        one = shared.one_clip(console, "upscale", clip, clips, out, common, asked, pool)
+        one = shared.one_clip(console, "upscale", clip, clips, out, common, asked, lent.told, pool)
         if one is None:
             return
         job = prepare(one, out, **asked, **common.for_job())
@@ -119,6 +119,6 @@ def upscale(
             words = f"{plan['tiles']} tiles a frame, {plan['calls']} calls of the network"
             if model is None:
                 words = f"{plan['windows']} windows of {plan['tiles']} tiles, {plan['calls']} denoiser calls"
-            shared.show_plan(console, job, [words])
+            shared.show_plan(console, job, common.device, [words])
         else:
             shared.make(console, job, partial(run, pool=pool))

@@ -1,5 +1,5 @@
 """What this process is to models that were opened in another one and are needed here: a worker says it once, when it
-begins. No torch."""
+begins; and what it is not. No torch."""
 
 from dataclasses import dataclass
 
@@ -14,3 +14,10 @@ class _Here:
 
 
 here = _Here()
+
+
+class Elsewhere(str):
+    """A kind of device, such as "cuda", of other machines: what is done there is planned here, and no such device is
+    looked for."""
+
+    __slots__ = ()

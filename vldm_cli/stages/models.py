@@ -28,7 +28,7 @@ from vldm_cli.packs.same import PackName
 from vldm_cli.packs.schedules import schedule
 from vldm_cli.packs.text import TextEncoder
 from vldm_cli.packs.words import Words
-from vldm_cli.runs.here import here
+from vldm_cli.runs.here import Elsewhere, here
 from vldm_cli.runs.memory import check_free, free_bytes, keep_freed_memory
 from vldm_cli.stages.plan import Plan
 from vldm_cli.stages.room import check_room
@@ -38,7 +38,8 @@ from vldm_cli.stages.upscale import Upscaler
 
 
 class Models:
-    """A pack's models on one device in one dtype. Raises RequestError when the device or dtype is not there."""
+    """A pack's models on one device in one dtype; on the CPU where the device is `Elsewhere`, for plans need no more.
+    Raises RequestError when the device or dtype is not there."""
 
     def __init__(
         self,
@@ -56,7 +57,7 @@ class Models:
         self.low = running.spares  # whether weights wait beside the GPU
         self.remarks: list[str] = []  # what is to be told of the files of what was prepared
         try:
-            self.device = torch.device(device)
+            self.device = torch.device("cpu" if isinstance(device, Elsewhere) else device)
             torch.empty(1, device=self.device)
         except (RuntimeError, AssertionError) as error:  # torch asserts that it was built with CUDA
             raise RequestError(

@@ -19,7 +19,7 @@ class Clip:
     """`times` of all frames that can be decoded; `height` and `width` as read, upright if `upright`; `report` is None
     for pictures, whose files are `pictures`; `steady`: frames are of one size and colour all along, or else ffmpeg's
     filters begin to count anew where they change; `warnings` are sentences for the person; `files` tell whether
-    they have changed since before they were looked at."""
+    they have changed since before they were looked at; `rate`: what was given as that of pictures, if any was."""
 
     path: Path
     times: Times
@@ -32,6 +32,7 @@ class Clip:
     upright: bool = False
     steady: bool = True
     warnings: tuple[str, ...] = field(default=(), compare=False)
+    rate: Fraction | None = None
 
     @property
     def frames(self) -> int:
@@ -103,7 +104,7 @@ def open_clip(
     if found:
         times, height, width, bits, said = pictures.measure(found, fps)
         look = Look.of_rgb(bits)
-        return Clip(path, times, look, height, width, files, None, found, warnings=tuple(said))
+        return Clip(path, times, look, height, width, files, None, found, warnings=tuple(said), rate=fps)
     report = _inspected(path, force)
     look = Look.of(report)
     warnings = list(_remarks(report))

@@ -49,7 +49,7 @@ def whole(table: dict | None) -> dict | None:
     seed, settings = table.get("seed"), table.get("settings")
     if not isinstance(settings, dict) or not all(_is_plain(value) for value in settings.values()):
         return None
-    if "fps" in settings and rate_in(table) is None:
+    if any(name in settings and rate_in(table, name) is None for name in ("fps", "pictures_fps")):
         return None
     if not (seed is None or _number(seed)) or not isinstance(table.get("prompt", ""), str):
         return None
@@ -57,11 +57,11 @@ def whole(table: dict | None) -> dict | None:
     return table if sound else None
 
 
-def rate_in(table: object) -> Fraction | None:
-    """The frame rate among the settings of such a table; None where there is none that can be one."""
+def rate_in(table: object, name: str = "fps") -> Fraction | None:
+    """The frame rate of that name among the settings of such a table; None where there is none that can be one."""
     settings = table.get("settings") if isinstance(table, dict) else None
     try:
-        return rate_of(settings.get("fps")) if isinstance(settings, dict) else None
+        return rate_of(settings.get(name)) if isinstance(settings, dict) else None
     except ValueError:
         return None
 

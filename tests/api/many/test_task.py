@@ -27,7 +27,7 @@ OPTIONS = {
 
 def made(*told, **options):
     lines = [Line(f"line {number}", one) for number, one in enumerate(told, 1)]
-    usual = {"preview": None, "seed": None, "seeds": None, "repeat": 1, "options": OPTIONS}
+    usual = {"preview": None, "seed": None, "seeds": None, "repeat": 1, "options": OPTIONS, "machines": {}}
     return tasks(lines, "out", **{**usual, **options})
 
 
@@ -67,6 +67,24 @@ def test_the_words_of_options_that_can_be_given_again():
     assert "--sketch" not in task.words
 
 
+def test_the_words_name_what_was_asked_for_and_not_what_the_process_that_directs_has():
+    directing = {**OPTIONS, "dtype": "bfloat16"}
+    for asked, words in (
+        ({"device": "auto", "dtype": "auto", "gpus": "2", "workers": None, "ray": None}, "--gpus|2"),
+        ({"device": "cuda", "dtype": "float16", "ray": "auto"}, "--device|cuda|--dtype|float16|--ray|auto"),
+        (
+            {"device": "auto", "dtype": "auto", "gpus": "all", "ray": "10.0.0.1:6379"},
+            "--gpus|all|--ray|10.0.0.1:6379",
+        ),
+        ({"device": "auto", "dtype": "auto"}, ""),
+    ):
+        (task,) = made({"prompt": "a ball"}, seed=7, options=directing, machines=asked)
+        told = "|".join(task.words).replace("--crf|16|", "").replace("--seed|7|", "")
+        middle = f"{words}|" if words else ""
+        assert told == f"generate|a ball|--pack|p|--lora|l:0.5|{middle}-o|out/0001-a-ball-7.mp4"
+        assert (task.options["device"], task.options["dtype"]) == ("cpu", "bfloat16")
+
+
 def test_they_can_be_sent_to_another_process():
     (task,) = made({"prompt": "a ball"})
     assert pickle.loads(pickle.dumps(task)) == task
@@ -100,7 +118,7 @@ def test_a_pack_is_opened_once_and_the_oldest_goes(tiny_pack):
 
 
 def test_an_outcome_names_its_subject():
-    task = Task(3, "", "upscale", "clip.mp4", Path("o.mp4"), {}, {})
+    task = Task(3, "", "upscale", "clip.mp4", Path("o.mp4"), {}, {}, {})
     assert Outcome(task, error="no").as_table() == {
         "index": 3,
         "out": "o.mp4",

@@ -121,10 +121,11 @@ def tasks(
     *,
     preview: str | Path | None,
     options: dict[str, Any],
+    machines: dict[str, Any],
     searched: Sequence[tuple[Path, bool]] = (),
 ) -> list[Task]:
-    """A video for each clip. What a line says goes before `options`, which are those of `prepare`. Raises RequestError
-    for names that are none, of two videos, or of a clip."""
+    """A video for each clip. What a line says goes before `options`, which are those of `prepare`; `machines` are as a
+    `Task` has them. Raises RequestError for names that are none, of two videos, or of a clip."""
     usual = "{name}.mp4" if out is not None else f"{{name}}-{_ENDING[command]}.mp4"
     whole_out = out_template(out, usual, PLACES)
     whole_preview = None if preview is None else Template(str(preview), "--preview", PLACES)
@@ -143,7 +144,7 @@ def tasks(
         shown = None if sheet is None else Path(sheet.fill(values))
         told = {**line.told, "out": str(name), **({} if shown is None else {"preview": str(shown)})}
         mine = {**options, **own, "preview": shown}
-        made.append(Task(index, line.where, command, str(clip), name, mine, told))
+        made.append(Task(index, line.where, command, str(clip), name, mine, told, machines))
     sheets = [(one.where, one.options["preview"]) for one in made if one.options["preview"]]
     check_different([*((one.where, one.out) for one in made), *sheets], REMEDY)
     _check_apart(made, searched)

@@ -47,8 +47,10 @@ def tasks(
     seeds: Sequence[int] | None,
     repeat: int,
     options: dict[str, Any],
+    machines: dict[str, Any],
 ) -> list[Task]:
-    """The videos of a list, in its order. What a line says goes before `options`, which are those of `prepare`.
+    """The videos of a list, in its order. What a line says goes before `options`, which are those of `prepare`;
+    `machines` are as a `Task` has them.
 
     A line that names no seed is made once for each of `seeds`, or `repeat` times: with `seed` and those after it, or
     with seeds that are made of the prompt, so that the same list gives the same videos. Raises RequestError for names
@@ -88,7 +90,7 @@ def tasks(
             shown = None if sheet is None else _path(sheet.fill(values))
             told |= {} if shown is None else {"preview": str(shown)}
             mine = {**options, **own, "seed": number, "preview": shown}
-            made.append(Task(index, line.where, "generate", prompt, name, mine, told))
+            made.append(Task(index, line.where, "generate", prompt, name, mine, told, machines))
     named = [(one.where or f"video {one.index}", one) for one in made]
     sheets = [(where, one.options["preview"]) for where, one in named if one.options["preview"]]
     check_different([*((where, one.out) for where, one in named), *sheets], REMEDY)

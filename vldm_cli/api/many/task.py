@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 class Task:
     """A video that is asked for. index: from 1; where: the line of a file that asks for it, in words, or ""; command:
     its name; subject: the prompt, or the clip's file; options: what the command's `prepare` is told besides subject and
-    output; told: what a line of a list says to ask for it again."""
+    output; told: what a line of a list says to ask for it again; machines: what was asked of where it is made and in
+    which format, in place of what options have of that for this process, which may only direct others."""
 
     index: int
     where: str
@@ -37,12 +38,13 @@ class Task:
     out: Path
     options: dict[str, Any]
     told: dict[str, Any]
+    machines: dict[str, Any]
 
     @property
     def words(self) -> tuple[str, ...]:
         """The arguments of `vldm` that make this video alone."""
         words = [self.command]
-        for name, value in self.options.items():
+        for name, value in {**self.options, **self.machines}.items():
             option = f"--{name.replace('_', '-')}"
             if isinstance(value, Choice):
                 words += value.words() if value != Choice("toyland") else []
@@ -54,7 +56,7 @@ class Task:
                 words += [option] if value else ["--no-upscale"] if name == "upscale" else []
             elif isinstance(value, tuple | list):
                 words += [word for one in value for word in (option, str(one))]
-            elif value is not None and value not in ("", "auto"):
+            elif value is not None and (value not in ("", "auto") or name == "ray"):  # whose "auto" says much
                 words += [option, str(value)]
         words += ["-o", str(self.out)]
         if self.subject.startswith("-"):  # no option all the same

@@ -64,6 +64,11 @@ class ClipJob:
         }
 
     @property
+    def of_the_clip(self) -> dict:
+        """The settings that say how the clip was read, where that was told: pictures have no rate of their own."""
+        return {} if self.clip.rate is None else {"pictures_fps": str(self.clip.rate)}
+
+    @property
     def metadata(self) -> dict:
         """What `vldm info` shows: nothing in it changes from run to run."""
         return {
@@ -72,7 +77,7 @@ class ClipJob:
             "clip": self.clip.path.name,
             "seed": self.seed,
             "pack": self.pack,
-            "settings": {**self.all_settings, "fps": str(self.times.fps)},
+            "settings": {**self.all_settings, **self.of_the_clip, "fps": str(self.times.fps)},
         }
 
     @property

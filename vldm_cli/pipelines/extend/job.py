@@ -49,7 +49,7 @@ class ExtendJob(ClipJob):
             "prompt": self.settings["prompt"],
             "seed": self.seed,
             "pack": self.pack,
-            "settings": self.settings,
+            "settings": {**self.settings, **self.of_the_clip},
         }
 
     @property

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
+from vldm_cli.packs.abilities import NONE, Abilities
 from vldm_cli.packs.choice import Choice
 from vldm_cli.packs.manifest import Manifest
 from vldm_cli.packs.reader import read
@@ -126,6 +127,7 @@ def settings_of(
         memory=options.running.lossy_memory,
         read=heard,
         as_written=as_written,
+        replacement=options.replacement and Abilities.of(manifest).context == NONE,
     )
 
 

@@ -22,7 +22,7 @@ from vldm_cli.video.encoders import X264
 @dataclass(frozen=True)
 class Settings:
     """A request with every default filled in: all that decides what is made, except the seed. read: what the pack's
-    reader made of the prompt; as_written: it would have made something of it."""
+    reader made of the prompt; as_written: it would have made something of it. replacement: that had to be asked for."""
 
     prompt: str
     negative: str
@@ -49,10 +49,11 @@ class Settings:
     encoder: str = X264
     read: str | None = None
     as_written: bool = False
+    replacement: bool = False
 
     def as_dict(self) -> dict:
         """For JSON; the frame rate as "24" or "24000/1001"; sketches, "FRAME:SHA256", `fast` and `memory`, what is
-        given up for speed and memory, the encoder, and what was read, where they are not as usual."""
+        given up for speed and memory, the encoder, what was read, and `replacement`, where they are not as usual."""
         told = {**asdict(self), "fps": str(self.fps)}
         usual = {field.name: field.default for field in fields(self) if field.default is not MISSING}
         return {
@@ -133,6 +134,7 @@ def resolve(request: GenerateRequest, manifest: Manifest) -> Settings:
         encoder=request.encoder,
         read=None if request.as_written else heard,
         as_written=request.as_written and heard is not None,
+        replacement=request.replacement and _replaces(request, manifest, can, interpolation, frames),
     )
 
 
@@ -151,17 +153,24 @@ def _between(request: GenerateRequest, manifest: Manifest, can: Abilities) -> st
 def _interpolation(
     request: GenerateRequest, manifest: Manifest, can: Abilities, between: str, fps: Fraction
 ) -> int:
-    """Frames from one keyframe to the next: as the pack has it, or where models of others have a rate of their own and
-    motion fills in, as many as come nearest to it."""
-    video = manifest.video
+    """Frames from one keyframe to the next, as asked for or as usual."""
     asked = request.interpolation
-    if asked is None and between == MOTION and not can.own:
-        return nearest_step(float(fps / video.fps * video.keyframe_step), True)
-    if asked is not None and between == MODEL and asked not in LEVELS:
+    if asked is None:
+        return usual_interpolation(manifest, can, between, fps)
+    if between == MODEL and asked not in LEVELS:
         raise RequestError(
             f"--interpolation {asked} is none of {', '.join(map(str, sorted(LEVELS)))}; others go with --between motion"
         )
-    return video.keyframe_step if asked is None else asked
+    return asked
+
+
+def usual_interpolation(manifest: Manifest, can: Abilities, between: str, fps: Fraction) -> int:
+    """Frames from one keyframe to the next: as the pack has it, or where models of others have a rate of their own and
+    motion fills in, as many as come nearest to it."""
+    video = manifest.video
+    if between == MOTION and not can.own:
+        return nearest_step(float(fps / video.fps * video.keyframe_step), True)
+    return video.keyframe_step
 
 
 def _frames(request: GenerateRequest, manifest: Manifest, can: Abilities, interpolation: int) -> int:
@@ -171,16 +180,29 @@ def _frames(request: GenerateRequest, manifest: Manifest, can: Abilities, interp
         raise RequestError(
             f"pack {manifest.name} makes no videos: it has no temporal layers for its image model"
         )
-    most = MAX_FRAMES if can.context != NONE else (manifest.video.window - 1) * interpolation + 1
+    most = _most_frames(manifest, can, interpolation)
     # where motion fills in, one more ends with a keyframe, from which `extend` goes on without a loss
     usual = USUAL_FRAMES + (manifest.defaults.between == MOTION)
     frames = min(usual, most) if request.frames is None else request.frames
-    if can.context == NONE and not request.replacement and (frames > most or request.image is not None):
+    if not request.replacement and _replaces(request, manifest, can, interpolation, frames):
         raise RequestError(
             f"pack {manifest.name} was not made to go on from known frames, so it makes {most} at most, from text; "
             "--replacement does all the same what it can"
         )
     return frames
+
+
+def _most_frames(manifest: Manifest, can: Abilities, interpolation: int) -> int:
+    """How many frames, without --replacement."""
+    return MAX_FRAMES if can.context != NONE else (manifest.video.window - 1) * interpolation + 1
+
+
+def _replaces(
+    request: GenerateRequest, manifest: Manifest, can: Abilities, interpolation: int, frames: int
+) -> bool:
+    """Whether a model that was not made for known frames has to go on from some, which is to be asked for."""
+    beyond = frames > _most_frames(manifest, can, interpolation)
+    return can.context == NONE and (beyond or request.image is not None)
 
 
 def off_track(settings: Settings, manifest: Manifest) -> list[str]:

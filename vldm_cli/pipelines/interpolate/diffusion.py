@@ -49,7 +49,7 @@ def by_diffusion(job: Job, models: Models, seed: int | None, factor: int) -> Job
         upscale=settings.upscale,
         given=True,
         cuts=cuts,
-        device=models.device.type,
+        device=job.device.type,
     )
     models.scheduler(settings.scheduler)
     models.prepare_for(plan)

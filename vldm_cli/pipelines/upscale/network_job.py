@@ -12,6 +12,7 @@ from vldm_cli.pipelines.clip.job import Job
 from vldm_cli.pipelines.upscale.clip import OVERLAP, TILE
 from vldm_cli.pipelines.upscale.job import look_of
 from vldm_cli.pipelines.upscale.network import STEADY, NetworkClip, least_tile
+from vldm_cli.runs.here import Elsewhere
 from vldm_cli.runs.memory import keep_freed_memory
 from vldm_cli.stages.costs import BASE, NATIVE, RATES, SPEED
 from vldm_cli.stages.tiles import Tiles
@@ -88,13 +89,13 @@ def make_job(
     force: bool = False,
 ) -> Job:
     """scale: None for the network's own; layers: temporal layers for this network; steady: None for 1 where there are
-    layers and `STEADY` where there are none; tile: None for as large as usual. Raises
-    RequestError for what this network cannot do, or where the file cannot hold such frames."""
+    layers and `STEADY` where there are none; tile: None for as large as usual; device: the workers' where it
+    is `Elsewhere`. Raises RequestError for what this network cannot do, or where the file cannot hold such frames."""
     network = model.network
     if steady is None:
         steady = STEADY if layers is None else 1.0
     scale = check_network(model, scale, tile, steady, layers)
-    where = torch.device(device)
+    where, away = torch.device(device), isinstance(device, Elsewhere)
     tile = tile or max(TILES.get(where.type, TILE), least_tile(network))
     overlap = _overlap(clip, model, tile)
     settings = {
@@ -138,12 +139,12 @@ def make_job(
         stages=(STAGE,),
         crf=crf,
         encoder=encoder,
-        device=where,
+        device=torch.device("cpu") if away else where,
         remedy="a smaller --tile needs less",
         preview=preview,
         resume=resume,
         force=force,
-        warnings=[*clip.warnings, *model.remarks, *_remarks(source, model), *baggage.remarks, *said],
+        warnings=[*clip.warnings, *model.remarks, *_remarks(source, model, away), *baggage.remarks, *said],
         plan=_plan(source),
     )
 
@@ -165,14 +166,15 @@ def _overlap(clip: Clip, model: Network, tile: int) -> int | None:
     return min(max(MARGIN, far), tile // 2)
 
 
-def _remarks(source: NetworkClip, model: Network) -> list[str]:
+def _remarks(source: NetworkClip, model: Network, away: bool) -> list[str]:
+    """away: its device is none of this machine's, and nothing can be tried on it."""
     said = []
     if not (model.network.tiled or len(source.tiles.places) == 1):
         said.append(
             f"networks of the kind {model.architecture} look at whole pictures, and in tiles parts may come out unlike "
             "each other; a larger --tile makes fewer"
         )
-    kernels = model.network.kernels(source.device, source.dtype)
+    kernels = () if away else model.network.kernels(source.device, source.dtype)
     slower = trial.remark(source.device, source.dtype, kernels) if kernels else None
     return [*said, slower] if slower else said
 
