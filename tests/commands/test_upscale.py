@@ -92,6 +92,17 @@ def test_the_space_is_the_packs_own_unless_asked(vldm, clip, pack_copy):
     assert (json.loads(out)["width"], json.loads(out)["height"]) == (192, 128)
 
 
+def test_clips_may_have_noise_of_their_own(vldm, clip, pack_copy):
+    path = pack_copy / "pack.toml"
+    usual = next(line for line in path.read_text().splitlines() if line.startswith("upscale_noise"))
+    path.write_text(path.read_text().replace(usual, f"{usual}\nupscale_clip_noise = 0.25"))
+    options = ("--pack", pack_copy, "--device", "cpu", "--dtype", "float32", "--json", "--dry-run")
+    noise = float(usual.split("=")[1])
+    for words, told in (((), 0.25), (("--space", "latent"), noise), (("--noise", 0.5), 0.5)):
+        code, out, _ = vldm("upscale", "a.mp4", *options, *words)
+        assert code == 0 and json.loads(out)["settings"]["noise"] == told
+
+
 def test_a_pack_without_that_upscaler_names_the_remedy(vldm, here, clip, pack_copy):
     shutil.rmtree(pack_copy / "upscaler_latent")
     seal(pack_copy)

@@ -117,7 +117,7 @@ def check(
     asked = Options(
         scale=scale,
         space=space or defaults.upscale_space,
-        noise=defaults.upscale_noise if noise is None else noise,
+        noise=defaults.noise_of_clips(space or defaults.upscale_space) if noise is None else noise,
         steps=steps or defaults.upscale_steps,
         tile=tile,
         seed=seed,

@@ -68,7 +68,8 @@ class Defaults:
     to their known neighbours (`stages.still`), 0 for none; `upscale_space` is one of SPACES; `between` one of FILLERS.
     `first_context_guidance`: the first frame's of a window, from which it changes to the last one's,
     `context_guidance`; None: the same for all. `upscale_guidance`: the text's, of an upscaler that listens to some.
-    `reader`: one of READERS; None: prompts are taken as they are."""
+    `reader`: one of READERS; None: prompts are taken as they are. `upscale_clip_noise`: the noise of clips of people's
+    own in `upscale_space`; None: as for frames that the pack makes."""
 
     keyframe_steps: int
     interpolation_steps: tuple[int, int]
@@ -92,6 +93,13 @@ class Defaults:
     first_context_guidance: float | None = None
     upscale_guidance: float = 1.0
     reader: str | None = None
+    upscale_clip_noise: float | None = None
+
+    def noise_of_clips(self, space: str) -> float:
+        """`upscale_noise` of clips of people's own."""
+        if self.upscale_clip_noise is None or space != self.upscale_space:
+            return self.upscale_noise
+        return self.upscale_clip_noise
 
 
 @dataclass(frozen=True)
@@ -183,6 +191,7 @@ DEFAULTS: Schema = {
     "first_context_guidance": _WEIGHT,
     "upscale_guidance": _WEIGHT,
     "reader": OneOf(READERS),
+    "upscale_clip_noise": _SHARE,
 }
 
 

@@ -58,7 +58,7 @@ def job_of(path, out, pack, seed=1, models=None, scale=2, tile=32, space="pixel"
     return make_job(clip, pack, out, chosen, crf=20, models=models, **options)
 
 
-def upscaler(models, clip, scale=4, tile=32, space="pixel"):
+def upscaler(models, clip, scale=4, tile=32, space="pixel", **more):
     return UpscaleClip(
         clip,
         lambda: models.upscaler_in(space),
@@ -70,6 +70,7 @@ def upscaler(models, clip, scale=4, tile=32, space="pixel"):
         window=4,
         overlap=1,
         tile=tile,
+        **more,
     )
 
 
@@ -89,6 +90,24 @@ def test_frames_are_larger_and_do_not_depend_on_where_one_starts(models, tmp_pat
     assert (source.raw.height, source.raw.width) == (clip.height * scale, clip.width * scale)
     for start in (1, 4, 6):
         assert list(source.frames(start, meter())) == whole[start:]
+
+
+@pytest.mark.parametrize("size", ["64x48", "40x2"])
+def test_settled_frames_do_not_depend_on_where_one_starts_either(models, tmp_path, size):
+    codec = ["-c:v", "ffv1"]
+    clip = open_clip(clips.make(tmp_path, "a.mkv", frames=7, size=size, codec=codec))
+    source = upscaler(models, clip, settled=True)
+    whole = list(source.frames(0, meter()))
+    assert len(whole) == 7
+    for start in (1, 4, 6):
+        assert list(source.frames(start, meter())) == whole[start:]
+
+
+@pytest.mark.parametrize(("space", "settled"), [("pixel", True), ("latent", False)])
+def test_frames_are_settled_in_the_space_in_which_that_was_measured(tiny_pack, tmp_path, space, settled):
+    path = clips.make(tmp_path, "a.mp4", frames=2, size="36x20")
+    made = job_of(path, tmp_path / "o.mp4", tiny_pack, space=space).make
+    assert made.__self__.settled is settled
 
 
 @pytest.mark.parametrize("kind", some(["plain mp4", "10 bit"], {"10 bit"}))

@@ -1,17 +1,20 @@
 """Upscaling people's own clips, of any size: an upscaler in windows and in tiles (METHOD.md §6)."""
 
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from functools import cache, partial
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from vldm_cli.align.fast.graphs import recorded_on
 from vldm_cli.align.pixels import faithful, from_residual
 from vldm_cli.align.place import place_of
+from vldm_cli.align.steady.network import motion_before
 from vldm_cli.denoise.guidance import UNGUIDED, Guidance
 from vldm_cli.denoise.sampler import sample
 from vldm_cli.pipelines.upscale.enlarged import Enlarged
+from vldm_cli.pipelines.upscale.filtered import Motion, filtered
 from vldm_cli.runs.memory import in_halves
 from vldm_cli.stages.plan import UPSCALE
 from vldm_cli.stages.source import Reader, faded
@@ -32,7 +35,7 @@ class UpscaleClip(Enlarged):
 
     noise, 0 ≤ noise < 1: noise augmentation of the low-resolution frames, so how much detail may be invented.
     window and overlap count frames; tile is in pixels of the clip. prompt, negative, guidance: for an upscaler that
-    listens to text.
+    listens to text. settled: frames are `filtered` before they are looked at.
     """
 
     def __init__(
@@ -51,11 +54,13 @@ class UpscaleClip(Enlarged):
         prompt: str = "",
         negative: str = "",
         guidance: Guidance = UNGUIDED,
+        settled: bool = False,
     ) -> None:
         super().__init__(clip, scale)
         self.upscaler, self.scheduler = upscaler, scheduler
         self.seed, self.steps, self.noise = seed, steps, noise
         self.prompt, self.negative, self.guidance = prompt, negative, guidance
+        self.settled = settled
         self.windows = fixed_windows(clip.frames, window, overlap)
         self.tiles = Tiles(clip.height, clip.width, tile, min(OVERLAP, tile // 4), MULTIPLE)
 
@@ -84,8 +89,15 @@ class UpscaleClip(Enlarged):
 
     def _low(self, start: int, device: torch.device) -> Iterator[Tensor]:
         """The clip's frames (3, H, W) in [−1, 1] on the device."""
-        for x_CHW in self.source(start, device):
-            yield x_CHW / (self.read.peak / 2) - 1
+        if not self.settled:
+            for x_CHW in self.source(start, device):
+                yield x_CHW / (self.read.peak / 2) - 1
+            return
+        begin = max(0, start - 1)
+        # flow is not for frames of a pixel or two
+        frames = (self.tiles.pad(x_CHW / self.read.peak) for x_CHW in self.source(begin, device))
+        for x_CHW in filtered(frames, _motion_on(device), start - begin):
+            yield 2 * self.tiles.crop(x_CHW) - 1
 
     def _residual(self, lr_TCHW: Tensor, noise_CHW: Tensor, grain_CHW: Tensor) -> Tensor:
         """The folded residual (T, 48, H, W) of one window, put together from tiles; noise of the padded size."""
@@ -124,6 +136,12 @@ class UpscaleClip(Enlarged):
         # padded still: flow is not for frames of a pixel or two
         residual_BTCHW = model.steadied((sum_TCHW / sum_HW)[None], small_TCHW[None], UPSCALE)
         return faithful(tiles.crop(residual_BTCHW[0]), UPSCALE)
+
+
+@cache
+def _motion_on(device: torch.device) -> Motion:
+    """One for all clips: what is recorded of it on a GPU are some five thousand short kernels."""
+    return recorded_on(device, motion_before)
 
 
 def shrunk(x_NCHW: Tensor, share: float) -> Tensor:

@@ -91,6 +91,7 @@ def make_job(
             prompt=options.prompt,
             negative=options.negative,
             guidance=guidance,
+            settled=options.space == "pixel",  # the others have not been measured with it
         )
 
     any_seed = upscaler(0)

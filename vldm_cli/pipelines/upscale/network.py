@@ -16,6 +16,7 @@ from vldm_cli.align.steady.kept import Kept, keep
 from vldm_cli.align.steady.network import State, SteadyNetwork, motion_before
 from vldm_cli.pipelines.upscale.clip import MULTIPLE, OVERLAP, TILE, shrunk
 from vldm_cli.pipelines.upscale.enlarged import Enlarged
+from vldm_cli.pipelines.upscale.filtered import CUT
 from vldm_cli.pipelines.upscale.windows import first_frame, streamed, windows_of
 from vldm_cli.runs.here import here
 from vldm_cli.stages.tiles import Tiles
@@ -25,10 +26,6 @@ from vldm_cli.video.clip import Clip
 # networks of three makes, .5 takes 3 to 9 % off the flicker and leaves likeness as it is; 1 takes 1 to 5 % more,
 # for up to 5 points of VMAF-NEG.
 STEADY = 0.5
-# Frames that agree less than so much on the whole are of two scenes, which agree here and there by chance alone. (Of
-# four clips at crf 20 and 28, neighbours agreed by .64 and more, frames on both sides of a cut and of other clips by
-# .13 at most.)
-CUT = 0.3
 
 
 @dataclass
