@@ -128,6 +128,12 @@ def test_patterns_and_several_names(vldm, folder, pack, names, made):
     assert code == 0 and [row["out"] for row in rows(out)] == [f"out/{name}.mkv" for name in made], err
 
 
+def test_a_folder_that_is_not_there_yet_is_none_of_the_clips(vldm, folder):
+    os.rename(folder / "clip10.mp4", "a.mp4")
+    code, out, err = vldm("interpolate", "a.mp4", "clips/c", *CPU, "-o", "more", "--dry-run", "--json")
+    assert code == 0 and rows(out)[0]["out"] == "more/a.mp4", err
+
+
 def test_a_clip_whose_name_is_a_pattern(vldm, folder, here):
     os.rename(folder / "clip10.mp4", "a[1]*.mp4")
     assert vldm("interpolate", "a[1]*.mp4", *CPU, "-o", "b.mp4")[0] == 0 and "b.mp4" in here()

@@ -14,7 +14,8 @@ def planned(task: Task, kept: Kept) -> dict[str, Any]:
     if task.command != "generate":
         if not task.out.parent.exists():  # it is made with the video
             options = {**task.options, "preview": None, "force": True}
-            task = replace(task, out=nearest(task.out.parent) / task.out.name, options=options)
+            # by another name, or it might be the clip's own
+            task = replace(task, out=nearest(task.out.parent) / f"planned-{task.out.name}", options=options)
         job, made = job_of(task, kept)
         size = {"frames": len(job.times), "width": job.raw.width, "height": job.raw.height}
         return {
