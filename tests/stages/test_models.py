@@ -12,24 +12,25 @@ from vldm_cli.stages import models as module
 from vldm_cli.stages.models import Models
 
 
-def test_one_video_of_a_list_that_has_no_room_is_enough_for_weights_to_wait(tiny_pack, monkeypatch):
+@pytest.fixture
+def models(tiny_pack, monkeypatch):
+    """On a GPU that has 10 GiB free."""
     for place in (module, memory):
         monkeypatch.setattr(place, "free_bytes", lambda device: 10 << 30)
-    monkeypatch.setattr(module, "has_triton", lambda: False)
-    models = Models(tiny_pack)
-    models.device = torch.device("cuda")  # nothing goes there
+    monkeypatch.setattr("vldm_cli.stages.ready.has_triton", lambda: False)
+    made = Models(tiny_pack)
+    made.device = torch.device("cuda")  # nothing goes there
+    return made
+
+
+def test_one_video_of_a_list_that_has_no_room_is_enough_for_weights_to_wait(models):
     small = replace(plan(24), estimated_peak_bytes=9 << 30, upscale=False)
     for one, waits in ((small, False), (replace(small, estimated_peak_bytes=11 << 30), True), (small, True)):
         models.prepare_for(one)
         assert models.low == waits
 
 
-def test_the_weights_of_a_clips_upscaler_wait_where_there_is_no_room_for_them(tiny_pack, monkeypatch):
-    for place in (module, memory):
-        monkeypatch.setattr(place, "free_bytes", lambda device: 10 << 30)
-    monkeypatch.setattr(module, "has_triton", lambda: False)
-    models = Models(tiny_pack)
-    models.device = torch.device("cuda")  # nothing goes there
+def test_the_weights_of_a_clips_upscaler_wait_where_there_is_no_room_for_them(models):
     models.prepare_upscaler("pixel", 9 << 30)
     assert not models.low
     models.prepare_upscaler("pixel", 11 << 30)

@@ -79,7 +79,7 @@ def test_products_in_8_bits_are_a_gpus(monkeypatch):
 
 def test_models_are_made_so(tiny_pack, monkeypatch):
     quick = []
-    monkeypatch.setattr("vldm_cli.stages.models.multiply_in_fp8", quick.append)
+    monkeypatch.setattr("vldm_cli.stages.ready.multiply_in_fp8", quick.append)
     models = Models(tiny_pack, running=Running(fast=["fp8"]))
     assert quick == [models.keyframes]
     assert models.decoder not in quick
@@ -94,8 +94,8 @@ def test_models_are_made_so(tiny_pack, monkeypatch):
 def test_with_little_memory_a_decoder_computes_a_few_frames_at_a_time(tiny_pack, monkeypatch, engine):
     """By the engine where that runs, which wants to be put under it first."""
     did = []
-    monkeypatch.setattr("vldm_cli.stages.models.decode_in_parts", lambda model: did.append("parts"))
-    monkeypatch.setattr("vldm_cli.stages.models.hasten", lambda model, record: did.append("engine"))
+    monkeypatch.setattr("vldm_cli.stages.ready.decode_in_parts", lambda model: did.append("parts"))
+    monkeypatch.setattr("vldm_cli.stages.ready.hasten", lambda model, record: did.append("engine"))
     monkeypatch.setattr(Models, "_has_engine", engine)
     models = Models(tiny_pack, running=Running(memory="low"))
     decoder = load.loaded(prepare.prepare(tiny_pack, "decoder", False), "cpu", torch.float32)
@@ -120,7 +120,7 @@ def test_kernels_are_a_gpus_and_usual_where_they_are_faster(tiny_pack, monkeypat
         RequestError, match="--no-plain is for a CUDA GPU, and this runs on mps; leave it out"
     ):
         Running(plain=False).check("mps")
-    monkeypatch.setattr("vldm_cli.stages.models.has_triton", lambda: True)
+    monkeypatch.setattr("vldm_cli.stages.ready.has_triton", lambda: True)
 
     def has(dtype, capability, running):
         monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: capability)

@@ -6,7 +6,6 @@ from typing import Any
 
 from vldm_cli.commands import many
 from vldm_cli.commands.options import OnClip
-from vldm_cli.stages.running import HIGH
 
 
 def one_clip(
@@ -43,7 +42,7 @@ def one_clip(
 
 def show_plan(console, job, device: str, lines: list[str]) -> None:
     """`--dry-run`: what would be made, on stdout. device: that the job was made for."""
-    from vldm_cli.commands.console import clock, size
+    from vldm_cli.commands.console import clock, room, size
     from vldm_cli.runs.here import Elsewhere
 
     device = device if isinstance(device, Elsewhere) else str(job.device)
@@ -65,9 +64,7 @@ def show_plan(console, job, device: str, lines: list[str]) -> None:
     cost = f"about {clock(job.plan['estimated_total_seconds'])} on {device}, "
     cost += f"{size(job.plan['estimated_peak_bytes'])} of memory at the most"
     if (free := job.plan.get("free_bytes")) is not None:
-        memory = job.plan["memory"]
-        how = "with all weights in it" if memory == HIGH else "with weights that wait beside it"
-        cost += f"\n{size(free)} of {job.device} are free: {how} (--memory {memory})"
+        cost += f"\n{room(free, job.device, job.plan['memory'])}"
     for words in job.warnings:
         console.warn(words)
     console.result(table, "\n".join([head, *lines, cost]))

@@ -6,6 +6,7 @@ import time
 import warnings
 
 from vldm_cli.errors import RunError, visible
+from vldm_cli.stages.running import HIGH
 
 NAMES = {
     "keyframes": "keyframes",
@@ -180,3 +181,10 @@ def size(count: float | None) -> str:
             return f"{count:.0f} {unit}"
         count /= 1024
     return f"{count:.1f} GiB"
+
+
+def room(free: int | None, device: object, memory: str, waiting: int | None = None) -> str:
+    """How a run would lie in a GPU's memory. memory: what it does, of `MEMORY`; waiting: bytes where weights wait."""
+    how = "with all weights in it" if memory == HIGH else "with weights that wait beside it"
+    how += "" if memory == HIGH or waiting is None else f", {size(waiting)}"
+    return f"{size(free)} of {device} are free: {how} (--memory {memory})"

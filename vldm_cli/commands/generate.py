@@ -8,7 +8,7 @@ import typer
 
 from vldm_cli.commands import many, options
 from vldm_cli.errors import RequestError
-from vldm_cli.stages.running import HIGH, LOW, Running
+from vldm_cli.stages.running import Running
 from vldm_cli.video.encoders import X264
 
 Text = Annotated[str | None, typer.Argument(metavar="[PROMPT]", help="What the video shows.")]
@@ -226,16 +226,14 @@ def _room(table: dict, plan, request) -> str:
     """How a run would lie in a GPU's memory; the numbers go into the table."""
     import torch
 
-    from vldm_cli.commands.console import size
+    from vldm_cli.commands.console import room
     from vldm_cli.runs.memory import free_bytes
 
     free = free_bytes(torch.device(request.device))
     low = request.running.low(plan.estimated_peak_bytes, free)
-    lossy = request.running.lossy_memory
-    table |= {"free_bytes": free, "memory": lossy or (LOW if low else HIGH)}
-    waiting = plan.estimated_lowest_bytes if lossy else plan.estimated_low_bytes
-    how = f"with weights that wait beside it, {size(waiting)}" if low else "with all weights in it"
-    return f"{size(free)} of {request.device} are free: {how} (--memory {table['memory']})"
+    table |= {"free_bytes": free, "memory": request.running.way(low)}
+    waiting = plan.estimated_lowest_bytes if request.running.lossy_memory else plan.estimated_low_bytes
+    return room(free, request.device, table["memory"], waiting)
 
 
 def _make(console, job, pool) -> None:

@@ -7,14 +7,10 @@ import torch
 from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 from transformers import CLIPVisionModelWithProjection
 
-from vldm_cli.align.decoder import TemporalDecoder, VideoDecoder
-from vldm_cli.align.fast import has_triton, hasten, hasten_autoencoder, pays, trial
-from vldm_cli.align.fast.deepcache import reuse
-from vldm_cli.align.fast.fp8 import multiply_in_fp8
+from vldm_cli.align.decoder import VideoDecoder
+from vldm_cli.align.fast import hasten_autoencoder, trial
 from vldm_cli.align.foreign import ForeignUNet
-from vldm_cli.align.small import decode_in_parts, offload, store_in_fp8
 from vldm_cli.align.space import FrameSpace, LatentSpace, PixelSpace, Space
-from vldm_cli.align.temporal import TemporalModel
 from vldm_cli.align.unet import VideoUNet
 from vldm_cli.denoise.schedulers import Scheduler, make_scheduler
 from vldm_cli.denoise.times import EVEN, Times
@@ -31,9 +27,10 @@ from vldm_cli.packs.words import Words
 from vldm_cli.runs.here import Elsewhere, here
 from vldm_cli.runs.memory import check_free, free_bytes, keep_freed_memory
 from vldm_cli.stages.plan import Plan
+from vldm_cli.stages.ready import has_engine, made_ready
 from vldm_cli.stages.room import check_room
-from vldm_cli.stages.running import AS_USUAL, DEEPCACHE, FP8, LOWEST, Running
-from vldm_cli.stages.upsampling import Model, fold_upsampling
+from vldm_cli.stages.running import AS_USUAL, Running
+from vldm_cli.stages.upsampling import Model
 from vldm_cli.stages.upscale import Upscaler
 
 
@@ -188,24 +185,8 @@ class Models:
         return load.loaded(prepared, "cpu" if waits else self.device, self.dtype)
 
     def _quick(self, model: Model) -> Model:
-        """The same model, made ready to run fast on this device."""
-        lossy = DEEPCACHE in self.running.fast and isinstance(model, VideoUNet | ForeignUNet)
-        if self.low and isinstance(model, VideoUNet | ForeignUNet):
-            if self.running.memory == LOWEST:
-                store_in_fp8(model, self.dtype)
-            offload(model, self.device, self.dtype)
-        elif self.device.type == "cpu":
-            fold_upsampling(model)  # on a GPU it has not been timed
-        elif self._has_engine and isinstance(model, TemporalModel):
-            # what is reused from step to step is not for recordings
-            hasten(model, record=not lossy)
-        if self.low and isinstance(model, TemporalDecoder):
-            decode_in_parts(model)
-        if FP8 in self.running.fast and isinstance(model, VideoUNet | ForeignUNet):
-            multiply_in_fp8(model)
-        if lossy and isinstance(model, VideoUNet | ForeignUNet):
-            reuse(model.unet, model.state)
-        return model
+        """The same model, made ready for this device."""
+        return made_ready(model, self.running, self.device, self.dtype, low=self.low, engine=self._has_engine)
 
     def _autoencoder(self, part: str) -> AutoencoderKL:
         """An upscaler's, of single frames."""
@@ -216,10 +197,7 @@ class Models:
 
     @property
     def _has_engine(self) -> bool:
-        running = self.running
-        if self.device.type != "cuda" or running.plain or not has_triton():
-            return False
-        return running.plain is False or (FP8 not in running.fast and pays(self.device, self.dtype))
+        return has_engine(self.running, self.device, self.dtype)
 
     @property
     def upscaler(self) -> Upscaler:

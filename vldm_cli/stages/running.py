@@ -61,6 +61,10 @@ class Running:
         told = {"fast": list(self.fast), "memory": self.lossy_memory}
         return {name: what for name, what in told.items() if what}
 
+    def way(self, low: bool) -> str:
+        """Of `MEMORY`, what a run does. low: whether weights wait beside the GPU."""
+        return self.lossy_memory or (LOW if low else HIGH)
+
     @property
     def spares(self) -> bool:
         """Whether weights are to wait beside the GPU, however much is free there."""

@@ -4,7 +4,6 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from vldm_cli.align.steady.network import motion_before
 from vldm_cli.pipelines.upscale.filtered import filtered
 
 
@@ -23,7 +22,7 @@ def panning(frames: int, step: int, grain: float) -> tuple[list[torch.Tensor], l
 @pytest.mark.parametrize("step", [0, 2])
 def test_what_changes_from_frame_to_frame_is_less_and_what_moves_stays_sharp(step):
     clean, grainy = panning(6, step, 0.02)
-    made = list(filtered(iter(grainy), motion_before))
+    made = list(filtered(iter(grainy)))
     assert len(made) == 6
     inner = (slice(None), slice(8, -8), slice(16, -16))
     before, after = (
@@ -35,9 +34,9 @@ def test_what_changes_from_frame_to_frame_is_less_and_what_moves_stays_sharp(ste
 
 def test_frames_are_the_same_wherever_one_starts():
     _, grainy = panning(5, 1, 0.02)
-    whole = list(filtered(iter(grainy), motion_before))
+    whole = list(filtered(iter(grainy)))
     for start in range(1, 5):
-        some = list(filtered(iter(grainy[start - 1 :]), motion_before, 1))
+        some = list(filtered(iter(grainy[start - 1 :]), 1))
         assert len(some) == 5 - start and all(
             torch.equal(x, y) for x, y in zip(whole[start:], some, strict=True)
         )
@@ -45,11 +44,11 @@ def test_frames_are_the_same_wherever_one_starts():
 
 def test_nothing_is_brought_across_a_cut():
     one, other = (scenery(seed)[:, :64, :64] for seed in (2, 3))
-    made = list(filtered(iter([one, one, other, other]), motion_before))
+    made = list(filtered(iter([one, one, other, other])))
     torch.testing.assert_close(made[1], one)
     torch.testing.assert_close(made[2], other)
 
 
 def test_a_clip_of_one_frame_is_as_it_was():
-    (made,) = filtered(iter([scenery()]), motion_before)
+    (made,) = filtered(iter([scenery()]))
     assert torch.equal(made, scenery())

@@ -90,8 +90,8 @@ def _factors(
         count = tl.minimum(HW - (r % S) * ROWS, ROWS).to(tl.float32)
         m = tl.load(mean + (b * rows + r)[:, None] * C + c[None, :], mask=here, other=0.0)
         if MORE:
-            at = (b * span + r // S)[:, None] * C + c[None, :]
-            m += tl.load(before + at, mask=here & (BEFORE != 0), other=0.0)
+            frame_at = (b * span + r // S)[:, None] * C + c[None, :]
+            m += tl.load(before + frame_at, mask=here & (BEFORE != 0), other=0.0)
         total += tl.where(here, m * count[:, None], 0.0)
     whole = 1.0 * HW * width * span
     mu = tl.sum(tl.sum(total, 1), 0) / whole
@@ -103,8 +103,8 @@ def _factors(
         at = (b * rows + r)[:, None] * C + c[None, :]
         m = tl.load(mean + at, mask=here, other=0.0)
         if MORE:
-            at2 = (b * span + r // S)[:, None] * C + c[None, :]
-            m += tl.load(before + at2, mask=here & (BEFORE != 0), other=0.0)
+            frame_at = (b * span + r // S)[:, None] * C + c[None, :]
+            m += tl.load(before + frame_at, mask=here & (BEFORE != 0), other=0.0)
         d = tl.load(m2 + at, mask=here, other=0.0)
         dev += tl.where(here, d + count[:, None] * (m - mu) * (m - mu), 0.0)
     spread = 1.0 / tl.sqrt(tl.sum(tl.sum(dev, 1), 0) / whole + eps)

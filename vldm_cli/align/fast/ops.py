@@ -52,10 +52,9 @@ def _there(device: torch.device, run: Callable, *args: Any, **kwargs: Any) -> An
         return run(*args, **kwargs)
 
 
-def _or_its_twin(name: str, run: Callable, *args: Any, packed: Any = None, **kwargs: Any) -> Any:
-    """packed: of `dense_block`, whose twin knows no such thing."""
+def _or_its_twin(name: str, run: Callable, *args: Any, **kwargs: Any) -> Any:
     try:
-        return run(*args, **kwargs, **({} if packed is None else {"packed": packed}))
+        return run(*args, **kwargs)
     except Exception as error:
         from triton.errors import TritonError
 
@@ -127,8 +126,7 @@ def convolve_frames(
 
 def dense_block(x_NCHW: Tensor, *layers: Tensor, packed: Any = None) -> Tensor:
     """`plain.dense_block`; packed: `dense.pack` of the layers, where that is there."""
-    run = _kernel("dense_block", x_NCHW)
-    return run(x_NCHW, *layers) if run is plain.dense_block else run(x_NCHW, *layers, packed=packed)
+    return _kernel("dense_block", x_NCHW)(x_NCHW, *layers, packed=packed)
 
 
 def attend(q_NLC: Tensor, k_NSC: Tensor, v_NSC: Tensor, heads: int) -> Tensor:

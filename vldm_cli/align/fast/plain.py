@@ -109,9 +109,10 @@ def convolve(
     return h_NLC if residual_NLC is None else h_NLC + residual_NLC
 
 
-def dense_block(x_NCHW: Tensor, *layers: Tensor) -> Tensor:
+def dense_block(x_NCHW: Tensor, *layers: Tensor, packed: Any = None) -> Tensor:
     """The dense block of ESRGAN (Wang et al. 2018, §3.1). layers: weights (O, I, 3, 3) and biases in turn; each sees x
-    and what all before it made, the last one makes as many channels as x has."""
+    and what all before it made, the last one makes as many channels as x has. packed: these
+    layers as the kernel wants them."""
     *hidden, last = zip(layers[::2], layers[1::2], strict=True)
     h = x_NCHW
     for weight, bias in hidden:

@@ -74,10 +74,8 @@ def _convolved(
     """One tile of places and output channels: a matrix product over three frames' channels. K: these, or 0,
     where it is compiled for any number of them; WHOLE: whether they are a multiple of BLOCK_K. BIAS, RESIDUAL: whether
     these are there; where they are not, nothing of them is read; LAST: whether one of them may be."""
-    if K:  # noqa: SIM108 (to the compiler "or" is no choice between a number and a value)
-        deep = K
-    else:
-        deep = channels
+    if K:
+        channels = K
     tiles_n = tl.cdiv(C, BLOCK_N)
     pid = tl.program_id(0)
     m = (pid // tiles_n) * BLOCK_M + tl.arange(0, BLOCK_M)
@@ -85,7 +83,7 @@ def _convolved(
     t = (m // HW) % T
     k = tl.arange(0, BLOCK_K)
     total = tl.zeros((BLOCK_M, BLOCK_N), tl.float32)
-    steps = tl.cdiv(deep, BLOCK_K)
+    steps = tl.cdiv(channels, BLOCK_K)
     for i in range(3 * steps):
         tap = i // steps - 1
         ci = (i % steps) * BLOCK_K + k
@@ -98,9 +96,11 @@ def _convolved(
         row = m.to(tl.int64) + step * HW
         seen, given = there[:, None], (co < C)[None, :]
         if not WHOLE:
-            seen, given = seen & (ci < deep)[None, :], given & (ci < deep)[:, None]
-        a = tl.load(x + row[:, None] * deep + ci[None, :], mask=seen, other=0.0)
-        w = tl.load(weight + co[None, :] * (3 * deep) + (tap + 1) * deep + ci[:, None], mask=given, other=0.0)
+            seen, given = seen & (ci < channels)[None, :], given & (ci < channels)[:, None]
+        a = tl.load(x + row[:, None] * channels + ci[None, :], mask=seen, other=0.0)
+        w = tl.load(
+            weight + co[None, :] * (3 * channels) + (tap + 1) * channels + ci[:, None], mask=given, other=0.0
+        )
         total = tl.dot(a, w, total, input_precision="ieee")
     here = (m < M)[:, None] & (co < C)[None, :]
     at = m.to(tl.int64)[:, None] * C + co[None, :]

@@ -1,20 +1,18 @@
 """Upscaling people's own clips, of any size: an upscaler in windows and in tiles (METHOD.md §6)."""
 
 from collections.abc import Callable, Iterator, Sequence
-from functools import cache, partial
+from functools import partial
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from vldm_cli.align.fast.graphs import recorded_on
 from vldm_cli.align.pixels import faithful, from_residual
 from vldm_cli.align.place import place_of
-from vldm_cli.align.steady.network import motion_before
 from vldm_cli.denoise.guidance import UNGUIDED, Guidance
 from vldm_cli.denoise.sampler import sample
 from vldm_cli.pipelines.upscale.enlarged import Enlarged
-from vldm_cli.pipelines.upscale.filtered import Motion, filtered
+from vldm_cli.pipelines.upscale.filtered import filtered
 from vldm_cli.runs.memory import in_halves
 from vldm_cli.stages.plan import UPSCALE
 from vldm_cli.stages.source import Reader, faded
@@ -96,7 +94,7 @@ class UpscaleClip(Enlarged):
         begin = max(0, start - 1)
         # flow is not for frames of a pixel or two
         frames = (self.tiles.pad(x_CHW / self.read.peak) for x_CHW in self.source(begin, device))
-        for x_CHW in filtered(frames, _motion_on(device), start - begin):
+        for x_CHW in filtered(frames, start - begin):
             yield 2 * self.tiles.crop(x_CHW) - 1
 
     def _residual(self, lr_TCHW: Tensor, noise_CHW: Tensor, grain_CHW: Tensor) -> Tensor:
@@ -136,12 +134,6 @@ class UpscaleClip(Enlarged):
         # padded still: flow is not for frames of a pixel or two
         residual_BTCHW = model.steadied((sum_TCHW / sum_HW)[None], small_TCHW[None], UPSCALE)
         return faithful(tiles.crop(residual_BTCHW[0]), UPSCALE)
-
-
-@cache
-def _motion_on(device: torch.device) -> Motion:
-    """One for all clips: what is recorded of it on a GPU are some five thousand short kernels."""
-    return recorded_on(device, motion_before)
 
 
 def shrunk(x_NCHW: Tensor, share: float) -> Tensor:

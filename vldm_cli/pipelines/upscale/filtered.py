@@ -2,25 +2,19 @@
 along the motion, where these agree with it (motion-compensated temporal filtering: Dubois and Sabri 1984, "Noise
 reduction in image sequences using motion-compensated temporal filtering")."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor
 
 from vldm_cli.motion.matching import warp
+from vldm_cli.pipelines.upscale.motion import motion_to
 
 # The weight of a neighbour that agrees wholly, beside the frame's own of 1.
 SHARE = 0.5
-# Frames that agree less than so much on the whole are of two scenes, which agree here and there by chance alone. (Of
-# four clips at crf 20 and 28, neighbours agreed by .64 and more, frames on both sides of a cut and of other clips by
-# .13 at most.)
-CUT = 0.3
-
-Motion = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
-"""`motion_before`, perhaps recorded."""
 
 
-def filtered(frames: Iterator[Tensor], motion: Motion, first: int = 0) -> Iterator[Tensor]:
+def filtered(frames: Iterator[Tensor], first: int = 0) -> Iterator[Tensor]:
     """Frames (3, h, w) in [0, 1], from number `first` on: those before it are only looked at, so that it is the same
     frame wherever one starts."""
     before: Tensor | None = None
@@ -29,15 +23,15 @@ def filtered(frames: Iterator[Tensor], motion: Motion, first: int = 0) -> Iterat
     while now is not None:
         following = next(frames, None)
         if number >= first:
-            yield _mean(now, [x for x in (before, following) if x is not None], motion)
+            yield _mean(now, [x for x in (before, following) if x is not None])
         before, now, number = now, following, number + 1
 
 
-def _mean(now_CHW: Tensor, beside: list[Tensor], motion: Motion) -> Tensor:
+def _mean(now_CHW: Tensor, beside: list[Tensor]) -> Tensor:
     total, weight = now_CHW, torch.ones_like(now_CHW[:1])
     for other_CHW in beside:
-        flow_BTCHW, agree_BTCHW = motion(now_CHW[None, None], other_CHW[None])
-        share_1HW = SHARE * agree_BTCHW[0, 0] * (agree_BTCHW.mean() > CUT)
+        flow_BTCHW, agree_BTCHW = motion_to(now_CHW[None, None], other_CHW[None])
+        share_1HW = SHARE * agree_BTCHW[0, 0]
         total = total + share_1HW * warp(other_CHW[None], flow_BTCHW[0], "bicubic")[0]
         weight = weight + share_1HW
     return total / weight

@@ -16,7 +16,7 @@ from vldm_cli.runs.store import Store
 from vldm_cli.stages.costs import BASE, NATIVE, RATES, SPACE_COSTS, UPSCALE_BYTES
 from vldm_cli.stages.models import Models
 from vldm_cli.stages.plan import UPSCALE
-from vldm_cli.stages.running import AS_USUAL, HIGH, LOW, Running
+from vldm_cli.stages.running import AS_USUAL, Running
 from vldm_cli.stages.upscale import STAGE
 from vldm_cli.video.carry import packed
 from vldm_cli.video.clip import Clip
@@ -98,8 +98,7 @@ def make_job(
     plan = _plan(any_seed, options.device, options.space)
     models.prepare_upscaler(options.space, plan["estimated_peak_bytes"])
     if (free := free_bytes(models.device)) is not None:
-        waits = models.upscaling.low
-        plan |= {"free_bytes": free, "memory": options.running.lossy_memory or (LOW if waits else HIGH)}
+        plan |= {"free_bytes": free, "memory": options.running.way(models.upscaling.low)}
     raw = any_seed.raw
     kind = open_container(out)
     look, said = look_of(clip, kind, raw, options.scale)

@@ -1,7 +1,7 @@
 """Upscaling clips by a network for single pictures, made steady: by temporal layers that were trained for it, or by
 keeping of the frame before, along the motion, what agrees. Both go from frame to frame, in windows."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,7 +16,7 @@ from vldm_cli.align.steady.kept import Kept, keep
 from vldm_cli.align.steady.network import State, SteadyNetwork, motion_before
 from vldm_cli.pipelines.upscale.clip import MULTIPLE, OVERLAP, TILE, shrunk
 from vldm_cli.pipelines.upscale.enlarged import Enlarged
-from vldm_cli.pipelines.upscale.filtered import CUT
+from vldm_cli.pipelines.upscale.motion import motion_to
 from vldm_cli.pipelines.upscale.windows import first_frame, streamed, windows_of
 from vldm_cli.runs.here import here
 from vldm_cli.stages.tiles import Tiles
@@ -39,12 +39,11 @@ class _Frame:
 
 
 class _Ready:
-    """A network and its layers where they are to run. moved: `motion_before`, some five thousand short kernels a frame;
-    enlarge: what the network makes of a tile, of x4plus a thousand."""
+    """A network and its layers where they are to run. enlarge: what the network makes of a tile, of x4plus a thousand
+    short kernels."""
 
     def __init__(self, network: ImageNetwork, layers: SteadyNetwork | None, device: torch.device) -> None:
         self.network, self.layers = network, layers
-        self.moved: Callable[..., tuple[Tensor, Tensor]] = recorded_on(device, motion_before)
         # networks with attention may make masks for each size on the host, which cannot be recorded
         enlarge = network.enlarged
         self.enlarge = recorded_on(device, enlarge) if network.convolutional else enlarge
@@ -136,9 +135,7 @@ class NetworkClip(Enlarged):
             x_CHW = x_CHW / self.read.peak
             wide = self.wide.pad(x_CHW)[None, None]
             # of a first frame there is nothing to be found, and to be recorded
-            moved = motion_before if before is None else self.ready.moved
-            flow_BTCHW, agree_BTCHW = moved(wide, before)
-            agree_BTCHW = agree_BTCHW * (agree_BTCHW.mean() > CUT)
+            flow_BTCHW, agree_BTCHW = motion_before(wide) if before is None else motion_to(wide, before)
             before = wide[:, 0]
             yield _Frame(x_CHW, (self.wide.crop(flow_BTCHW[0]), self.wide.crop(agree_BTCHW[0])))
 
