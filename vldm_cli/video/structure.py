@@ -55,8 +55,9 @@ def structure(path: Path) -> Structure:
 
 
 def _gif(file: BinaryIO) -> Structure:
-    """GIF89a: blocks up to the trailer."""
-    found, delay = Structure(whole=False), 0
+    """GIF89a: blocks up to the trailer. Where a part is missing, the sizes of what follows are read from the midst of a
+    picture, and may by chance lead on to another picture's end: its blocks then are not full as all others' are."""
+    found, delay, uneven, nothing = Structure(whole=False), 0, 0, 0
     _palette(file, file.read(13)[10:11])
     while kind := file.read(1):
         if kind == b";":
@@ -64,18 +65,20 @@ def _gif(file: BinaryIO) -> Structure:
             break
         if kind == b"!":
             control = file.read(1) == b"\xf9"
-            block = _blocks(file)
+            block, _ = _blocks(file)
             delay = int.from_bytes(block[1:3], "little") if control and len(block) >= 4 else delay
         elif kind == b",":
             _palette(file, file.read(9)[8:9])
             if not file.read(1):
                 break
-            _blocks(file)
+            uneven += not _blocks(file)[1]
             found.frames += 1
             found.milliseconds.append(10 * delay)
             delay = 0
-        elif kind != b"\0":  # some programs put a byte of nothing between blocks
+        nothing = nothing + 1 if kind == b"\0" else 0
+        if kind not in b"!,\0" or nothing > 1:  # some programs put a byte of nothing between blocks
             break
+    found.whole = found.whole and not 0 < uneven < (found.frames + 1) / 2
     return found
 
 
@@ -84,13 +87,14 @@ def _palette(file: BinaryIO, flags: bytes) -> None:
         file.seek(3 << ((flags[0] & 7) + 1), 1)
 
 
-def _blocks(file: BinaryIO) -> bytes:
-    """A chain of blocks, of which the first is returned."""
-    first = None
+def _blocks(file: BinaryIO) -> tuple[bytes, bool]:
+    """A chain of blocks, of which the first is returned, and whether all but the last are of one size."""
+    first, sizes = None, []
     while (size := file.read(1)) and size != b"\0":
         block = file.read(size[0])
+        sizes.append(size[0])
         first = block if first is None else first
-    return first or b""
+    return first or b"", len(set(sizes[:-1])) <= 1
 
 
 def _webp(file: BinaryIO) -> Structure:
