@@ -6,8 +6,8 @@ from tests.tiny import tiny_pack
 from vldm_cli.errors import RequestError
 from vldm_cli.measure.faithfulness import readings
 from vldm_cli.measure.probe.attributes import COLOUR_NAMES, OBJECT, SCENE
-from vldm_cli.measure.probe.layers import middles
-from vldm_cli.measure.probe.probe import Probe, load_probe
+from vldm_cli.measure.probe.layers import Change, middles
+from vldm_cli.measure.probe.probe import CHANGE, Probe, grown, load_probe
 from vldm_cli.measure.probe.prompts import everything
 from vldm_cli.measure.probe.truth import truth
 from vldm_cli.packs.pack import Pack
@@ -18,12 +18,12 @@ from vldm_cli.train.objectives.probe_losses import losses
 
 def new_probe(seed=0):
     torch.manual_seed(seed)
-    return Probe()
+    return Probe(change=CHANGE)
 
 
 def test_sizes():
     probe = new_probe()
-    assert sum(p.numel() for p in probe.parameters()) <= 1_048_576
+    assert sum(p.numel() for p in probe.parameters()) <= 1_100_000
     answers = probe(torch.zeros(2, 3, 3, 32, 48), torch.tensor([16, 4]))
     assert answers.presence_BK.shape == (2, 10)
     assert {k: v.shape for k, v in answers.object.items()} == {k: (2, 10, len(v)) for k, v in OBJECT.items()}
@@ -33,6 +33,45 @@ def test_sizes():
     assert answers.frame_place_BTK3.shape == (2, 3, 10, 3) and answers.camera_BT5.shape == (2, 3, 5)
     assert answers.relation_BKKV.shape == (2, 10, 10, 4)
     assert answers.clip_BF.ndim == 2 and answers.frame_BTF.shape[:2] == (2, 3)
+
+
+@torch.no_grad()
+def test_a_probe_that_compares_nothing_yet_grows_and_answers_as_before():
+    torch.manual_seed(0)
+    before = Probe().eval()
+    after = grown(before).eval()
+    assert before.compare is None and after.compare is not None and grown(after) is after
+    for frames in (1, 3):
+        x = torch.rand(2, frames, 3, 32, 48) * 2 - 1
+        a, b = before(x, 16), after(x, 16)
+        assert torch.equal(a.object["motion"], b.object["motion"]) and torch.equal(a.clip_BF, b.clip_BF)
+
+
+def test_what_turns_is_told_from_what_rests_by_comparing():
+    """A bright half of a disc that turns, or rests at any turn; nothing else is trained than what compares."""
+    torch.manual_seed(0)
+    change, told = Change(8, 16), torch.nn.Linear(8, 1)
+    line = (torch.arange(32) * 2 + 1 - 32) / 32
+    y, x = torch.meshgrid(line, line, indexing="ij")
+
+    def clips(n):
+        turns_N = torch.rand(n) < 0.5
+        angle_NT = 6.3 * torch.rand(n, 1) + turns_N[:, None] * torch.arange(4) * 0.6
+        half = x * angle_NT.cos()[..., None, None] + y * angle_NT.sin()[..., None, None]
+        return ((5 * half).clamp(-1, 1) * (x * x + y * y < 1))[:, :, None].expand(-1, -1, 3, -1, -1), turns_N
+
+    place = torch.tensor([0.0, 0.0, 1.0]).expand(64, 4, 1, 3)
+    optimizer = torch.optim.AdamW([*change.parameters(), *told.parameters()], lr=3e-3)
+    for _ in range(80):
+        video, turns_N = clips(64)
+        loss = torch.nn.functional.binary_cross_entropy_with_logits(
+            told(change(video, place))[:, 0, 0], turns_N.float()
+        )
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    video, turns_N = clips(64)
+    assert float(((told(change(video, place))[:, 0, 0] > 0) == turns_N).float().mean()) > 0.95
 
 
 @torch.no_grad()

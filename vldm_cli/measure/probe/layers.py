@@ -9,6 +9,8 @@ from torch.nn import functional as F
 PLACES = 6
 # How far beyond an object's disc a close look reaches.
 MARGIN = 1.3
+# Cells along a side of the look that is compared with the next frame's.
+CLOSER = 16
 # How many cells up and down, and to either side, something may have moved until the next frame; the grid, in rows and
 # columns, over which movement is read; what a cell's features must amount to before they count.
 REACH, GRID, SURE = (3, 4), (2, 4), 0.5
@@ -78,18 +80,51 @@ class Crop(nn.Module):
         self.out = nn.Sequential(nn.Linear(inner * side**2, dim), nn.GELU(), nn.Linear(dim, dim, bias=False))
 
     def new_grid(self) -> Tensor:
-        """Where it looks, (side², 2) of x and y, around a place at 0 in units of its radius; in no file of weights."""
-        line = MARGIN * (torch.arange(self.side) * 2 + 1 - self.side) / self.side
-        return torch.stack(torch.meshgrid(line, line, indexing="xy"), -1).flatten(0, 1)
+        return around(self.side)
 
     def forward(self, x_NCHW: Tensor, place_NK3: Tensor) -> Tensor:
-        H, W = x_NCHW.shape[-2:]
-        place = place_NK3.float()
-        radius = place[..., 2:, None].clamp(0.05, 1.0)
-        wide = place.new_tensor([H / W, 1.0])
-        points = place[..., None, :2] + radius * self.grid.float() * wide
-        seen = F.grid_sample(self.inner(x_NCHW).float(), points, align_corners=False)  # (N, inner, K, side²)
-        return self.out(seen.permute(0, 2, 1, 3).flatten(2).to(x_NCHW.dtype))
+        seen = sampled(self.inner(x_NCHW), place_NK3, self.grid)  # (N, inner, K, side²)
+        return self.out(seen.permute(0, 2, 1, 3).flatten(2))
+
+
+class Change(nn.Module):
+    """How objects look different from one frame to the next, which tells a thing that turns from one that rests: frames
+    (B, T, 3, h, w) and places (B, T, K, 3) as `Crop` takes them → (B, K, D). Each frame by itself does not tell it: a
+    mean over frames of what is seen in each has nothing of how it follows on. Begins with 0."""
+
+    grid: Tensor
+
+    def __init__(self, dim: int, inner: int):
+        super().__init__()
+        self.register_buffer("grid", self.new_grid(), False)
+        self.look = nn.Sequential(nn.Conv2d(3, 16, 3, 1, 1), nn.GELU(), nn.Conv2d(16, 16, 3, 1, 1))
+        self.compare = nn.Sequential(
+            nn.Conv2d(32, 32, 3, 2, 1),
+            nn.GELU(),
+            nn.Conv2d(32, 32, 3, 2, 1),
+            nn.GELU(),
+            nn.Flatten(1),
+            nn.Linear(32 * (CLOSER // 4) ** 2, inner),
+            nn.GELU(),
+        )
+        self.out = nn.Linear(2 * inner, dim)
+        nn.init.zeros_(self.out.weight)
+        nn.init.zeros_(self.out.bias)
+
+    def new_grid(self) -> Tensor:
+        return around(CLOSER)
+
+    def forward(self, x_BTCHW: Tensor, place_BTK3: Tensor) -> Tensor:
+        B, T, K = place_BTK3.shape[:3]
+        if T == 1:  # nothing to compare with
+            return x_BTCHW.new_zeros(B, K, self.out.out_features)
+        seen = sampled(x_BTCHW.flatten(0, 1), place_BTK3.flatten(0, 1), self.grid)
+        seen = seen.permute(0, 2, 1, 3).unflatten(-1, (CLOSER, CLOSER)).flatten(0, 1)
+        now = self.look(seen).unflatten(0, (B, T, K))
+        before, after = now[:, :-1], now[:, 1:]
+        pairs = torch.cat([before, after - before], 3).flatten(0, 2)
+        changes = self.compare(pairs).unflatten(0, (B, T - 1, K))
+        return self.out(torch.cat([changes.mean(1), changes.amax(1)], -1))
 
 
 class Movement(nn.Module):
@@ -137,6 +172,23 @@ class Relate(nn.Module):
 
     def forward(self, objects_BKD: Tensor) -> Tensor:
         return self.out(F.gelu(self.one(objects_BKD)[:, :, None] + self.other(objects_BKD)[:, None]))
+
+
+def around(side: int) -> Tensor:
+    """Where a close look falls, (side², 2) of x and y, around a place at 0 in units of its radius; in no file of
+    weights."""
+    line = MARGIN * (torch.arange(side) * 2 + 1 - side) / side
+    return torch.stack(torch.meshgrid(line, line, indexing="xy"), -1).flatten(0, 1)
+
+
+def sampled(x_NCHW: Tensor, place_NK3: Tensor, grid_P2: Tensor) -> Tensor:
+    """(N, C, K, P): what lies around places, as `Crop` takes them, at the grid's points."""
+    H, W = x_NCHW.shape[-2:]
+    place = place_NK3.float()
+    radius = place[..., 2:, None].clamp(0.05, 1.0)
+    wide = place.new_tensor([H / W, 1.0])
+    points = place[..., None, :2] + radius * grid_P2.float() * wide
+    return F.grid_sample(x_NCHW.float(), points, align_corners=False).to(x_NCHW.dtype)
 
 
 def highest(spots_NKP: Tensor) -> Tensor:

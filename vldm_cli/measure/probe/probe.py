@@ -21,6 +21,7 @@ from vldm_cli.errors import RequestError
 from vldm_cli.measure.probe.attributes import COLOUR_NAMES, OBJECT, SCENE
 from vldm_cli.measure.probe.layers import (
     Block,
+    Change,
     Crop,
     Look,
     Movement,
@@ -40,6 +41,8 @@ FRAMES = 8
 QUERIES = len(COLOUR_NAMES) + 1
 # x, y and radius of an object; the camera's turn to the right and upwards, its way right, up and forward.
 PLACE, CAMERA = 3, 5
+# Width of what compares objects with themselves in a new probe.
+CHANGE = 48
 
 
 @dataclass(frozen=True)
@@ -64,11 +67,18 @@ class Answers:
 
 
 class Probe(ModelMixin, ConfigMixin):
-    """Frames (B, T, 3, H, W) in [−1, 1], T ≤ 8, and their distance in frames → Answers. 1.0 M parameters."""
+    """Frames (B, T, 3, H, W) in [−1, 1], T ≤ 8, and their distance in frames → Answers. 1.1 M parameters.
+
+    change: width of what compares each object with itself in the next frame; 0 for a probe without it, as they were."""
 
     @register_to_config
     def __init__(
-        self, widths: tuple[int, ...] = (24, 48, 80, 96), dim: int = 96, heads: int = 6, layers: int = 2
+        self,
+        widths: tuple[int, ...] = (24, 48, 80, 96),
+        dim: int = 96,
+        heads: int = 6,
+        layers: int = 2,
+        change: int = 0,
     ):
         super().__init__()
         a, b, c, d = widths
@@ -107,6 +117,7 @@ class Probe(ModelMixin, ConfigMixin):
         nn.init.zeros_(self.frame_place.bias)
         self.from_place = nn.Linear(PLACE, dim)
         self.camera = nn.Linear(d, CAMERA)
+        self.compare = Change(dim, change) if change else None
 
     def forward(self, x_BTCHW: Tensor, frame_step) -> Answers:
         """frame_step: frames at 24 a second from one frame to the next, an int or (B,)."""
@@ -138,10 +149,17 @@ class Probe(ModelMixin, ConfigMixin):
         objects, scene = told[:, :-1], told[:, -1]
         moved = since.sum(1) / max(1, T - 1)
         seen_and_moved = torch.cat([scene, moved], -1)
+        moving = objects
+        if self.compare is not None:
+            half = F.avg_pool2d(x, 2, ceil_mode=True).unflatten(0, (B, T))
+            moving = objects + self.compare(half, frame_place.detach().unflatten(0, (B, T)))
         frame_presence = self.frame_presence(highest(spots.flatten(2))[..., None])[..., 0]
         return Answers(
             presence_BK=self.presence(objects)[..., 0],
-            object={name: answer(objects) for name, answer in self.object_heads.items()},
+            object={
+                name: answer(moving if name == "motion" else objects)
+                for name, answer in self.object_heads.items()
+            },
             scene={name: answer(seen_and_moved) for name, answer in self.scene_heads.items()},
             relation_BKKV=self.relate(objects),
             frame_presence_BTK=frame_presence.unflatten(0, (B, T)),
@@ -159,13 +177,23 @@ _SIZES: Schema = {
     "dim": Whole(8, 1024),
     "heads": Whole(1, 64),
     "layers": Whole(1, 16),
+    "change": Whole(0, 1024),
 }
 
 
 def _with_grids(probe: Probe) -> None:
-    for crop in probe.modules():
-        if isinstance(crop, Crop):
-            crop.grid = crop.new_grid()
+    for look in probe.modules():
+        if isinstance(look, (Crop, Change)):
+            look.grid = look.new_grid()
+
+
+def grown(probe: Probe) -> Probe:
+    """The probe with what compares objects with themselves; one that has it is as it was. It answers as before."""
+    if probe.compare is not None:
+        return probe
+    larger = Probe(**{**{name: probe.config[name] for name in _SIZES}, "change": CHANGE})
+    larger.load_state_dict({**larger.state_dict(), **probe.state_dict()})
+    return larger.to(next(probe.parameters()).dtype)
 
 
 def load_probe(pack: Pack, device="cpu", dtype=torch.float32) -> Probe:

@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from vldm_cli.errors import RequestError
 from vldm_cli.measure.probe.attributes import COLOUR_NAMES, OBJECT, SCENE
-from vldm_cli.measure.probe.probe import FRAMES, Probe, load_probe
+from vldm_cli.measure.probe.probe import CHANGE, FRAMES, Probe, grown, load_probe
 from vldm_cli.measure.probe.truth import mirrored, truth
 from vldm_cli.toyland.dataset import ToylandClips
 from vldm_cli.train.data.source import ToylandSource
@@ -34,7 +34,8 @@ class ProbeObjective(Objective):
             raise RequestError("the probe learns from Toyland alone; leave --data out")
         super().__init__(setup)
         torch.manual_seed(setup.seed)
-        self.probe = self.load(load_probe(setup.pack) if setup.pack.has("probe") else Probe(), train=True)
+        has = setup.pack.has("probe")
+        self.probe = self.load(grown(load_probe(setup.pack)) if has else Probe(change=CHANGE), train=True)
         self.trained = {"probe": self.probe}
         self.validation: dict[str, Tensor] = {}
 
