@@ -8,6 +8,7 @@ import typer
 
 from vldm_cli.commands import clip as shared
 from vldm_cli.commands import options
+from vldm_cli.runs.imports import uncollected
 
 
 @options.on_clip
@@ -83,9 +84,10 @@ def extend(
         one = shared.one_clip(console, "extend", clip, clips, out, common, asked, lent.told, pool)
         if one is None:
             return
-        job = prepare(one, out, **asked, **common.for_job())
+        with uncollected():
+            job = prepare(one, out, **asked, **common.for_job())
 
-        from vldm_cli.pipelines.extend.run import run
+            from vldm_cli.pipelines.extend.run import run
 
         if job.settings.get("read"):
             console.note(f'read as: "{job.settings["read"]}"')

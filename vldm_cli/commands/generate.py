@@ -8,6 +8,7 @@ import typer
 
 from vldm_cli.commands import many, options
 from vldm_cli.errors import RequestError
+from vldm_cli.runs.imports import bring, uncollected
 from vldm_cli.stages.running import Running
 from vldm_cli.video.encoders import X264
 
@@ -164,7 +165,8 @@ def _one(
     from vldm_cli.api.generate import prepare
     from vldm_cli.api.packs import licence_remark
 
-    job = prepare(prompt, out, variations=variations, seed=seed, preview=preview, **asked)
+    with uncollected():
+        job = prepare(prompt, out, variations=variations, seed=seed, preview=preview, **asked)
     for words in filter(None, (job.warning, licence_remark(job.pack.pack))):
         console.warn(words)
     if job.settings.read is not None:
@@ -252,6 +254,7 @@ def _make(console, job, pool) -> None:
         progress = console.progress()
         saved = partial("{0.frames} of {1} frames of {2} are saved".format, progress, job.plan.frames, out)
         with going_on(saved), progress:
+            bring("vldm_cli.pipelines.generate.run")  # as `job.make` would
             result = job.make(one, progress, pool)
         for text in result.warnings:
             if text not in (job.warning or ""):

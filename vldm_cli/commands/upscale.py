@@ -9,6 +9,7 @@ import typer
 
 from vldm_cli.commands import clip as shared
 from vldm_cli.commands import options
+from vldm_cli.runs.imports import uncollected
 from vldm_cli.video.encoders import X264
 
 
@@ -109,9 +110,10 @@ def upscale(
         one = shared.one_clip(console, "upscale", clip, clips, out, common, asked, lent.told, pool)
         if one is None:
             return
-        job = prepare(one, out, **asked, **common.for_job())
+        with uncollected():
+            job = prepare(one, out, **asked, **common.for_job())
 
-        from vldm_cli.pipelines.clip.run import run
+            from vldm_cli.pipelines.clip.run import run
 
         console.detail(f"{lent.words}, {job.settings['dtype']}: {job.settings}")
         if common.dry_run:

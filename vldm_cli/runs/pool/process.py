@@ -16,6 +16,7 @@ import vldm_cli
 from vldm_cli import __version__
 from vldm_cli.runs.aside import WAITING
 from vldm_cli.runs.command_line import place
+from vldm_cli.runs.imports import uncollected
 from vldm_cli.runs.pool.graph import Unit
 from vldm_cli.runs.pool.pool import Lost, Pool
 from vldm_cli.runs.pool.threads import share_of_threads
@@ -163,11 +164,12 @@ def main() -> None:
     os.dup2(2, 1)  # whatever a library prints is no answer
     told: SimpleQueue = SimpleQueue()
     Thread(target=_listen, args=(sys.stdin.buffer, told), daemon=True).start()
-    from vldm_cli.runs.pool.worker import Worker
+    with uncollected():
+        from vldm_cli.runs.pool.worker import Worker
 
-    for name in sys.argv[1:]:
-        with suppress(Exception):  # whoever needs it will meet the same again, and tell it
-            import_module(name)
+        for name in sys.argv[1:]:
+            with suppress(Exception):  # whoever needs it will meet the same again, and tell it
+                import_module(name)
     worker, tasks = Worker(told.get()), dict[int, Task]()
     while True:
         if told.empty() and worker.get_ready():
