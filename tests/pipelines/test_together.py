@@ -24,9 +24,12 @@ from vldm_cli.pipelines.generate.run import generate
 from vldm_cli.pipelines.interpolate.job import make_job as interpolating
 from vldm_cli.pipelines.upscale.job import Options as Upscaling
 from vldm_cli.pipelines.upscale.job import make_job as upscaling
-from vldm_cli.runs.aside import WAITING
+from vldm_cli.runs import memory
+from vldm_cli.runs.aside import WAITING, Aside
+from vldm_cli.runs.here import here
 from vldm_cli.runs.pool.process import open_pool
-from vldm_cli.runs.progress import NullProgress
+from vldm_cli.runs.progress import Clock, NullProgress
+from vldm_cli.runs.store import Store
 from vldm_cli.video.clip import open_clip
 
 THREADS = "1"  # on which a CPU's bytes depend
@@ -171,6 +174,43 @@ def test_the_driver_is_killed_and_the_same_command_goes_on_in_this_process(tiny_
     video = generate(ask(out, frames=FRAMES, upscale=False), tiny_pack)
     assert video.out.read_bytes() == plain["generate.mp4"]
     assert os.listdir(tmp_path) == ["a.mp4"], "nothing is left lying about"
+
+
+class Asked:
+    """In the place of a pool: its worker opens what is to be made, on a machine that is called so."""
+
+    device, words = "cpu", "1 x cpu"
+
+    def __init__(self, monkeypatch):
+        self.monkeypatch = monkeypatch
+
+    def make(self, recipe, graph, folder, missing):
+        with self.monkeypatch.context() as patch:
+            patch.setattr(here, "machine", "far")
+            yield recipe.bench(Store(folder), Clock(), Aside(0))
+
+
+def test_memory_is_looked_at_where_it_is_needed(tiny_pack, clip, tmp_path, pool, monkeypatch):
+    """By workers in theirs, and not by the process that only directs them."""
+    monkeypatch.setattr(memory, "host_bytes", lambda: 2**20)
+    request = ask(tmp_path / "a.mp4", frames=7, upscale=False)
+    up = Upscaling(2, "pixel", 0.0, 1, None, 3, "cpu", "float32")
+    longer = Extending(frames=7, seed=3)
+    opened = open_clip(clip)
+    larger = upscaling(opened, tiny_pack, tmp_path / "b.mp4", up, crf=16)
+    extended = extending(opened, tiny_pack, tmp_path / "c.mp4", longer)
+    for made in (
+        lambda pool: generate(request, tiny_pack, pool=pool),
+        lambda pool: run_clip(larger, opened.fingerprint(), pool=pool),
+        lambda pool: run_extend(extended, opened.fingerprint(), pool=pool),
+    ):
+        with pytest.raises(RequestError, match=r"about \d+ GiB of memory and cpu has 0.0; "):
+            made(None)
+        with pytest.raises(RequestError, match=r"about \d+ GiB of memory and cpu of far has 0.0; "):
+            made(Asked(monkeypatch))
+    assert os.listdir(tmp_path) == []
+    assert generate(request, tiny_pack, pool=pool).frames == 7
+    assert run_clip(larger, opened.fingerprint(), pool=pool).frames == 60
 
 
 def test_what_breaks_in_a_worker_is_said_as_here_and_the_finished_is_kept(tiny_pack, tmp_path, pool):

@@ -110,7 +110,7 @@ def stream(
     )
     request = complete(request, opened, image, sketch)
 
-    from vldm_cli.pipelines.generate.run import REMEDY
+    from vldm_cli.pipelines.generate.making import REMEDY
     from vldm_cli.pipelines.generate.sketches import remarks
     from vldm_cli.pipelines.generate.stream import stream as batches
     from vldm_cli.runs.memory import check_fits

@@ -53,7 +53,7 @@ def of_prompts(
         machines=machines,
     )
     kept = Kept()
-    missing = listed.check(tasks, kept, run=not dry_run)
+    missing = listed.check(tasks, kept, run=not dry_run, pooled=pool is not None)
     if pool is not None and missing:
         pool.expect(kept.asked(options).coming())
     remark = licence_remark(kept.asked(options).pack)

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 @dataclass
 class _Here:
     """device: as torch names it. checks: whether the files of packs are looked at, since they may be other ones than
-    where the run was begun."""
+    where the run was begun. machine: its name, where that may be another one; or ""."""
 
     device: str = "cpu"
     checks: bool = False
+    machine: str = ""
 
 
 here = _Here()

@@ -9,6 +9,7 @@ from typing import TypeVar
 import torch
 
 from vldm_cli.errors import RequestError, ran_out
+from vldm_cli.runs.here import here
 from vldm_cli.runs.room import host_bytes
 
 Item = TypeVar("Item")
@@ -102,14 +103,16 @@ def check_free(needed: int, device: torch.device, remedy: str) -> None:
 
 
 def check_fits(needed: int, device: torch.device, remedy: str) -> None:
-    """Raises RequestError where a run that needs so many bytes, by its plan, is beyond all bounds of the device."""
+    """Raises RequestError where a run that needs so many bytes, by its plan, is beyond all bounds of the device; asked
+    by the process that computes, since the device is its machine's."""
     there = host_bytes()
     if device.type == "cuda":
         there = torch.cuda.get_device_properties(device).total_memory
     # An estimate is one, and where memory is short work is cut smaller: only what is out of the question is refused.
     if there is not None and needed > 2 * there:
+        where = f"{device} of {here.machine}" if here.machine else f"{device}"
         raise RequestError(
-            f"this needs about {needed / 2**30:,.0f} GiB of memory and {device} has {there / 2**30:.1f}; {remedy}"
+            f"this needs about {needed / 2**30:,.0f} GiB of memory and {where} has {there / 2**30:.1f}; {remedy}"
         )
 
 

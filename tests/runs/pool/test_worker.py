@@ -46,6 +46,7 @@ class Recipe:
 def worker(monkeypatch):
     monkeypatch.setattr(here, "device", here.device)
     monkeypatch.setattr(here, "checks", here.checks)
+    monkeypatch.setattr(here, "machine", here.machine)
     threads = torch.get_num_threads()
     yield Worker(Setting("cpu", 1, ""))
     torch.set_num_threads(threads)

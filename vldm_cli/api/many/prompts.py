@@ -97,9 +97,10 @@ def tasks(
     return made
 
 
-def check(made: Sequence[Task], kept: Kept, run: bool = True) -> list[Task]:
+def check(made: Sequence[Task], kept: Kept, run: bool = True, pooled: bool = False) -> list[Task]:
     """The tasks whose videos are not there yet. Raises RequestError, naming the line, for the first one that cannot be
-    served. run: whether they are to be made now, so that models are looked at too."""
+    served. run: whether they are to be made now, so that models are looked at too; pooled: whether by workers, each of
+    which looks at what its own machine has."""
     from vldm_cli.pipelines.generate.settings import check_first_frame, plan_of, resolve
 
     check_folders((one.out for one in made), "--out")
@@ -121,7 +122,7 @@ def check(made: Sequence[Task], kept: Kept, run: bool = True) -> list[Task]:
             plan = plan_of(settings, pack.pack.manifest, request.device)
             try_encoder(settings.encoder, *plan.out_size)
             if run:
-                _check_run(task, request, settings, plan, pack)
+                _check_run(task, request, settings, plan, pack, pooled)
         except RequestError as error:
             raise placed(task.where, error) from error
         missing.append(task)
@@ -135,14 +136,15 @@ def heard(task: Task, kept: Kept) -> str | None:
     return read(task.subject, kept.asked(task.options).pack.manifest.defaults)
 
 
-def _check_run(task: Task, request, settings, plan, pack) -> None:
+def _check_run(task: Task, request, settings, plan, pack, pooled: bool) -> None:
     """What only models and folders of earlier runs tell."""
-    from vldm_cli.pipelines.generate.run import REMEDY
+    from vldm_cli.pipelines.generate.making import REMEDY
     from vldm_cli.pipelines.generate.settings import identity
     from vldm_cli.runs.journal import is_outdated
     from vldm_cli.runs.memory import check_fits
 
-    check_fits(plan.estimated_peak_bytes, pack.models.device, REMEDY)
+    if not pooled:
+        check_fits(plan.estimated_peak_bytes, pack.models.device, REMEDY)
     pack.models.scheduler(settings.scheduler)
     pack.models.prepare_for(plan)
     if request.resume:

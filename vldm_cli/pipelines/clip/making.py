@@ -5,8 +5,12 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
+
 from vldm_cli.pipelines.clip.job import Job
 from vldm_cli.runs.aside import Aside
+from vldm_cli.runs.here import here
+from vldm_cli.runs.memory import check_fits
 from vldm_cli.runs.pool.graph import SEGMENT, Graph, Unit
 from vldm_cli.runs.pool.row import Row
 from vldm_cli.runs.preview import Thumbnails
@@ -38,7 +42,9 @@ class Making:
         return Graph(dict.fromkeys(units, ()), told, LANE)
 
     def bench(self, store: Store, clock: Clock, aside: Aside) -> "Segments":
-        """Nothing is done aside: on GPUs these frames are made ahead of the encoder."""
+        """Nothing is done aside: on GPUs these frames are made ahead of the encoder. Raises RequestError where a
+        worker's device has by far too little memory for them."""
+        check_fits(self.job.plan.get("estimated_peak_bytes", 0), torch.device(here.device), self.job.remedy)
         return Segments(self.job, store, clock)
 
 

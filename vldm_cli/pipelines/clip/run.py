@@ -30,14 +30,20 @@ to be said of what the clip carries, and the workers that did it, if it was a po
 def run(job: Job, fingerprint: str, progress: Progress | None = None, pool: Pool | None = None) -> Video:
     """Makes the file, or goes on with the run that was interrupted. pool: workers that do it. RequestError, with
     nothing written, where that is no place for it; RunError when it breaks: what is finished is then kept."""
-    return carry_out(job, fingerprint, progress, lambda *tools: _make(job, pool, *tools))
+    return carry_out(
+        job, fingerprint, progress, lambda *tools: _make(job, pool, *tools), pooled=pool is not None
+    )
 
 
-def carry_out(job: ClipJob, fingerprint: str, progress: Progress | None, work: Work) -> Video:
-    """`run` of any job, whose work that is."""
+def carry_out(
+    job: ClipJob, fingerprint: str, progress: Progress | None, work: Work, *, pooled: bool
+) -> Video:
+    """`run` of any job, whose work that is. pooled: whether workers do it, each of which looks at what its own machine
+    has."""
     clock = Clock()
     check_out(job)
-    check_fits(job.plan.get("estimated_peak_bytes", 0), job.device, job.remedy)
+    if not pooled:
+        check_fits(job.plan.get("estimated_peak_bytes", 0), job.device, job.remedy)
     remarks: list[str] = []
     made = attempt.attempt(
         job.out,

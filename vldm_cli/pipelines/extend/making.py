@@ -12,6 +12,7 @@ from vldm_cli.pipelines.extend.job import ExtendJob, frame_ticks
 from vldm_cli.pipelines.generate.compose import BATCH
 from vldm_cli.pipelines.generate.tail import are_made, tail_frames
 from vldm_cli.runs.aside import Aside
+from vldm_cli.runs.memory import check_fits
 from vldm_cli.runs.pool.graph import SEGMENT, Graph, Unit
 from vldm_cli.runs.pool.row import Row
 from vldm_cli.runs.preview import Thumbnails
@@ -44,6 +45,9 @@ class Making:
         )
 
     def bench(self, store: Store, clock: Clock, aside: Aside) -> "Segments":
+        """Raises RequestError where a worker's device has by far too little memory for it."""
+        source = self.job.source
+        check_fits(source.plan.estimated_peak_bytes, source.models.device, self.job.remedy)
         return Segments(self, store, clock, aside)
 
     @property

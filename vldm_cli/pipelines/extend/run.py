@@ -37,7 +37,7 @@ def run(
         first_seconds = this.segments() if pool is None else this.together(pool)
         return first_seconds, this.join(), this.crew
 
-    return carry_out(job, fingerprint, progress, work)
+    return carry_out(job, fingerprint, progress, work, pooled=pool is not None)
 
 
 class _Run:

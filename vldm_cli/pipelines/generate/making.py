@@ -14,6 +14,7 @@ from vldm_cli.pipelines.generate.compose import BATCH, Stages, as_image
 from vldm_cli.pipelines.generate.settings import Settings
 from vldm_cli.pipelines.generate.sketches import Sketch
 from vldm_cli.runs.aside import Aside
+from vldm_cli.runs.memory import check_fits
 from vldm_cli.runs.pool.graph import SEGMENT, Graph, Unit
 from vldm_cli.runs.pool.row import Row
 from vldm_cli.runs.preview import Thumbnails
@@ -23,6 +24,8 @@ from vldm_cli.stages.models import Models
 from vldm_cli.stages.plan import Plan
 from vldm_cli.stages.units import graph_of
 from vldm_cli.video.write import encode_segment
+
+REMEDY = "a smaller --size or --no-upscale needs less"
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,6 +56,8 @@ class Making:
         )
 
     def bench(self, store: Store, clock: Clock, aside: Aside) -> "Segments":
+        """Raises RequestError where a worker's device has by far too little memory for it."""
+        check_fits(self.plan.estimated_peak_bytes, self.models.device, REMEDY)
         return Segments(self, store, clock, aside)
 
 

@@ -10,7 +10,7 @@ from functools import partial
 
 from vldm_cli import __version__
 from vldm_cli.packs.pack import Pack
-from vldm_cli.pipelines.generate.making import Making, Segments
+from vldm_cli.pipelines.generate.making import REMEDY, Making, Segments
 from vldm_cli.pipelines.generate.prompt import check_length
 from vldm_cli.pipelines.generate.request import GenerateRequest
 from vldm_cli.pipelines.generate.settings import (
@@ -39,8 +39,6 @@ from vldm_cli.stages.source import Source
 from vldm_cli.video.kinds import KINDS, open_container
 from vldm_cli.video.write import join_segments
 
-REMEDY = "a smaller --size or --no-upscale needs less"
-
 
 def generate(
     request: GenerateRequest,
@@ -62,7 +60,8 @@ def generate(
     plan = plan_of(settings, pack.manifest, request.device)
     metadata = _metadata(settings, pack, request.seed)
     check_out(request.out, request.resume, request.force, metadata)
-    check_fits(plan.estimated_peak_bytes, models.device, REMEDY)
+    if pool is None:  # each worker looks at what its own machine has
+        check_fits(plan.estimated_peak_bytes, models.device, REMEDY)
     with clock.stage("load"):
         warnings = [*_read_prompt(models, settings), *off_track(settings, pack.manifest)]
         # what cannot be used is refused now and not after the journal is begun

@@ -44,6 +44,7 @@ class Worker:
     def __init__(self, setting: Setting) -> None:
         self.device = torch.device(setting.device)
         here.device, here.checks = setting.device, setting.checks
+        here.machine = platform.node() if setting.checks else ""
         if setting.place:
             with suppress(OSError):  # on another machine names have to be whole
                 os.chdir(setting.place)
