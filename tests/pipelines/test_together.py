@@ -8,6 +8,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from threading import current_thread
 
 import pytest
 
@@ -27,9 +28,13 @@ from vldm_cli.pipelines.upscale.job import make_job as upscaling
 from vldm_cli.runs import memory
 from vldm_cli.runs.aside import WAITING, Aside
 from vldm_cli.runs.here import here
+from vldm_cli.runs.pool.pool import Pool
 from vldm_cli.runs.pool.process import open_pool
+from vldm_cli.runs.pool.told import Setting
+from vldm_cli.runs.pool.worker import Worker
 from vldm_cli.runs.progress import Clock, NullProgress
 from vldm_cli.runs.store import Store
+from vldm_cli.stages import models
 from vldm_cli.video.clip import open_clip
 
 THREADS = "1"  # on which a CPU's bytes depend
@@ -211,6 +216,52 @@ def test_memory_is_looked_at_where_it_is_needed(tiny_pack, clip, tmp_path, pool,
     assert os.listdir(tmp_path) == []
     assert generate(request, tiny_pack, pool=pool).frames == 7
     assert run_clip(larger, opened.fingerprint(), pool=pool).frames == 60
+
+
+class Beside:
+    """A hand whose worker is a thread of this process."""
+
+    def __init__(self):
+        self.worker = Worker(Setting("cpu", int(THREADS), ""))
+
+    def do(self, task, unit, live):
+        return self.worker.do(task, unit, live)
+
+    def rest(self):
+        return self.worker.rest()
+
+    def stop(self):
+        pass
+
+    def close(self):
+        pass
+
+
+def test_what_a_worker_has_to_say_of_its_device_is_said_once(tiny_pack, clip, tmp_path, monkeypatch):
+    """Where this process has another device, of which there is nothing to say."""
+
+    words = ["of the fast kernels none"]
+
+    def remark(*_):
+        return words[0] if current_thread().name.startswith("worker") else None
+
+    monkeypatch.setattr(models, "has_engine", lambda *_: True)
+    monkeypatch.setattr(models, "_opened", {})
+    monkeypatch.setattr("vldm_cli.align.fast.trial.remark", remark)
+    for name in ("device", "checks", "machine"):
+        monkeypatch.setattr(here, name, getattr(here, name))
+    request = ask(tmp_path / "a.mp4", frames=30, upscale=False)
+    with Pool([Beside()], "cpu") as pool:
+        video = generate(request, tiny_pack, pool=pool)
+        assert video.warnings.count(words[0]) == 1
+        again = generate(replace(request, out=tmp_path / "b.mp4"), tiny_pack, pool=pool)
+        assert words[0] not in again.warnings
+    monkeypatch.setattr(models, "_opened", {})
+    words[0] = "of the fast kernels one"
+    opened, up = open_clip(clip), Upscaling(2, "pixel", 0.0, 1, None, 3, "cpu", "float32")
+    job = upscaling(opened, tiny_pack, tmp_path / "c.mp4", up, crf=16)
+    with Pool([Beside()], "cpu") as pool:
+        assert run_clip(job, opened.fingerprint(), pool=pool).warnings.count(words[0]) == 1
 
 
 def test_what_breaks_in_a_worker_is_said_as_here_and_the_finished_is_kept(tiny_pack, tmp_path, pool):

@@ -4,15 +4,15 @@ import logging
 import os
 import warnings
 
+from vldm_cli.runs import remarks
+
 
 def prepare() -> None:
     """Before torch and its family are imported. What is set already stays."""
     # Their remarks are not for the person at the command line.
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("DIFFUSERS_VERBOSITY", "error")
-    warnings.filterwarnings("ignore")
-    # vldm's own are: `Console` has --quiet keep them back
-    warnings.filterwarnings("once", module=r"vldm_cli\.")
+    remarks.only_ours()  # and `Console` has --quiet keep those back
     warnings.formatwarning = lambda message, *_, **__: f"warning: {message}\n"
     # diffusers imports torchao where it is installed, and torch remarks on how that makes its types known
     logging.getLogger("torch.utils._pytree").setLevel(logging.ERROR)

@@ -1,5 +1,6 @@
 """The models of a pack, each loaded when it is first needed and kept for the next video."""
 
+import warnings
 from functools import cached_property
 from threading import Lock
 
@@ -102,7 +103,7 @@ class Models:
             # of a list, one that needs it is enough
             self.low = self.low or self.running.low(plan.estimated_peak_bytes, free_bytes(self.device))
             check_room(plan, self.running, self.low, self.device)
-        self._tell_of_kernels()
+        self.tell_of_kernels()
         self.prepare(
             *(
                 [part for part in TEXTS if part == "text" or self.pack.has(part)]
@@ -128,10 +129,11 @@ class Models:
         if self.device.type == "cuda" and not self._loaded:
             self.low = self.low or self.running.low(needed, free_bytes(self.device))
             check_free(needed, self.device, "a smaller --tile needs less")
-        self._tell_of_kernels()
+        self.tell_of_kernels()
         self.prepare(upscaler=space)
 
-    def _tell_of_kernels(self) -> None:
+    def tell_of_kernels(self) -> None:
+        """What is to be told of vldm's own kernels on this device is among the remarks."""
         if self._has_engine:
             self._remark(trial.remark(self.device, self.dtype, trial.VIDEO))
         elif self.running.plain is False and self.device.type == "cuda":
@@ -278,9 +280,14 @@ _opened: dict[tuple[str, str, Running], Models] = {}
 
 def opened_here(name: PackName, dtype: str, running: Running) -> Models:
     """The models of that pack on this process's device: the same ones, loaded already, whenever they are asked for.
-    Raises RequestError where the pack is not here."""
+    What is to be told of the device is warned of, for who began the run has another. Raises RequestError where the pack
+    is not here."""
     key = name.hash, dtype, running
     if key not in _opened:
         running.check(here.device)
-        _opened[key] = Models(name.found(here.checks), here.device, dtype, running)
+        models = Models(name.found(here.checks), here.device, dtype, running)
+        models.tell_of_kernels()
+        for words in models.remarks:
+            warnings.warn(words, stacklevel=1)
+        _opened[key] = models
     return _opened[key]

@@ -24,6 +24,7 @@ from vldm_cli.pipelines.upscale.network import STEADY, NetworkClip
 from vldm_cli.pipelines.upscale.network_job import make_job
 from vldm_cli.pipelines.upscale.windows import windows_of
 from vldm_cli.runs.folder import run_folder
+from vldm_cli.runs.here import here
 from vldm_cli.video.clip import open_clip
 
 NETS = {
@@ -131,6 +132,19 @@ def test_clips_of_a_list_share_what_is_made_ready_of_a_network(tmp_path):
     del network, layers, one, other, asked
     gc.collect()
     assert gone() is None
+
+
+def test_kernels_that_are_left_out_are_told_where_the_device_is(tmp_path, monkeypatch):
+    """By a worker on another machine, where the process that directs it could try nothing."""
+    clip = open_clip(clips.make(tmp_path, "a.mp4", frames=2, size="24x16"))
+    source = source_of(clip, saved(tmp_path, networks.esrgan()))
+    source.dtype = torch.bfloat16
+    assert source.slower is None, "a CPU has none of these kernels"
+    monkeypatch.setattr(source.network, "kernels", lambda *_: ("dense_block",))
+    monkeypatch.setattr("vldm_cli.align.fast.trial.remark", lambda *_: "of the fast kernels dense_block …")
+    monkeypatch.setattr(here, "machine", "far")
+    with pytest.warns(UserWarning, match="of the fast kernels dense_block"):
+        list(source.frames(0, meter()))
 
 
 def test_a_row_of_pixels_has_its_motion_too(tmp_path):

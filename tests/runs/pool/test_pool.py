@@ -2,6 +2,7 @@
 
 import json
 import pickle
+from dataclasses import replace
 from threading import Event, Thread
 
 import pytest
@@ -57,6 +58,22 @@ def test_all_is_done_once_and_the_workers_end(tmp_path):
     assert sorted(unit for hand in hands for unit in hand.done) == sorted([*UNITS, *UNITS])
     assert all(hand.closed for hand in hands)
     assert json.loads((tmp_path / TOKEN).read_text())["token"]
+
+
+def test_what_workers_remark_is_told_once(tmp_path):
+    """By whichever says it first, and of all videos."""
+    said = {0: ("a",), 1: ("a", "b"), 2: ("b", "b"), 3: ("c",)}
+    hands = [
+        Pretended(lambda hand, unit: replace(REPORT, remarks=said.get(unit.index, ()))) for _ in range(2)
+    ]
+    missing = GRAPH.ranked(lambda unit: False)
+    told = []
+    with Pool(hands, "cpu") as pool:
+        for name in ("a", "b"):
+            (tmp_path / name).mkdir()
+            for _, report in pool.make("recipe", GRAPH, tmp_path / name, missing):
+                told += report.remarks
+    assert sorted(told) == ["a", "b", "c"]
 
 
 def test_nothing_is_asked_where_nothing_is_missing(tmp_path):

@@ -1,6 +1,7 @@
 """What a worker does with a unit, in this process."""
 
 import pickle
+import warnings
 from threading import Event
 from typing import ClassVar
 
@@ -97,6 +98,22 @@ def test_a_unit_and_its_report(worker, tmp_path):
     assert (told.number, told.unit) == (0, UNIT)
     assert report.device == "cpu" and report.threads == 1 and report.peak_bytes > 0
     assert report.seconds.keys() == {"decode"} and report.total >= report.seconds["decode"]
+
+
+class Remarks(Recipe):
+    """Warns as vldm's own code does, and as a library."""
+
+    def do(self, unit):
+        for words, module in (("no kernel\non meta:1", "vldm_cli.align.fast.ops"), ("is old", "diffusers")):
+            warnings.warn_explicit(words, UserWarning, "file.py", 1, module=module)
+
+
+def test_what_vldm_warns_of_is_in_the_report_and_not_printed(worker, tmp_path, capfd):
+    """Once, and without the number of one of several devices."""
+    worker.device = torch.device("meta", 1)
+    told = [worker.do(task(tmp_path, Remarks()), UNIT, frozenset({0}))[0].came for _ in range(2)]
+    assert [report.remarks for report in told] == [("no kernel on meta",), ()]
+    assert capfd.readouterr().err == ""
 
 
 def test_videos_that_are_no_more_are_closed(worker, tmp_path):

@@ -73,7 +73,7 @@ def carry_out(
         settings=job.all_settings,
         device=crew.words if crew else str(job.device),
         peak_memory_bytes=crew.peak_bytes if crew else peak_bytes(job.device),
-        warnings=[*job.warnings, *remarks, *said],
+        warnings=[*job.warnings, *remarks, *(crew.remarks if crew else []), *said],
         workers=crew.workers if crew else [],
     )
 

@@ -103,7 +103,7 @@ def generate(
         settings=settings.as_dict(),
         device=run.crew.words if run.crew else str(models.device),
         peak_memory_bytes=run.crew.peak_bytes if run.crew else peak_bytes(models.device),
-        warnings=warnings,
+        warnings=[*warnings, *(run.crew.remarks if run.crew else [])],
         workers=run.crew.workers if run.crew else [],
     )
 

@@ -1,6 +1,7 @@
 """Upscaling clips by a network for single pictures, made steady: by temporal layers that were trained for it, or by
 keeping of the frame before, along the motion, what agrees. Both go from frame to frame, in windows."""
 
+import warnings
 from collections.abc import Iterable, Iterator
 from copy import deepcopy
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor
 
+from vldm_cli.align.fast import trial
 from vldm_cli.align.fast.graphs import recorded_on
 from vldm_cli.align.network import ImageNetwork
 from vldm_cli.align.steady.kept import Kept, keep
@@ -95,6 +97,12 @@ class NetworkClip(Enlarged):
     def device(self) -> torch.device:
         return self._device
 
+    @property
+    def slower(self) -> str | None:
+        """What is to be said of the kernels that the network cannot be run by on this device, if there are such."""
+        kernels = self.network.kernels(self.device, self.dtype)
+        return trial.remark(self.device, self.dtype, kernels) if kernels else None
+
     @cached_property
     def ready(self) -> _Ready:
         """The network, and its layers, where they are needed. Those that were opened stay as they are, on the CPU and
@@ -108,6 +116,10 @@ class NetworkClip(Enlarged):
                 network.to(self.device, self.dtype)
                 if layers is not None:
                     layers.layers.to(self.device, self.dtype)
+            if here.machine and (
+                slower := self.slower
+            ):  # where the run was begun, nothing could be tried on it
+                warnings.warn(slower, stacklevel=1)
             there[self.device, self.dtype] = _Ready(network, layers, self.device)
         return there[self.device, self.dtype]
 

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import torch
 
-from vldm_cli.align.fast import trial
 from vldm_cli.errors import RequestError
 from vldm_cli.packs.network import Network
 from vldm_cli.packs.networks.layers import Layers
@@ -174,8 +173,7 @@ def _remarks(source: NetworkClip, model: Network, away: bool) -> list[str]:
             f"networks of the kind {model.architecture} look at whole pictures, and in tiles parts may come out unlike "
             "each other; a larger --tile makes fewer"
         )
-    kernels = () if away else model.network.kernels(source.device, source.dtype)
-    slower = trial.remark(source.device, source.dtype, kernels) if kernels else None
+    slower = None if away else source.slower
     return [*said, slower] if slower else said
 
 

@@ -5,14 +5,16 @@ from vldm_cli.runs.progress import Clock
 
 
 class Crew:
-    """words: the workers' kind and number, for the result's device."""
+    """words: the workers' kind and number, for the result's device. remarks: what they have to say to the person."""
 
     def __init__(self, words: str) -> None:
         self.words = words
+        self.remarks: list[str] = []
         self._workers: dict[tuple[str, str, int], dict] = {}
 
     def add(self, report: Report, clock: Clock) -> None:
         """A unit is done: its time is the stages' on that clock, which are then sums over workers."""
+        self.remarks += report.remarks
         for stage, seconds in report.seconds.items():
             clock.seconds[stage] = clock.seconds.get(stage, 0.0) + seconds
         worker = self._workers.setdefault(

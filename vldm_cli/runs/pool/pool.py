@@ -4,7 +4,7 @@ says so; nothing of a video passes through this process but its units' names."""
 import pickle
 from collections.abc import Callable, Generator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path
 from queue import SimpleQueue
@@ -71,6 +71,7 @@ class Pool:
         self.device, self._end = device, end
         self._hands, self._meets = hands, meets
         self._met: set[Path] = set()
+        self._said: set[str] = set()
         self._board = Board(len(hands))
         self._changed = Condition()
         self._numbers, self._videos = count(), dict[int, _Video]()
@@ -107,9 +108,9 @@ class Pool:
     def make(
         self, recipe: Recipe, graph: Graph, folder: Path, missing: dict[Unit, int]
     ) -> Generator[tuple[Unit, Report], None, None]:
-        """The units of the graph that are missing (with their ranks), each once it is done. Raises Broken for what
-        broke in a worker, and RunError where one unit has ended three of them; however this ends, no worker is at the
-        video any more."""
+        """The units of the graph that are missing (with their ranks), each once it is done; what workers remark is in
+        one report alone. Raises Broken for what broke in a worker, and RunError where one unit has ended three of them;
+        however this ends, no worker is at the video any more."""
         if not missing:
             return
         task = Task(next(self._numbers), folder.absolute(), write_token(folder), pickle.dumps(recipe))
@@ -214,7 +215,11 @@ class Pool:
             if isinstance(told.came, Report):
                 self._board.finished(worker)
                 if told.number in self._videos:
-                    self._videos[told.number].told.put((told.unit, told.came))
+                    new = tuple(
+                        words for words in dict.fromkeys(told.came.remarks) if words not in self._said
+                    )
+                    self._said.update(new)
+                    self._videos[told.number].told.put((told.unit, replace(told.came, remarks=new)))
             else:
                 self._board.drop(worker)
                 self._give_up(told.number, Broken(told.came))

@@ -14,6 +14,7 @@ from typing import BinaryIO
 
 import vldm_cli
 from vldm_cli import __version__
+from vldm_cli.runs import remarks
 from vldm_cli.runs.aside import WAITING
 from vldm_cli.runs.command_line import place
 from vldm_cli.runs.imports import uncollected
@@ -164,6 +165,7 @@ def main() -> None:
     os.dup2(2, 1)  # whatever a library prints is no answer
     told: SimpleQueue = SimpleQueue()
     Thread(target=_listen, args=(sys.stdin.buffer, told), daemon=True).start()
+    remarks.keep()
     with uncollected():
         from vldm_cli.runs.pool.worker import Worker
 

@@ -48,7 +48,7 @@ class Coming(Protocol):
 @dataclass(frozen=True)
 class Report:
     """What a unit has taken: seconds by stage and in all, and the most memory that the worker has had in use so far;
-    which worker that is."""
+    which worker that is; what it has to say to the person since the last report, a sentence each."""
 
     seconds: dict[str, float]
     total: float
@@ -57,6 +57,7 @@ class Report:
     device: str
     process: int
     threads: int
+    remarks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

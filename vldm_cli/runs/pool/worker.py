@@ -15,6 +15,7 @@ import torch
 
 from vldm_cli import __version__
 from vldm_cli.errors import RequestError, RunError, ran_out
+from vldm_cli.runs import remarks
 from vldm_cli.runs.aside import Aside
 from vldm_cli.runs.folder import read_json
 from vldm_cli.runs.here import here
@@ -42,6 +43,7 @@ class Worker:
     """One process's part in runs. Videos are opened when they are first heard of and kept as long as they are named."""
 
     def __init__(self, setting: Setting) -> None:
+        remarks.keep()
         self.device = torch.device(setting.device)
         here.device, here.checks = setting.device, setting.checks
         here.machine = platform.node() if setting.checks else ""
@@ -132,7 +134,10 @@ class Worker:
                 waited = time.perf_counter() - waits
                 seconds, total = {**seconds, "write": seconds.get("write", 0.0) + waited}, total + waited
             peak, threads = peak_bytes(self.device), torch.get_num_threads()
-            came = Report(seconds, total, peak, platform.node(), str(self.device), os.getpid(), threads)
+            who = platform.node(), str(self.device), os.getpid(), threads
+            # of which of several alike it is, the person is told once
+            said = tuple(words.replace(str(self.device), self.device.type) for words in remarks.kept())
+            came = Report(seconds, total, peak, *who, said)
         except BaseException as error:
             came = self._broken(begun.number, error, begun.clock)
         return [Told(begun.number, begun.unit, came)]
