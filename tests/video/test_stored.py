@@ -8,6 +8,7 @@ from PIL import Image
 
 from tests.cases import some
 from tests.video import clips
+from vldm_cli.api.recipe import recipe
 from vldm_cli.video.clip import open_clip
 from vldm_cli.video.made import made_by
 from vldm_cli.video.stored import parsed, rate_in, whole
@@ -84,6 +85,30 @@ def test_a_setting_of_another_shape_is_no_recipe(key):
         assert whole({**GENERATED, "settings": {**GENERATED["settings"], key: value}}) is None
 
 
+@pytest.mark.parametrize("table", [GENERATED, ON_CLIP], ids=["generated", "on a clip"])
+@pytest.mark.parametrize(
+    ("key", "fitting"),
+    [
+        *[("fast", ["cfg-skip"]), ("memory", "lowest"), ("encoder", "nvenc"), ("between", "motion")],
+        *[("read", "a ball"), ("as_written", True), ("replacement", True), ("slow", False)],
+    ],
+)
+def test_a_setting_that_need_not_be_told_is_as_vldm_writes_it_or_there_is_no_recipe(table, key, fitting):
+    def told(value):
+        return whole({**table, "settings": {**table["settings"], key: value}})
+
+    found = told(fitting)
+    assert found and recipe(found, "b.mp4")
+    for value in (None, 3, -1, 1.5, 10**30, "", [None], [["x"]], {}):
+        assert told(value) is None, value
+
+
+def test_a_setting_that_is_always_told_is_there_or_there_is_no_recipe():
+    for key in GENERATED["settings"].keys() - {"interpolation_steps"}:
+        settings = {name: value for name, value in GENERATED["settings"].items() if name != key}
+        assert whole({**GENERATED, "settings": settings}) is None
+
+
 FOREIGN = [
     *(
         '{"vldm": 1}',
@@ -94,6 +119,7 @@ FOREIGN = [
     '{"vldm": "1", "pack": null, "settings": {"fps": "1e1000000000"}, "clip": "c", "command": "upscale"}',
     '{"vldm": "1", "pack": {"name": "toyland", "hash": "a"}, "settings": {"prompt": "a"}, "seed": "s"}',
     '{"vldm": "1", "pack": null, "settings": {}, "clip": "c", "command": "extend", "seed": 1}',
+    '{"vldm": "1", "pack": null, "seed": null, "settings": {"fast": 1}, "clip": "c", "command": "upscale"}',
     '{"vldm": ' + "[" * 5000 + "]" * 5000 + "}",
 ]
 

@@ -51,6 +51,8 @@ def whole(table: dict | None) -> dict | None:
         return None
     if any(name in settings and rate_in(table, name) is None for name in ("fps", "pictures_fps")):
         return None
+    if not all(fits(settings[name]) for name, fits in _BY_CHOICE.items() if name in settings):
+        return None
     if not (seed is None or _number(seed)) or not isinstance(table.get("prompt", ""), str):
         return None
     sound = _of_a_clip(table, settings) if "clip" in table else _generated(table, settings)
@@ -86,7 +88,7 @@ def _generated(table: dict, settings: dict) -> bool:
         and all(_real(settings.get(key)) for key in ("guidance", "context_guidance"))
         and rate_in(table) is not None
         and _flag(settings.get("upscale"))
-        and isinstance(settings.get("image_sha256"), str | None)
+        and isinstance(settings.get("image_sha256", False), str | None)
         and _sketches(settings.get("sketches", []))
     )
 
@@ -112,6 +114,10 @@ def _text(value: object) -> bool:
     return isinstance(value, str) and bool(value)
 
 
+def _texts(value: object) -> bool:
+    return isinstance(value, list) and all(map(_text, value))
+
+
 def _flag(value: object) -> bool:
     return isinstance(value, bool)
 
@@ -124,3 +130,11 @@ def _real(value: object) -> bool:
     return (
         isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e9
     )  # and so neither infinite nor NaN
+
+
+# Settings that are told where they are not as usual, of whichever command.
+_BY_CHOICE = {
+    "fast": _texts,
+    **dict.fromkeys(("memory", "encoder", "between", "read"), _text),
+    **dict.fromkeys(("as_written", "replacement", "slow"), _flag),
+}
