@@ -56,6 +56,16 @@ def test_a_video_for_each_line_by_models_that_are_loaded_once(vldm, here, base, 
     assert video_info(first["out"])["metadata"]["seed"] == first["seed"]
 
 
+@pytest.mark.parametrize("made", ["x", 3, None, ["tiny"]])
+def test_what_stands_there_and_names_no_pack_is_not_ours(vldm, base, listed, tmp_path, made):
+    words = ("generate", *listed("a red ball"), *base, *FRAMES, "-o", "{index}")
+    assert vldm(*words)[0] == 0
+    stored = tmp_path / "1" / "settings.json"
+    stored.write_text(json.dumps({**json.loads(stored.read_text()), "pack": made}))
+    code, _, err = vldm(*words)
+    assert code == 2 and err.count("\n") == 1 and "1 exists; name another --out" in err
+
+
 def test_the_same_bytes_as_one_by_one(vldm, base, listed, tmp_path):
     assert (
         vldm("generate", *listed("a red ball", "a cube"), *base, *FRAMES, "-o", "many", "--seed", 5)[0] == 0

@@ -44,4 +44,9 @@ def is_made(request: GenerateRequest, pack: Pack) -> bool:
 
 def _same(before: dict, request: GenerateRequest, pack: Pack) -> bool:
     settings = resolve(request, pack.manifest).as_dict()
-    return before.get("settings") == settings and (before.get("pack") or {}).get("hash") == pack.manifest.hash
+    made = before.get("pack")  # whatever stands there
+    return (
+        before.get("settings") == settings
+        and isinstance(made, dict)
+        and made.get("hash") == pack.manifest.hash
+    )
