@@ -7,13 +7,14 @@ import pytest
 import torch
 
 from vldm_cli.errors import RequestError, RunError
+from vldm_cli.runs import journal
 from vldm_cli.runs.attempt import attempt, check_out, seed_of
 from vldm_cli.runs.folder import run_folder
 from vldm_cli.runs.preview import ContactSheet
 from vldm_cli.runs.progress import Clock
 
 
-def tried(out, work, resume=True):
+def tried(out, work, resume=True, remarks=None):
     return attempt(
         out,
         {"seed": 5, "what": "this"},
@@ -22,6 +23,7 @@ def tried(out, work, resume=True):
         device=torch.device("cpu"),
         clock=Clock(),
         remedy="a smaller one",
+        remarks=remarks,
     )
 
 
@@ -50,6 +52,23 @@ def test_what_breaks_is_one_sentence_and_the_run_is_kept(tmp_path, error, words)
     assert run_folder(out).is_dir()
     assert tried(out, lambda journal: journal.load("stage", 0)["x"].item()) == 1
     assert not run_folder(out).exists()
+
+
+def test_a_run_that_other_code_goes_on_with_is_told(tmp_path, monkeypatch):
+    out, said = tmp_path / "a.mp4", []
+
+    def breaks(journal):
+        journal.save("stage", 0, {"x": torch.ones(1)})
+        raise RunError("stopped")
+
+    for _ in range(2):
+        with pytest.raises(RunError):
+            tried(out, breaks, remarks=said)
+    assert said == []
+    monkeypatch.setattr(journal, "code", lambda: "other")
+    assert tried(out, lambda journal: journal.load("stage", 0)["x"].item(), remarks=said) == 1
+    (words,) = said
+    assert f"code has changed since {out} was begun" in words and "--fresh" in words and "\n" not in words
 
 
 def test_a_fault_of_ours_is_no_run_error(tmp_path):

@@ -1,3 +1,4 @@
+import json
 import os
 import subprocess
 import sys
@@ -7,7 +8,8 @@ import torch
 
 from vldm_cli.errors import RequestError, RunError
 from vldm_cli.runs import command_line
-from vldm_cli.runs.folder import PLAN, is_delivered, remove, run_folder, stored_plan
+from vldm_cli.runs import journal as journals
+from vldm_cli.runs.folder import COMMAND, PLAN, is_delivered, remove, run_folder, stored_plan
 from vldm_cli.runs.journal import Journal
 
 THIS = {"seed": 1, "sizes": [1, 2]}
@@ -51,6 +53,26 @@ def test_a_fresh_run_starts_over(folder, identity):
         assert not journal.resumed
         assert journal.load("keyframes", 0) is None and not journal.has_segment(0)
     assert stored_plan(folder) == identity
+
+
+def test_a_run_that_goes_on_by_other_code_says_so(folder, monkeypatch):
+    """From then on, for what it keeps is of both; where nothing was finished, all of it is of the last."""
+
+    def told(own):
+        monkeypatch.setattr(journals, "code", lambda: own)
+        with Journal(folder, THIS) as journal:
+            assert journal.resumed == (own != "first")
+            return journal
+
+    assert not told("first").recoded and not told("second").recoded
+    told("third").save("keyframes", 0, unit())
+    assert not told("third").recoded
+    assert told("fourth").recoded and told("third").recoded and told("fourth").recoded
+    assert not told(None).recoded, "of sources that cannot be read nobody knows"
+    assert json.loads((folder / COMMAND).read_text())["code"] == ["third", "fourth"]
+    for damaged in ('{"code": 3}', '{"code": [3]}', "[", ""):
+        (folder / COMMAND).write_text(damaged)
+        assert not told("fifth").recoded
 
 
 @pytest.mark.parametrize(

@@ -110,6 +110,11 @@ def attempt(
         made = None
         if journal.outdated and remarks is not None:
             remarks.append(f"what was saved in {folder} was of another pack, rate or vldm; it is begun anew")
+        if journal.recoded and remarks is not None:
+            remarks.append(
+                f"vldm's code has changed since {out} was begun: what was finished then stays as it is, and the rest "
+                "is computed by the code of now; --fresh makes all of it anew"
+            )
         try:
             if not journal.delivered:
                 if not force:

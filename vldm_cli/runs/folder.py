@@ -50,6 +50,13 @@ def stored_command(folder: Path) -> tuple[tuple[str, ...], str] | None:
     return (tuple(words), place) if all(isinstance(word, str) for word in words) else None
 
 
+def stored_codes(folder: Path) -> list[str]:
+    """The hashes of the code (`code.code`) by which what is finished there was computed, or may have been; none where
+    nobody knows."""
+    found = (read_json(folder / COMMAND) or {}).get("code")
+    return found if isinstance(found, list) and all(isinstance(one, str) for one in found) else []
+
+
 def is_of(folder: Path, words: Sequence[str]) -> bool:
     """Whether the run in that folder is of the command of these words, or nobody knows of which."""
     stored = stored_command(folder)

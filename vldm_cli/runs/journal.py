@@ -13,6 +13,7 @@ from pathlib import Path
 
 from vldm_cli.errors import RequestError
 from vldm_cli.runs import command_line, interrupt
+from vldm_cli.runs.code import code
 from vldm_cli.runs.deliver import put, recover
 from vldm_cli.runs.folder import (
     COMMAND,
@@ -27,6 +28,7 @@ from vldm_cli.runs.folder import (
     is_of,
     read_json,
     remove,
+    stored_codes,
     stored_command,
     stored_plan,
 )
@@ -41,6 +43,7 @@ class Journal(Store):
     nothing is finished, or any with `resume=False`, is emptied first. out: the file that is made. made: whether that
     file is what this run would make, asked where nothing else can tell. `delivered`: it is; only tidying up is left.
     `outdated`: what the same command had saved there was of another pack, rate or version, so it begins anew.
+    `recoded`: some of what is saved there was computed by other code of the same version.
     Raises RequestError when another process is working in the folder, when it cannot be made, and when there is
     finished work of another identity in it.
     """
@@ -55,6 +58,7 @@ class Journal(Store):
     ) -> None:
         super().__init__(folder)
         self.identity = json.loads(json.dumps(identity))
+        self.recoded = False
         self._lock = Lock(folder)
         try:
             if out is not None:
@@ -84,9 +88,22 @@ class Journal(Store):
         for path in self.folder.glob("joined*"):
             remove(path)
         if read_json(self.folder / PLAN) is None:
-            words = {"words": command_line.words(), "folder": command_line.place()}
+            words = {"words": command_line.words(), "folder": command_line.place(), "code": _codes()}
             self._write(self.folder / COMMAND, json.dumps(words, indent=1).encode())
             self._write(self.folder / PLAN, json.dumps(self.identity, indent=1).encode())
+        else:
+            self._go_on()
+
+    def _go_on(self) -> None:
+        """By whichever code that is: it is added to those that the folder knows of."""
+        known, own = stored_codes(self.folder), _codes()
+        if not known or not own or known == own:
+            return
+        self.recoded = self.keeps
+        if not self.keeps or own[0] not in known:
+            table = read_json(self.folder / COMMAND) or {}
+            table["code"] = [*known, *own] if self.keeps else own
+            self._write(self.folder / COMMAND, json.dumps(table, indent=1).encode())
 
     @property
     def keeps(self) -> bool:
@@ -121,6 +138,12 @@ class Journal(Store):
     def close(self) -> None:
         """Frees the lock; what is finished stays."""
         self._lock.close()
+
+
+def _codes() -> list[str]:
+    """That of this process, as the folder of a run lists it; none where it cannot be told."""
+    own = code()
+    return [] if own is None else [own]
 
 
 def dissolve(folder: Path, lock: Lock) -> None:
