@@ -222,6 +222,11 @@ def test_what_is_no_choice_is_none(table):
         ({"embeddings": ["nowhere.pt"]}, "--embedding nowhere.pt: there is no such file"),
         ({"embeddings": ["@vae"]}, "holds no textual inversion"),
         ({"embeddings": ["@g"]}, "is for Stable Diffusion XL"),
+        ({"motion": "~nobody-here"}, "there is no ~nobody-here"),
+        ({"loras": ["~nobody-here"]}, "--lora ~nobody-here: there is no such file"),
+        ({"loras": ["~nobody-here:0.5"]}, "--lora ~nobody-here: there is no such file"),
+        ({"vae": "~nobody-here"}, "there is no ~nobody-here"),
+        ({"embeddings": ["~nobody-here"]}, "--embedding ~nobody-here: there is no such file"),
         ({"motion": "x" * 256}, "--motion xxx"),
         ({"loras": ["x/" * 4000]}, "is longer than any file's name"),
         ({"vae": "é" * 128}, "is longer than any file's name"),
@@ -270,6 +275,12 @@ def test_a_name_longer_than_any_files_is_no_pack():
     for name in ("x" * 300, "x/" * 3000):
         with pytest.raises(RequestError, match=r"--pack x.* is longer than any file's name"):
             open_choice(Choice(name))
+
+
+@pytest.mark.parametrize("name", ["~nobody-here", "~nobody-here/pack"])
+def test_a_home_of_nobodys_is_no_pack(name):
+    with pytest.raises(RequestError, match=f"there is no pack {name}"):
+        open_choice(Choice(name))
 
 
 def test_motion_wants_an_image_model(tmp_path, files):

@@ -82,10 +82,18 @@ def check_name(option: str, name: str) -> None:
         raise RequestError(f"{option} {shown(name)} is longer than any file's name; give another one")
 
 
+def expanded(name: str | Path) -> Path:
+    """The path, from the home folder on where it begins with ~; as it stands where nobody is called so."""
+    try:
+        return Path(name).expanduser()
+    except (RuntimeError, ValueError):
+        return Path(name)
+
+
 def strength_of(lora: str) -> tuple[str, str | None]:
     """ "FILE:STRENGTH" → its two halves; a file whose name has a colon in it is taken as it is."""
     file, colon, strength = lora.rpartition(":")
-    if not colon or not file or Path(lora).expanduser().exists() or "/" in strength or "\\" in strength:
+    if not colon or not file or expanded(lora).exists() or "/" in strength or "\\" in strength:
         return lora, None
     return file, strength
 
@@ -93,6 +101,6 @@ def strength_of(lora: str) -> tuple[str, str | None]:
 def absolute(name: str | Path) -> str:
     """The name, absolute where there is such a file or folder."""
     file, strength = strength_of(str(name))
-    path = Path(file).expanduser()
+    path = expanded(file)
     found = str(path.resolve()) if path.exists() else file
     return found if strength is None else f"{found}:{strength}"

@@ -3,10 +3,9 @@
 
 import os
 from dataclasses import replace
-from pathlib import Path
 
 from vldm_cli.errors import RequestError
-from vldm_cli.packs.choice import Choice, check_name
+from vldm_cli.packs.choice import Choice, check_name, expanded
 from vldm_cli.packs.elsewhere import Elsewhere
 from vldm_cli.packs.manifest import MANIFEST
 from vldm_cli.packs.origins import additions
@@ -87,7 +86,7 @@ def write_choice(name_or_folder: str, choice: Choice) -> Pack:
             f"`vldm generate --pack {choice.pack}`"
         )
     own = None if "/" in name_or_folder or os.sep in name_or_folder else pulled(name_or_folder)
-    folder = own or Path(name_or_folder).expanduser().resolve()
+    folder = own or expanded(name_or_folder).resolve()
     if (folder / MANIFEST).exists():
         raise RequestError(f"{folder} already holds a pack; name another one")
     every = pinned(absolute(pack), pack.folder)

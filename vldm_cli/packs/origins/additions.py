@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from vldm_cli.errors import RequestError
-from vldm_cli.packs.choice import strength_of
+from vldm_cli.packs.choice import expanded, strength_of
 from vldm_cli.packs.elsewhere import Addition, Embedding, Part
 from vldm_cli.packs.manifest import MANIFEST, read_manifest
 from vldm_cli.packs.origins.cached import snapshot
@@ -89,7 +89,7 @@ def embedding(named: str, two: bool = False) -> Embedding:
 def vae(named: str, space: Space = SD) -> tuple[str, Part]:
     """("vae" or "decoder", the part): an autoencoder's file or folder; Stable Video Diffusion's is a decoder of frames
     that see each other. Raises RequestError, also for one of another latent space."""
-    path, known = Path(named).expanduser(), pulled(named)
+    path, known = expanded(named), pulled(named)
     if known and (known / MANIFEST).is_file():
         parts = read_manifest(known).elsewhere.parts
         for name in ("decoder", "vae"):
@@ -120,7 +120,7 @@ def vae(named: str, space: Space = SD) -> tuple[str, Part]:
 
 def place(option: str, named: str) -> Folder:
     """A folder on the disk or a repository in the hub's cache. Raises RequestError where it is neither."""
-    path = Path(named).expanduser()
+    path = expanded(named)
     if path.is_dir():
         return Folder(path.resolve(), named)
     hub = repository(named)
@@ -163,7 +163,7 @@ def _vae_file(path: Path, space: Space) -> tuple[str, Part]:
 
 
 def _file(option: str, named: str) -> Path:
-    path = Path(named).expanduser()
+    path = expanded(named)
     if path.is_dir():
         raise RequestError(f"{option} {named} is a folder; name a file")
     if not path.is_file():

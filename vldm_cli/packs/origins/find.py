@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from vldm_cli.errors import RequestError
-from vldm_cli.packs.choice import Choice, absolute, check_name
+from vldm_cli.packs.choice import Choice, absolute, check_name, expanded
 from vldm_cli.packs.manifest import MANIFEST, Manifest, read_manifest
 from vldm_cli.packs.origins.cached import cached
 from vldm_cli.packs.origins.checkpoint import SUFFIXES, read_checkpoint
@@ -33,7 +33,7 @@ def find(name_or_folder: str | Path, embedded: Mapping[str, Path]) -> tuple[Path
         return own, read_manifest(own)
     if name in shipped():
         raise RequestError(not_here(shipped()[name]))
-    path = Path(name_or_folder).expanduser()
+    path = expanded(name_or_folder)
     # whatever stands there under that name: the folder is to be a pack of vldm's, and nothing besides is looked at
     if os.path.lexists(path / MANIFEST):
         return path.resolve(), read_manifest(path.resolve())

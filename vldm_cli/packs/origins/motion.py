@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from vldm_cli.errors import RequestError
+from vldm_cli.packs.choice import expanded
 from vldm_cli.packs.elsewhere import Addition, Part
 from vldm_cli.packs.manifest import MANIFEST, Defaults, Manifest, VideoNumbers, read_manifest
 from vldm_cli.packs.origins.additions import located_at, place
@@ -44,7 +45,7 @@ def motion(named: str) -> Motion:
         return _of_pack(named, read_manifest(folder))
     if named in shipped():
         raise RequestError(f"--motion {named} is not here yet; fetch it with `vldm packs pull {named}`")
-    path = Path(named).expanduser()
+    path = expanded(named)
     if path.is_file():
         return _of_file(path.resolve())
     listing = place("--motion", named)
