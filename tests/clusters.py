@@ -34,7 +34,7 @@ class FarCluster:
         self.gpus, self.machines, self.begin, self.opened = gpus, [8], begin, []
 
     def dtype_of_gpus(self):
-        return "bfloat16"
+        return "float16"
 
     def open_pool(self, kind, count, threads):
         self.opened.append((kind, count))

@@ -11,7 +11,7 @@ def gpus(monkeypatch):
     def there(count, apple=False, native=True):
         monkeypatch.setattr("torch.cuda.is_available", lambda: count > 0)
         monkeypatch.setattr("torch.cuda.device_count", lambda: count)
-        monkeypatch.setattr("torch.cuda.is_bf16_supported", lambda including_emulation=True: native)
+        monkeypatch.setattr("torch.cuda.get_device_capability", lambda _: (9, 0) if native else (6, 1))
         monkeypatch.setattr("torch.backends.mps.is_available", lambda: apple)
 
     return there
@@ -39,7 +39,7 @@ def test_a_gpu_that_is_not_there_is_refused(gpus):
 
 def test_dtype_auto_on_gpus(gpus):
     gpus(1)
-    assert choose_dtype("auto", "cuda") == "bfloat16"
+    assert choose_dtype("auto", "cuda") == "float16"
     gpus(1, native=False)
     assert choose_dtype("auto", "cuda") == "float32"
     assert choose_dtype("float16", "cuda") == "float16"

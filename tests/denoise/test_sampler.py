@@ -8,7 +8,7 @@ from vldm_cli.denoise.noise import frame_noise
 from vldm_cli.denoise.sampler import predicted_x0, sample
 from vldm_cli.denoise.schedulers import make_scheduler
 from vldm_cli.denoise.times import Times
-from vldm_cli.errors import RequestError
+from vldm_cli.errors import RequestError, RunError
 
 CONFIG = {
     "beta_schedule": "scaled_linear",
@@ -152,3 +152,22 @@ def test_unknown_schedulers_are_refused():
 def test_samplers_with_times_of_their_own_take_no_shift():
     with pytest.raises(RequestError, match="shift"):
         make_scheduler(CONFIG, "lcm", Times(3))
+
+
+@torch.no_grad()
+def test_numbers_beyond_float16_are_told_and_not_made_black():
+    scheduler = make_scheduler(CONFIG, "ddim", Times(1))
+    model = Oracle(torch.full((1, 3, 4, 4, 4), 60_000.0), scheduler)
+    noise = torch.randn(1, 3, 4, 4, 4)
+    assert sample(model, scheduler, noise, steps=2).isfinite().all()
+    with pytest.raises(RunError, match="beyond what float16 holds; --dtype bfloat16"):
+        sample(_Doubled(model).half(), scheduler, noise, steps=2)
+
+
+class _Doubled(torch.nn.Module):
+    def __init__(self, model):
+        super().__init__()
+        self.model = model
+
+    def forward(self, z, t, *words, **conditions):
+        return 2 * self.model(z, t, *words, **conditions)

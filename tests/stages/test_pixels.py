@@ -6,6 +6,7 @@ import torch
 from tests.running import SHAPE, Watched, meter, source_of
 from vldm_cli.align.pixels import upsample
 from vldm_cli.denoise.noise import frame_noise
+from vldm_cli.errors import RunError
 from vldm_cli.stages.decode import Decode
 from vldm_cli.stages.upscale import SHARED_NOISE, Upscale
 from vldm_cli.stages.windows import fixed_windows
@@ -68,6 +69,12 @@ def test_without_temporal_layers_each_frame_is_decoded_by_itself(models):
     torch.testing.assert_close(made, alone, atol=1e-5, rtol=0)
     assert (torch.stack(list(decode(models, 5)(0))) - made).abs().max() > 1e-3
     assert models.decoder.state.on
+
+
+def test_frames_of_no_numbers_are_told(models):
+    z_TCHW = [*latents(3), torch.full(SHAPE, torch.inf)]
+    with pytest.raises(RunError, match="beyond what float32 holds; its weights may be damaged"):
+        list(decode(models, 4, source_of(z_TCHW))(0))
 
 
 def test_frames_outside_of_a_fade_are_those_of_their_window(models):

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 from vldm_cli.errors import RequestError, shown
+from vldm_cli.runs.capability import fast_in_float16
 from vldm_cli.runs.here import Elsewhere
 
 DTYPES = ("float32", "bfloat16", "float16")
@@ -40,7 +41,7 @@ def choose_device(name: str = "auto") -> str:
 
 
 def choose_dtype(name: str, device: str) -> str:
-    """The number format for that device; "auto" is bfloat16 where it is the faster one, otherwise float32."""
+    """The number format for that device; "auto" is 16 bits where these are the faster ones, otherwise float32."""
     if name == "auto":
         return explain_dtype(device)[0]
     if name not in DTYPES:
@@ -51,12 +52,10 @@ def choose_dtype(name: str, device: str) -> str:
 def explain_dtype(device: str) -> tuple[str, str]:
     """What `auto` chooses for that device, and why."""
     if device.startswith("cuda"):
-        import torch
-
-        # Before Ampere bfloat16 is emulated; torch says it is supported all the same unless asked not to.
-        if torch.cuda.is_bf16_supported(including_emulation=False):
-            return "bfloat16", "the GPU computes in it natively"
-        return "float32", "this GPU has no bfloat16 of its own"
+        # one of another machine cannot be asked from here, and has asked for itself (`lent`)
+        if isinstance(device, Elsewhere) or fast_in_float16(device):
+            return "float16", "the GPU computes fast in it, and it is eight times as fine as bfloat16"
+        return "float32", "this GPU is no faster in float16"
     if device == "mps":
         return "bfloat16", "Apple GPUs compute in it natively"
     instructions = cpu_bf16()

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from vldm_cli.align.context import Context
 from vldm_cli.align.place import place_of
+from vldm_cli.denoise.finite import check_finite
 from vldm_cli.denoise.guidance import Guidance, guided
 from vldm_cli.denoise.schedulers import FrameLCM, Scheduler, signal_and_noise
 
@@ -39,6 +40,7 @@ def sample(
     (`frame_step`, `extra_BTCHW`, `class_labels`). Known frames of the context come back exactly as they went in. A
     model that reads no context gets them by replacement: at each step what is predicted of them is what they are (Song
     et al. 2021, arXiv:2011.13456, §5), which is best effort: the frames beside them are not made for them.
+    Raises RunError where what comes out are no numbers (`check_finite`).
     """
     guidance = guidance or Guidance()
     weight = place_of(model)
@@ -85,6 +87,7 @@ def sample(
         if callback is not None:
             callback(i + 1, steps, predicted_x0(scheduler, z_in, prediction, signal, noise))
         z = scheduler.step(prediction, t, z, return_dict=False)[0]
+    check_finite(z, weight.dtype)
     return z if context is None else context.put_back(z)
 
 

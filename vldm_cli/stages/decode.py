@@ -9,6 +9,7 @@ from torch import Tensor
 
 from vldm_cli.align.decoder import VideoDecoder
 from vldm_cli.align.small import PIXELS, decode_in_parts
+from vldm_cli.denoise.finite import check_finite
 from vldm_cli.runs.memory import first_that_fits
 from vldm_cli.runs.progress import Meter
 from vldm_cli.stages.source import Reader, Source, faded
@@ -49,7 +50,7 @@ class Decode:
                     decode_in_parts(decoder, pixels)
                 with nullcontext() if self.temporal else decoder.temporal_off():
                     x_BTCHW = decoder.decode(z_TCHW[None].to(weight.device, weight.dtype))
-                return x_BTCHW[0].float().clamp(-1, 1)
+                return check_finite(x_BTCHW, weight.dtype)[0].float().clamp(-1, 1)
 
             return first_that_fits(decoded, *(partial(decoded, pixels) for pixels in PARTS))
 

@@ -15,6 +15,7 @@ from vldm_cli import __version__
 from vldm_cli.errors import RequestError
 from vldm_cli.runs import interrupt
 from vldm_cli.runs.aside import WAITING
+from vldm_cli.runs.capability import fast_in_float16
 from vldm_cli.runs.command_line import place
 from vldm_cli.runs.pool.graph import Unit
 from vldm_cli.runs.pool.pool import Lost, Pool
@@ -45,14 +46,8 @@ class Cluster:
 
     def dtype_of_gpus(self) -> str:
         """The number format that "auto" is on the cluster's GPUs."""
-
-        def native() -> bool:
-            import torch
-
-            return torch.cuda.is_bf16_supported(including_emulation=False)
-
-        found = self.ray.get(self.ray.remote(native).options(num_gpus=1, num_cpus=0).remote())
-        return "bfloat16" if found else "float32"
+        found = self.ray.get(self.ray.remote(fast_in_float16).options(num_gpus=1, num_cpus=0).remote())
+        return "float16" if found else "float32"
 
 
 def connect(address: str, cpus: int | None = None) -> Cluster:
