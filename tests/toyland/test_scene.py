@@ -221,3 +221,11 @@ def test_solids_roll_more_often_if_wanted():
         ).mean()
 
     assert 1.6 * rolls() < rolls(rolling=2.5) < 2.5 * rolls()
+
+
+def test_solids_spin_more_often_if_wanted():
+    def spins(k, **kw):
+        scenes = sample_scenes(2000, np.random.default_rng(0), family="objects", objects=2, **kw)
+        return (scenes.motion_BK[:, k] == world.MOTIONS.index("spins")).mean()
+
+    assert all(1.8 * spins(k) < spins(k, spinning=3) < 3.2 * spins(k) for k in (0, 1))

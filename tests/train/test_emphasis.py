@@ -8,14 +8,17 @@ from vldm_cli.errors import RequestError
 from vldm_cli.toyland.dataset import Drawing
 from vldm_cli.train.data.source import ToylandSource
 from vldm_cli.train.diffusion import Diffusion
-from vldm_cli.train.emphasis import FINE, OUTLINES, PLAIN, ROLLING, Emphasis, emphasis
+from vldm_cli.train.emphasis import FINE, OUTLINES, PLAIN, ROLLING, SPINNING, Emphasis, emphasis
 from vldm_cli.train.objectives.image import Image
 
 
 def test_defaults_by_part():
     assert emphasis("image", None, None, None, None) == Emphasis(OUTLINES, FINE, ROLLING, PLAIN)
     assert emphasis("keyframes", None, None, None, None) == Emphasis(plain=PLAIN)
-    assert emphasis("decoder", None, None, None, None).identity == {}
+    assert emphasis("decoder").identity == {} and emphasis("probe").identity == {
+        "spinning": SPINNING["probe"]
+    }
+    assert emphasis("keyframes", spinning=2, plain=0).identity == {"spinning": 2}
     assert emphasis("image", 0, 0, 1, 0).identity == {}
     assert emphasis("image", 2, None, None, 0).identity == {"outlines": 2, "fine": FINE, "rolling": ROLLING}
 
@@ -29,6 +32,8 @@ def test_defaults_by_part():
         (("image", None, 1.5, None, None), "--fine 1.5 is"),
         (("image", None, None, 0.0, None), "--rolling 0.0 is"),
         (("image", None, None, None, 2.0), "--plain 2.0 is"),
+        (("image", None, None, None, None, 2.0), "--spinning is for probe, keyframes, not for image"),
+        (("probe", None, None, None, None, 0.0), "--spinning 0.0 is"),
     ],
 )
 def test_refusals(given, word):

@@ -142,9 +142,9 @@ def load_pack(
     name: also a diffusers folder, a checkpoint in one file, or OWNER/NAME of the hub if it has been fetched. motion:
     what makes an image model's pictures move (a file, a folder, a pack's name, OWNER/NAME). loras: "FILE" or
     "FILE:STRENGTH" each; vae: another autoencoder; embeddings: files of textual inversions. dtype: "auto", "float32",
-    "bfloat16" or "float16"; "auto" is 16 bits where these are the faster ones. running: how its models are run. The files
-    are checked now and the models loaded when they are first used. Raises RequestError when there is no such pack or
-    device, or when a file of the pack is not what it should be.
+    "bfloat16" or "float16"; "auto" is 16 bits where these are the faster ones. running: how its models are run. The
+    files are checked now and the models loaded when they are first used. Raises RequestError when there is no such pack
+    or device, or when a file of the pack is not what it should be.
     """
     moving, autoencoder = (None if word is None else str(word) for word in (motion, vae))
     choice = Choice(str(name), moving, tuple(map(str, loras)), autoencoder, tuple(map(str, embeddings)))

@@ -9,7 +9,7 @@ import typer
 
 from vldm_cli.commands import train_all, train_grow, train_network, train_refiner, train_speed
 from vldm_cli.commands import train_options as options
-from vldm_cli.train.emphasis import FINE, OUTLINES, PLAIN, ROLLING
+from vldm_cli.train.emphasis import FINE, OUTLINES, PLAIN, ROLLING, SPINNING
 
 PARTS = {
     "autoencoder": "The autoencoder of single frames.",
@@ -156,6 +156,13 @@ def train(
         float | None,
         typer.Option(help=f"Image: so many times as often as elsewhere Toyland's solids roll ({ROLLING:g})."),
     ] = None,
+    spinning: Annotated[
+        float | None,
+        typer.Option(
+            help="Probe, keyframes: so many times as often as elsewhere Toyland's solids spin "
+            f"({SPINNING['probe']:g}, {SPINNING['keyframes']:g})."
+        ),
+    ] = None,
     plain: Annotated[
         float | None,
         typer.Option(
@@ -202,6 +209,7 @@ def train(
             outlines=outlines,
             fine=fine,
             rolling=rolling,
+            spinning=spinning,
             plain=plain,
             sample_minutes=sample_every,
             save_minutes=save_every,

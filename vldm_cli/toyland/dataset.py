@@ -20,11 +20,12 @@ from vldm_cli.toyland.scene import TRAINED_CAMERA_SHARES, sample_scenes
 
 @dataclass(frozen=True)
 class Drawing:
-    """How training draws Toyland, where it is not as it comes. `rolling`, `repeated`: see `sample_scenes`. `plain`: the
-    share of captions in plain English (`plain`). `cell`: pixels along a cell of the grid that outlines are marked in; 0
-    for none."""
+    """How training draws Toyland, where it is not as it comes. `rolling`, `spinning`, `repeated`: see `sample_scenes`.
+    `plain`: the share of captions in plain English (`plain`). `cell`: pixels along a cell of the grid that outlines are
+    marked in; 0 for none."""
 
     rolling: float = 1.0
+    spinning: float = 1.0
     repeated: float = 0.0
     plain: float = 0.0
     cell: int = 0
@@ -93,6 +94,7 @@ class ToylandClips:
             withheld=self.withheld,
             camera_shares=TRAINED_CAMERA_SHARES,
             rolling=self.drawing.rolling,
+            spinning=self.drawing.spinning,
             repeated=self.drawing.repeated,
         )
 

@@ -52,6 +52,7 @@ def sample_scenes(
     driving: float = DRIVING_SHARE,
     camera_shares: np.ndarray = CAMERA_SHARES,
     rolling: float = 1.0,
+    spinning: float = 1.0,
     repeated: float = 0.0,
 ) -> SceneBatch:
     """Draw n scenes; `driving` is the share of the road family among them.
@@ -59,8 +60,8 @@ def sample_scenes(
     `family`: only "objects" or only "driving" (default: the training mix). `objects`: 1, 2 or 3 in every object
     scene. `withheld=True`: the first object of every object scene is a withheld (colour, shape, motion) triple;
     otherwise no object of any scene is one. `camera_shares`: how often each camera is drawn. `rolling`: how many times
-    as often as usual a first object rolls. `repeated`: the share of scenes of several objects in which these are alike
-    but for their colour, or in it too ("two red cubes").
+    as often as usual a first object rolls; `spinning`: any object spins. `repeated`: the share of scenes of several
+    objects in which these are alike but for their colour, or in it too ("two red cubes").
     """
     if family not in (None, *FAMILIES):
         raise RequestError(f"there is no Toyland family {family!r}: {' or '.join(FAMILIES)}")
@@ -72,7 +73,8 @@ def sample_scenes(
         return rng.choice(k, size=size, p=p)
 
     K = MAX_OBJECTS
-    motion_shares = MOTION_SHARES * np.where([m.startswith("rolls") for m in MOTIONS], rolling, 1.0)
+    spins = np.where([m == "spins" for m in MOTIONS], spinning, 1.0)
+    motion_shares = MOTION_SHARES * spins * np.where([m.startswith("rolls") for m in MOTIONS], rolling, 1.0)
     scenes = SceneBatch(
         family_B=(rng.random(n) < driving).astype(int)
         if family is None
@@ -83,7 +85,11 @@ def sample_scenes(
         material_BK=pick(len(MATERIALS), (1.6, 1, 1, 1), size=(n, K)),
         size_BK=pick(2, (0.4, 0.6), size=(n, K)),
         motion_BK=np.concatenate(
-            [pick(len(MOTIONS), motion_shares, (n, 1)), pick(len(MOTIONS), BYSTANDER_SHARES, (n, K - 1))], 1
+            [
+                pick(len(MOTIONS), motion_shares, (n, 1)),
+                pick(len(MOTIONS), BYSTANDER_SHARES * spins, (n, K - 1)),
+            ],
+            1,
         ),
         relation_BR=np.full((n, 2), -1),
         ground_B=pick(len(GROUNDS)),

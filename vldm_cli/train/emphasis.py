@@ -1,8 +1,9 @@
-"""What training looks at more than chance would have it: outlines, low noise, solids that roll, plain English.
+"""What training looks at more than chance would have it: outlines, low noise, solids that roll or spin, plain
+English.
 
 Light: no torch."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 from vldm_cli.errors import RequestError
 from vldm_cli.video.numbers import real
@@ -12,6 +13,8 @@ from vldm_cli.video.numbers import real
 OUTLINES, FINE, ROLLING, PLAIN = 3.0, 0.25, 2.5, 0.5
 # The share of scenes of several objects in which these are alike, where captions are plain: only those can count them.
 REPEATED = 0.2
+# How many times as often solids spin: that is rare beside resting, most of all among second objects.
+SPINNING = {"probe": 3.0, "keyframes": 1.0}
 READERS = ("image", "keyframes", "interpolation")
 
 
@@ -22,6 +25,7 @@ class Emphasis:
     outlines: float = 0.0
     fine: float = 0.0
     rolling: float = 1.0
+    spinning: float = 1.0
     plain: float = 0.0
 
     @property
@@ -36,7 +40,12 @@ class Emphasis:
 
 
 def emphasis(
-    part: str, outlines: float | None, fine: float | None, rolling: float | None, plain: float | None
+    part: str,
+    outlines: float | None = None,
+    fine: float | None = None,
+    rolling: float | None = None,
+    plain: float | None = None,
+    spinning: float | None = None,
 ) -> Emphasis:
     """The options of `vldm train` with the part's defaults. Raises RequestError for one that the part has no use for,
     and for numbers that make no sense."""
@@ -46,19 +55,23 @@ def emphasis(
             raise RequestError(f"{name} is for image, not for {part}; leave it out")
     if plain is not None and part not in READERS:
         raise RequestError(f"--plain is for {', '.join(READERS)}, not for {part}; leave it out")
+    if spinning is not None and part not in SPINNING:
+        raise RequestError(f"--spinning is for {', '.join(SPINNING)}, not for {part}; leave it out")
     for name, number, most in (("--fine", fine, 1), ("--plain", plain, 1), ("--outlines", outlines, 1000)):
         if number is not None:
             real(name, number, 0, most)
-    if rolling is not None:
-        real("--rolling", rolling, 0, 1000, above=True)
-    if part not in READERS:
-        return Emphasis()
-    said = PLAIN if plain is None else plain
+    for name, number in (("--rolling", rolling), ("--spinning", spinning)):
+        if number is not None:
+            real(name, number, 0, 1000, above=True)
+    found = Emphasis(
+        spinning=SPINNING.get(part, 1.0) if spinning is None else spinning,
+        plain=0.0 if part not in READERS else PLAIN if plain is None else plain,
+    )
     if part != "image":
-        return Emphasis(plain=said)
-    return Emphasis(
-        OUTLINES if outlines is None else outlines,
-        FINE if fine is None else fine,
-        ROLLING if rolling is None else rolling,
-        said,
+        return found
+    return replace(
+        found,
+        outlines=OUTLINES if outlines is None else outlines,
+        fine=FINE if fine is None else fine,
+        rolling=ROLLING if rolling is None else rolling,
     )

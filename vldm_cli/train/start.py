@@ -71,6 +71,7 @@ def start(
     outlines: float | None = None,
     fine: float | None = None,
     rolling: float | None = None,
+    spinning: float | None = None,
     plain: float | None = None,
     sample_minutes: float = 2.0,
     save_minutes: float = 2.0,
@@ -94,7 +95,7 @@ def start(
     if teacher is not None and part != "keyframes":
         raise RequestError(f"--teacher is for keyframes, not for {part}; leave it out")
     shown_by = None if looks is None else Looks.open(looks, part, data)
-    more = emphasis(part, outlines, fine, rolling, plain)
+    more = emphasis(part, outlines, fine, rolling, plain, spinning)
     pack = with_layers(opened, LAYERS.get(part, part), seed)
     taught_by = None if teacher is None else _open_teacher(teacher, pack)
     with together(device) as own:
@@ -115,6 +116,7 @@ def start(
                 real_codec=real_codec,
                 drawing=Drawing(
                     rolling=more.rolling,
+                    spinning=more.spinning,
                     repeated=more.repeated,
                     plain=more.plain,
                     cell=pack.manifest.video.latent_factor if more.outlines else 0,

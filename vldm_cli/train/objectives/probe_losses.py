@@ -1,6 +1,5 @@
 """What the probe's answers are held to: the clip's attributes, and on the way there where everything is."""
 
-from functools import lru_cache
 from typing import cast
 
 import torch
@@ -15,8 +14,6 @@ from vldm_cli.measure.probe.probe import Answers
 PRESENCE, FRAME, SPOTS, PLACE, CAMERA = 12.0, 0.5, 1.0, 2.0, 5.0
 # What is learned slowest counts twice.
 SLOW = {"motion": 2.0, "camera": 2.0, "material": 2.0}
-# What spins is rare beside what rests, most of all among second objects; so that it is read as willingly.
-SPINS = 3.0
 # Seen less than the first share an object is not in a frame, seen more than the second it is; between them nobody asks.
 GONE, HERE = 0.05, 0.3
 # Cells nearer to an object's middle than the first are its own, cells beyond the second are not; in radii.
@@ -33,8 +30,7 @@ def losses(answers: Answers, batch: dict[str, Tensor]) -> dict[str, Tensor]:
     for i, name in enumerate(SCENE):
         each[name] = SLOW.get(name, 1.0) * cross_entropy(answers.scene[name], scene[:, i])
     for i, name in enumerate(OBJECT, 1):
-        weights = _motion_weights(scene.device) if name == "motion" else None
-        each[name] = SLOW.get(name, 1.0) * cross_entropy(answers.object[name], objects[:, :, i], weights)
+        each[name] = SLOW.get(name, 1.0) * cross_entropy(answers.object[name], objects[:, :, i])
     each["relation"] = cross_entropy(answers.relation_BKKV, batch["relations"].long())
     places = batch["places"].float()
     seen = places[..., 3]
@@ -58,17 +54,9 @@ def losses(answers: Answers, batch: dict[str, Tensor]) -> dict[str, Tensor]:
     return {"loss": cast(Tensor, sum(each.values())), **shown}  # of more than nothing
 
 
-@lru_cache
-def _motion_weights(device: torch.device) -> Tensor:
-    return torch.tensor([SPINS if name == "spins" else 1.0 for name in OBJECT["motion"]], device=device)
-
-
-def cross_entropy(logits: Tensor, codes: Tensor, weights_V: Tensor | None = None) -> Tensor:
-    """Mean over the codes that are not −1; 0 where there are none. Waits for nothing on the GPU. weights_V: how much
-    each code's answers count."""
-    total = F.cross_entropy(
-        logits.float().flatten(0, -2), codes.flatten(), weights_V, ignore_index=-1, reduction="sum"
-    )
+def cross_entropy(logits: Tensor, codes: Tensor) -> Tensor:
+    """Mean over the codes that are not −1; 0 where there are none. Waits for nothing on the GPU."""
+    total = F.cross_entropy(logits.float().flatten(0, -2), codes.flatten(), ignore_index=-1, reduction="sum")
     return total / (codes >= 0).sum().clamp_min(1)
 
 
