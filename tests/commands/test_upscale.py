@@ -116,6 +116,8 @@ def test_a_pack_without_that_upscaler_names_the_remedy(vldm, here, clip, pack_co
 
 BAD = {
     "no clip": (["gone.mp4"], "no file gone.mp4"),
+    # which is seen before anything large is looked for
+    "no clip and no pack": (["gone.mp4", "--pack", "nowhere"], "no file gone.mp4"),
     "text": (["text.mp4"], "holds no video"),
     "empty": (["empty.mp4"], "is empty"),
     "a list beside its clips": (["."], "would lie among the clips"),

@@ -1,5 +1,7 @@
 """Frames that are lost are missed aloud: damaged GIF, WebP, AVI and fragmented MP4, and what ffmpeg only warns of."""
 
+import re
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -147,3 +149,25 @@ def test_the_timecode_of_a_mov_is_not_said_to_be_lost(tmp_path):
     path = clips.make(tmp_path, "a.mov", "-timecode", "01:00:00:00", frames=4)
     _, said = clips.copy(path, tmp_path / "b.mov")
     assert said == [] and "01:00:00:00" in clips.report(tmp_path / "b.mov")
+
+
+def test_frames_of_a_gif_that_ffmpeg_does_not_see_are_no_damage(tmp_path):
+    """Nothing says of any how long it is shown: GIF87a, as Pillow writes it of some pictures without durations."""
+    data = animation(tmp_path, "a.gif").read_bytes()
+    control = re.compile(rb"!\xf9\x04.{4}\0", re.DOTALL)
+    (tmp_path / "a.gif").write_bytes(control.sub(b"", data))
+    (said,) = open_clip(tmp_path / "a.gif").warnings
+    assert "ffmpeg finds 1 of the 8 frames" in said and "damaged" not in said
+
+
+def test_info_of_what_is_damaged_counts_what_decodes(tmp_path):
+    path = animation(tmp_path, "a.gif")
+    path.write_bytes(path.read_bytes()[:4000])
+    assert 0 < video_info(path)["frames"] < FRAMES
+    path = clips.make(tmp_path, "a.avi", codec=["-c:v", "mpeg4"], frames=FRAMES, size="64x48")
+    data = bytearray(path.read_bytes())
+    begin = data.index(b"00dc", data.index(b"movi"))
+    data[begin : begin + 200] = bytes(200)
+    path.write_bytes(data)
+    assert video_info(path)["frames"] == open_clip(path).frames < FRAMES
+    assert not any("0x" in words for words in clips.copy(path, tmp_path / "b.mp4")[1])

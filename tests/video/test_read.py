@@ -6,6 +6,7 @@ from PIL import Image
 
 from tests.video import clips
 from vldm_cli.errors import RequestError
+from vldm_cli.video import ffmpeg
 from vldm_cli.video.clip import open_clip
 from vldm_cli.video.probe import inspect
 from vldm_cli.video.read import read_image, video_info
@@ -128,3 +129,13 @@ def test_what_vldm_stored_is_found_beside_a_comment_of_another(tmp_path):
     clips.copy(tmp_path / "out.mp4", tmp_path / "again.mp4")
     tags = inspect(tmp_path / "again.mp4").metadata
     assert [tag for tag, text in tags.items() if '"vldm"' in text] == ["description"], "one place, not two"
+
+
+def test_frames_that_an_edit_list_hides_are_not_counted(tmp_path):
+    """Copied from the midst on: what comes before is there for the decoder alone."""
+    path = clips.make(tmp_path, "a.mp4", "-g", "5", "-bf", "0", frames=10, rate="25")
+    begin = ["-ss", "0.16", "-i", f"file:{path}", "-c", "copy"]
+    ffmpeg.run([*begin, f"file:{tmp_path / 'b.mp4'}"], "cutting")
+    found = video_info(tmp_path / "b.mp4")
+    assert (found["frames"], float(found["duration"])) == (6, 0.24)
+    assert open_clip(tmp_path / "b.mp4").frames == 6

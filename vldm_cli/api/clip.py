@@ -15,6 +15,16 @@ if TYPE_CHECKING:
     from vldm_cli.video.clip import Clip
 
 
+def check_there(file: str | Path) -> None:
+    """What needs no look into the clip. Raises RequestError where there is none."""
+    from vldm_cli.video import probe
+
+    if "\0" in str(file):
+        raise RequestError("the clip's name holds a zero byte; give another name")
+    if not Path(file).is_dir():
+        probe.check_there(Path(file))
+
+
 def prepare(
     file: str | Path,
     out: str | Path | None,
@@ -38,8 +48,7 @@ def prepare(
         check_encoder(encoder, out)
         try_encoder(encoder)  # that of the clip's own size is to come, once all of it has been read
     checks.check_preview(preview)
-    if "\0" in str(file):
-        raise RequestError("the clip's name holds a zero byte; give another name")
+    check_there(file)
     clip = open_clip(file, force, rate, keep_rotation=KINDS[kind].turns)
     if rate is not None and not clip.pictures:
         raise RequestError(f"--fps is for folders of pictures; {file} has times of its own, which are kept")

@@ -9,7 +9,7 @@ _kept: list[str] = []
 def only_ours() -> None:
     """Warnings of vldm's own are said, once each; those of libraries are not for the person."""
     warnings.filterwarnings("ignore")
-    warnings.filterwarnings("once", module=r"vldm_cli\.")
+    warnings.filterwarnings("once", category=UserWarning, module=r"vldm_cli\.")
 
 
 def keep() -> None:

@@ -109,7 +109,7 @@ def _with_baggage(
     finally:
         for path in beside:
             path.unlink(missing_ok=True)
-    return [f"some of what {clip.path} carries is damaged ({said[-1]:.200})"] if said else []
+    return [f"some of what {clip.path} carries is damaged ({ffmpeg.plain(said[-1]):.200})"] if said else []
 
 
 def _joinable(clip: Clip, kind: str, baggage: Baggage) -> tuple[Baggage, list[str]]:

@@ -140,6 +140,11 @@ def tolerant(arguments: list[str], what: str, folder: Path | None = None) -> lis
     return lines
 
 
+def plain(words: str) -> str:
+    """A line of ffmpeg's without its level and without addresses of memory."""
+    return re.sub(r" ?\[(error|fatal|warning)\]| @ 0x[0-9a-f]+", "", words)
+
+
 @contextmanager
 def _started(
     command: list[str], stdin: int = subprocess.DEVNULL, folder: Path | None = None

@@ -115,6 +115,18 @@ def _animation(path: Path) -> list[str]:
 def inspect(path: Path) -> Report:
     """ffmpeg's report of the file. Raises RequestError when it holds no video that can be read."""
     path = Path(path)
+    check_there(path)
+    said = ffmpeg.probe(source(path))[1]
+    report = _parsed(path, said)
+    if report is None:
+        raise RequestError(
+            f"{path} holds no video that can be read; give a video file or a folder of pictures"
+        )
+    return report
+
+
+def check_there(path: Path) -> None:
+    """Raises RequestError where there is no such file, or nothing in it."""
     try:
         if not path.is_file():
             raise RequestError(f"there is no file {path}; check the name of the clip")
@@ -124,13 +136,6 @@ def inspect(path: Path) -> Report:
         raise RequestError(f"cannot read {path} ({error}); check the name of the clip") from error
     if empty:
         raise RequestError(f"{path} is empty; give a video file or a folder of pictures")
-    said = ffmpeg.probe(source(path))[1]
-    report = _parsed(path, said)
-    if report is None:
-        raise RequestError(
-            f"{path} holds no video that can be read; give a video file or a folder of pictures"
-        )
-    return report
 
 
 def _parsed(path: Path, said: str) -> Report | None:

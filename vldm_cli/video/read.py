@@ -1,6 +1,8 @@
 """Reading: a picture as first frame, and what is in a video file and what made it."""
 
 import re
+from collections.abc import Sequence
+from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 
@@ -12,11 +14,14 @@ from vldm_cli.video.carry import OWN_TAGS
 from vldm_cli.video.picture import UnreadableError, fitted, look
 from vldm_cli.video.pictures import pictures_in
 from vldm_cli.video.probe import inspect, source
-from vldm_cli.video.scan import shown_size
+from vldm_cli.video.scan import scan, shown_size
 from vldm_cli.video.stored import beside_frames, own, parsed, rate_in
 from vldm_cli.video.structure import structure
 from vldm_cli.video.tags import picture_text
 from vldm_cli.video.times import exact
+
+# AV_PKT_FLAG_DISCARD of ffmpeg.
+DISCARDED = 4
 
 
 def read_image(path: str | Path, size: tuple[int, int], option: str = "--image") -> np.ndarray:
@@ -42,7 +47,14 @@ def video_info(path: str | Path) -> dict:
     path = Path(path)
     if path.is_dir():
         return _folder_info(path)
-    return _picture_info(path) if _is_animation(path) else _file_info(path)
+    if not _is_animation(path):
+        return _file_info(path)
+    try:
+        return _picture_info(path)
+    except RequestError:
+        with suppress(RequestError):  # of a damaged one ffmpeg may find some frames
+            return _file_info(path)
+        raise
 
 
 def metadata_of(path: Path) -> dict | None:
@@ -83,13 +95,17 @@ def _file_info(path: Path) -> dict:
     ]
     packets = ffmpeg.probe(arguments)[0].decode()
     rows = [line.split(",") for line in packets.splitlines() if not line.startswith("#")]
-    if not rows:
-        raise RequestError(f"{path} holds no frame that ffmpeg can read; give another copy of it")
-    clock = re.search(r"^#tb 0: (\S+)", packets, re.MULTILINE)
-    assert clock is not None  # ffmpeg heads a listing with it
-    base = Fraction(clock.group(1))
-    ticks, last = zip(*sorted((int(row[2]), int(row[3])) for row in rows), strict=True)
-    times = exact(ticks, last[-1], base, report.start, report.rate, report.coarse)
+    rows = [row for row in rows if not _is_hidden(row)]
+    if rows:
+        clock = re.search(r"^#tb 0: (\S+)", packets, re.MULTILINE)
+        assert clock is not None  # ffmpeg heads a listing with it
+        base = Fraction(clock.group(1))
+        ticks, last = zip(*sorted((int(row[2]), int(row[3])) for row in rows), strict=True)
+        times = exact(ticks, last[-1], base, report.start, report.rate, report.coarse)
+    else:
+        times = scan(
+            report
+        ).times  # of a damaged file no packet may be listed, and frames decoded all the same
     height, width = report.height, report.width
     if any(name.lower() == "frame cropping" for name in report.video.beside):
         height, width = shown_size(report)
@@ -103,6 +119,13 @@ def _file_info(path: Path) -> dict:
         "duration": times.seconds,
         "metadata": stored_in(report.metadata),
     }
+
+
+def _is_hidden(row: Sequence[str]) -> bool:
+    """Whether an edit list hides the packet of this line of framecrc: it is only decoded for what follows it. Flags
+    stand there where they are others than that of a key frame."""
+    flags = next((word.split("=")[1] for word in row if word.strip().startswith("F=")), "0")
+    return bool(int(flags, 16) & DISCARDED)
 
 
 def _picture_info(path: Path) -> dict:

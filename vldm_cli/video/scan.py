@@ -72,7 +72,9 @@ def scan(report: Report) -> Scan:
             elif line.startswith(b"#dimensions"):
                 width, height = line.split(b":", 1)[1].split(b"x")
                 size = int(height), int(width)
-    errors = [_plain(words) for words in said if re.search(r"\[(error|fatal)\]|\[warning\].*corrupt", words)]
+    errors = [
+        ffmpeg.plain(words) for words in said if re.search(r"\[(error|fatal)\]|\[warning\].*corrupt", words)
+    ]
     if not ticks:
         why = f" ({errors[-1].strip()})" if errors else ""
         raise RequestError(f"no frame of {report.path} can be decoded{why}; give another copy of it")
@@ -81,7 +83,14 @@ def scan(report: Report) -> Scan:
         ticks = array("q", (tick - ticks[0] + begin for tick in ticks))
     remarks = []
     own = structure(report.path)
-    if errors or not own.whole or own.frames > len(ticks) + own.spare:
+    lost = own.frames > len(ticks) + own.spare
+    if lost and own.whole and not errors and report.container == "gif":
+        # one without graphic control extensions, as Pillow writes it where no duration is given
+        what = f"ffmpeg finds {len(ticks)} of the {own.frames} frames of {report.path}"
+        remarks.append(
+            f"{what}, which says of none how long it is shown; write it anew with durations for all"
+        )
+    elif errors or not own.whole or lost:
         why = errors[-1].strip() if errors else "a part of it is missing or foreign"
         told = f" of {own.frames}" if own.frames > len(ticks) else ""
         what = f"{report.path} is damaged ({why})"
@@ -93,11 +102,6 @@ def scan(report: Report) -> Scan:
         remarks.append(f"{what}; all frames are brought to that of the first, {size[1]}x{size[0]}")
     times = exact(ticks, last, base, report.start, report.rate, report.coarse)
     return Scan(times, *size, not changes, tuple(remarks))
-
-
-def _plain(words: str) -> str:
-    """ffmpeg's line without its level and without addresses of memory."""
-    return re.sub(r" ?\[(error|fatal|warning)\]| @ 0x[0-9a-f]+", "", words)
 
 
 def _frames(report: Report, before: list[str], after: Iterable[str] = ()) -> list[str]:

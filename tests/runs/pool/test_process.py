@@ -5,6 +5,7 @@ import sys
 import pytest
 
 from vldm_cli.runs.pool import process
+from vldm_cli.runs.pool.pool import Lost
 from vldm_cli.runs.pool.process import Begun, ProcessHand, open_pool
 from vldm_cli.runs.pool.told import Setting
 
@@ -33,6 +34,17 @@ def test_those_that_were_begun_become_the_workers(began):
         assert {hand._process for hand in pool._hands} == {one for one, *_ in began} and len(pool) == 2
         assert [hand.setting.device for hand in pool._hands] == ["cuda:0", "cuda:1"] and pool.device == "cuda"
     assert all(one.returncode is not None for one, *_ in began)
+    assert all(one.stdin.closed and one.stdout.closed for one, *_ in began)
+
+
+def test_of_one_that_is_lost_nothing_stays_open(began):
+    hand = ProcessHand(Setting("cpu", 1, ""))
+    hand.start()
+    ((one, *_),) = began
+    one.kill()
+    with pytest.raises(Lost):
+        hand.rest()
+    assert one.stdin.closed and one.stdout.closed
 
 
 @pytest.mark.parametrize("count", [1, 3])

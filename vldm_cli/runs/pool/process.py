@@ -38,11 +38,7 @@ class Begun:
         for process in self.processes:
             process.kill()
         while self.processes:
-            process = self.processes.pop()
-            process.wait()
-            for pipe in (process.stdin, process.stdout):
-                assert pipe is not None
-                pipe.close()
+            _ended(self.processes.pop())
 
 
 def open_pool(devices: list[str], needs: str = "", begun: Begun | None = None) -> Pool:
@@ -100,8 +96,7 @@ class ProcessHand:
         self._ended = True
         process = self._process
         if process is not None:  # at nothing, or at what nobody wants any more
-            process.kill()
-            process.wait()
+            _ended(process)
 
     def _tell(self, task: Task) -> None:
         """The process is there and knows the video."""
@@ -124,8 +119,7 @@ class ProcessHand:
             self._send(words)
             return pickle.load(process.stdout)
         except (OSError, EOFError, pickle.UnpicklingError, ValueError) as error:
-            process.kill()
-            code = process.wait()
+            code = _ended(process)
             self._process = None
             raise Lost(_how_it_ended(process.pid, code)) from error
 
@@ -133,6 +127,17 @@ class ProcessHand:
         assert self._process is not None and self._process.stdin is not None
         pickle.dump(words, self._process.stdin)
         self._process.stdin.flush()
+
+
+def _ended(process: subprocess.Popen) -> int:
+    """What it ended with, at the latest now; its pipes are closed."""
+    process.kill()
+    code = process.wait()
+    for pipe in (process.stdin, process.stdout):
+        if pipe is not None:
+            with suppress(OSError):  # what was still to be sent finds nobody
+                pipe.close()
+    return code
 
 
 def _begin(threads: int, needs: str) -> subprocess.Popen:
