@@ -13,7 +13,7 @@ from vldm_cli.train.objectives.image import Image
 
 
 def test_defaults_by_part():
-    assert emphasis("image", None, None, None, None) == Emphasis(OUTLINES, FINE, ROLLING, PLAIN)
+    assert emphasis("image", None, None, None, None) == Emphasis(OUTLINES, FINE, ROLLING, plain=PLAIN)
     assert emphasis("keyframes", None, None, None, None) == Emphasis(plain=PLAIN)
     assert emphasis("decoder").identity == {} and emphasis("probe").identity == {
         "spinning": SPINNING["probe"]

@@ -113,7 +113,6 @@ def prepare(
 ) -> Job:
     """The job of `interpolate`, with everything checked and nothing written. kept: what other videos were made with.
     Raises RequestError."""
-    clips.check_there(clip)
     asked = check(
         factor=factor,
         engine=engine,

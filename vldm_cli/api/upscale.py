@@ -125,7 +125,6 @@ def prepare(
 ) -> Job:
     """The job of `upscale`, with everything checked and nothing written. kept: what other videos were made with;
     others: as `check` takes them. Raises RequestError."""
-    clips.check_there(clip)
     asked = check(kept or Kept(), **others)
     preview = None if preview is None else Path(preview)
     # Last, because every frame of the clip is decoded once.

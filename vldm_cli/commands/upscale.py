@@ -81,6 +81,7 @@ def upscale(
     common: options.OnClip,
 ) -> None:
     """Upscale a clip; its times, sound, subtitles and tags are kept. Interrupted, the same command goes on."""
+    from vldm_cli.api.clip import check_there
     from vldm_cli.api.upscale import prepare
     from vldm_cli.commands.console import Console
 
@@ -110,6 +111,7 @@ def upscale(
         one = shared.one_clip(console, "upscale", clip, clips, out, common, asked, lent.told, pool)
         if one is None:
             return
+        check_there(one)  # before anything large is looked for
         with uncollected():
             job = prepare(one, out, **asked, **common.for_job())
 
