@@ -103,9 +103,8 @@ def _file_info(path: Path) -> dict:
         ticks, last = zip(*sorted((int(row[2]), int(row[3])) for row in rows), strict=True)
         times = exact(ticks, last[-1], base, report.start, report.rate, report.coarse)
     else:
-        times = scan(
-            report
-        ).times  # of a damaged file no packet may be listed, and frames decoded all the same
+        # of a damaged file no packet may be listed, and frames decoded all the same
+        times = scan(report).times
     height, width = report.height, report.width
     if any(name.lower() == "frame cropping" for name in report.video.beside):
         height, width = shown_size(report)

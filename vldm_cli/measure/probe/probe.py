@@ -191,7 +191,7 @@ def grown(probe: Probe) -> Probe:
     """The probe with what compares objects with themselves; one that has it is as it was. It answers as before."""
     if probe.compare is not None:
         return probe
-    larger = Probe(**{**{name: probe.config[name] for name in _SIZES}, "change": CHANGE})
+    larger = Probe(**{name: probe.config[name] for name in _SIZES} | {"change": CHANGE})
     larger.load_state_dict({**larger.state_dict(), **probe.state_dict()})
     return larger.to(next(probe.parameters()).dtype)
 

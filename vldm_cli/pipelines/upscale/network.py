@@ -116,9 +116,8 @@ class NetworkClip(Enlarged):
                 network.to(self.device, self.dtype)
                 if layers is not None:
                     layers.layers.to(self.device, self.dtype)
-            if here.machine and (
-                slower := self.slower
-            ):  # where the run was begun, nothing could be tried on it
+            # on another machine: where the run was begun, nothing could be tried on its GPU
+            if here.machine and (slower := self.slower):
                 warnings.warn(slower, stacklevel=1)
             there[self.device, self.dtype] = _Ready(network, layers, self.device)
         return there[self.device, self.dtype]

@@ -38,7 +38,7 @@ class Begun:
         for process in self.processes:
             process.kill()
         while self.processes:
-            _ended(self.processes.pop())
+            _end(self.processes.pop())
 
 
 def open_pool(devices: list[str], needs: str = "", begun: Begun | None = None) -> Pool:
@@ -96,7 +96,7 @@ class ProcessHand:
         self._ended = True
         process = self._process
         if process is not None:  # at nothing, or at what nobody wants any more
-            _ended(process)
+            _end(process)
 
     def _tell(self, task: Task) -> None:
         """The process is there and knows the video."""
@@ -119,7 +119,7 @@ class ProcessHand:
             self._send(words)
             return pickle.load(process.stdout)
         except (OSError, EOFError, pickle.UnpicklingError, ValueError) as error:
-            code = _ended(process)
+            code = _end(process)
             self._process = None
             raise Lost(_how_it_ended(process.pid, code)) from error
 
@@ -129,8 +129,8 @@ class ProcessHand:
         self._process.stdin.flush()
 
 
-def _ended(process: subprocess.Popen) -> int:
-    """What it ended with, at the latest now; its pipes are closed."""
+def _end(process: subprocess.Popen) -> int:
+    """Ends it, if it has not ended by itself, and closes its pipes; what it ended with."""
     process.kill()
     code = process.wait()
     for pipe in (process.stdin, process.stdout):
