@@ -8,6 +8,7 @@ import typer
 
 from vldm_cli.commands import many, options
 from vldm_cli.errors import RequestError
+from vldm_cli.runs.awaken import awaken
 from vldm_cli.runs.imports import bring, uncollected
 from vldm_cli.stages.running import Running
 from vldm_cli.video.encoders import X264
@@ -243,6 +244,8 @@ def _make(console, job, pool) -> None:
     from vldm_cli.commands.failures import going_on
 
     outs, results = job.outs, []
+    if pool is None:
+        awaken(job.request.device)
     for number, (one, made_before) in enumerate(job.variations()):
         out = one.out
         if made_before:
