@@ -141,3 +141,11 @@ def test_low_memory_is_a_gpus():
     Running(memory="high").check("cpu")
     with pytest.raises(RequestError, match="--memory low is for the memory of a GPU"):
         Running(memory="low").check("cpu")
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_on_a_cpu_a_decoder_of_bfloat16_ends_in_float32(tiny_pack, dtype):
+    decoder = Models(tiny_pack, dtype=dtype).decoder.vae.decoder
+    assert decoder.conv_in.weight.dtype == getattr(torch, dtype)
+    assert decoder.conv_out.weight.dtype == torch.float32
+    assert decoder.up_blocks[-1].resnets[0].temporal.conv1.weight.dtype == torch.float32

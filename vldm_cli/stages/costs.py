@@ -6,14 +6,15 @@ These are estimates for `--dry-run` and the doctor; beside them, a run on a CPU 
 NATIVE = 160 * 256  # pixels a frame at which the rates below were measured
 MIB = 2**20
 
-# The CPU's rates are measured on 2 cores with bf16 instructions, its memory on 2 older ones (in float32), which take
-# three times as long. CUDA's upscaler and writing are measured on an H100 and its host: of a 640×360 clip, in tiles of
-# 200×240, the upscaler takes 16.1 ms a frame in bfloat16, and ffmpeg with two threads 74 ms. Larger frames have more
-# threads now (`video.write`), so what is said of them is at the most. Frames a second: one pass of the denoiser over
-# one latent frame, one decoded frame, one that motion fills in, one pass of the upscaler over one low-resolution frame,
-# one finished frame written (160×256; sixteen times the pixels when upscaled).
+# The CPU's rates are measured on 2 cores with bf16 instructions (decoding before its end was in float32, 20 frames a
+# second, less what that takes), its memory on 2 older ones (in float32), which take three times as long. CUDA's
+# upscaler and writing are measured on an H100 and its host: of a 640×360 clip, in tiles of 200×240, the upscaler takes
+# 16.1 ms a frame in bfloat16, and ffmpeg with two threads 74 ms. Larger frames have more threads now (`video.write`),
+# so what is said of them is at the most. Frames a second: one pass of the denoiser over one latent frame, one decoded
+# frame, one that motion fills in, one pass of the upscaler over one low-resolution frame, one finished frame written
+# (160×256; sixteen times the pixels when upscaled).
 RATES = {
-    "cpu": {"denoise": 60.0, "decode": 20.0, "fill": 9.0, "upscale": 8.0, "write": 600.0},
+    "cpu": {"denoise": 60.0, "decode": 13.0, "fill": 9.0, "upscale": 8.0, "write": 600.0},
     "mps": {"denoise": 300.0, "decode": 100.0, "fill": 36.0, "upscale": 20.0, "write": 600.0},
     "cuda": {"denoise": 3000.0, "decode": 1000.0, "fill": 144.0, "upscale": 430.0, "write": 1200.0},
 }

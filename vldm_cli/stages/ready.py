@@ -6,6 +6,7 @@ from vldm_cli.align.decoder import TemporalDecoder
 from vldm_cli.align.fast import has_triton, hasten, pays
 from vldm_cli.align.fast.deepcache import reuse
 from vldm_cli.align.fast.fp8 import multiply_in_fp8
+from vldm_cli.align.fine import finish_in_float32
 from vldm_cli.align.foreign import ForeignUNet
 from vldm_cli.align.small import decode_in_parts, offload, store_in_fp8
 from vldm_cli.align.temporal import TemporalModel
@@ -24,6 +25,8 @@ def made_ready(
             store_in_fp8(model, dtype)
         offload(model, device, dtype)
     elif device.type == "cpu":
+        if dtype == torch.bfloat16 and isinstance(model, TemporalDecoder):
+            finish_in_float32(model)
         fold_upsampling(model)  # on a GPU it has not been timed
     elif engine and isinstance(model, TemporalModel):
         # what is reused from step to step is not for recordings
