@@ -32,7 +32,10 @@ def test_defaults_by_part():
         (("image", None, 1.5, None, None), "--fine 1.5 is"),
         (("image", None, None, 0.0, None), "--rolling 0.0 is"),
         (("image", None, None, None, 2.0), "--plain 2.0 is"),
-        (("image", None, None, None, None, 2.0), "--spinning is for probe, keyframes, not for image"),
+        (
+            ("decoder", None, None, None, None, 2.0),
+            "--spinning is for probe, image, keyframes, not for decoder",
+        ),
         (("probe", None, None, None, None, 0.0), "--spinning 0.0 is"),
     ],
 )

@@ -159,8 +159,8 @@ def train(
     spinning: Annotated[
         float | None,
         typer.Option(
-            help="Probe, keyframes: so many times as often as elsewhere Toyland's solids spin "
-            f"({SPINNING['probe']:g}, {SPINNING['keyframes']:g})."
+            help="Probe, image, keyframes: so many times as often as elsewhere Toyland's solids spin "
+            f"({', '.join(f'{times:g}' for times in SPINNING.values())})."
         ),
     ] = None,
     plain: Annotated[

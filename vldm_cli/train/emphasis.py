@@ -14,7 +14,7 @@ OUTLINES, FINE, ROLLING, PLAIN = 3.0, 0.25, 2.5, 0.5
 # The share of scenes of several objects in which these are alike, where captions are plain: only those can count them.
 REPEATED = 0.2
 # How many times as often solids spin: that is rare beside resting, most of all among second objects.
-SPINNING = {"probe": 3.0, "keyframes": 1.0}
+SPINNING = {"probe": 3.0, "image": 1.0, "keyframes": 1.0}
 READERS = ("image", "keyframes", "interpolation")
 
 
