@@ -244,9 +244,10 @@ def _make(console, job, pool) -> None:
     from vldm_cli.commands.failures import going_on
 
     outs, results = job.outs, []
+    videos = job.variations()  # which refuses names that are taken
     if pool is None:
         awaken(job.request.device)
-    for number, (one, made_before) in enumerate(job.variations()):
+    for number, (one, made_before) in enumerate(videos):
         out = one.out
         if made_before:
             console.note(f"{out} is made already")

@@ -8,7 +8,7 @@ from vldm_cli.runs.here import Elsewhere
 
 def awaken(device: str) -> None:
     """Has that GPU begin in a thread of its own: its context, its libraries for products and convolutions. To be called
-    before what else is imported, once nothing can be refused any more; it does nothing on other devices."""
+    before what else is imported, once what was asked for has been checked; it does nothing on other devices."""
     if device.startswith("cuda") and not isinstance(device, Elsewhere):
         Thread(target=_awaken, args=(device,), name="awaken", daemon=True).start()
 
