@@ -6,6 +6,7 @@ import torch
 
 from vldm_cli.toyland import render as render_module
 from vldm_cli.toyland import world
+from vldm_cli.toyland.looks import spotted
 from vldm_cli.toyland.render import render
 from vldm_cli.toyland.scene import from_attributes, sample_scenes
 
@@ -143,10 +144,29 @@ def test_colours_are_near_their_names(sky):
     """The middle of a matte ball has the hue of its name: its own colour is the nearest of all ten."""
     palette = torch.tensor(list(world.COLOURS.values()))
     scenes = from_attributes([one(colour=c) | {"sky": sky} for c in world.COLOURS], np.random.default_rng(0))
-    scenes.dice_BD[:] = 0.5  # the spots at the sides
+    scenes.dice_BD[:] = 0.5  # no spots
     x = render(scenes, np.zeros((10, 1)), (80, 128))[:, 0]
     seen = x[:, :, 36:44, 60:68].mean((-1, -2))
     assert torch.equal(torch.cdist(seen, palette).argmin(1), torch.arange(10))
+
+
+def test_plain_round_things_wear_spots_where_they_turn_and_nowhere_else():
+    """What turns has spots, so that it can be seen; some that rests or slides has them too, or spots would tell."""
+    scenes = sample_scenes(4000, np.random.default_rng(0), family="objects")
+    worn, there = spotted(scenes), np.arange(3) < scenes.count_B[:, None]
+    named = {name: i for i, name in enumerate(world.MOTIONS)}
+    motion, shape, material = scenes.motion_BK, scenes.shape_BK, scenes.material_BK
+    cornered = np.isin(shape, [world.SHAPES.index(s) for s in ("cube", "pyramid")])
+    assert not worn[cornered | (material > 1)].any()
+    plain = there & ~cornered & (material < 2)
+    shares = {m: worn[plain & (motion == named[m])].mean() for m in world.MOTIONS}
+    assert shares["spins"] == shares["rolls left"] == shares["rolls right"] == 1
+    assert 0.4 < shares["slides left"] < 0.6 and 0.2 < shares["stands still"] < 0.4
+    assert shares["bounces"] == shares["orbits"] == shares["grows"] == 0
+    # a red ball that spins is partly white now and then; one that has grown in the same place is not
+    x = frames([one(motion=m) for m in ("spins", "grows")], times=20 + np.arange(8) / 2, size=(80, 128))
+    white = (x[0, :, 1] - x[1, :, 1] > 0.3).sum((1, 2))
+    assert white.max() > 100 and white.min() < 5
 
 
 def test_a_ring_has_a_hole_and_a_ball_has_none():

@@ -46,7 +46,7 @@ def cast(px: Tensor, py: Tensor, f: dict[str, Tensor], pixel: float, objects: in
 
     # The winner's local point and normal.
     local = [torch.zeros_like(px) for _ in range(3)]
-    shape, material = torch.zeros_like(px), torch.zeros_like(px)
+    shape, material, spotted = (torch.zeros_like(px) for _ in range(3))
     first, second = [torch.zeros_like(px) for _ in range(3)], [torch.zeros_like(px) for _ in range(3)]
     for k in range(objects):
         mine = winner == k
@@ -56,6 +56,7 @@ def cast(px: Tensor, py: Tensor, f: dict[str, Tensor], pixel: float, objects: in
         local = [torch.where(mine, q[i], local[i]) for i in range(3)]
         shape = torch.where(mine, f["shape"][:, k, None, None], shape)
         material = torch.where(mine, f["material"][:, k, None, None], material)
+        spotted = torch.where(mine, f["spotted"][:, k, None, None], spotted)
         first = [torch.where(mine, f["colour"][:, k, i, None, None], first[i]) for i in range(3)]
         second = [torch.where(mine, f["second"][:, k, i, None, None], second[i]) for i in range(3)]
     n_local = solids.normal(shape, local)
@@ -96,7 +97,7 @@ def cast(px: Tensor, py: Tensor, f: dict[str, Tensor], pixel: float, objects: in
     contact = torch.where(on_object, 1.0, contact)
 
     lit = 1 - shadow * f["sky_shadow"][:, None, None]
-    solid = object_colour(f, local, shape, material, first, second, n, d, lit)
+    solid = object_colour(f, local, spotted, material, first, second, n, d, lit)
     ground = ground_colour(f, p, t_safe, d, lit, contact, pixel)
     sky = sky_colour(f, d, pixel)
     haze = smooth(12.0, 75.0, t_safe)

@@ -3,7 +3,17 @@
 import numpy as np
 
 from vldm_cli.toyland import layout as lay
-from vldm_cli.toyland.world import COLOURS, GROUND_LOOKS, GROUNDS, SECOND, SHAPES, SKIES, SKY_LOOKS
+from vldm_cli.toyland.world import (
+    COLOURS,
+    GROUND_LOOKS,
+    GROUNDS,
+    MATERIALS,
+    MOTIONS,
+    SECOND,
+    SHAPES,
+    SKIES,
+    SKY_LOOKS,
+)
 
 FIRST_COLOURS = np.array(list(COLOURS.values()))
 SECOND_COLOURS = np.array([SECOND[c] for c in COLOURS])
@@ -22,6 +32,12 @@ GROUND_TABLE = {
         other=(0, 0, 0), drift=0.0,
     ).items()
 }  # fmt: skip
+PLAIN = [MATERIALS.index(m) for m in ("matte", "shiny")]
+ROUND = [SHAPES.index(s) for s in ("ball", "cylinder", "cone", "ring")]
+# The share of plain round things that wear spots, by what they do.
+SPOTTED = np.array(
+    [{"spins": 1.0, "rolls": 1.0, "slides": 0.5, "stands": 0.3}.get(m.split()[0], 0.0) for m in MOTIONS]
+)
 assert tuple(SKY_LOOKS) == SKIES and tuple(GROUND_LOOKS) == GROUNDS and len(SHAPES) == 6
 
 
@@ -68,4 +84,13 @@ def looks(scenes) -> dict[str, np.ndarray]:
         "second": SECOND_COLOURS[scenes.colour_BK],
         "shape": scenes.shape_BK.astype(float),
         "material": scenes.material_BK.astype(float),
+        "spotted": spotted(scenes).astype(float),
     }
+
+
+def spotted(scenes) -> np.ndarray:
+    """(B, K) bool: which objects wear two spots of their second colour. Plain round things that spin or roll all do,
+    or nobody could see it; some of those that rest or slide do too, or spots alone would say what moves."""
+    motion_BK, die_BK = scenes.motion_BK, scenes.dice_BD[:, lay.HEIGHT_0 : lay.HEIGHT_2 + 1]
+    plain = np.isin(scenes.material_BK, PLAIN) & np.isin(scenes.shape_BK, ROUND)
+    return plain & (die_BK < SPOTTED[motion_BK])

@@ -28,15 +28,13 @@ def _rows(f: dict, name: str) -> list[Tensor]:
     return [f[name][:, i, None, None] for i in range(3)]
 
 
-def object_colour(f, local, shape, material, first, second, n, d, lit) -> list[Tensor]:
+def object_colour(f, local, spotted, material, first, second, n, d, lit) -> list[Tensor]:
     """Shaded colour of an object's surface."""
     x, y, z = local
     stripes = (0.5 + 4.5 * (torch.sin(7.0 * dot(STRIPE_AXIS, local) + 0.6) - 0.2)).clamp(0, 1)
     cell = torch.pi / 0.8
     checks = (0.5 + 7 * torch.cos(cell * x) * torch.cos(cell * y) * torch.cos(cell * z)).clamp(0, 1)
-    # Plain round things wear two spots, so that a turn of them can be seen.
-    spots = (6 * (0.14 - y * y - z * z)).clamp(0, 1) * 0.6
-    spots = torch.where((shape == 1) | (shape == 4), 0.0, spots)
+    spots = (9 * (0.17 - y * y - z * z)).clamp(0, 1) * spotted  # at the two ends of the x axis
     marks = torch.where(material == 2, stripes, torch.where(material == 3, checks, spots))
     base = [mix(first[i], second[i], marks) for i in range(3)]
 
