@@ -113,18 +113,22 @@ def test_relations_are_read_both_ways():
     answers = Answers(
         torch.zeros(1, K), {n: torch.zeros(1, K, len(v)) for n, v in OBJECT.items()},
         {n: torch.zeros(1, len(v)) for n, v in SCENE.items()}, logits,
-        *[torch.zeros(0)] * 4, torch.zeros(1, 1, K, 2, 2), *[torch.zeros(0)] * 2,
+        *[torch.zeros(0)] * 5, torch.full((1, 1, K, 2, 2), -1.0), *[torch.zeros(0)] * 2,
     )  # fmt: skip
     (read,) = readings(answers)
     one, other = COLOUR_NAMES[:2]
     assert read.relations[one, other] == "right of" and read.relations[other, one] == "left of"
+    assert read.objects[one]["count"] == "0"
+    # a probe from before cannot count, and so is right about no count
+    (read,) = readings(replace(answers, middles_BTKHW=None))
+    assert read.objects[one]["count"] == ""
 
 
 def test_objects_of_one_colour_are_counted():
-    spots = torch.full((1, 4, 3, 6, 8), -2.0)
-    spots[:, :, 0, 2:4, 1:3] = spots[:, 1:, 0, 2:4, 5:7] = 1.0  # two, of which one comes later
-    spots[:, 2:, 1, 0, 0] = 1.0
-    assert counts(spots) == [[2, 1, 0]]
+    middles = torch.full((1, 4, 3, 6, 8), -2.0)
+    middles[:, :, 0, 2:4, 1:3] = middles[:, 1:, 0, 2:4, 5:7] = 1.0  # two, of which one comes later
+    middles[:, 2:, 1, 0, 0] = 1.0
+    assert counts(middles) == [[2, 1, 0]]
 
 
 def test_roads_have_no_objects():

@@ -1,5 +1,7 @@
 """What is emphasised reaches the loss, the times and the run's identity."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -8,16 +10,16 @@ from vldm_cli.errors import RequestError
 from vldm_cli.toyland.dataset import Drawing
 from vldm_cli.train.data.source import ToylandSource
 from vldm_cli.train.diffusion import Diffusion
-from vldm_cli.train.emphasis import FINE, OUTLINES, PLAIN, ROLLING, SPINNING, Emphasis, emphasis
+from vldm_cli.train.emphasis import FINE, OUTLINES, PLAIN, REPEATED, ROLLING, SPINNING, Emphasis, emphasis
 from vldm_cli.train.objectives.image import Image
 
 
 def test_defaults_by_part():
-    assert emphasis("image", None, None, None, None) == Emphasis(OUTLINES, FINE, ROLLING, plain=PLAIN)
-    assert emphasis("keyframes", None, None, None, None) == Emphasis(plain=PLAIN)
-    assert emphasis("decoder").identity == {} and emphasis("probe").identity == {
-        "spinning": SPINNING["probe"]
-    }
+    heard = Emphasis(plain=PLAIN, repeated=REPEATED)
+    assert emphasis("image") == replace(heard, outlines=OUTLINES, fine=FINE, rolling=ROLLING)
+    assert emphasis("keyframes") == heard
+    assert emphasis("decoder").identity == {}
+    assert emphasis("probe") == Emphasis(spinning=SPINNING["probe"], repeated=REPEATED)
     assert emphasis("keyframes", spinning=2, plain=0).identity == {"spinning": 2}
     assert emphasis("image", 0, 0, 1, 0).identity == {}
     assert emphasis("image", 2, None, None, 0).identity == {"outlines": 2, "fine": FINE, "rolling": ROLLING}

@@ -10,11 +10,12 @@ from vldm_cli.errors import RequestError
 from vldm_cli.measure.probe.attributes import OBJECT, SCENE
 from vldm_cli.measure.probe.probe import load_probe
 from vldm_cli.packs.pack import Pack
+from vldm_cli.toyland.dataset import Drawing
 from vldm_cli.toyland.world import RELATIONS
 from vldm_cli.train.data.source import ToylandSource
 from vldm_cli.train.loop import Trainer
 from vldm_cli.train.objectives import probe
-from vldm_cli.train.objectives.probe import ProbeObjective, _mirrored_half, _worn
+from vldm_cli.train.objectives.probe import ProbeObjective, _mirrored_half, _several, _worn
 from vldm_cli.train.pace import Schedule
 
 CPU = torch.device("cpu")
@@ -36,13 +37,31 @@ def test_examples_follow_from_the_seed(objective):
     assert not torch.equal(a["video"], c["video"])
 
 
+def test_toyland_is_drawn_for_it_as_asked(objective):
+    motion, spins = 1 + list(OBJECT).index("motion"), OBJECT["motion"].index("spins")
+
+    def spinning(drawing):
+        objective.setup.source.drawing = drawing
+        codes = objective.examples(1, 24)["objects"][..., motion]
+        return int((codes == spins).sum()) / int((codes >= 0).sum())
+
+    assert spinning(Drawing()) < 0.5 < spinning(Drawing(spinning=100.0))
+
+
+def test_objects_are_counted_where_all_of_them_are_seen():
+    things = torch.ones(2, 4, 3, 4)
+    things[1, :3, 1, 3] = 0.1  # hidden for most of the time
+    colours = torch.tensor([[0, 0, 2], [0, 0, -1]])
+    assert _several(things, colours).tolist() == [[2, 0, 1] + [0] * 7, [-1] + [0] * 9]
+
+
 def test_a_run_ends_in_the_pack(objective, pack, tmp_path):
     trainer = Trainer(objective, Schedule(lr=2e-3, steps=2), tmp_path / "run", {"part": "probe"})
     trainer.run()
     measured = trainer.curve.rows[-1]
-    assert {f"acc_{n}" for n in SCENE} | {f"acc{k}_{n}" for k in (1, 2) for n in ("colours", *OBJECT)} <= set(
-        measured
-    )
+    assert {f"acc_{n}" for n in (*SCENE, "count")} | {
+        f"acc{k}_{n}" for k in (1, 2) for n in ("colours", *OBJECT)
+    } <= set(measured)
     again = Pack.open(pack.folder)
     assert "probe/config.json" in again.manifest.files
     exported, average = load_probe(again), trainer.weights.ema.average
@@ -73,6 +92,7 @@ def test_mirrored_clips_have_mirrored_answers():
         "objects": torch.zeros(200, 10, 5, dtype=torch.int8),
         "relations": torch.zeros(200, 10, 10, dtype=torch.int8),
         "places": torch.ones(200, 1, 10, 4),
+        "things": torch.ones(200, 1, 3, 4),
         "camera": torch.ones(200, 1, 5),
     }
     given = _mirrored_half(batch)
@@ -80,6 +100,7 @@ def test_mirrored_clips_have_mirrored_answers():
     flipped = given["video"][:, 0, 0, 0, -1] == 9
     assert torch.equal((given["relations"] == RELATIONS.index("right of")).all(2).all(1), flipped)
     assert torch.equal(given["places"][:, 0, 0, 0] == -1, flipped) and (given["places"][..., 1] == 1).all()
+    assert torch.equal(given["things"][:, 0, 2, 0] == -1, flipped)
     assert torch.equal(given["camera"][:, 0, 0] == -1, flipped) and (given["camera"][..., 1] == 1).all()
     assert 35 < int(flipped.sum()) < 65
     assert not flipped[scene[:, 0] == 1].any()

@@ -96,7 +96,8 @@ def readings(answers: Answers) -> Iterator[Reading]:
     both = answers.relation_BKKV + answers.relation_BKKV.transpose(1, 2)[..., TURNED]
     relations = _values(both.flatten(1, 2), RELATIONS)
     pairs: list[tuple[str | None, str | None]] = [(a, b) for a in COLOUR_NAMES for b in COLOUR_NAMES]
-    count_BK = counts(answers.spots_BTKHW)
+    middles = answers.middles_BTKHW
+    count_BK = None if middles is None else counts(middles)
     for i, certainty in enumerate(answers.presence_BK.float().cpu().tolist()):
         yield Reading(
             {name: values[i] for name, values in scene.items()},
@@ -104,7 +105,7 @@ def readings(answers: Answers) -> Iterator[Reading]:
             {
                 colour: {
                     **{name: values[i][k] for name, values in objects.items()},
-                    "count": str(count_BK[i][k]),
+                    "count": "" if count_BK is None else str(count_BK[i][k]),
                 }
                 for k, colour in enumerate(COLOUR_NAMES)
             },
@@ -112,11 +113,11 @@ def readings(answers: Answers) -> Iterator[Reading]:
         )
 
 
-def counts(spots_BTKHW: Tensor) -> list[list[int]]:
-    """How many objects of each colour there are: in how many places the probe sees one, in most of the frames in which
-    it sees any."""
-    B, T, K = spots_BTKHW.shape[:3]
-    seen_BTK = pieces(spots_BTKHW.flatten(0, 2) > 0).view(B, T, K)
+def counts(middles_BTKHW: Tensor) -> list[list[int]]:
+    """How many objects of each colour there are in each clip: in how many places the probe sees the middle of one, in
+    most of the frames in which it sees any."""
+    B, T, K = middles_BTKHW.shape[:3]
+    seen_BTK = pieces(middles_BTKHW.flatten(0, 2) > 0).view(B, T, K)
     often = torch.stack([(seen_BTK == n).sum(1) for n in range(1, MOST + 1)])
     return torch.where(often.amax(0) > 0, often.argmax(0) + 1, 0).tolist()
 

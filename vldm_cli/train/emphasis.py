@@ -11,7 +11,8 @@ from vldm_cli.video.numbers import real
 # Of the image LDM: how much more cells on outlines count, the share of examples at low noise, how many times as often
 # solids roll; and of all parts that hear words, the share of captions in plain English.
 OUTLINES, FINE, ROLLING, PLAIN = 3.0, 0.25, 2.5, 0.5
-# The share of scenes of several objects in which these are alike, where captions are plain: only those can count them.
+# The share of scenes of several objects in which these are alike, where captions are plain, for only those can count
+# them, and for the probe, which is to tell.
 REPEATED = 0.2
 # How many times as often solids spin: that is rare beside resting, most of all among second objects.
 SPINNING = {"probe": 3.0, "image": 1.0, "keyframes": 1.0}
@@ -27,11 +28,7 @@ class Emphasis:
     rolling: float = 1.0
     spinning: float = 1.0
     plain: float = 0.0
-
-    @property
-    def repeated(self) -> float:
-        """See REPEATED."""
-        return REPEATED if self.plain else 0.0
+    repeated: float = 0.0
 
     @property
     def identity(self) -> dict[str, float]:
@@ -63,9 +60,11 @@ def emphasis(
     for name, number in (("--rolling", rolling), ("--spinning", spinning)):
         if number is not None:
             real(name, number, 0, 1000, above=True)
+    plainly = 0.0 if part not in READERS else PLAIN if plain is None else plain
     found = Emphasis(
         spinning=SPINNING.get(part, 1.0) if spinning is None else spinning,
-        plain=0.0 if part not in READERS else PLAIN if plain is None else plain,
+        plain=plainly,
+        repeated=REPEATED if plainly or part == "probe" else 0.0,
     )
     if part != "image":
         return found

@@ -24,9 +24,19 @@ def test_objects_are_asked_for_by_colour():
     assert objects[0, COLOUR_NAMES.index("blue")].tolist() == [0, -1, -1, -1, -1]
 
 
-def test_two_objects_of_one_colour_have_no_single_answer():
-    _, objects = encode([{**SCENERY, "objects": [thing("red", "cone"), thing("red", "ball")]}])
-    assert objects[0, COLOUR_NAMES.index("red")].tolist() == [1, -1, -1, -1, -1]
+def test_two_objects_of_one_colour_have_a_single_answer_where_they_are_alike():
+    _, objects = encode(
+        [{**SCENERY, "objects": [thing("red", "cone"), thing("red", "ball"), thing("blue", "cube")]}]
+    )
+    bounces = OBJECT["motion"].index("bounces")
+    assert objects[0, COLOUR_NAMES.index("red")].tolist() == [1, -1, 2, 1, bounces]
+    assert objects[0, COLOUR_NAMES.index("blue")].tolist() == [
+        1,
+        OBJECT["shape"].index("cube"),
+        2,
+        1,
+        bounces,
+    ]
 
 
 def test_mirror_exchanges_left_and_right_and_nothing_else():

@@ -4,26 +4,26 @@ import torch
 
 from tests.tiny import tiny_pack
 from vldm_cli.errors import RequestError
-from vldm_cli.measure.faithfulness import readings
+from vldm_cli.measure.faithfulness import counts, readings
 from vldm_cli.measure.probe.attributes import COLOUR_NAMES, OBJECT, SCENE
 from vldm_cli.measure.probe.layers import Change, middles
-from vldm_cli.measure.probe.probe import CHANGE, Probe, grown, load_probe
+from vldm_cli.measure.probe.probe import CHANGE, COUNTING, Probe, grown, load_probe
 from vldm_cli.measure.probe.prompts import everything
 from vldm_cli.measure.probe.truth import truth
 from vldm_cli.packs.pack import Pack
 from vldm_cli.packs.save import save_part
 from vldm_cli.toyland.render import render
-from vldm_cli.train.objectives.probe_losses import losses
+from vldm_cli.train.objectives.probe_losses import _middles, losses
 
 
 def new_probe(seed=0):
     torch.manual_seed(seed)
-    return Probe(change=CHANGE)
+    return Probe(change=CHANGE, counting=COUNTING)
 
 
 def test_sizes():
     probe = new_probe()
-    assert sum(p.numel() for p in probe.parameters()) <= 1_100_000
+    assert sum(p.numel() for p in probe.parameters()) <= 1_150_000
     answers = probe(torch.zeros(2, 3, 3, 32, 48), torch.tensor([16, 4]))
     assert answers.presence_BK.shape == (2, 10)
     assert {k: v.shape for k, v in answers.object.items()} == {k: (2, 10, len(v)) for k, v in OBJECT.items()}
@@ -33,14 +33,21 @@ def test_sizes():
     assert answers.frame_place_BTK3.shape == (2, 3, 10, 3) and answers.camera_BT5.shape == (2, 3, 5)
     assert answers.relation_BKKV.shape == (2, 10, 10, 4)
     assert answers.clip_BF.ndim == 2 and answers.frame_BTF.shape[:2] == (2, 3)
+    assert answers.middles_BTKHW is not None
+    assert answers.middles_BTKHW.shape == answers.spots_BTKHW.shape == (2, 3, 10, 4, 6)
 
 
 @torch.no_grad()
-def test_a_probe_that_compares_nothing_yet_grows_and_answers_as_before():
+def test_a_probe_that_neither_compares_nor_counts_yet_grows_and_answers_as_before():
     torch.manual_seed(0)
     before = Probe().eval()
     after = grown(before).eval()
-    assert before.compare is None and after.compare is not None and grown(after) is after
+    assert before.compare is before.middles is None and grown(after) is after
+    assert after.compare is not None and after.middles is not None
+    comparing = Probe(change=16)
+    assert comparing.compare is not None
+    kept = grown(comparing).state_dict()
+    assert all(torch.equal(kept[name], value) for name, value in comparing.state_dict().items())
     for frames in (1, 3):
         x = torch.rand(2, frames, 3, 32, 48) * 2 - 1
         a, b = before(x, 16), after(x, 16)
@@ -72,6 +79,22 @@ def test_what_turns_is_told_from_what_rests_by_comparing():
         optimizer.step()
     video, turns_N = clips(64)
     assert float(((told(change(video, place))[:, 0, 0] > 0) == turns_N).float().mean()) > 0.95
+
+
+def test_middles_of_two_that_touch_are_taught_apart():
+    """Two red balls side by side: the loss falls as each has a middle, and rises with cells between them."""
+    H, W = 20, 32
+    things = torch.zeros(1, 1, 3, 4)
+    things[..., :2, :] = torch.tensor(
+        [[-0.25, 0.0, 0.4, 1.0], [0.25, 0.0, 0.4, 1.0]]
+    )  # .5 of 1.6 half heights apart
+    colours, red = torch.tensor([[0, 0, -1]]), torch.full((1, 1, 10, H, W), -6.0)
+    red[0, 0, 0, 9:11, 11:13] = red[0, 0, 0, 9:11, 19:21] = 6.0
+    joined = red.clone()
+    joined[0, 0, 0, 9:11, 11:21] = 6.0
+    right, wrong, none = (float(_middles(m, things, colours)) for m in (red, joined, red * 0 - 6))
+    assert right < 0.1 < 0.2 < min(wrong, none)
+    assert counts(red) == [[2] + [0] * 9] and counts(joined) == [[1] + [0] * 9]
 
 
 @torch.no_grad()

@@ -71,7 +71,17 @@ def test_the_camera_turns_the_way_it_is_called():
 
 def test_two_objects_of_one_colour_are_not_told_apart_and_roads_have_none():
     told = truth(scene(thing("red"), thing("red", "cube"), relation="left of"), TIMES[None], 1.6)
-    assert told["objects"][0, COLOUR_NAMES.index("red")].tolist() == [1, -1, -1, -1, -1]
+    assert told["objects"][0, COLOUR_NAMES.index("red")].tolist() == [
+        1,
+        -1,
+        0,
+        1,
+        0,
+    ]  # all but the shape is shared
+    assert told["colours"].tolist() == [[COLOUR_NAMES.index("red")] * 2 + [-1]]
+    things = told["things"][0].float()
+    assert (things[:, 1, 0] - things[:, 0, 0] > 0.2).all() and (things[:, 2, 3] == 0).all()
+    assert torch.equal(mirrored(told)["things"][..., 0], -told["things"][..., 0])
     assert (told["places"][0, :, COLOUR_NAMES.index("red"), 3] == -1).all() and (
         told["relations"] == -1
     ).all()
@@ -81,3 +91,4 @@ def test_two_objects_of_one_colour_are_not_told_apart_and_roads_have_none():
         (told["objects"][:, :, 0] == 0).all() and (told["places"] == 0).all() and (told["camera"] == 0).all()
     )
     assert (told["scene"][:, list(SCENE).index("course")] >= 0).all()
+    assert (told["things"][..., 3] == 0).all() and (told["colours"] == -1).all()

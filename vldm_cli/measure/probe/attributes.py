@@ -1,8 +1,8 @@
 """The attributes of Toyland as numbers: what the probe is taught, and what it answers with.
 
 Objects are asked for by colour, so an answer never depends on an order of objects: row k of every object array is
-"the object of colour k". Where a scene has two objects of one colour the question has no single answer, and only the
-colour's presence is taught. How one object stands to another is asked by the two colours.
+"the object of colour k". Where a scene has two objects of one colour only what they share has a single answer. How one
+object stands to another is asked by the two colours.
 """
 
 import torch
@@ -47,7 +47,7 @@ def encode(attributes: list[dict]) -> tuple[Tensor, Tensor]:
     """Dictionaries of `SceneBatch.describe` → (scene (B, 9), objects (B, 10, 5)), int8.
 
     scene: one code for each entry of SCENE, −1 where the family has no such attribute. objects: for each colour its
-    presence (0/1) and the codes of OBJECT, −1 where there is no (one) such object.
+    presence (0/1) and the codes of OBJECT, −1 where there is no such object, or several that differ in it.
     """
     scene = torch.full((len(attributes), len(SCENE)), -1, dtype=torch.int8)
     objects = torch.full((len(attributes), len(COLOUR_NAMES), 1 + len(OBJECT)), -1, dtype=torch.int8)
@@ -57,12 +57,13 @@ def encode(attributes: list[dict]) -> tuple[Tensor, Tensor]:
             if name in given:
                 row[column] = values.index(given[name])
         things = given.get("objects", [])
-        colours = [thing["colour"] for thing in things]
-        for thing in things:
-            k = COLOUR_NAMES.index(thing["colour"])
-            codes[k, 0] = 1
-            if colours.count(thing["colour"]) == 1:
-                codes[k, 1:] = torch.tensor([OBJECT[name].index(thing[name]) for name in OBJECT])
+        for colour in {thing["colour"] for thing in things}:
+            mine = codes[COLOUR_NAMES.index(colour)]
+            mine[0] = 1
+            for column, (name, values) in enumerate(OBJECT.items(), 1):
+                found = {thing[name] for thing in things if thing["colour"] == colour}
+                if len(found) == 1:
+                    mine[column] = values.index(found.pop())
     return scene, objects
 
 

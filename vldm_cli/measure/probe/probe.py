@@ -27,6 +27,7 @@ from vldm_cli.measure.probe.layers import (
     Movement,
     Relate,
     down,
+    found_in_cells,
     head,
     highest,
     middles,
@@ -41,17 +42,18 @@ FRAMES = 8
 QUERIES = len(COLOUR_NAMES) + 1
 # x, y and radius of an object; the camera's turn to the right and upwards, its way right, up and forward.
 PLACE, CAMERA = 3, 5
-# Width of what compares objects with themselves in a new probe.
-CHANGE = 48
+# Widths, in a new probe, of what compares objects with themselves, and of what finds the middle of each.
+CHANGE, COUNTING = 48, 32
 
 
 @dataclass(frozen=True)
 class Answers:
     """Logits. presence_BK, and by name object_BKV and scene_BV, of the clip, relation_BKKV of its objects to each
     other; frame_presence_BTK and frame_shape_BTKV of single frames; spots_BTKHW, an object of that colour being in that
-    cell. Estimates: frame_place_BTK3, x, y (the frame's edges at ±1) and radius (in half heights) of each object;
-    camera_BT5, the camera's change since the frame before, in the units of `probe_losses`. Features for Fréchet
-    distances: clip_BF of the clip, frame_BTF of each frame alone."""
+    cell, and middles_BTKHW, the middle of one (None of a probe that cannot count). Estimates: frame_place_BTK3, x, y
+    (the frame's edges at ±1) and radius (in half heights) of each object; camera_BT5, the camera's change since the
+    frame before, in the units of `probe_losses`. Features for Fréchet distances: clip_BF of the clip, frame_BTF of each
+    frame alone."""
 
     presence_BK: Tensor
     object: dict[str, Tensor]
@@ -62,6 +64,7 @@ class Answers:
     frame_place_BTK3: Tensor
     camera_BT5: Tensor
     spots_BTKHW: Tensor
+    middles_BTKHW: Tensor | None
     clip_BF: Tensor
     frame_BTF: Tensor
 
@@ -69,7 +72,8 @@ class Answers:
 class Probe(ModelMixin, ConfigMixin):
     """Frames (B, T, 3, H, W) in [−1, 1], T ≤ 8, and their distance in frames → Answers. 1.1 M parameters.
 
-    change: width of what compares each object with itself in the next frame; 0 for a probe without it, as they were."""
+    change: width of what compares each object with itself in the next frame; counting: of what finds the middle of
+    each, by which they are counted; 0 for a probe without it, as they were."""
 
     @register_to_config
     def __init__(
@@ -79,6 +83,7 @@ class Probe(ModelMixin, ConfigMixin):
         heads: int = 6,
         layers: int = 2,
         change: int = 0,
+        counting: int = 0,
     ):
         super().__init__()
         a, b, c, d = widths
@@ -118,6 +123,7 @@ class Probe(ModelMixin, ConfigMixin):
         self.from_place = nn.Linear(PLACE, dim)
         self.camera = nn.Linear(d, CAMERA)
         self.compare = Change(dim, change) if change else None
+        self.middles = found_in_cells(c, counting, len(COLOUR_NAMES)) if counting else None
 
     def forward(self, x_BTCHW: Tensor, frame_step) -> Answers:
         """frame_step: frames at 24 a second from one frame to the next, an int or (B,)."""
@@ -167,6 +173,7 @@ class Probe(ModelMixin, ConfigMixin):
             frame_place_BTK3=frame_place.unflatten(0, (B, T)),
             camera_BT5=self.camera(since),
             spots_BTKHW=spots.unflatten(0, (B, T)),
+            middles_BTKHW=None if self.middles is None else self.middles(fine).unflatten(0, (B, T)),
             clip_BF=torch.cat([scene, objects.mean(1), moved], -1),
             frame_BTF=torch.cat([whole, found[:, :, -1]], -1),
         )
@@ -178,6 +185,7 @@ _SIZES: Schema = {
     "heads": Whole(1, 64),
     "layers": Whole(1, 16),
     "change": Whole(0, 1024),
+    "counting": Whole(0, 1024),
 }
 
 
@@ -188,10 +196,12 @@ def _with_grids(probe: Probe) -> None:
 
 
 def grown(probe: Probe) -> Probe:
-    """The probe with what compares objects with themselves; one that has it is as it was. It answers as before."""
-    if probe.compare is not None:
+    """The probe with what compares objects with themselves and what counts them; one that has both is as it was. To
+    everything else it answers as before."""
+    if probe.compare is not None and probe.middles is not None:
         return probe
-    larger = Probe(**{name: probe.config[name] for name in _SIZES} | {"change": CHANGE})
+    sizes = {name: probe.config[name] for name in _SIZES}
+    larger = Probe(**sizes | {"change": sizes["change"] or CHANGE, "counting": sizes["counting"] or COUNTING})
     larger.load_state_dict({**larger.state_dict(), **probe.state_dict()})
     return larger.to(next(probe.parameters()).dtype)
 

@@ -36,9 +36,10 @@ def truth(scenes: SceneBatch, times_BT: np.ndarray, aspect: float) -> dict[str, 
 
     scene (B, 9), objects (B, 10, 5), relations (B, 10, 10): codes of `attributes`, int8, −1 where there is nothing to
     answer. places (B, T, 10, 4) float16: of the object of each colour x and y (the frame's edges at ±1), the radius of
-    its disc in half heights, and the share of it that is seen, −1 where that is not asked for. camera (B, T, 5)
-    float16: its turn to the right and upwards (radians), its way right, up and forward (world units) since the first
-    frame.
+    its disc in half heights, and the share of it that is seen, −1 where that is not asked for. things (B, T, 3, 4)
+    float16: the same of each object, 0 seen where there is none; colours (B, 3) int8: its colour, −1 for none. camera
+    (B, T, 5) float16: its turn to the right and upwards (radians), its way right, up and forward (world units) since
+    the first frame.
     """
     times = np.asarray(times_BT, float)
     described = [scenes.describe(i) for i in range(len(scenes))]
@@ -65,11 +66,15 @@ def truth(scenes: SceneBatch, times_BT: np.ndarray, aspect: float) -> dict[str, 
         objects[clip, colour] = relations[clip, colour] = relations[clip, :, colour] = -1
         clip = np.flatnonzero(there[:, k] & (short | over[:, k]))
         objects[clip, scenes.colour_BK[clip, k], MOTION] = -1
+    seen_BTK = seen.visible_BTK * there[:, None]
+    things = np.concatenate([seen.place_BTK2, seen.radius_BTK[..., None], seen_BTK[..., None]], -1)
     return {
         "scene": scene,
         "objects": objects,
         "relations": relations,
         "places": torch.as_tensor(places).clamp(-8, 8).half(),
+        "things": torch.as_tensor(things).clamp(-8, 8).half(),
+        "colours": torch.as_tensor(np.where(there, scenes.colour_BK, -1)).to(torch.int8),
         "camera": torch.as_tensor(seen.camera_BT5).clamp(-60, 60).half(),
     }
 
@@ -78,11 +83,12 @@ def mirrored(batch: dict[str, Tensor]) -> dict[str, Tensor]:
     """The truth of the mirrored clips."""
     scene, objects = mirror(batch["scene"], batch["objects"])
     flip = torch.ones_like(batch["places"][..., :1])
-    signs = batch["camera"].new_tensor(MIRROR_CAMERA)
+    signs, to_the_side = batch["camera"].new_tensor(MIRROR_CAMERA), torch.cat([-flip, flip, flip, flip], -1)
     return {
         "scene": scene,
         "objects": objects,
         "relations": mirror_relations(batch["relations"]),
-        "places": batch["places"] * torch.cat([-flip, flip, flip, flip], -1),
+        "places": batch["places"] * to_the_side,
+        "things": batch["things"] * to_the_side[:, :, :1],
         "camera": batch["camera"] * signs,
     }

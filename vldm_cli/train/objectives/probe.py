@@ -7,11 +7,13 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from vldm_cli.errors import RequestError
+from vldm_cli.measure.faithfulness import counts
 from vldm_cli.measure.probe.attributes import COLOUR_NAMES, OBJECT, SCENE
-from vldm_cli.measure.probe.probe import CHANGE, FRAMES, Probe, grown, load_probe
+from vldm_cli.measure.probe.probe import FRAMES, Probe, grown, load_probe
 from vldm_cli.measure.probe.truth import mirrored, truth
-from vldm_cli.toyland.dataset import ToylandClips
+from vldm_cli.toyland.dataset import Drawing, ToylandClips
 from vldm_cli.train.data.source import ToylandSource
+from vldm_cli.train.emphasis import REPEATED
 from vldm_cli.train.export import export_part
 from vldm_cli.train.frames import to_model
 from vldm_cli.train.objectives.base import Objective, Setup
@@ -19,6 +21,7 @@ from vldm_cli.train.objectives.probe_losses import losses
 from vldm_cli.train.sheets import contact_sheet
 
 HELD_OUT_CLIPS, HELD_OUT_BATCH, SHEET_CLIPS = 384, 32, 8
+SEEN = 0.5
 
 
 class ProbeObjective(Objective):
@@ -34,20 +37,22 @@ class ProbeObjective(Objective):
             raise RequestError("the probe learns from Toyland alone; leave --data out")
         super().__init__(setup)
         torch.manual_seed(setup.seed)
-        has = setup.pack.has("probe")
-        self.probe = self.load(grown(load_probe(setup.pack)) if has else Probe(change=CHANGE), train=True)
+        before = load_probe(setup.pack) if setup.pack.has("probe") else Probe()
+        self.probe = self.load(grown(before), train=True)
         self.trained = {"probe": self.probe}
         self.validation: dict[str, Tensor] = {}
 
     def examples(self, seed: int, n: int) -> dict[str, Tensor]:
-        return self._examples(seed, n, self.frame_steps)
+        return self._examples(seed, n, self.frame_steps, cast(ToylandSource, self.setup.source).drawing)
 
-    def _examples(self, seed: int, n: int, frame_steps: dict[int, float]) -> dict[str, Tensor]:
+    def _examples(
+        self, seed: int, n: int, frame_steps: dict[int, float], drawing: Drawing
+    ) -> dict[str, Tensor]:
         source = cast(ToylandSource, self.setup.source)  # the codes are of its scenes
         # Clips whose motion is over before they begin cannot be told apart, and generated clips begin with it.
         clips = ToylandClips(
             seed, FRAMES, frame_steps, size=source.size, device=self.device, fps=float(source.fps),
-            chunk=32, late=0.0, core=source.core,
+            chunk=32, late=0.0, core=source.core, drawing=drawing,
         ).batch(n)  # fmt: skip
         codes = truth(clips.scenes, clips.times_BT, source.size[1] / source.size[0])
         step = clips.frame_step_B.to(torch.int32)
@@ -65,7 +70,7 @@ class ProbeObjective(Objective):
     def sheet(self):
         if not self.validation:
             n = max(1, min(HELD_OUT_CLIPS, self.bank.size))
-            self.validation = self._examples(self.held_out_seed, n, {16: 1.0})
+            self.validation = self._examples(self.held_out_seed, n, {16: 1.0}, Drawing(repeated=REPEATED))
         batch = self.validation
         parts = [
             self.probe(to_model(video, self.dtype), 16) for video in batch["video"].split(HELD_OUT_BATCH)
@@ -77,14 +82,19 @@ class ProbeObjective(Objective):
             f"acc_{name}": _share(torch.cat([p.scene[name] for p in parts]), scene[:, i])
             for i, name in enumerate(SCENE)
         }
-        # the bars are for one and for two objects
-        count = (objects[:, :, 0] != 0).sum(1)
+        several = _several(batch["things"], batch["colours"].long())
+        # the bars are for one and for two objects, none of which has a twin
+        count = (objects[:, :, 0] != 0).sum(1).where((several.abs() < 2).all(1), 0)
         for n in (1, 2):
             some = count == n
             for i, name in enumerate(OBJECT, 1):
                 logits = torch.cat([p.object[name] for p in parts])
                 measured[f"acc{n}_{name}"] = _share(logits[some], objects[some, :, i])
             measured[f"acc{n}_colours"] = 1 - float(wrong[some].any(1).sum() / some.sum().clamp_min(1))
+        middles = [p.middles_BTKHW for p in parts if p.middles_BTKHW is not None]  # of a grown probe, of all
+        counted = torch.tensor([row for m in middles for row in counts(m)], device=self.device)
+        right = (counted == several) & (several > 1)
+        measured["acc_count"] = float(right.sum() / (several > 1).sum().clamp_min(1))
         relations = torch.cat([p.relation_BKKV for p in parts])
         measured["acc_relation"] = _share(relations, batch["relations"].long())
         rows = []
@@ -104,6 +114,15 @@ class ProbeObjective(Objective):
 def _share(logits: Tensor, codes: Tensor) -> float:
     asked = codes >= 0
     return float(((logits.argmax(-1) == codes) & asked).sum() / asked.sum().clamp_min(1))
+
+
+def _several(things_BTO4: Tensor, colours_BO: Tensor) -> Tensor:
+    """(B, 10): how many objects of each colour are to be seen for at least half of the time, by half at least; −1 where
+    one of them is hidden."""
+    seen_BO = (things_BTO4[..., 3].float() > SEEN).float().mean(1) >= SEEN
+    own = F.one_hot(colours_BO.clamp_min(0), len(COLOUR_NAMES)) * (colours_BO >= 0)[..., None]
+    there, seen = own.sum(1), (own * seen_BO[..., None]).sum(1)
+    return torch.where(there == seen, there, -1)
 
 
 def _mirrored_half(batch: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -11,13 +11,16 @@ from vldm_cli.measure.probe.probe import Answers
 
 # Presence has ten questions a clip, most with the answer no; what is taught of single frames, of cells and of the
 # camera only helps.
-PRESENCE, FRAME, SPOTS, PLACE, CAMERA = 12.0, 0.5, 1.0, 2.0, 5.0
+PRESENCE, FRAME, SPOTS, MIDDLES, PLACE, CAMERA = 12.0, 0.5, 1.0, 2.0, 2.0, 5.0
 # What is learned slowest counts twice.
 SLOW = {"motion": 2.0, "camera": 2.0, "material": 2.0}
 # Seen less than the first share an object is not in a frame, seen more than the second it is; between them nobody asks.
 GONE, HERE = 0.05, 0.3
 # Cells nearer to an object's middle than the first are its own, cells beyond the second are not; in radii.
 INSIDE, OUTSIDE = 0.75, 1.3
+# Cells nearer to an object's middle than the first are its middle, or the cell is in which it lies; cells beyond the
+# second are not, though they may be the object's: it ends at 1, and where two of a colour meet, neither has its middle.
+CENTRAL, APART, AROUND = 0.35, 0.65, 1.2
 # A usual change of the camera from one keyframe to the next: radians and world units.
 TURN, WAY = 0.05, 0.3
 
@@ -41,6 +44,10 @@ def losses(answers: Answers, batch: dict[str, Tensor]) -> dict[str, Tensor]:
     shapes = torch.where(seen > HERE, objects[:, None, :, 1], -1)
     each["frame shape"] = FRAME * cross_entropy(answers.frame_shape_BTKV, shapes)
     each["spots"] = SPOTS * _spots(answers.spots_BTKHW, places)
+    if answers.middles_BTKHW is not None:
+        each["middles"] = MIDDLES * _middles(
+            answers.middles_BTKHW, batch["things"].float(), batch["colours"].long()
+        )
     each["place"] = PLACE * _mean(
         F.smooth_l1_loss(answers.frame_place_BTK3.float(), places[..., :3], beta=0.1, reduction="none").sum(
             -1
@@ -48,9 +55,8 @@ def losses(answers: Answers, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         seen > GONE,
     )
     each["way"] = CAMERA * _camera(answers.camera_BT5, batch["camera"].float(), scene[:, 0] == 0)
-    shown = {
-        name: each[name].detach() for name in ("shape", "material", "motion", "camera", "place", "spots")
-    }
+    worth_watching = ("shape", "material", "motion", "camera", "place", "spots", "middles")
+    shown = {name: value.detach() for name, value in each.items() if name in worth_watching}
     return {"loss": cast(Tensor, sum(each.values())), **shown}  # of more than nothing
 
 
@@ -70,20 +76,41 @@ def _mean(values: Tensor, asked: Tensor) -> Tensor:
 
 def _spots(logits_BTKHW: Tensor, places_BTK4: Tensor) -> Tensor:
     """Each cell's colour: the mean over the objects' own cells, and over all others."""
-    H, W = logits_BTKHW.shape[-2:]
-    y = (torch.arange(H, device=logits_BTKHW.device) * 2 + 1 - H) / H
-    x = (torch.arange(W, device=logits_BTKHW.device) * 2 + 1 - W) / W
-    place = places_BTK4[..., None, None]
-    aspect = W / H
-    away = ((x - place[..., 0, :, :]) * aspect).square() + (y[:, None] - place[..., 1, :, :]).square()
-    away = away.sqrt() / place[..., 2, :, :].clamp_min(1e-3)
-    seen = place[..., 3, :, :]
+    away, seen = _away(logits_BTKHW, places_BTK4), places_BTK4[..., None, None, 3]
     inside = (away < INSIDE) & (seen > GONE)
     # where two discs meet nobody asks whose cell it is
     shared = inside.sum(2, keepdim=True) > 1
     outside = (seen == 0) | ((away > OUTSIDE) & (seen >= 0))
     values = F.binary_cross_entropy_with_logits(logits_BTKHW.float(), inside.float(), reduction="none")
     return 0.5 * _mean(values, inside & ~shared) + 3 * _mean(values, outside)
+
+
+def _middles(logits_BTKHW: Tensor, things_BTO4: Tensor, colours_BO: Tensor) -> Tensor:
+    """Which cells are the middle of an object of each colour: the mean over middles, over cells around them, and over
+    all others."""
+    away, seen = _away(logits_BTKHW, things_BTO4), things_BTO4[..., None, None, 3]
+    H = logits_BTKHW.shape[-2]
+    cell = 0.75 * (2 / H) / things_BTO4[..., 2, None, None].clamp_min(1e-3)  # of a radius
+    own = F.one_hot(colours_BO.clamp_min(0), logits_BTKHW.shape[2]).bool() & (colours_BO >= 0)[..., None]
+
+    def of_colour(cells_BTOHW: Tensor) -> Tensor:
+        return torch.einsum("btohw,bok->btkhw", cells_BTOHW.float(), own.float()) > 0
+
+    inside = of_colour((away < torch.maximum(cell, cell.new_tensor(CENTRAL))) & (seen > HERE))
+    unclear = of_colour((away < torch.maximum(2 * cell, cell.new_tensor(APART))) & (seen > 0)) & ~inside
+    around = of_colour((away < AROUND) & (seen > GONE)) & ~inside & ~unclear
+    values = F.binary_cross_entropy_with_logits(logits_BTKHW.float(), inside.float(), reduction="none")
+    return _mean(values, inside) + _mean(values, around) + _mean(values, ~(inside | unclear | around))
+
+
+def _away(like_BTKHW: Tensor, places_BTN4: Tensor) -> Tensor:
+    """(B, T, N, H, W): how far each cell is from the middle of each disc, in its radii."""
+    H, W = like_BTKHW.shape[-2:]
+    y = (torch.arange(H, device=like_BTKHW.device) * 2 + 1 - H) / H
+    x = (torch.arange(W, device=like_BTKHW.device) * 2 + 1 - W) / W
+    place = places_BTN4[..., None, None]
+    away = ((x - place[..., 0, :, :]) * W / H).square() + (y[:, None] - place[..., 1, :, :]).square()
+    return away.sqrt() / place[..., 2, :, :].clamp_min(1e-3)
 
 
 def _camera(estimate_BT5: Tensor, since_BT5: Tensor, asked_B: Tensor) -> Tensor:
