@@ -126,8 +126,10 @@ def test_relations_are_read_both_ways():
 
 def test_objects_of_one_colour_are_counted():
     middles = torch.full((1, 4, 3, 6, 8), -2.0)
-    middles[:, :, 0, 2:4, 1:3] = middles[:, 1:, 0, 2:4, 5:7] = 1.0  # two, of which one comes later
-    middles[:, 2:, 1, 0, 0] = 1.0
+    middles[:, :, 0, 2:4, 1:3] = middles[:, 1:, 0, 2:4, 5:7] = 3.0  # two, of which one comes later
+    middles[:, :, 0, 2:4, 3:5] = 2.0  # and what joins them, of which the probe is not as sure
+    middles[:, 2:, 1, 0, 0] = 3.0
+    middles[:, :, 2] = 0.5  # sure of nothing
     assert counts(middles) == [[2, 1, 0]]
 
 

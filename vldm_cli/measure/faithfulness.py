@@ -12,6 +12,7 @@ from typing import cast
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from vldm_cli.measure.components import pieces
 from vldm_cli.measure.probe.attributes import COLOUR_NAMES, OBJECT, SCENE
@@ -21,6 +22,7 @@ from vldm_cli.toyland.world import INVERSE, RELATIONS
 
 ORDER = ("colour", "count", *OBJECT, "relation", *SCENE)
 MOST = 9  # objects that are counted
+SURE = 1.0  # a logit: cells below it are nobody's middle
 # Codes of what each relation is the other way round.
 TURNED = [RELATIONS.index(INVERSE[name]) for name in RELATIONS]
 
@@ -114,10 +116,12 @@ def readings(answers: Answers) -> Iterator[Reading]:
 
 
 def counts(middles_BTKHW: Tensor) -> list[list[int]]:
-    """How many objects of each colour there are in each clip: in how many places the probe sees the middle of one, in
-    most of the frames in which it sees any."""
+    """How many objects of each colour there are in each clip: in how many places the probe is surest of the middle of
+    one, in most of the frames in which it sees any. Places, not pieces, for where one hides another they touch."""
     B, T, K = middles_BTKHW.shape[:3]
-    seen_BTK = pieces(middles_BTKHW.flatten(0, 2) > 0).view(B, T, K)
+    cells = middles_BTKHW.flatten(0, 2).float()
+    surest = (cells == F.max_pool2d(cells[:, None], 3, 1, 1)[:, 0]) & (cells > SURE)
+    seen_BTK = pieces(surest).view(B, T, K)  # neighbours that are as sure as each other are one
     often = torch.stack([(seen_BTK == n).sum(1) for n in range(1, MOST + 1)])
     return torch.where(often.amax(0) > 0, often.argmax(0) + 1, 0).tolist()
 
