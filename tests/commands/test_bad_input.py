@@ -40,6 +40,7 @@ CASES = {
     "no autoencoder": ([PROMPT, "--vae", ""], "--vae names nothing"),
     "no lora": ([PROMPT, "--lora", ""], "--lora names nothing"),
     "suffix": ([PROMPT, "-o", "a.avi"], "use .mp4"),
+    "standard output": ([PROMPT, "-o", "-"], "--out - would be"),
     "folder gone": ([PROMPT, "-o", "gone/a.mp4"], "no folder gone"),
     "unwritable": ([PROMPT, "-o", "/proc/a.mp4"], "cannot write into /proc"),
     "name too long": ([PROMPT, "-o", "a" * 300 + ".mp4"], "too long"),

@@ -47,6 +47,20 @@ two drums, one orange, the other green | an orange cylinder and a green cylinder
 two pyramids. One is blue, the other one is white. | a blue pyramid and a white pyramid
 a yellow and a purple ring next to each other | a yellow ring and a purple ring
 a brown cube next to a pink cone | a brown cube is left of a pink cone
+a ring and a pyramid that are both brown | a brown ring and a brown pyramid
+two cones and a ring that are all white | two white cones and a white ring
+a pink ball and a black cube that slide right | a pink ball slides right and a black cube slides right
+a pink ball and a black cube that slides right | a black cube slides right and a pink ball
+a black ring beside a pink ball, which slide left |
+two rings, one green and one white, jump | a green ring jumps and a white ring jumps
+two pyramids, one pink and one blue, spinning on sand | a pink pyramid spins and a blue pyramid spins on sand
+a black ball slides right and a pink ring does too | a black ball slides right and a pink ring slides right
+a green cone shrinks, an orange one as well | a green cone shrinks and an orange cone shrinks
+a white ball also jumps | a white ball jumps
+a purple cylinder slides left, a green one right | a purple cylinder slides left and a green cylinder slides right
+a pyramid made of snow |
+a cylinder of wood |
+a ring and a cube the same size |
 both a red ring and a green ball bounce | a red ring bounces and a green ball bounces
 a red ball and a blue cube. Both spin. | a red ball spins and a blue cube spins
 a red box and a white one in the snow | a red cube and a white cube on snow

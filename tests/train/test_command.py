@@ -67,6 +67,27 @@ def test_requests_that_cannot_be_served(folder, arguments, words, capsys):
     assert words in capsys.readouterr().err
 
 
+def test_a_file_where_a_folder_is_wanted_is_named_and_nothing_is_made(folder, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "text.txt").write_text("mine")
+    full = tmp_path / "full"
+    full.mkdir()
+    (full / "mine.txt").write_text("mine")
+    for words, option in (
+        (["train", "image", "--pack", folder, "--steps", 1, "--run", "text.txt"], "--run"),
+        (["train", "new", "--pack", "text.txt"], "--pack"),
+        (["train", "all", "--pack", "text.txt", "--minutes", 1, "--gpus", 0], "--pack"),
+        (["train", "grow", "--pack", folder, "--out", "text.txt"], "--out"),
+        (["measure", "quality", "--pack", folder, "--save", "text.txt"], "--save"),
+        (["measure", "ablations", "--pack", folder, "--minutes", 1, "--run", "text.txt"], "--run"),
+    ):
+        assert failures.run(app.app, [str(word) for word in words]) == 2
+        assert f"text.txt is no folder; name another place with {option}" in capsys.readouterr().err
+    assert vldm("new", "--pack", full) == 2
+    assert "full holds other things already" in capsys.readouterr().err
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["full", "mine.txt", "text.txt"]
+
+
 def test_all_and_speed(folder, capsys):
     """The schedule is shown without touching anything; a part is trained in a process of its own."""
     assert vldm("all", "--pack", folder / "none", "--minutes", 26, "--gpus", 2, "--dry-run") == 0
@@ -175,6 +196,7 @@ def test_lanes_are_shown(tmp_path, capsys):
         (["--keep-exporting", "0"], "--keep-exporting"),
         (["--lane", "image", "--parts", "image"], "leave one of them out"),
         (["--lane", "keyframes,image"], "name that first"),
+        (["--lane", "foo"], "--lane 'foo' is no part"),
     ],
 )
 def test_requests_of_all_that_cannot_be_served(tmp_path, arguments, words, capsys):

@@ -90,6 +90,18 @@ def test_another_run_in_the_folder_is_refused(pack, tmp_path):
         trainer(pack, tmp_path / "run", steps=2, batch=4).run()
 
 
+def test_of_what_is_refused_no_run_folder_is_left(pack, tmp_path):
+    refused = trainer(pack, tmp_path / "run", steps=1)
+
+    def nothing(seconds):
+        raise RequestError("nothing there is large enough")
+
+    refused.objective.bank.fill = nothing
+    with pytest.raises(RequestError, match="large enough"):
+        refused.run()
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_damaged_checkpoint_is_named(pack, tmp_path):
     trainer(pack, tmp_path / "run", steps=1).run()
     path = tmp_path / "run" / NAME

@@ -106,7 +106,9 @@ def test_pictures_stand_upright_everywhere(tmp_path, orientation, mode):
 
 def test_what_is_transparent_is_white(tmp_path):
     Image.new("RGBA", (4, 4), (255, 0, 0, 0)).save(tmp_path / "a.png")
-    assert (fitted(tmp_path / "a.png", (4, 4)) == 255).all()
+    image = fitted(tmp_path / "a.png", (4, 4))
+    assert (image == 255).all()
+    assert image.flags.writeable  # or torch warns whoever gives an --image
 
 
 def test_a_picture_is_never_read_by_another_program_nor_from_another_place(tmp_path):

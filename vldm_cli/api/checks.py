@@ -92,6 +92,8 @@ def default_out(
 
 def check_name(out: Path, fps: Fraction) -> None:
     """That the name is one of a kind of file that vldm writes, and one that a file can have."""
+    if out.name == "-":
+        raise RequestError("--out - would be standard output, and vldm writes files; name one, such as a.mp4")
     kind = open_container(out)
     if len(os.fsencode(out.name)) > _LONGEST_NAME:
         raise RequestError(f"the name {out.name[:40]}… is too long for a file; give a shorter --out")

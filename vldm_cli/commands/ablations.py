@@ -58,6 +58,7 @@ def ablations(
 
     from vldm_cli.api import checks
     from vldm_cli.api import device as devices
+    from vldm_cli.api.many import places
     from vldm_cli.commands.console import Console
     from vldm_cli.commands.failures import Interrupted
     from vldm_cli.commands.train_all import count_gpus, further_options
@@ -73,6 +74,7 @@ def ablations(
         if path.suffix.lower() not in (*PAGES, *NOTES) or path.is_dir():
             raise RequestError(f"--report {path} is no .html or .md file; name one, such as ablations.md")
         checks.check_folder(path, "--report")
+    places.check_own(run, "--run")
     gpus = count_gpus(gpus, here=not dry_run)
 
     from vldm_cli.measure.ablations.rows import FULL, QUICK

@@ -61,6 +61,7 @@ def quality(
     vldm measure quality --save q --report REPORT.md --report quality.html"""
     from vldm_cli.api import checks
     from vldm_cli.api import device as devices
+    from vldm_cli.api.many import places
     from vldm_cli.commands.console import Console
     from vldm_cli.packs.pack import Pack
 
@@ -69,6 +70,8 @@ def quality(
         if path.suffix.lower() not in (*PAGES, *NOTES) or path.is_dir():
             raise RequestError(f"--report {path} is no .html or .md file; name one, such as report.html")
         checks.check_folder(path, "--report")
+    if save is not None:
+        places.check_own(save, "--save")
     tried = [read_table(path) for path in ablations or ()]
     opened = Pack.open(pack)
     chosen = devices.choose_device(device)

@@ -27,7 +27,7 @@ PARTS = {
     "probe": "The network that `vldm measure` reads videos with.",
 }
 
-app = typer.Typer(help="Train a pack, part by part or as a whole.", no_args_is_help=True)
+app = typer.Typer(help="Train a pack, part by part or as a whole.")
 Folder = Annotated[str, typer.Option(help="The pack's folder; it is trained in place.")]
 
 
@@ -44,11 +44,13 @@ def new(
     verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Tracebacks.")] = False,
 ) -> None:
     """Make a pack with fresh random weights."""
+    from vldm_cli.api.many.places import check_own
     from vldm_cli.packs.new import new_pack
     from vldm_cli.packs.sizes import TINY, TOYLAND
     from vldm_cli.video.numbers import LAST_SEED, whole
 
     whole("--seed", seed, 0, LAST_SEED)
+    check_own(Path(pack), "--pack")
     made = new_pack(pack, {"toyland": TOYLAND, "tiny": TINY}[sizes], seed=seed)
     print(f"made the pack {made.name} in {made.folder}; train its autoencoder first")
 
@@ -177,8 +179,11 @@ def train(
     """Train this part of a pack. The same command again goes on where it stopped; any number of GPUs through
     `accelerate launch -m vldm_cli train PART …`."""
     from vldm_cli.api.device import choose_device
+    from vldm_cli.api.many.places import check_own
 
     device = choose_device(device)
+    if run is not None:
+        check_own(run, "--run")
     from vldm_cli.commands.failures import Interrupted
     from vldm_cli.train.start import start
 

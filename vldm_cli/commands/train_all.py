@@ -62,11 +62,12 @@ def train_all(
     Example: vldm train all --pack toyland --minutes 26 --gpus 2 --with 'image --compile'
 
     Example: vldm train all --pack toyland --minutes 26 --lane image=2,keyframes=5 --lane decoder=1,interpolation=1"""
+    from vldm_cli.api.many.places import check_own
     from vldm_cli.train.schedule import PARTS, Job, make_lanes, make_schedule, parse_parts, table
 
     if lanes and parts:
         raise RequestError("--parts and --lane both say what to train; leave one of them out")
-    own = [parse_parts(lane) for lane in lanes or []]
+    own = [parse_parts(lane, "--lane") for lane in lanes or []]
     chosen = {part: share for lane in own for part, share in lane.items()} or None
     chosen = parse_parts(parts) if parts else chosen
     if chosen is None and data != "toyland":
@@ -78,6 +79,9 @@ def train_all(
     further = further_options(options or [], PARTS)
     gpus = count_gpus(gpus, here=not dry_run)
     folder = Path(pack).expanduser()
+    check_own(folder, "--pack")
+    if run is not None:
+        check_own(run, "--run")
     there = (folder / "pack.toml").is_file()
 
     def schedule(roundtrip: bool) -> list[Job]:

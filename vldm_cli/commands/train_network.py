@@ -50,8 +50,11 @@ def network(
     """Train temporal layers for somebody's super-resolution network for pictures: the network stays as it is, and the
     layers make what it makes of clips steady. The same command again goes on where it stopped."""
     from vldm_cli.api.device import choose_device
+    from vldm_cli.api.many.places import check_own
 
     device = choose_device(device)
+    if run is not None:
+        check_own(run, "--run")
     from vldm_cli.commands.failures import Interrupted
     from vldm_cli.train.network import start_network
 

@@ -32,8 +32,11 @@ def refiner(
     """Train the small network that corrects the frames that motion makes (`vldm interpolate --engine refined`). The
     same command again goes on where it stopped."""
     from vldm_cli.api.device import choose_device
+    from vldm_cli.api.many.places import check_own
 
     device = choose_device(device)
+    if run is not None:
+        check_own(run, "--run")
     from vldm_cli.commands.failures import Interrupted
     from vldm_cli.train.refiner import start_refiner
 

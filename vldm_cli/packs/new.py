@@ -37,6 +37,8 @@ def new_pack(
     folder = Path(folder)
     if (folder / MANIFEST).exists():
         raise RequestError(f"{folder} already holds a pack; name another folder")
+    if folder.is_dir() and any(folder.iterdir()):
+        raise RequestError(f"{folder} holds other things already; name a new folder, or an empty one")
     if words is None:
         from vldm_cli.toyland.captions import vocabulary
 

@@ -63,9 +63,15 @@ class Trainer:
     def run(self) -> None:
         """Train to the end of the schedule. Raises RequestError if the folder holds another run, RunError when the
         loss stays non-finite, KeyboardInterrupt (state saved) on SIGINT or SIGTERM."""
+        new = not self.folder.exists()
         self.folder.mkdir(parents=True, exist_ok=True)
         self.start = time.monotonic()
-        self._resume()
+        try:
+            self._resume()
+        except RequestError:
+            if new and self.main:
+                self.folder.rmdir()  # nothing is left of what was refused
+            raise
         sums: dict[str, Tensor] = {}
         counted, clock = 0, time.monotonic()
         with Stop() as stop:

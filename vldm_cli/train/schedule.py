@@ -91,22 +91,24 @@ class Job:
         return frozenset(self.gpus or (-1,))
 
 
-def parse_parts(text: str) -> dict[str, float | None]:
-    """`image,keyframes=0.5` → part → share of the time, None for the table's. Raises RequestError."""
+def parse_parts(text: str, option: str = "--parts") -> dict[str, float | None]:
+    """`image,keyframes=0.5` → part → share of the time, None for the table's; `option` says so. Raises RequestError."""
     found: dict[str, float | None] = {}
     for word in text.split(","):
         name, _, share = (x.strip() for x in word.partition("="))
         if name not in PARTS:
-            raise RequestError(f"--parts {name!r:.40} is no part; parts are {', '.join(PARTS)}")
+            raise RequestError(f"{option} {name!r:.40} is no part; parts are {', '.join(PARTS)}")
         if name in found:
-            raise RequestError(f"--parts names {name} twice")
+            raise RequestError(f"{option} names {name} twice")
         try:
             found[name] = float(share) if share else None
         except ValueError:
             found[name] = 0.0
         value = found[name]
         if value is not None and not 0 < value <= MOST_SHARE:
-            raise RequestError(f"--parts {word.strip():.40}: a share is a number above 0, such as {name}=0.3")
+            raise RequestError(
+                f"{option} {word.strip():.40}: a share is a number above 0, such as {name}=0.3"
+            )
     return found
 
 

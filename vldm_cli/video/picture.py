@@ -106,7 +106,8 @@ def fitted(path: str | Path, size: tuple[int, int]) -> np.ndarray:
     with_alpha = Image.fromarray(image)
     on_white = Image.alpha_composite(Image.new("RGBA", with_alpha.size, "white"), with_alpha).convert("RGB")
     height, width = size
-    return np.asarray(ImageOps.fit(on_white, (width, height), Image.Resampling.LANCZOS))
+    # a copy, for Pillow's own memory may not be written to
+    return np.array(ImageOps.fit(on_white, (width, height), Image.Resampling.LANCZOS))
 
 
 def write_png(path: Path, image: np.ndarray) -> None:

@@ -21,6 +21,11 @@ def check_folders(paths: Iterable[Path], option: str) -> None:
         checks.check_folder(there / "name", option)
 
 
+def check_own(folder: Path, option: str) -> None:
+    """The same of a folder that a command fills itself."""
+    check_folders([folder / "name"], option)
+
+
 def nearest(folder: Path) -> Path:
     """The folder, or the one above it that is there."""
     return next(one for one in (folder, *folder.parents) if one.exists())

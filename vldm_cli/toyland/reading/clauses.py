@@ -5,7 +5,7 @@ from dataclasses import replace
 from vldm_cli.toyland.reading.description import Description, Unread
 from vldm_cli.toyland.reading.lexer import items
 from vldm_cli.toyland.reading.lexicon import Item
-from vldm_cli.toyland.reading.phrases import scan
+from vldm_cli.toyland.reading.phrases import BETWEEN, scan
 from vldm_cli.toyland.reading.sides import placed
 from vldm_cli.toyland.reading.surroundings import Surroundings
 
@@ -101,6 +101,18 @@ class Reader(Surroundings):
         self.i += 1
         self.relative = True
 
+    def _also(self, item: Item) -> None:
+        """ "a ball bounces and a cube does too": what was said last of another; nothing behind a verb."""
+        self.i += 1
+        if self.predicate or self.relative or not self.subject:
+            return
+        others = [t.motion for k, t in enumerate(self.found.things) if k not in self.subject and t.motion]
+        if self.moving or others[-1:] == ["orbits"]:
+            raise Unread("too")
+        for k in self.subject if others else ():
+            self.found.things[k].say("motion", others[-1])
+        self.predicate = bool(others)
+
     def _copula(self, item: Item) -> None:
         self.i += 1
         following = self.items[self.i]
@@ -125,6 +137,10 @@ def _without_harmless(found: list[Item]) -> list[Item]:
         )
         if item.kind == "at the end" and after == "stop":
             continue  # "what does a ball look like"
+        if item.value == "made" and item.kind == "harmless" and after in ("ground", "made of"):
+            raise Unread("a thing made of it")
+        if item.value == "also" and item.kind == "harmless" and after in ("stop", *BETWEEN):
+            kept.append(Item("also"))
         if item.kind != "harmless" and not stray:
             kept.append(replace(item, apart=True) if i and found[i - 1].kind == "harmless" else item)
     return kept

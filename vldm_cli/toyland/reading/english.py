@@ -20,8 +20,14 @@ HARMLESS_PHRASES = (
     "next to each other", "beside each other",
     "side by side", "made of", "made from", "made out of", "all the time", "all by itself", "a video of",
     "in the picture", "in the video", "in the scene", "in the shot", "for me", "to see",
-    "at all", "all around", "all over", "can you", "can we", "can i", "you can", "we can",
+    "does the same", "do the same", "at all", "all around", "all over", "can you", "can we", "can i", "you can",
+    "we can",
 )  # fmt: skip
+# Of these: what says again of one thing what was said of another ("a cube does too"), where a clause ends with it; and
+# what is not of the scene's ground ("a ball made of stone").
+ALSO = ("too", "also", "as well", "does the same", "do the same")
+MADE = ("made of", "made from", "made out of")
+LIKENESS = tuple(f"{the}same {what}" for the in ("the ", "") for what in ("colour", "color", "size", "shape"))
 # How something happens, between the words of a phrase as well: "pans slowly to the left".
 MANNER = (
     "slowly", "quickly", "gently", "smoothly", "slow", "fast", "quick", "quietly", "happily", "calmly", "lazily",

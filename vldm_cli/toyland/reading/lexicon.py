@@ -184,7 +184,9 @@ def _bare(phrase: str) -> str:
 
 def _function_words() -> Iterator[Entry]:
     for phrase in (*e.HARMLESS_PHRASES, *e.HARMLESS.split()):
-        yield phrase, Item("harmless")
+        yield phrase, Item("harmless", "also" if phrase in e.ALSO else "made" if phrase in e.MADE else "")
+    for phrase in e.LIKENESS:
+        yield phrase, Item("likeness")  # which has no handler: whose it is like is not read
     yield "as", Item("as")
     for phrase in ("look like", "looks like"):
         yield phrase, Item("at the end")

@@ -40,7 +40,7 @@ class Mentions:
     def about(self, form: int = 0) -> list[int]:
         """The objects that what follows is said of; form: of the verb."""
         if self.relative:
-            return self.last
+            return self._those(form)
         if self.in_with and form:
             raise Unread("a verb after with")
         if not self.subject:
@@ -50,7 +50,25 @@ class Mentions:
                 return self.last
             if form == 0:
                 raise Unread("several that it may be said of")
+        return self._all_named(form) or self.subject
+
+    def _those(self, form: int) -> list[int]:
+        """Whom "that …" tells of: the last noun, or of one a plural verb, all of the subject: "a ball and a cube that
+        roll"."""
+        if form != 2 or len(self.last) > 1:
+            return self.last
+        if not set(self.last) <= set(self.subject):
+            raise Unread("which of them")
         return self.subject
+
+    def _all_named(self, form: int) -> list[int]:
+        """The group of which each has been named, where what follows is of all: "two balls, one red and one blue,
+        bounce"; else none."""
+        of_all = form == 2 or (form == 0 and self.before == "separator")
+        last = len(self.subject) == 1 and self.subject[0] in self.pool
+        if not (of_all and last and self.named == len(self.pool) > 1):
+            return []
+        return [] if any(self.found.things[k].motion for k in self.pool) else self.pool
 
     @property
     def of_other(self) -> bool:

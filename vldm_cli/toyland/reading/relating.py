@@ -12,6 +12,8 @@ class Relating(Predicates):
     def _side(self, item: Item) -> None:
         if self.moving:
             return self._direction(item)
+        if self._gapped(item):
+            return None
         following = self.i + 1
         separated = self.items[following].kind in BETWEEN
         while self.items[following].kind in ("separator", "copula") or (
@@ -30,6 +32,25 @@ class Relating(Predicates):
                 if self.sides.setdefault(k, item.value) != item.value:
                     raise Unread("two sides")
         self.i += 1
+
+    def _gapped(self, item: Item) -> bool:
+        """ "a red ball rolls left, a blue one right": the verb before, its side told anew."""
+        others = [t.motion for k, t in enumerate(self.found.things) if k not in self.subject and t.motion]
+        verb, _, side = (others[-1] if others else "").partition(" ")
+        behind = self.before in ("noun", "ones", "number") and self.last == self.subject != []
+        ends = self.items[self.i + 1].kind in ("stop", *BETWEEN)
+        if (
+            self.predicate
+            or not behind
+            or not ends
+            or side not in ("left", "right")
+            or item.value not in ("left", "right")
+        ):
+            return False
+        for k in self.subject:
+            self.found.things[k].say("motion", f"{verb} {item.value}")
+        self.i, self.predicate = self.i + 1, True
+        return True
 
     def _of_it(self, item: Item) -> None:
         self.relation(item.value, Phrase([], pronoun="it"), self.i + 1)

@@ -19,6 +19,8 @@ class Surroundings(Relating):
             following += 1
         kind = self.items[following].kind
         if kind in ("ground", "made of"):
+            if item.value == "of" and self.before == "noun":
+                raise Unread("a thing made of it")
             self.i = following
         elif kind == "the ground":
             self.i = following + 1  # "on the ground", whatever that is
