@@ -58,6 +58,8 @@ a black ball slides right and a pink ring does too | a black ball slides right a
 a green cone shrinks, an orange one as well | a green cone shrinks and an orange cone shrinks
 a white ball also jumps | a white ball jumps
 a purple cylinder slides left, a green one right | a purple cylinder slides left and a green cylinder slides right
+a white cone on sand. The camera isn't moving. | a white cone stands on sand, the camera is still
+a cone that isn't white |
 a pyramid made of snow |
 a cylinder of wood |
 a ring and a cube the same size |

@@ -52,7 +52,7 @@ STOPS, SEPARATORS = ".!?;\n", ",:()-–—\"'"
 CONTRACTIONS = {
     "there's": "there is", "it's": "it is", "that's": "that is", "here's": "here is", "i'd": "i would",
     "let's": "let us", "what's": "what is", "they're": "they are", "who's": "who is", "which's": "which is",
-    "ball's": "ball is", "cube's": "cube is", "doesn't": "does not", "don't": "do not",
+    "ball's": "ball is", "cube's": "cube is", "doesn't": "does not", "don't": "do not", "isn't": "is not",
 }  # fmt: skip
 
 # Words that are a letter away from one of Toyland's, and meant as they are.

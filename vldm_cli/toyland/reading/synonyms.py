@@ -197,8 +197,8 @@ MOVING = {
 }
 # Put together with "the camera" and without it.
 CAMERAS = {
-    "still": ("is still", "stays still", "does not move", "is static", "stands still", "is fixed", "stays fixed",
-              "stays where it is", "rests"),
+    "still": ("is still", "stays still", "does not move", "is not moving", "is static", "stands still", "is fixed",
+              "stays fixed", "stays where it is", "rests"),
     "orbiting": (
         "orbits", "orbiting", "orbit", "circles", "circling", "circles around", "circling around", "goes around",
         "goes round", "going around", "moves around", "moving around", "flies around", "flying around",
