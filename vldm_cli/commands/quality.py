@@ -70,8 +70,7 @@ def quality(
         if path.suffix.lower() not in (*PAGES, *NOTES) or path.is_dir():
             raise RequestError(f"--report {path} is no .html or .md file; name one, such as report.html")
         checks.check_folder(path, "--report")
-    if save is not None:
-        places.check_own(save, "--save")
+    places.check_own(save, "--save")
     tried = [read_table(path) for path in ablations or ()]
     opened = Pack.open(pack)
     chosen = devices.choose_device(device)

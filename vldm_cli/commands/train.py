@@ -182,8 +182,7 @@ def train(
     from vldm_cli.api.many.places import check_own
 
     device = choose_device(device)
-    if run is not None:
-        check_own(run, "--run")
+    check_own(run, "--run")
     from vldm_cli.commands.failures import Interrupted
     from vldm_cli.train.start import start
 

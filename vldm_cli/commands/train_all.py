@@ -80,8 +80,7 @@ def train_all(
     gpus = count_gpus(gpus, here=not dry_run)
     folder = Path(pack).expanduser()
     check_own(folder, "--pack")
-    if run is not None:
-        check_own(run, "--run")
+    check_own(run, "--run")
     there = (folder / "pack.toml").is_file()
 
     def schedule(roundtrip: bool) -> list[Job]:

@@ -53,8 +53,7 @@ def network(
     from vldm_cli.api.many.places import check_own
 
     device = choose_device(device)
-    if run is not None:
-        check_own(run, "--run")
+    check_own(run, "--run")
     from vldm_cli.commands.failures import Interrupted
     from vldm_cli.train.network import start_network
 

@@ -6,7 +6,7 @@ Every step is seeded by its own index, and nothing on the GPU is waited for betw
 import json
 import time
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
@@ -70,7 +70,8 @@ class Trainer:
             self._resume()
         except RequestError:
             if new and self.main:
-                self.folder.rmdir()  # nothing is left of what was refused
+                with suppress(OSError):  # where another process has written there
+                    self.folder.rmdir()  # or else nothing is left of what was refused
             raise
         sums: dict[str, Tensor] = {}
         counted, clock = 0, time.monotonic()

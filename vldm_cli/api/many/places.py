@@ -21,9 +21,10 @@ def check_folders(paths: Iterable[Path], option: str) -> None:
         checks.check_folder(there / "name", option)
 
 
-def check_own(folder: Path, option: str) -> None:
-    """The same of a folder that a command fills itself."""
-    check_folders([folder / "name"], option)
+def check_own(folder: Path | None, option: str) -> None:
+    """The same of a folder that a command fills itself, if one was named."""
+    if folder is not None:
+        check_folders([folder / "name"], option)
 
 
 def nearest(folder: Path) -> Path:

@@ -218,12 +218,17 @@ def down(before: int, after: int) -> nn.Module:
 
 
 def found_in_cells(width: int, inner: int, values: int) -> nn.Module:
-    """What is seen in each cell of a map, by what lies around it: logits, low at first, for most cells show nothing."""
-    last = nn.Conv2d(inner, values, 1)
+    """What is seen in each cell of a map, by what lies around it: logits."""
+    around = [nn.Conv2d(width, inner, 3, padding=1), nn.SiLU(), nn.Conv2d(inner, inner, 3, padding=1)]
+    return nn.Sequential(nn.SiLU(), *around, nn.SiLU(), seldom(inner, values))
+
+
+def seldom(width: int, values: int) -> nn.Conv2d:
+    """Logits of each cell, low at first, for most cells show nothing."""
+    last = nn.Conv2d(width, values, 1)
     assert last.bias is not None  # torch types it as optional
     nn.init.constant_(last.bias, -4.0)
-    around = [nn.Conv2d(width, inner, 3, padding=1), nn.SiLU(), nn.Conv2d(inner, inner, 3, padding=1)]
-    return nn.Sequential(nn.SiLU(), *around, nn.SiLU(), last)
+    return last
 
 
 def head(dim: int, values: int) -> nn.Module:

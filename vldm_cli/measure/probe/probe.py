@@ -31,6 +31,7 @@ from vldm_cli.measure.probe.layers import (
     head,
     highest,
     middles,
+    seldom,
 )
 from vldm_cli.packs.contents import Kind
 from vldm_cli.packs.models import prepare_model
@@ -91,9 +92,7 @@ class Probe(ModelMixin, ConfigMixin):
         self.middle = nn.Sequential(down(b, c), Block(c))
         self.coarse = nn.Sequential(down(c, d), Block(d))
         self.lateral = nn.Conv2d(d, c, 1)
-        self.spot = nn.Conv2d(c, len(COLOUR_NAMES), 1)
-        assert self.spot.bias is not None  # torch types it as optional
-        nn.init.constant_(self.spot.bias, -4.0)  # most cells are background
+        self.spot = seldom(c, len(COLOUR_NAMES))
         self.looks = nn.ModuleList(Look(c, dim, heads) for _ in range(2))
         self.crop = Crop(b, dim)
         self.queries = nn.Parameter(torch.randn(QUERIES, dim) * 0.5)

@@ -106,12 +106,12 @@ class Reader(Surroundings):
         self.i += 1
         if self.predicate or self.relative or not self.subject:
             return
-        others = [t.motion for k, t in enumerate(self.found.things) if k not in self.subject and t.motion]
-        if self.moving or others[-1:] == ["orbits"]:
+        motion = self.others_motion()
+        if self.moving or motion == "orbits":
             raise Unread("too")
-        for k in self.subject if others else ():
-            self.found.things[k].say("motion", others[-1])
-        self.predicate = bool(others)
+        for k in self.subject if motion else ():
+            self.found.things[k].say("motion", motion)
+        self.predicate = bool(motion)
 
     def _copula(self, item: Item) -> None:
         self.i += 1

@@ -23,8 +23,8 @@ HARMLESS_PHRASES = (
     "does the same", "do the same", "at all", "all around", "all over", "can you", "can we", "can i", "you can",
     "we can",
 )  # fmt: skip
-# Of these: what says again of one thing what was said of another ("a cube does too"), where a clause ends with it; and
-# what is not of the scene's ground ("a ball made of stone").
+# Of these: what says again of one thing what was said of another ("a cube does too"), where a clause ends with it, and
+# what is not of the scene's ground ("a ball made of stone"). Neither of these nor read: what things have in common.
 ALSO = ("too", "also", "as well", "does the same", "do the same")
 MADE = ("made of", "made from", "made out of")
 LIKENESS = tuple(f"{the}same {what}" for the in ("the ", "") for what in ("colour", "color", "size", "shape"))

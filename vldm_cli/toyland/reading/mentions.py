@@ -70,6 +70,17 @@ class Mentions:
             return []
         return [] if any(self.found.things[k].motion for k in self.pool) else self.pool
 
+    def others_motion(self) -> str:
+        """The last motion said of others than the subject; "" for none."""
+        return next(
+            (
+                t.motion
+                for k, t in reversed([*enumerate(self.found.things)])
+                if k not in self.subject and t.motion
+            ),
+            "",
+        )
+
     @property
     def of_other(self) -> bool:
         """Whether the noun before is not of the subject: "a ball behind a cube …"."""

@@ -84,9 +84,11 @@ class Predicates(Mentions):
     def _say(self, listed: list[dict[str, str]], everyone: bool) -> None:
         things, copula = self.found.things, self.copula
         self.copula = False
-        group = self._those(2 if everyone else self.copula_form) if self.relative else self.subject
-        if copula and self.copula_form == 2:
-            group = self._all_named(2) or group
+        form = self.copula_form if copula else 0
+        if self.relative:
+            group = self._those(2 if everyone else form)
+        else:
+            group = (self._all_named(2) if form == 2 else []) or self.subject
         if not group:
             raise Unread("an adjective of nothing")
         if not copula and not set(self.last) <= set(group):

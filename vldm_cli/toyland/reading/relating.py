@@ -35,17 +35,10 @@ class Relating(Predicates):
 
     def _gapped(self, item: Item) -> bool:
         """ "a red ball rolls left, a blue one right": the verb before, its side told anew."""
-        others = [t.motion for k, t in enumerate(self.found.things) if k not in self.subject and t.motion]
-        verb, _, side = (others[-1] if others else "").partition(" ")
+        verb, _, side = self.others_motion().partition(" ")
         behind = self.before in ("noun", "ones", "number") and self.last == self.subject != []
         ends = self.items[self.i + 1].kind in ("stop", *BETWEEN)
-        if (
-            self.predicate
-            or not behind
-            or not ends
-            or side not in ("left", "right")
-            or item.value not in ("left", "right")
-        ):
+        if self.predicate or not behind or not ends or not {side, item.value} <= {"left", "right"}:
             return False
         for k in self.subject:
             self.found.things[k].say("motion", f"{verb} {item.value}")

@@ -21,7 +21,7 @@ from vldm_cli.train.objectives.probe_losses import losses
 from vldm_cli.train.sheets import contact_sheet
 
 HELD_OUT_CLIPS, HELD_OUT_BATCH, SHEET_CLIPS = 384, 32, 8
-SEEN = 0.5
+SEEN = 0.5  # of an object, and of the time, for it to be counted
 
 
 class ProbeObjective(Objective):
