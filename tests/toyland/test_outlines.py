@@ -10,8 +10,8 @@ from vldm_cli.toyland.scene import from_attributes, sample_scenes
 SIZE = (80, 128)
 
 
-def scene(shape: str, colour: str = "red", **more):
-    thing = {"colour": colour, "shape": shape, "material": "matte", "size": "large", "motion": "stands still"}
+def scene(shape: str, colour: str = "red", motion: str = "stands still", **more):
+    thing = {"colour": colour, "shape": shape, "material": "matte", "size": "large", "motion": motion}
     given = {"objects": [thing], "ground": "snow", "sky": "day", "camera": "still", **more}
     return from_attributes([given], np.random.default_rng(0))
 
@@ -28,6 +28,14 @@ def test_a_ball_has_an_outline_and_no_other_edges():
     assert found[(share > 0.2) & (share < 0.8)].all()
     assert not found[inside].all() and found.float().mean() < 0.3
     assert inside.any() and (found & outside).sum() < found.sum() / 2
+
+
+def test_the_rims_of_spots_count_as_edges():
+    """A plain ball shows in nothing else that it turns, and the image LDM left them out."""
+    times = np.arange(8.0)[None] / 3
+    spins, rests = (outlines(scene("ball", motion=m), times, SIZE, 4) for m in ("spins", "stands still"))
+    assert spins.sum(dim=(2, 3)).float().std() > 1  # spots come and go
+    assert spins.float().mean() > 1.1 * rests.float().mean()
 
 
 def test_faces_of_a_cube_meet_in_edges_too():

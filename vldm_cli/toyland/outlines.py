@@ -1,4 +1,5 @@
-"""Where the outlines and edges of solids run, in cells of a coarse grid: what training looks at most closely."""
+"""Where the outlines and edges of solids and the rims of their spots run, in cells of a coarse grid: what training
+looks at most closely."""
 
 import numpy as np
 import torch
@@ -8,6 +9,7 @@ from torch.nn import functional as F
 from vldm_cli.toyland import solids
 from vldm_cli.toyland.render import object_frames, ray_grid
 from vldm_cli.toyland.solids import FAR, dot
+from vldm_cli.toyland.surfaces import spot
 from vldm_cli.toyland.world import SHAPES
 
 # Rays along each side of a cell. An outline between two rays of one cell, or of two neighbouring ones, is found.
@@ -19,8 +21,9 @@ CUBE, PYRAMID, CYLINDER, CONE = (SHAPES.index(s) for s in ("cube", "pyramid", "c
 
 @torch.no_grad()
 def outlines(scenes, times_BT: np.ndarray, size: tuple[int, int], cell: int, device="cpu") -> Tensor:
-    """Whether an outline of a solid, or an edge between two of its faces, runs through each cell of `cell` × `cell`
-    pixels of B scenes at times_BT (seconds): bool (B, T, H / cell, W / cell). Roads have no solids: nothing there."""
+    """Whether an outline of a solid, an edge between two of its faces or the rim of a spot (without which nobody sees a
+    ball turn) runs through each cell of `cell` × `cell` pixels of B scenes at times_BT (seconds): bool
+    (B, T, H / cell, W / cell). Roads have no solids: nothing there."""
     B, T = times_BT.shape
     h, w = size[0] // cell, size[1] // cell
     out = torch.zeros(B, T, h, w, dtype=torch.bool, device=device)
@@ -52,7 +55,8 @@ def _cells(f: dict[str, Tensor], cells: tuple[int, int], objects: int) -> Tensor
 
 
 def faces(f: dict[str, Tensor], size: tuple[int, int], objects: int) -> Tensor:
-    """A number for each face of each object, (N, H, W) float32, that the middle of each pixel shows; 0 for none."""
+    """A number for each face of each object, (N, H, W) float32, that the middle of each pixel shows; 0 for none. What
+    lies in a spot is a half more."""
     N, (H, W) = len(f["eye"]), size
     corner = f["eye"].new_zeros(N, 2)
     px, py = ray_grid(corner, size, size, 1)
@@ -72,6 +76,7 @@ def faces(f: dict[str, Tensor], size: tuple[int, int], objects: int) -> Tensor:
         local = [dot([inverse[:, i, j, None, None] for j in range(3)], hit) for i in range(3)]
         shape = f["shape"][:, k, None, None].expand_as(t)
         mine = 10.0 * (k + 1) + _side(shape, solids.normal(shape, local))
+        mine = mine + 0.5 * (spot(local) * f["spotted"][:, k, None, None] > 0.5)
         face = torch.where(t < best, mine, face)
         best = torch.minimum(t, best)
     return face.view(N, H, W)

@@ -34,7 +34,7 @@ def object_colour(f, local, spotted, material, first, second, n, d, lit) -> list
     stripes = (0.5 + 4.5 * (torch.sin(7.0 * dot(STRIPE_AXIS, local) + 0.6) - 0.2)).clamp(0, 1)
     cell = torch.pi / 0.8
     checks = (0.5 + 7 * torch.cos(cell * x) * torch.cos(cell * y) * torch.cos(cell * z)).clamp(0, 1)
-    spots = (9 * (0.17 - y * y - z * z)).clamp(0, 1) * spotted  # at the two ends of the x axis
+    spots = spot(local) * spotted
     marks = torch.where(material == 2, stripes, torch.where(material == 3, checks, spots))
     base = [mix(first[i], second[i], marks) for i in range(3)]
 
@@ -56,6 +56,12 @@ def object_colour(f, local, spotted, material, first, second, n, d, lit) -> list
         reflected = mix(low[i] * (ambient[i] + 0.4 * sun[i]), mix(horizon[i], zenith[i], high), above)
         out.append(mix(base[i] * shade, reflected, mirror) + glint * (0.45 + 0.6 * sun[i]))
     return out
+
+
+def spot(local: list[Tensor]) -> Tensor:
+    """How much of a spot's colour a point of an object shows, 0 to 1: two spots, at the ends of its x axis."""
+    _, y, z = local
+    return (9 * (0.17 - y * y - z * z)).clamp(0, 1)
 
 
 def ground_colour(f, p, t, d, lit, contact, pixel: float) -> list[Tensor]:
