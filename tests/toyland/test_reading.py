@@ -5,7 +5,9 @@ import itertools
 import numpy as np
 import pytest
 
+from vldm_cli.measure.probe.english import english
 from vldm_cli.toyland import captions, plain
+from vldm_cli.toyland.reading.doubt import doubted
 from vldm_cli.toyland.reading.reader import read, rewritten
 from vldm_cli.toyland.reading.usual import is_usual
 from vldm_cli.toyland.scene import sample_scenes
@@ -204,6 +206,32 @@ def test_what_is_said_again_says_the_same():
         if not first.relations:
             again.relations = []  # three are put side by side
         assert agrees(again, told, beside=False), text
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("four red balls", "more than 3 objects"),
+        ("red ball, blue cube, green ring, white cone", "more than 3 objects"),
+        ("a ball that is not red", '"not" or not'),
+        ("a red ball and no cube", '"no" or not'),
+        ("a cube without stripes", '"without" or not'),
+        ("a red ball bounces on grass and on snow", "two for one ground: grass and snow"),
+        ("a ball at night in daylight", "two for one sky: night and day"),
+        ("a ball bounces and slides left", "two for one motion: bounces and slides left"),
+    ],
+)
+def test_what_no_scene_can_have_is_said(text, words):
+    assert words in doubted(text)
+
+
+def test_what_can_be_is_not_doubted():
+    rng = np.random.default_rng(8)
+    scenes = sample_scenes(200, rng)
+    told = [scenes.describe(i) for i in range(len(scenes))]
+    texts = [plain.sentence(t, rng) for t in told] + [prompt.text for prompt in english()]
+    texts += ["a ball does not move", "a road without cars", "a road with no traffic at night", "a zebra", ""]
+    assert [text for text in texts if doubted(text)] == []
 
 
 @pytest.mark.parametrize(

@@ -3,20 +3,22 @@
 from vldm_cli.errors import RequestError
 from vldm_cli.packs.abilities import Abilities
 from vldm_cli.packs.pack import Pack
+from vldm_cli.packs.reader import doubt
 from vldm_cli.packs.words import Words
 from vldm_cli.pipelines.generate.prompt import check_length, words_of
 
 
 def check_prompt(pack: Pack, words: Words | None, prompt: str, negative: str = "") -> str | None:
-    """The one warning about what the pack, whose tokenizer that is, has never seen or does not read of the prompt, or
-    None.
+    """The one warning about what the pack, whose tokenizer that is, has never seen, does not read or cannot show of the
+    prompt, or None.
 
     Raises RequestError when there is nothing in the prompt or more than the pack reads.
     """
     if words and not prompt.strip():
         raise RequestError("the prompt is empty; say what the video shall show")
     said = check_length(pack, words, prompt, negative)
-    unknown = words.strange(prompt) if words else []
+    said += filter(None, [doubt(prompt, pack.manifest.defaults)])
+    unknown = _strange(words, prompt, negative)
     said += [f"pack {pack.name} has never seen: {', '.join(unknown)}{_knows(pack)}"] if unknown else []
     return "; ".join(said) or None
 
@@ -27,16 +29,22 @@ def check_material(pack: Pack, clip: str, known: bool, prompt: str, negative: st
     """
     words = words_of(pack)
     said = check_length(pack, words, prompt, negative)
-    unknown = words.strange(prompt) if words else []
+    said += filter(None, [doubt(prompt, pack.manifest.defaults)])
+    unknown = _strange(words, prompt, negative)
     if not Abilities.of(pack.manifest).own or (known and not unknown):
         return "; ".join(said) or None
     lacks = [] if known else [f"was never trained on material such as {clip}, which it did not make"]
     lacks += [f"has never seen: {', '.join(unknown)}"] if unknown else []
-    return (
+    said.append(
         f"pack {pack.name} {' and '.join(lacks)}, so what it adds looks like what it knows; a pack that is trained on "
         "such material would do better (`vldm train all --pack FOLDER --data CLIPS --minutes N`)"
         f"{_knows(pack) if unknown else ''}"
     )
+    return "; ".join(said)
+
+
+def _strange(words: Words | None, prompt: str, negative: str) -> list[str]:
+    return list(dict.fromkeys([*words.strange(prompt), *words.strange(negative)])) if words else []
 
 
 def _knows(pack: Pack) -> str:

@@ -1,4 +1,4 @@
-"""Prompts in the words that a pack's model was trained on. No torch."""
+"""Prompts in the words that a pack's model was trained on, and what they ask for in vain. No torch."""
 
 from vldm_cli.packs.manifest import Defaults
 
@@ -11,3 +11,13 @@ def read(prompt: str, defaults: Defaults) -> str | None:
     from vldm_cli.toyland.reading.reader import rewritten
 
     return rewritten(prompt)
+
+
+def doubt(prompt: str, defaults: Defaults) -> str | None:
+    """What of the prompt no video of the pack can show, by its reader; None where that finds nothing, or there is
+    none."""
+    if defaults.reader is None:
+        return None
+    from vldm_cli.toyland.reading.doubt import doubted
+
+    return doubted(prompt)

@@ -312,6 +312,8 @@ def test_unknown_words_draw_one_warning(tiny_pack, models, tmp_path):
     assert generate(request, tiny_pack, models=models).warnings == [
         "pack tiny has never seen: zeppelin, mars"
     ]
+    request = ask(tmp_path / "b.mp4", prompt="a red ball", negative="a Zeppelin", frames=1, upscale=False)
+    assert generate(request, tiny_pack, models=models).warnings == ["pack tiny has never seen: zeppelin"]
 
 
 @pytest.mark.parametrize(

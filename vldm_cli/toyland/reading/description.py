@@ -11,13 +11,25 @@ class Unread(Exception):
     """The sentence, or a word of it, is not understood, or it contradicts itself."""
 
 
+class Contradiction(Unread):
+    """Two values are said of one attribute."""
+
+    def __init__(self, attribute: str, *values: str | int) -> None:
+        super().__init__(f"{attribute} {' and '.join(map(str, values))}")
+        self.attribute, self.values = attribute, values
+
+
+class TooMany(Unread):
+    """More objects than a scene has."""
+
+
 class Said:
     """Attributes, each of which is None until it is said."""
 
     def say(self, attribute: str, value: str | int) -> None:
-        """Raises Unread where it has been said to be otherwise."""
+        """Raises Contradiction where it has been said to be otherwise."""
         if getattr(self, attribute) not in (None, value):
-            raise Unread(f"{attribute} {getattr(self, attribute)} and {value}")
+            raise Contradiction(attribute, getattr(self, attribute), value)
         setattr(self, attribute, value)
 
 
@@ -67,8 +79,10 @@ class Description(Said):
 
     def check(self) -> None:
         """Raises Unread for what is no scene of Toyland's."""
-        if not 1 <= len(self.things) <= MOST:
-            raise Unread(f"{len(self.things)} objects")
+        if not self.things:
+            raise Unread("no objects")
+        if len(self.things) > MOST:
+            raise TooMany(f"{len(self.things)} objects")
         if any(thing.shape is None for thing in self.things):
             raise Unread("an object of no shape")
         if any(thing.size and thing.motion in ("grows", "shrinks") for thing in self.things):

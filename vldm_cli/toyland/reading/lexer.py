@@ -13,8 +13,16 @@ LONGEST = 400  # characters: nobody describes three objects in more
 STOP, SEPARATOR = Item("stop"), Item("separator")
 
 
+class UnknownWord(Unread):
+    """A word that no item has."""
+
+    def __init__(self, word: str) -> None:
+        super().__init__(f"the word {word}")
+        self.word = word
+
+
 def items(text: str) -> list[Item]:
-    """What the words mean, the longest phrases first. Raises Unread for a word that is not known."""
+    """What the words mean, the longest phrases first. Raises UnknownWord for one that is not known."""
     words = _words(text)
     table, longest = lexicon(), _longest()
     found: list[Item] = []
@@ -31,7 +39,7 @@ def items(text: str) -> list[Item]:
                 i += length
                 break
         else:
-            raise Unread(f"the word {words[i]}")
+            raise UnknownWord(words[i])
     return found
 
 
@@ -54,7 +62,7 @@ def _words(text: str) -> list[str]:
             continue
         meant = mended(word, worth_mending(), _MEANT)
         if meant is None:
-            raise Unread(f"the word {word}")
+            raise UnknownWord(word)
         found.append(meant)
     # words that say how, and may stand between the words of a phrase
     return [word for word in found if word not in e.MANNER]
