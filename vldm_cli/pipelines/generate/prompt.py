@@ -1,14 +1,23 @@
-"""Whether a pack can read a prompt, and what of it. No torch."""
+"""Whether a pack can read a prompt, what of it, and what of that it can show. No torch."""
 
 from vldm_cli.errors import RequestError
 from vldm_cli.packs.abilities import Abilities
 from vldm_cli.packs.pack import Pack
+from vldm_cli.packs.reader import doubt
 from vldm_cli.packs.words import Words
 
 
 def words_of(pack: Pack) -> Words | None:
     """The pack's tokenizer; None of a pack that reads no text."""
     return Words.of(pack) if Abilities.of(pack.manifest).text else None
+
+
+def heard(pack: Pack, words: Words | None, prompt: str, negative: str) -> tuple[list[str], list[str]]:
+    """Warnings about what the pack will not read of the text or cannot show, and the words that it has never seen.
+    Raises RequestError as `check_length` does."""
+    said = [*check_length(pack, words, prompt, negative), doubt(prompt, pack.manifest.defaults)]
+    strange = [word for text in (prompt, negative) for word in words.strange(text)] if words else []
+    return [warning for warning in said if warning], list(dict.fromkeys(strange))
 
 
 def check_length(pack: Pack, words: Words | None, prompt: str, negative: str) -> list[str]:

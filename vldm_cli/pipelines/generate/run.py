@@ -11,7 +11,7 @@ from functools import partial
 from vldm_cli import __version__
 from vldm_cli.packs.pack import Pack
 from vldm_cli.pipelines.generate.making import REMEDY, Making, Segments
-from vldm_cli.pipelines.generate.prompt import check_length
+from vldm_cli.pipelines.generate.prompt import heard
 from vldm_cli.pipelines.generate.request import GenerateRequest
 from vldm_cli.pipelines.generate.settings import (
     Settings,
@@ -218,6 +218,5 @@ def _metadata(settings: Settings, pack: Pack, seed: int | None) -> dict:
 
 def _read_prompt(models: Models, settings: Settings) -> list[str]:
     """Warnings about what the pack does not know or read. Raises RequestError for a text that is too long."""
-    said = check_length(models.pack, models.words, settings.text, settings.negative)
-    unknown = models.words.strange(settings.text) if models.words else []
+    said, unknown = heard(models.pack, models.words, settings.text, settings.negative)
     return [*said, f"pack {models.pack.name} has never seen: {', '.join(unknown)}"] if unknown else said
