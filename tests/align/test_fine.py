@@ -1,5 +1,6 @@
 import torch
 
+from tests.align.families.test_svd_decoder import pair
 from tests.align.shapes import autoencoder, randomise
 from vldm_cli.align import VideoDecoder, align
 from vldm_cli.align.fine import finish_in_float32
@@ -45,3 +46,14 @@ def test_it_is_the_same_with_folded_enlarging_and_without_temporal_layers():
     torch.testing.assert_close(model.decode(z), expected, atol=0.05, rtol=0.05)
     with model.temporal_off():
         torch.testing.assert_close(model.decode(z), alone, atol=0.05, rtol=0.05)
+
+
+@torch.no_grad()
+def test_a_temporal_layer_over_finished_pixels_computes_in_it_too():
+    """SVD's decoder has one; it stayed in bfloat16, and could not take the pixels."""
+    _, model = pair(torch.bfloat16)
+    coarse = model.decode(z := torch.randn(1, 3, 4, 4, 6).bfloat16())
+    finish_in_float32(model)
+    found = model.decode(z)
+    assert found.dtype == torch.float32
+    torch.testing.assert_close(found, coarse.float(), atol=0.1, rtol=0.1)

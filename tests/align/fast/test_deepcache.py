@@ -52,3 +52,35 @@ def test_another_shape_is_computed_whole():
     model(**inputs)
     model.state.step = 1
     assert torch.equal(model(**one), alone)
+
+
+@torch.no_grad()
+def test_passes_of_one_step_one_after_the_other_keep_each_their_own():
+    """Each overwrote what the one before had kept, so that the first pass went on with the last one's features."""
+    unet = shapes.stable_diffusion_15()
+    model = align(unet, head_dim=4).eval()
+    shapes.randomise(model)
+    inputs = shapes.unet_inputs(unet)
+    passes = [inputs, {**inputs, "text_BLD": -inputs["text_BLD"]}]
+    exact = [model(**one) for one in passes]
+    reuse(unet, model.state)
+    model.state.steps = 2
+    for step in range(2):
+        model.state.step = step
+        made = [model(**one) for one in passes]
+    assert all(torch.equal(one, other) for one, other in zip(made, exact, strict=True))
+    assert not torch.allclose(*exact)
+
+
+@torch.no_grad()
+def test_calls_of_a_last_step_keep_nothing():
+    unet = shapes.stable_diffusion_15()
+    model = align(unet, head_dim=4).eval()
+    shapes.randomise(model)
+    inputs = shapes.unet_inputs(unet)
+    other = {**inputs, "z_BTCHW": inputs["z_BTCHW"] + 0.1}
+    exact = model(**inputs)
+    reuse(unet, model.state)
+    model.state.step, model.state.steps = 0, 1
+    assert not torch.equal(model(**other), exact)
+    assert torch.equal(model(**inputs), exact)

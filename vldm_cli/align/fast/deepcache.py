@@ -27,19 +27,36 @@ def reuse(unet: Any, state: State, every: int = EVERY) -> None:
 
 
 class _Kept:
-    """What the deep blocks gave last, and whether it holds for the present call."""
+    """What the deep blocks gave last, and whether it holds for the present call. Calls of one step, as passes of
+    guidance are that run one after the other, have each their own."""
 
     def __init__(self, state: State, every: int) -> None:
         self.state, self.every = state, every
-        self.given: dict[int, Any] = {}
-        self.kind: tuple | None = None
+        self.given: dict[tuple[int, int], Any] = {}
+        self.kinds: dict[int, tuple] = {}
+        self.step, self.turn = -1, 0
         self.whole = True
 
     def begin(self, x_NCHW: Tensor) -> None:
         kind = (x_NCHW.shape, x_NCHW.dtype, self.state.frames, self.state.on)
         step, first = self.state.step, -(-self.state.steps // 2)
-        self.whole = kind != self.kind or step < first or (step - first) % self.every == self.every - 1
-        self.kind = kind
+        self.turn = self.turn + 1 if step == self.step else 0
+        self.step = step
+        due = step < first or (step - first) % self.every == self.every - 1
+        self.whole = due or kind != self.kinds.get(self.turn)
+        self.kinds[self.turn] = kind
+        if step + 1 >= self.state.steps:  # no later step: nothing is kept, however many calls there are of this one
+            self.kinds.pop(self.turn)
+
+    def through(self, forward: Callable, number: int, args: tuple, kwargs: dict) -> Any:
+        """What block `number` gives, or gave."""
+        place = self.turn, number
+        if not self.whole:
+            return self.given[place]
+        made = forward(*args, **kwargs)
+        if self.turn in self.kinds:
+            self.given[place] = made
+        return made
 
 
 def _watched(forward: Callable, kept: _Kept) -> Callable:
@@ -52,8 +69,6 @@ def _watched(forward: Callable, kept: _Kept) -> Callable:
 
 def _or_kept(forward: Callable, kept: _Kept, number: int) -> Callable:
     def call(*args: Any, **kwargs: Any) -> Any:
-        if kept.whole:
-            kept.given[number] = forward(*args, **kwargs)
-        return kept.given[number]
+        return kept.through(forward, number, args, kwargs)
 
     return call
