@@ -65,6 +65,14 @@ def test_from_what_vldm_made_it_takes_prompt_seed_and_settings(vldm, options, tm
     assert table["settings"]["guidance"] == 1 and table["settings"]["negative"] == ""
 
 
+def test_no_negative_in_place_of_one_is_not_warned_of(vldm, options, tmp_path):
+    made = (*options, "--frames", 2, "--no-upscale", "--negative", "zorp")
+    assert vldm("generate", PROMPT, *made, "-o", "a.mp4")[0] == 0
+    for asked, words in (((), ["zorp"]), (("--negative", ""), [])):
+        said = json.loads(vldm("extend", "a.mp4", *options, "--frames", 1, *asked, "--dry-run", "--json")[1])
+        assert [word for word in ("zorp",) if word in str(said["warnings"])] == words
+
+
 def test_unknown_material_draws_one_warning(vldm, clip, options):
     code, _, err = vldm("extend", "a.mp4", *options, "--frames", 1, "--only-new")
     (words,) = warnings(err)

@@ -89,6 +89,13 @@ def test_dry_run_plans_and_writes_nothing(vldm, here, base):
     assert code == 0 and "16 keyframes" in out and "denoiser calls" in out and here() == []
 
 
+def test_where_motion_fills_in_the_last_frame_is_a_keyframe(vldm, base):
+    """One more frame than usual; it looked at what the pack does, and not at what was asked for."""
+    for between, frames in ((("--between", "motion"), 241), ((), 240)):
+        plan = json.loads(vldm("generate", PROMPT, *base, *between, "--dry-run", "--json")[1])
+        assert plan["frames"] == frames
+
+
 def test_unknown_words_draw_one_warning_that_names_them(vldm, base):
     code, _, err = vldm("generate", "a red Zebra and a quagga", *base, "--frames", 1)
     warnings = [line for line in err.splitlines() if "warning" in line]

@@ -73,3 +73,13 @@ def test_what_tiles_agree_on_comes_out_and_what_not_fades():
     row = joined(lambda i, place: torch.full_like(x[place], float(i)))[0]
     assert row[0] == 0 and row[-1] == len(tiles.places) - 1
     assert row.diff().min() >= 0 and row.diff().max() < 0.2, "no step between tiles"
+
+
+@pytest.mark.parametrize("tile", [8, 16, 31, 40])
+def test_a_tile_that_would_be_all_overlap_gets_on_by_a_cell(tile):
+    """It ended in a division by zero: an overlap in whole cells may be as large as a tile is in whole cells."""
+    tiles = Tiles(100, 50, tile, 18, 16)
+    seen = torch.zeros(tiles.padded)
+    for place in tiles.places:
+        seen[place] += 1
+    assert seen.min() > 0

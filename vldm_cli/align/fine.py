@@ -16,15 +16,17 @@ with two, .053 with three and .050 with the whole decoder (four clips, CPU)."""
 def finish_in_float32(model: TemporalDecoder) -> None:
     """The decoder's last levels, its last norm and convolution compute in float32, temporal layers included; frames
     come out in it. Eight bits of a pixel need more than bfloat16's eight, and what rounding does changes from frame to
-    frame: what rests would flicker. Decoders of other blocks stay as they are. To be called before anything else is made
-    of the weights."""
+    frame: what rests would flicker. Decoders of other blocks stay as they are. To be called before anything else is
+    made of the weights."""
     decoder = model.vae.decoder
     if not all(type(level) is UpDecoderBlock2D for level in decoder.up_blocks):
         return
     levels = decoder.up_blocks[-LEVELS:]
     for part in (*levels, decoder.conv_norm_out, decoder.conv_out):
         part.float()
-    last = getattr(decoder, "temporal", None)  # a temporal layer over finished pixels, as SVD's decoder has one
+    last = getattr(
+        decoder, "temporal", None
+    )  # a temporal layer over finished pixels, as SVD's decoder has one
     if last is not None:
         last.float()
     first: Any = levels[0].resnets[0]

@@ -145,7 +145,7 @@ def prepare(
         opened.path.name,
         memory.pack == model.name,
         heard_of(asked.prompt or "", memory, model.pack.manifest)[0] or asked.prompt or "",
-        negative or memory.negative or "",
+        (memory.negative if negative is None else negative) or "",
     )
     chosen, number = device_of(model, device, dtype)
 

@@ -10,7 +10,7 @@ from torch import Tensor
 class Tiles:
     """Tiles over (height, width), which is padded to `padded` first. All tiles are of one size, because group norms
     average over it: as few as there can be with sides of `tile` at most, and no larger than these then must be. They
-    overlap by `overlap` at least, where weights go from one to the other."""
+    overlap by `overlap` at least, or by all but one cell, where weights go from one to the other."""
 
     height: int
     width: int
@@ -33,8 +33,9 @@ class Tiles:
     def _along(self, side: int) -> list[slice]:
         """The tiles of one padded side, counted in cells of `multiple` pixels: so all of them halve the same pixels
         together, and agree where they overlap."""
-        side, tile = side // self.multiple, self.tile // self.multiple
-        overlap = -(-self.overlap // self.multiple)
+        side, tile = side // self.multiple, max(1, self.tile // self.multiple)
+        # a tile that is all overlap would get nowhere
+        overlap = min(-(-self.overlap // self.multiple), tile - 1)
         if side <= tile:
             count, size = 1, side
         else:

@@ -37,10 +37,12 @@ class Upscaler:
     _heard: dict = field(default_factory=dict, compare=False)
 
     def hears(self, prompt: str, negative: str) -> tuple[Tensor | None, Tensor | None]:
-        """Hidden states (1, L, D) of both texts, or None and None."""
+        """Hidden states (1, L, D) of both texts, or None and None. Those of the last ones are kept: a list of prompts
+        would fill the memory."""
         if self.text is None:
             return None, None
         if (prompt, negative) not in self._heard:
+            self._heard.clear()
             self._heard[prompt, negative] = self.text.encode([prompt, negative]).split(1)
         return self._heard[prompt, negative]
 

@@ -45,7 +45,9 @@ class _Kept:
         due = step < first or (step - first) % self.every == self.every - 1
         self.whole = due or kind != self.kinds.get(self.turn)
         self.kinds[self.turn] = kind
-        if step + 1 >= self.state.steps:  # no later step: nothing is kept, however many calls there are of this one
+        if (
+            step + 1 >= self.state.steps
+        ):  # no later step: nothing is kept, however many calls there are of this one
             self.kinds.pop(self.turn)
 
     def through(self, forward: Callable, number: int, args: tuple, kwargs: dict) -> Any:

@@ -83,7 +83,7 @@ def resolve(request: GenerateRequest, manifest: Manifest) -> Settings:
         raise RequestError("the prompt is empty; say what the video shall show")
     between = _between(request, manifest, can)
     interpolation = _interpolation(request, manifest, can, between, fps)
-    frames = _frames(request, manifest, can, interpolation)
+    frames = _frames(request, manifest, can, between, interpolation)
     multiple = video.size_multiple
     if min(height, width) < multiple or height % multiple or width % multiple:
         near = [max(multiple, round(side / multiple) * multiple) for side in (width, height)]
@@ -173,7 +173,9 @@ def usual_interpolation(manifest: Manifest, can: Abilities, between: str, fps: F
     return video.keyframe_step
 
 
-def _frames(request: GenerateRequest, manifest: Manifest, can: Abilities, interpolation: int) -> int:
+def _frames(
+    request: GenerateRequest, manifest: Manifest, can: Abilities, between: str, interpolation: int
+) -> int:
     """How many frames: 240 where nothing else is asked for, or what fits into the only window of a model that cannot
     go on."""
     if not can.keyframes:
@@ -182,7 +184,7 @@ def _frames(request: GenerateRequest, manifest: Manifest, can: Abilities, interp
         )
     most = _most_frames(manifest, can, interpolation)
     # where motion fills in, one more ends with a keyframe, from which `extend` goes on without a loss
-    usual = USUAL_FRAMES + (manifest.defaults.between == MOTION)
+    usual = USUAL_FRAMES + (between == MOTION)
     frames = min(usual, most) if request.frames is None else request.frames
     if not request.replacement and _replaces(request, manifest, can, interpolation, frames):
         raise RequestError(
