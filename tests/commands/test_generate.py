@@ -89,6 +89,14 @@ def test_dry_run_plans_and_writes_nothing(vldm, here, base):
     assert code == 0 and "16 keyframes" in out and "denoiser calls" in out and here() == []
 
 
+def test_a_dry_run_says_that_the_run_would_be_refused(vldm, base):
+    more = ("--size", "16384x16384", "--frames", 2)
+    code, out, err = vldm("generate", PROMPT, *base, *more, "--dry-run")
+    assert code == 0 and "keyframes" in out and "the run would be refused: this needs about" in err
+    code, _, err = vldm("generate", PROMPT, *base, *more, "-o", "a.mp4")
+    assert code == 2 and "this needs about" in err
+
+
 def test_where_motion_fills_in_the_last_frame_is_a_keyframe(vldm, base):
     """One more frame than usual; it looked at what the pack does, and not at what was asked for."""
     for between, frames in ((("--between", "motion"), 241), ((), 240)):

@@ -43,9 +43,14 @@ def one_clip(
 def show_plan(console, job, device: str, lines: list[str]) -> None:
     """`--dry-run`: what would be made, on stdout. device: that the job was made for."""
     from vldm_cli.commands.console import clock, room, size
+    from vldm_cli.commands.failures import only_told
     from vldm_cli.runs.here import Elsewhere
+    from vldm_cli.runs.memory import check_fits
 
-    device = device if isinstance(device, Elsewhere) else str(job.device)
+    if not isinstance(device, Elsewhere):
+        device = str(job.device)
+        with only_told(console.warn):
+            check_fits(job.plan["estimated_peak_bytes"], job.device, job.remedy)
     table = {
         "out": str(job.out),
         "frames": len(job.times),

@@ -46,6 +46,15 @@ def run(app: typer.Typer, arguments: list[str]) -> int:
 
 
 @contextmanager
+def only_told(warn: Callable[[str], None]) -> Iterator[None]:
+    """Within this, what is refused draws a warning: a dry run shows its plan all the same."""
+    try:
+        yield
+    except RequestError as error:
+        warn(f"the run would be refused: {error}")
+
+
+@contextmanager
 def going_on(saved: Callable[[], str]) -> Iterator[None]:
     """Within this, a command that is stopped says what saved() tells, and one that is stopped or breaks ends with the
     command that goes on, which is the same one."""

@@ -183,6 +183,7 @@ def _one(
 
 def _show_plan(console, job) -> None:
     from vldm_cli.commands.console import clock, size
+    from vldm_cli.commands.failures import only_told
     from vldm_cli.packs.abilities import Abilities
     from vldm_cli.runs.here import Elsewhere
 
@@ -220,9 +221,26 @@ def _show_plan(console, job) -> None:
     total = variations * table["estimated_total_seconds"]
     lines.append(f"about {clock(total)} on {request.device} ({request.dtype}), ")
     lines[-1] += f"{size(plan.estimated_peak_bytes)} of memory at the most"
-    if request.device.startswith("cuda") and not isinstance(request.device, Elsewhere):
-        lines.append(_room(table, plan, request))
+    if not isinstance(request.device, Elsewhere):
+        with only_told(console.warn):
+            _check_memory(plan, request)
+        if request.device.startswith("cuda"):
+            lines.append(_room(table, plan, request))
     console.result(table, "\n".join(lines))
+
+
+def _check_memory(plan, request) -> None:
+    """Raises RequestError where a run would."""
+    import torch
+
+    from vldm_cli.pipelines.generate.making import REMEDY
+    from vldm_cli.runs.memory import check_fits, free_bytes
+    from vldm_cli.stages.room import check_room
+
+    device = torch.device(request.device)
+    check_fits(plan.estimated_peak_bytes, device, REMEDY)
+    low = request.running.low(plan.estimated_peak_bytes, free_bytes(device))
+    check_room(plan, request.running, low, device)
 
 
 def _room(table: dict, plan, request) -> str:
