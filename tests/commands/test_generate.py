@@ -97,6 +97,39 @@ def test_a_dry_run_says_that_the_run_would_be_refused(vldm, base):
     assert code == 2 and "this needs about" in err
 
 
+@pytest.mark.parametrize("more", [(), ("--dry-run",)])
+def test_a_dry_run_refuses_the_places_that_the_run_refuses(vldm, base, tmp_path, more):
+    words = ("generate", PROMPT, *base, "--frames", 2, *more)
+    (tmp_path / "d").mkdir()
+    (tmp_path / "d" / "note.txt").write_text("hi")
+    code, _, err = vldm(*words, "-o", "d", "--force")
+    assert code == 2 and "d holds more than PNG frames" in err
+    (tmp_path / "a-2.mp4").write_text("old")
+    code, _, err = vldm(*words, "--variations", 2, "-o", "a.mp4")
+    assert code == 2 and "a-2.mp4 exists" in err
+    (tmp_path / ".b.mp4.vldm").mkdir()
+    (tmp_path / ".b.mp4.vldm" / "mine.txt").write_text("hi")
+    code, _, err = vldm(*words, "-o", "b.mp4")
+    assert (
+        code == 2
+        and ".b.mp4.vldm, where the run would keep its work, holds files that are none of vldm's" in err
+    )
+    (tmp_path / ".c.mp4.vldm").write_text("hi")
+    code, _, err = vldm(*words, "-o", "c.mp4", "--fresh")
+    assert code == 2 and "is something else; take it away" in err
+    assert (tmp_path / ".b.mp4.vldm" / "mine.txt").exists()
+
+
+def test_a_dry_run_names_the_variations_and_tells_all_that_decides_them(vldm, base):
+    words = ("generate", "a red Zebra", *base, "--frames", 2, "--variations", 2, "-o", "a.mp4", "--seed", 4)
+    code, out, _ = vldm(*words, "--dry-run", "--json")
+    plan = json.loads(out)
+    assert code == 0 and plan["outs"] == ["a-1.mp4", "a-2.mp4"] and plan["out"] == "a-1.mp4"
+    assert plan["seed"] == 4 and plan["prompt"] == "a red Zebra" and plan["settings"]["frames"] == 2
+    assert "zebra" in plan["warnings"][0]
+    assert vldm(*words, "--dry-run")[1].startswith("a-1.mp4 to a-2.mp4: 2 frames of ")
+
+
 def test_where_motion_fills_in_the_last_frame_is_a_keyframe(vldm, base):
     """One more frame than usual; it looked at what the pack does, and not at what was asked for."""
     for between, frames in ((("--between", "motion"), 241), ((), 240)):

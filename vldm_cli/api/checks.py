@@ -124,20 +124,6 @@ def check_kind(out: Path) -> None:
         raise RequestError(f"{out} is a file, and a name without suffix is a folder; name another --out")
 
 
-def check_preview(preview: Path | None) -> None:
-    """That a contact sheet can be written there (an older one is refreshed)."""
-    if preview is None:
-        return
-    check_sheet(preview)
-    check_folder(preview, "--preview")
-
-
-def check_sheet(preview: Path) -> None:
-    """That it is a name for a contact sheet."""
-    if preview.suffix.lower() != ".png" or preview.is_dir():
-        raise RequestError(f"--preview {preview} is no .png file; name one, such as preview.png")
-
-
 def check_folder(path: Path, option: str) -> None:
     """That a file can be made beside `path`: by making one without a name that is gone at once."""
     folder = path.parent

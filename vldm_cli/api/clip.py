@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vldm_cli.api import checks
+from vldm_cli.api.preview import check_preview
 from vldm_cli.errors import RequestError
 from vldm_cli.runs.naming import free_name
 
@@ -47,7 +48,7 @@ def prepare(
     if encoder is not None:
         check_encoder(encoder, out)
         try_encoder(encoder)  # that of the clip's own size is to come, once all of it has been read
-    checks.check_preview(preview)
+    check_preview(preview, force, [file])
     check_there(file)
     clip = open_clip(file, force, rate, keep_rotation=KINDS[kind].turns)
     if rate is not None and not clip.pictures:

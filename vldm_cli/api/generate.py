@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 from vldm_cli.api import checks
 from vldm_cli.api.lent import lend
 from vldm_cli.api.packs import LoadedPack, loaded
+from vldm_cli.api.preview import check_preview
 from vldm_cli.api.request import asked, complete
+from vldm_cli.api.sketches import placed
 from vldm_cli.packs.choice import Choice
 from vldm_cli.runs.events import ProgressEvent, reporter
 from vldm_cli.runs.folder import DELIVERED, is_bare, run_folder
@@ -168,6 +170,23 @@ class GenerateJob:
         ]
         return [(one, many and is_made(one, pack)) for one in requests]
 
+    def look(self) -> None:
+        """At what stands in the places of the videos. Raises RequestError for what a run would refuse there; a dry run
+        asks, for a run does so itself."""
+        from vldm_cli.pipelines.generate.settings import identity
+        from vldm_cli.runs.attempt import check_out
+        from vldm_cli.runs.folder import stored_plan
+        from vldm_cli.runs.journal import check_kept
+
+        settings, plan, manifest = self.settings, self.plan, self.pack.pack.manifest
+        for one, made_before in self.variations():
+            if made_before:
+                continue
+            folder = run_folder(one.out)
+            check_out(one.out, one.resume, one.force)
+            seed = (stored_plan(folder) or {}).get("seed", 0) if one.seed is None else one.seed
+            check_kept(folder, identity(settings, plan, manifest, seed), one.resume)
+
     def make(
         self, request: GenerateRequest, progress: Progress | None = None, pool: Pool | None = None
     ) -> Video:
@@ -219,7 +238,7 @@ def prepare(
     done = {path for path in outs if resume and _delivered(path, variations > 1)}
     for path in outs:
         checks.check_out(path, force or path in done)
-    checks.check_preview(request.preview)
+    check_preview(request.preview, force, [image, *(named for named, _ in placed(sketch))])
     request = complete(request, opened, image, sketch)
     try_encoder(settings.encoder, *plan_of(settings, opened.pack.manifest).out_size)
     said = remarks(request.sketches, settings.interpolation, settings.frames)

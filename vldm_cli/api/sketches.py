@@ -19,6 +19,13 @@ Drawing: TypeAlias = "str | Path | tuple[str | Path | np.ndarray, int]"
 """A file, "FILE@FRAME", or a file or picture and its frame."""
 
 
+def placed(drawings: Sequence[Drawing] | str | Path) -> list[tuple]:
+    """Each drawing, or the name of its file, and its frame."""
+    if isinstance(drawings, str | Path):
+        drawings = [drawings]
+    return [one if isinstance(one, tuple) else frame_of(str(one)) for one in drawings]
+
+
 def read_sketches(
     drawings: Sequence[Drawing], size: tuple[int, int], manifest: Manifest
 ) -> tuple[Sketch, ...]:
@@ -27,13 +34,10 @@ def read_sketches(
     from vldm_cli.pipelines.generate.sketches import Sketch, check_follows
     from vldm_cli.video.read import read_image
 
-    if isinstance(drawings, str | Path):
-        drawings = [drawings]
     if drawings:
         check_follows(manifest)
     found = []
-    for one in drawings:
-        named, frame = one if isinstance(one, tuple) else frame_of(str(one))
+    for named, frame in placed(drawings):
         number = whole_of(frame, 0, 10**6)
         if number is None:
             raise RequestError(

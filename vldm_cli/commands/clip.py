@@ -44,9 +44,13 @@ def show_plan(console, job, device: str, lines: list[str]) -> None:
     """`--dry-run`: what would be made, on stdout. device: that the job was made for."""
     from vldm_cli.commands.console import clock, room, size
     from vldm_cli.commands.failures import only_told
+    from vldm_cli.pipelines.clip.job import identity
+    from vldm_cli.runs.folder import run_folder
     from vldm_cli.runs.here import Elsewhere
+    from vldm_cli.runs.journal import check_kept
     from vldm_cli.runs.memory import check_fits
 
+    check_kept(run_folder(job.out), identity(job, job.clip.fingerprint()), job.resume)
     if not isinstance(device, Elsewhere):
         device = str(job.device)
         with only_told(console.warn):

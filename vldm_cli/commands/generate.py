@@ -189,9 +189,15 @@ def _show_plan(console, job) -> None:
 
     request, pack, settings, plan = job.request, job.pack.pack, job.settings, job.plan
     variations = len(job.outs)
+    job.look()
     table = {
         **plan.as_dict(),
-        "out": str(request.out),
+        "out": str(job.outs[0]),
+        "outs": [str(out) for out in job.outs],
+        "prompt": settings.prompt,
+        "seed": request.seed,
+        "settings": settings.as_dict(),
+        "warnings": [] if job.warning is None else [job.warning],
         "fps": str(settings.fps),
         "pack": pack.manifest.told,
         "device": request.device,
@@ -205,8 +211,8 @@ def _show_plan(console, job) -> None:
     windows |= {"upscale": len(plan.upscale_windows), "fill": plan.keyframes - 1}
     height, width = plan.out_size
     lines = [
-        f"{request.out}: {plan.frames} frames of {width}x{height} at {settings.fps} fps"
-        + (f", {variations} variations of it" if variations > 1 else ""),
+        f"{job.outs[0]}{f' to {job.outs[-1].name}' if variations > 1 else ''}: {plan.frames} frames of "
+        f"{width}x{height} at {settings.fps} fps" + (f", {variations} videos" if variations > 1 else ""),
         f"{plan.keyframes} keyframes, one every {plan.keyframe_step} frames",
         *Abilities.of(pack.manifest).remarks(plan.between, len(plan.keyframe_windows) > 1 or plan.lead > 0),
     ]

@@ -110,6 +110,8 @@ def attempt(
         made = None
         if journal.outdated and remarks is not None:
             remarks.append(f"what was saved in {folder} was of another pack, rate or vldm; it is begun anew")
+        if journal.lost and remarks is not None:
+            remarks.append(f"what was saved in {folder} is damaged; it is begun anew")
         if journal.recoded and remarks is not None:
             remarks.append(
                 f"vldm's code has changed since {out} was begun: what was finished then stays as it is, and the rest "

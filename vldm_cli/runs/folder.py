@@ -6,6 +6,7 @@ that is not a plain file is as good as none.
 
 import json
 import os
+import re
 import shutil
 import stat
 import zlib
@@ -21,10 +22,12 @@ DELIVERED = "delivered.json"
 LOCK, OWNER = "lock", "lock.owner"
 REPLACED = "replaced"  # what stood under the name before, while the new one is put there
 
+# What else a run writes there, some of it under names that are temporary.
+_OURS = re.compile(rf"part-|segment-|joined|\.|{LOCK}|{REPLACED}|{re.escape(TRIAL)}")
 _LONGEST = 1 << 24  # bytes of a file of JSON that are believed
 # Words of a command that change nothing about what it makes.
 _WORKERS = {"--gpus", "--workers", "--ray"}  # each with a value
-_ASIDE = {"-q", "--quiet", "-v", "--verbose", "--json", "--resume", "--fresh", "--force"}
+_ASIDE = {"-q", "--quiet", "-v", "--verbose", "--json", "--resume", "--fresh", "--force", "--dry-run"}
 
 
 def run_folder(out: Path) -> Path:
@@ -96,6 +99,15 @@ def has_work(folder: Path) -> bool:
         return False
     names = {path.name for path in folder.iterdir()}
     return any(name.endswith((".safetensors", ".video.json")) or name == REPLACED for name in names)
+
+
+def is_strange(folder: Path) -> bool:
+    """Whether it is somebody's folder: there is something in it that no run puts there, and nothing that a run begins
+    with or finishes."""
+    if not folder.is_dir() or has_work(folder):
+        return False
+    names = {path.name for path in folder.iterdir()}
+    return not names & {PLAN, COMMAND, DELIVERED} and not all(map(_OURS.match, names))
 
 
 def read_json(path: Path) -> dict | None:

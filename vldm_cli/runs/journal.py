@@ -26,6 +26,7 @@ from vldm_cli.runs.folder import (
     is_bare,
     is_delivered,
     is_of,
+    is_strange,
     read_json,
     remove,
     stored_codes,
@@ -43,6 +44,7 @@ class Journal(Store):
     nothing is finished, or any with `resume=False`, is emptied first. out: the file that is made. made: whether that
     file is what this run would make, asked where nothing else can tell. `delivered`: it is; only tidying up is left.
     `outdated`: what the same command had saved there was of another pack, rate or version, so it begins anew.
+    `lost`: what is saved there cannot be told to be anybody's any more, so it begins anew.
     `recoded`: some of what is saved there was computed by other code of the same version.
     Raises RequestError when another process is working in the folder, when it cannot be made, and when there is
     finished work of another identity in it.
@@ -59,6 +61,7 @@ class Journal(Store):
         super().__init__(folder)
         self.identity = json.loads(json.dumps(identity))
         self.recoded = False
+        _check_own(folder)
         self._lock = Lock(folder)
         try:
             if out is not None:
@@ -68,6 +71,7 @@ class Journal(Store):
             finished = out is not None and is_delivered(folder, out)
             self.delivered = self.resumed and finished
             self.outdated = resume and not finished and is_outdated(folder, self.identity)
+            self.lost = resume and not finished and plan is None and has_work(folder)
             if resume and made is not None and is_bare(folder):
                 self.delivered = made()
             if not self.delivered:
@@ -169,6 +173,23 @@ def empty(folder: Path, keep: tuple[str, ...] = ()) -> None:
     for path in folder.iterdir():
         if path.name not in (LOCK, OWNER, *keep):
             remove(path)
+
+
+def check_kept(folder: Path, identity: dict, resume: bool) -> None:
+    """That a run of that identity can begin or go on there, with nothing made or removed. Raises RequestError."""
+    if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
+        raise RequestError(f"{folder}, where the run would keep its work, is something else; take it away")
+    _check_own(folder)
+    if resume:
+        is_outdated(folder, identity)
+
+
+def _check_own(folder: Path) -> None:
+    """That nobody's files lie there, for all that is none of the run's would be removed."""
+    if is_strange(folder):
+        raise RequestError(
+            f"{folder}, where the run would keep its work, holds files that are none of vldm's; take them away"
+        )
 
 
 def is_outdated(folder: Path, identity: dict) -> bool:

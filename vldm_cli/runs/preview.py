@@ -59,7 +59,7 @@ class ContactSheet(Thumbnails):
             if frame in images:
                 sheet.paste(Image.fromarray(images[frame]), (i % columns * WIDTH, i // columns * height))
         try:
-            write_png(self.part, np.asarray(sheet))
+            write_png(self.part, np.asarray(sheet), sheet=True)
             os.replace(self.part, self.path)
         except OSError as error:
             self.part.unlink(missing_ok=True)

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -17,6 +18,8 @@ from vldm_cli.video import ffmpeg
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"})
 _ORIENTATION = 0x0112
+# The keyword of the PNG specification (§11.3.3.2) for what made a picture, and what a contact sheet says there.
+_SOFTWARE, _SHEET = "Software", "vldm --preview"
 # Pillow hands these to other programs, or makes of them what no camera made.
 # ffmpeg's decoders of 16 bits, by Pillow's name of a kind: by itself ffmpeg goes by the suffix.
 _DECODERS = {"PNG": "png", "TIFF": "tiff", "PPM": "ppm", "JPEG2000": "jpeg2000", "SGI": "sgi"}
@@ -110,12 +113,24 @@ def fitted(path: str | Path, size: tuple[int, int]) -> np.ndarray:
     return np.array(ImageOps.fit(on_white, (width, height), Image.Resampling.LANCZOS))
 
 
-def write_png(path: Path, image: np.ndarray) -> None:
-    """Writes uint8 (H, W, 3) as PNG, whatever the name ends with. Raises OSError as any file that cannot be written."""
+def write_png(path: Path, image: np.ndarray, sheet: bool = False) -> None:
+    """Writes uint8 (H, W, 3) as PNG, whatever the name ends with. sheet: as one that `is_sheet` knows again. Raises
+    OSError as any file that cannot be written."""
     import imageio.v3 as imageio
+    from PIL.PngImagePlugin import PngInfo
 
+    more: dict[str, Any] = {}
+    if sheet:
+        more["pnginfo"] = PngInfo()
+        more["pnginfo"].add_text(_SOFTWARE, _SHEET)
     with path.open("wb") as file:
-        imageio.imwrite(file, image, plugin="pillow", extension=".png")
+        imageio.imwrite(file, image, plugin="pillow", extension=".png", **more)
+
+
+def is_sheet(path: Path) -> bool:
+    """Whether it is a contact sheet of vldm's. Raises as `look`."""
+    with opened(path) as picture:
+        return picture.info.get(_SOFTWARE) == _SHEET
 
 
 def as_jpeg(image: np.ndarray, quality: int) -> bytes:

@@ -19,6 +19,7 @@ from vldm_cli.api.many.lists import FLAG, NUMBER, RATE, TEXT, Line, placed
 from vldm_cli.api.many.places import check_folders
 from vldm_cli.api.many.task import Task, is_newer
 from vldm_cli.api.many.template import Template, check_different, out_template
+from vldm_cli.api.preview import check_sheet
 from vldm_cli.api.upscaling import check as check_upscaling
 from vldm_cli.errors import RequestError
 from vldm_cli.stages.running import AS_USUAL
@@ -167,20 +168,26 @@ def _sparing(made: Sequence[Task]) -> list[Task]:
 
 
 def _check_apart(made: Sequence[Task], searched: Sequence[tuple[Path, bool]]) -> None:
-    """That no output is a clip, nor lies where the same command would take it for one."""
+    """That no output, and no contact sheet, is a clip, nor lies where the same command would take it for one."""
     clips = {os.path.realpath(task.subject) for task in made}
-    parents = {parent: os.path.realpath(parent) for parent in {task.out.parent for task in made}}
-    for task in made:
-        if os.path.join(parents[task.out.parent], task.out.name) in clips:
-            raise RequestError(f"{task.where} is to become {task.out}, a clip itself; name another --out")
-    for folder, below in searched:
-        root = os.path.realpath(folder)
-        for task in made:
-            parent = parents[task.out.parent]
+    folders = {clip for clip in clips if os.path.isdir(clip)}
+    files = [(task, task.out, "--out") for task in made]
+    files += [(task, task.options["preview"], "--preview") for task in made if task.options["preview"]]
+    parents = {parent: os.path.realpath(parent) for parent in {file.parent for _, file, _ in files}}
+    roots = [(folder, os.path.realpath(folder), below) for folder, below in searched]
+    for task, file, option in files:
+        parent = parents[file.parent]
+        if os.path.join(parent, file.name) in clips:
+            raise RequestError(f"{task.where} is to become {file}, a clip itself; name another {option}")
+        if option == "--preview" and parent in folders:
+            raise RequestError(
+                f"{file} would lie among the frames of a clip; name another place with {option}"
+            )
+        for folder, root, below in roots:
             if parent == root or (below and Path(parent).is_relative_to(root)):
                 raise RequestError(
-                    f"{task.out} would lie among the clips, where the same command finds it again ({folder}); name "
-                    "another folder with --out"
+                    f"{file} would lie among the clips, where the same command finds it again ({folder}); name "
+                    f"another folder with {option}"
                 )
 
 
@@ -204,7 +211,7 @@ def check(made: Sequence[Task], kept: Kept) -> None:
                 try_encoder(options["encoder"])
             checks.check_kind(task.out)
             if options["preview"] is not None:
-                checks.check_sheet(options["preview"])
+                check_sheet(options["preview"], options["force"])
             check_head(Path(task.subject), options["force"])
             _check_there(task)
         except RequestError as error:
