@@ -183,6 +183,8 @@ def _check_apart(made: Sequence[Task], searched: Sequence[tuple[Path, bool]]) ->
             raise RequestError(
                 f"{file} would lie among the frames of a clip; name another place with {option}"
             )
+    for _, file, option in files:
+        parent = parents[file.parent]
         for folder, root, below in roots:
             if parent == root or (below and Path(parent).is_relative_to(root)):
                 raise RequestError(
