@@ -16,7 +16,7 @@ PLACES = {"index": True, "prompt": False}
         ("a.mp4", "a.mp4"),
         ("{index}-{prompt}.mp4", "7-a-{red}-ball.mp4"),
         ("{index:04}/{{{prompt}}}.gif", "0007/{a-{red}-ball}.gif"),
-        ("{index:3}", "  7"),
+        ("{index:3}", "007"),
     ],
 )
 def test_places_are_filled_in_once(text, name):

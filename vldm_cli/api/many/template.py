@@ -13,8 +13,8 @@ _PARTS = re.compile(r"\{\{|\}\}|\{(\w*)(?::(0?\d{1,3}))?\}|[{}]")
 
 
 class Template:
-    """A name with places: `{index}`, `{seed}`, `{index:04}` with zeros up to four digits; `{{` and `}}` are braces.
-    places: which there are, and whether each is a number. RequestError, naming the option, for others."""
+    """A name with places: `{index}`, `{seed}`, `{index:04}` or `{index:4}` with zeros up to four digits; `{{` and `}}`
+    are braces. places: which there are, and whether each is a number. RequestError, naming the option, for others."""
 
     def __init__(self, text: str, option: str, places: Mapping[str, bool]) -> None:
         self.text, self.used = text, set[str]()
@@ -49,7 +49,7 @@ class Template:
             if name is None:
                 return found.group()[0]
             value = values[name]
-            return f"{value:{width}}" if width else str(value)
+            return str(value).zfill(int(width)) if width else str(value)
 
         return _PARTS.sub(filled, self.text)
 
