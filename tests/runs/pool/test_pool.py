@@ -252,6 +252,43 @@ def test_who_waits_for_a_video_is_told_when_the_workers_end(tmp_path):
     assert raised
 
 
+def in_time(pool, folder):
+    """What `make` raises, in a thread that may wait for ever."""
+    raised = []
+
+    def wait():
+        with pytest.raises(RunError) as told:
+            make(pool, folder)
+        raised.append(str(told.value))
+
+    thread = Thread(target=wait, daemon=True)
+    thread.start()
+    return thread, raised
+
+
+@pytest.mark.parametrize("meets", [False, True])
+def test_a_pool_that_was_closed_makes_no_video(tmp_path, meets):
+    hand = Pretended()
+    pool = Pool([hand], "cpu", meets)
+    pool.close()
+    hand.meet = None  # it would be started anew
+    thread, raised = in_time(pool, tmp_path)
+    thread.join(10)
+    assert raised == ["the workers were ended"] and list(tmp_path.iterdir()) == []
+
+
+def test_a_pool_that_is_closed_while_it_meets_a_video_makes_none(tmp_path):
+    class Meets(Pretended):
+        def meet(self, task):
+            pool.close()
+
+    hand = Meets()
+    pool = Pool([hand], "cpu", meets=True)
+    thread, raised = in_time(pool, tmp_path)
+    thread.join(10)
+    assert raised == ["the workers were ended"] and hand.done == []
+
+
 def test_videos_side_by_side(tmp_path):
     hands, made = [Pretended() for _ in range(2)], {}
     with Pool(hands, "cpu") as pool:

@@ -17,6 +17,7 @@ from vldm_cli.runs.pool.graph import Graph, Recipe, Unit
 from vldm_cli.runs.pool.told import Coming, Failure, Report, Task, Told, write_token
 
 TRIES = 3
+ENDED = "the workers were ended"
 
 
 class Lost(Exception):
@@ -109,15 +110,17 @@ class Pool:
         self, recipe: Recipe, graph: Graph, folder: Path, missing: dict[Unit, int]
     ) -> Generator[tuple[Unit, Report], None, None]:
         """The units of the graph that are missing (with their ranks), each once it is done; what workers remark is in
-        one report alone. Raises Broken for what broke in a worker, and RunError where one unit has ended three of them;
-        however this ends, no worker is at the video any more."""
+        one report alone. Raises Broken for what broke in a worker, and RunError where one unit has ended three of them,
+        or the pool has been closed; however this ends, no worker is at the video any more."""
         if not missing:
             return
+        self._check_open()  # a worker that is asked to meet would be started anew
         task = Task(next(self._numbers), folder.absolute(), write_token(folder), pickle.dumps(recipe))
         video = _Video(task)
         if self._meets:
             self._meet(task)
         with self._changed:
+            self._check_open()  # nobody would ever tell this video anything
             self._videos[task.number] = video
             self._board.add(task.number, graph, missing)
             self._changed.notify_all()
@@ -142,13 +145,18 @@ class Pool:
         with self._changed:
             self._closed = True
             for video in self._videos.values():
-                video.told.put(RunError("the workers were ended"))
+                video.told.put(RunError(ENDED))
             self._changed.notify_all()
         for hand in self._hands:
             hand.close()
         for thread in self._threads:
             thread.join()
         self._end()
+
+    def _check_open(self) -> None:
+        with self._changed:
+            if self._closed:
+                raise RunError(ENDED)
 
     def _meet(self, task: Task) -> None:
         """Asks every worker, once for all videos beside each other."""
