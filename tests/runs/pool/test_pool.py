@@ -289,6 +289,26 @@ def test_a_pool_that_is_closed_while_it_meets_a_video_makes_none(tmp_path):
     assert raised == ["the workers were ended"] and hand.done == []
 
 
+def test_who_waits_for_the_encoder_is_told_when_the_workers_end(tmp_path):
+    """The worker's thread ends with a unit that it was not told of."""
+    begun, closing = Event(), Event()
+
+    class Slow(Behind):
+        def do(self, task, unit, live):
+            begun.set()
+            closing.wait()
+            return super().do(task, unit, live)
+
+        def close(self):
+            closing.set()
+
+    with Pool([Slow()], "cpu") as pool:
+        thread, raised = in_time(pool, tmp_path)
+        begun.wait()
+    thread.join(10)
+    assert raised == ["the workers were ended"]
+
+
 def test_videos_side_by_side(tmp_path):
     hands, made = [Pretended() for _ in range(2)], {}
     with Pool(hands, "cpu") as pool:

@@ -193,6 +193,8 @@ class Pool:
                         break
                     self._changed.wait()
                 if self._closed:
+                    self._board.lost(worker)  # what the encoder is still at: `make` waits until no worker is
+                    self._changed.notify_all()
                     return
                 coming, live = self._coming, frozenset(self._videos)
                 task = None if found is None else self._videos[found[0]].task
