@@ -24,17 +24,16 @@ class PackName:
 
     def found(self, check: bool) -> Pack:
         """The pack of that hash: where it lies on the machine that the run was begun on, or of that name here. Raises
-        RequestError where there is none. check: every file of it is looked at."""
+        RequestError where there is none. check: every file of it is looked at; RequestError for one that is damaged."""
         there = []
         for word in [self.choice] if self.choice else [Choice(str(self.folder)), Choice(self.name)]:
             try:
                 pack = open_choice(word, check=False)
-                if pack.manifest.hash == self.hash:
-                    return open_choice(word) if check else pack
-                there.append(pack.manifest.hash)
             except RequestError:
-                if check and there:
-                    raise
+                continue  # what leads to it elsewhere need not be here
+            if pack.manifest.hash == self.hash:
+                return open_choice(word) if check else pack
+            there.append(pack.manifest.hash)
         if there:
             raise RequestError(
                 f"pack {self.name} is another one where a worker runs (hash {there[0][:12]}, not {self.hash[:12]}); "

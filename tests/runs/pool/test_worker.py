@@ -10,8 +10,6 @@ import torch
 
 from vldm_cli import __version__
 from vldm_cli.errors import RequestError, RunError
-from vldm_cli.packs.pack import Pack
-from vldm_cli.packs.same import PackName
 from vldm_cli.runs.aside import Aside
 from vldm_cli.runs.here import here
 from vldm_cli.runs.pool.graph import SEGMENT, Unit
@@ -161,19 +159,6 @@ def test_models_are_found_by_the_hash_of_their_pack_and_loaded_once(worker, tiny
     assert len(pickle.dumps(models)) < 2000, "no weights are sent"
     quick = Models(tiny_pack, running=Running(fast=("cfg-skip",)))
     assert pickle.loads(pickle.dumps(quick)).running == quick.running != sent.running
-
-
-def test_another_pack_of_that_name(tiny_pack, tmp_path):
-    name = PackName.of(tiny_pack)
-    moved = PackName(str(tiny_pack.folder), tmp_path / "nowhere", None, name.hash)
-    assert moved.found(check=True).manifest.hash == name.hash, "wherever it lies there"
-    other = PackName(name.name, name.folder, None, "0" * 64)
-    with pytest.raises(RequestError, match="pack tiny is another one where a worker runs"):
-        other.found(check=False)
-    gone = PackName("gone", tmp_path / "gone", None, name.hash)
-    with pytest.raises(RequestError, match="pack gone is not there"):
-        gone.found(check=False)
-    assert Pack.open(tiny_pack.folder).manifest.hash == name.hash
 
 
 class Encoded(Recipe):
