@@ -346,17 +346,33 @@ def test_a_full_disk_says_what_is_saved(models, tmp_path, tiny_pack, monkeypatch
     assert not out.exists() and (run_folder(out) / "segment-000000.video").exists()
 
 
-def test_a_pack_that_knows_the_world_is_not_excused(tmp_path, tiny_pack):
-    """The remark that the upscaler knows Toyland only belongs to packs that name no other sources."""
+@pytest.fixture
+def toyland(tmp_path, tiny_pack):
+    """The tiny pack by that name, in a folder of its own."""
     manifest = replace(tiny_pack.manifest, name="toyland")
-    pack = replace(
+    return replace(
         tiny_pack, manifest=manifest, folder=Path(shutil.copytree(tiny_pack.folder, tmp_path / "pack"))
     )
+
+
+@pytest.mark.parametrize("name", ["b.mp4", "b.webp", "b.gif", "b"])
+def test_what_vldm_has_made_is_of_its_world(toyland, models, tmp_path, name):
+    """In whatever kind of file; and what only speaks of vldm is not."""
+    path = clips.make(tmp_path, "a.mp4", "-metadata", 'title=made with "vldm"', frames=2, size="36x20")
+    job = job_of(path, tmp_path / name, toyland, models=models)
+    assert any("trained on Toyland only" in words for words in job.warnings)
+    run(job, job.clip.fingerprint())
+    again = job_of(tmp_path / name, tmp_path / "c.mp4", toyland, models=models)
+    assert not any("trained on Toyland only" in words for words in again.warnings)
+
+
+def test_a_pack_that_knows_the_world_is_not_excused(tmp_path, toyland):
+    """The remark that the upscaler knows Toyland only belongs to packs that name no other sources."""
     path = clips.make(tmp_path, "a.mp4", frames=2, size="36x20")
-    said = job_of(path, tmp_path / "o.mp4", pack).warnings
+    said = job_of(path, tmp_path / "o.mp4", toyland).warnings
     assert any("trained on Toyland only" in words for words in said)
-    pack.path(SOURCES).write_text("file,licence\n")
-    assert job_of(path, tmp_path / "o.mp4", pack).warnings == []
+    toyland.path(SOURCES).write_text("file,licence\n")
+    assert job_of(path, tmp_path / "o.mp4", toyland).warnings == []
 
 
 def test_memory_running_out_names_the_remedy(models, tmp_path, tiny_pack, monkeypatch):

@@ -23,6 +23,7 @@ from vldm_cli.video.clip import Clip
 from vldm_cli.video.encoders import X264
 from vldm_cli.video.kinds import open_container
 from vldm_cli.video.look import Look, Raw
+from vldm_cli.video.made import made_by
 from vldm_cli.video.segments import stored_look
 
 
@@ -190,8 +191,7 @@ def _plan(source: UpscaleClip, device: str, space: str) -> dict:
 def _remarks(clip: Clip, pack: Pack) -> list[str]:
     """Of an upscaler that has seen only the world that vldm makes, a clip of another world says so. A pack that was
     trained on anything else names it in its SOURCES.csv."""
-    made = clip.report is not None and any('"vldm"' in value for value in clip.report.metadata.values())
-    if pack.name != "toyland" or made or pack.path(SOURCES).is_file():
+    if pack.name != "toyland" or pack.path(SOURCES).is_file() or made_by(clip) is not None:
         return []
     return [
         "pack toyland's upscaler has been trained on Toyland only, so on other material it adds little detail"
