@@ -12,8 +12,11 @@ import numpy as np
 import pytest
 
 import vldm_cli as vldm
+from tests import public
 from tests.video import clips
 from vldm_cli.packs import load
+from vldm_cli.packs.choice import Choice
+from vldm_cli.packs.combine import write_choice
 
 ROOT = Path(__file__).parents[2]
 PROMPT = "a red ball bounces"
@@ -60,6 +63,23 @@ def test_the_same_files_as_by_the_commands(command, pack, tmp_path):
     assert (a.frames, a.width, a.height, a.seed, a.prompt) == (9, 64, 40, 5, PROMPT)
     assert (b.frames, b.prompt, c.prompt, d.width) == (12, PROMPT, None, 80)
     assert a.pack == {"name": "tiny", "hash": pack.pack.manifest.hash} and a.warnings == []
+
+
+def test_a_licence_that_is_not_free_for_every_use_is_said_with_the_video(tmp_path):
+    sd, adapter = public.sd_folder(tmp_path / "sd"), public.adapter_folder(tmp_path / "adapter")
+    manifest = write_choice(str(tmp_path / "mine"), Choice(str(sd), motion=str(adapter))).path("pack.toml")
+    manifest.write_text(manifest.read_text().replace('licence = "not stated"', 'licence = "CC-BY-NC-4.0"'))
+    pack = vldm.load_pack(tmp_path / "mine", device="cpu", dtype="float32")
+    said = ["pack mine, and so what it makes, is under CC-BY-NC-4.0"]
+    small = {"pack": pack, "frames": 1, "size": (64, 64), "steps": 1}
+    assert vldm.generate("a fox", tmp_path / "a.mp4", **small, upscale=False).warnings == said
+    assert vldm.stream("a fox", **small, upscale=False).warnings == said
+    assert (
+        vldm.extend(
+            tmp_path / "a.mp4", tmp_path / "b.mp4", pack=pack, frames=4, replacement=True
+        ).warnings.count(*said)
+        == 1
+    )
 
 
 def test_info_is_what_the_command_says(command, pack):

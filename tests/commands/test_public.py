@@ -16,6 +16,7 @@ from tests.hub import serving, use
 REPOSITORY = "someone/small-animatediff"
 SMALL = ("--size", "64x64", "--frames", 5, "--steps", 1, "--no-upscale", "--seed", 1)
 DEVICE = ("--device", "cpu", "--dtype", "float32", "-q")
+SAID = "pack mine, and so what it makes, is under CC-BY-NC-4.0"
 _ATTENTION = "down_blocks.0.attentions.0.transformer_blocks.0.attn1.to_q"
 
 
@@ -143,8 +144,16 @@ def test_a_licence_that_is_not_free_for_every_use_is_said_with_the_video(vldm, r
     path = Path(os.environ["VLDM_HOME"]) / "packs/mine/pack.toml"
     path.write_text(path.read_text().replace('licence = "not stated"', 'licence = "CC-BY-NC-4.0"'))
     code, out, err = vldm("generate", "a fox", "--pack", "mine", *SMALL, "--dry-run", "--json")
-    assert code == 0 and "pack mine, and so what it makes, is under CC-BY-NC-4.0" in err
+    assert code == 0 and err.count(SAID) == 1
     assert json.loads(out)["pack"]["licence"] == "CC-BY-NC-4.0"
+    # once, however many videos there are, and with each in what comes back
+    for more in (("--seed", 1, "-o", "a.mp4"), ("--seeds", "1,2", "-o", "many")):
+        code, out, err = vldm(
+            "generate", "a fox", "--pack", "mine", *SMALL[:-2], *DEVICE[:-1], *more, "--json"
+        )
+        assert code == 0 and err.count("is under CC-BY-NC-4.0") == 1
+        for line in out.splitlines():
+            assert json.loads(line)["warnings"].count(SAID) == 1
 
 
 @pytest.mark.parametrize(

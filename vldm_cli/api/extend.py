@@ -12,9 +12,10 @@ from vldm_cli.api import checks
 from vldm_cli.api import clip as clips
 from vldm_cli.api.kept import Kept
 from vldm_cli.api.lent import lend
-from vldm_cli.api.packs import LoadedPack, check_moves, device_of, licence_remark
+from vldm_cli.api.packs import LoadedPack, check_moves, device_of
 from vldm_cli.api.remarks import check_material
 from vldm_cli.packs.choice import Choice
+from vldm_cli.packs.origins.licences import licence_remark
 from vldm_cli.runs.events import ProgressEvent, reporter
 from vldm_cli.runs.result import Video
 from vldm_cli.stages.running import AS_USUAL, Running

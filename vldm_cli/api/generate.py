@@ -15,6 +15,7 @@ from vldm_cli.api.preview import check_preview
 from vldm_cli.api.request import asked, complete
 from vldm_cli.api.sketches import placed
 from vldm_cli.packs.choice import Choice
+from vldm_cli.packs.origins.licences import licence_remark
 from vldm_cli.runs.events import ProgressEvent, reporter
 from vldm_cli.runs.folder import DELIVERED, is_bare, run_folder
 from vldm_cli.runs.naming import numbered
@@ -127,12 +128,12 @@ def generate(
 @dataclass(frozen=True)
 class GenerateJob:
     """A request that can be served, of one video or of several variations. `request` is complete but for the seeds;
-    `outs` are the variations' files; `warning` is a sentence about the prompt, the size and the rate, or None."""
+    `outs` are the variations' files; `warnings` are about the prompt, the size and the rate, and the pack's licence."""
 
     request: GenerateRequest
     pack: LoadedPack
     outs: list[Path]
-    warning: str | None
+    warnings: list[str]
 
     @property
     def settings(self) -> Settings:
@@ -242,7 +243,8 @@ def prepare(
     request = complete(request, opened, image, sketch)
     try_encoder(settings.encoder, *plan_of(settings, opened.pack.manifest).out_size)
     said = remarks(request.sketches, settings.interpolation, settings.frames)
-    return GenerateJob(request, opened, outs, "; ".join([*filter(None, [warning]), *said]) or None)
+    about = "; ".join([*filter(None, [warning]), *said])
+    return GenerateJob(request, opened, outs, [*filter(None, [about, licence_remark(opened.pack)])])
 
 
 def _delivered(out: Path, one_of_many: bool) -> bool:

@@ -15,7 +15,6 @@ from vldm_cli.packs.choice import Choice
 from vldm_cli.packs.combine import open_choice
 from vldm_cli.packs.manifest import MANIFEST
 from vldm_cli.packs.origins.home import pulled, pulled_packs
-from vldm_cli.packs.origins.licences import restricted
 from vldm_cli.packs.origins.shipped import shipped
 from vldm_cli.packs.pack import Pack
 from vldm_cli.stages.running import AS_USUAL, Running
@@ -96,14 +95,6 @@ def check_moves(pack: Pack) -> None:
     raise RequestError(
         f"pack {pack.name} makes no videos; use it with `vldm upscale CLIP --pack {pack.name}`"
     )
-
-
-def licence_remark(pack: Pack) -> str | None:
-    """What is to be said with a video of a pack whose licence is not free for every use."""
-    licence = " ".join(pack.manifest.licence.split())
-    if not pack.manifest.elsewhere or not restricted(licence):
-        return None
-    return f"pack {pack.name}, and so what it makes, is under {licence}"
 
 
 def known_packs() -> list[tuple[Pack, bool]]:

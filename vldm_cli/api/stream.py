@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from vldm_cli.api.packs import LoadedPack, loaded
 from vldm_cli.api.request import asked, complete
+from vldm_cli.packs.origins.licences import licence_remark
 from vldm_cli.runs.events import ProgressEvent, reporter
 from vldm_cli.stages.running import AS_USUAL, Running
 from vldm_cli.video.numbers import LAST_SEED, whole
@@ -124,7 +125,7 @@ def stream(
     drawings = request.sketches
     made = batches(settings, plan, opened.models, drawn, request.image, reporter(on_progress), drawings)
     said = [
-        *filter(None, [warning]),
+        *filter(None, [warning, licence_remark(opened.pack)]),
         *opened.models.remarks,
         *remarks(drawings, settings.interpolation, settings.frames),
     ]

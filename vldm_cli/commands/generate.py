@@ -164,11 +164,10 @@ def _one(
 ) -> None:
     """A video of one prompt, or variations of it."""
     from vldm_cli.api.generate import prepare
-    from vldm_cli.api.packs import licence_remark
 
     with uncollected():
         job = prepare(prompt, out, variations=variations, seed=seed, preview=preview, **asked)
-    for words in filter(None, (job.warning, licence_remark(job.pack.pack))):
+    for words in job.warnings:
         console.warn(words)
     if job.settings.read is not None:
         console.note(f'read as: "{job.settings.read}"')
@@ -285,7 +284,7 @@ def _make(console, job, pool) -> None:
             bring("vldm_cli.pipelines.generate.run")  # as `job.make` would
             result = job.make(one, progress, pool)
         for text in result.warnings:
-            if text not in (job.warning or ""):
+            if not any(text in told for told in job.warnings):
                 console.warn(text)
         results.append(result.as_table())
         if not console.as_json:

@@ -33,7 +33,7 @@ def of_prompts(
     from vldm_cli.api.kept import Kept
     from vldm_cli.api.many import lists
     from vldm_cli.api.many import prompts as listed
-    from vldm_cli.api.packs import licence_remark
+    from vldm_cli.packs.origins.licences import licence_remark
 
     if prompt is not None and prompts is not None:
         raise RequestError("there is a PROMPT and there are --prompts; leave one out")
@@ -65,7 +65,7 @@ def of_prompts(
         heard = listed.heard(task, kept)
         if heard is not None:
             console.note(f'{_name(task)}: read as: "{heard}"')
-    _do(console, tasks, missing, kept, prompts, dry_run, pool)
+    _do(console, tasks, missing, kept, prompts, dry_run, pool, told=remark)
 
 
 def of_clips(
@@ -117,12 +117,20 @@ def numbers(text: str) -> list[int]:
 
 
 def _do(
-    console: Console, tasks: Sequence, missing: Sequence, kept, given: Path | None, dry_run: bool, pool
+    console: Console,
+    tasks: Sequence,
+    missing: Sequence,
+    kept,
+    given: Path | None,
+    dry_run: bool,
+    pool,
+    told: str | None = None,
 ) -> None:
+    """told: a warning of every video, which the person has been told already."""
     if dry_run:
         _show_plan(console, tasks, missing, kept)
     else:
-        _make(console, tasks, missing, kept, given, pool)
+        _make(console, tasks, missing, kept, given, pool, told)
 
 
 def _show_plan(console: Console, tasks: Sequence, missing: Sequence, kept) -> None:
@@ -151,7 +159,9 @@ def _show_plan(console: Console, tasks: Sequence, missing: Sequence, kept) -> No
     console.note(f"{_videos(count)}, about {clock(seconds)}, {size(peak)} of memory at the most{rest}")
 
 
-def _make(console: Console, tasks: Sequence, missing: Sequence, kept, given: Path | None, pool) -> None:
+def _make(
+    console: Console, tasks: Sequence, missing: Sequence, kept, given: Path | None, pool, told: str | None
+) -> None:
     """All that are missing, by the workers of a pool if there is one; RunError when some failed."""
     from vldm_cli.api.many.failed import Failed
     from vldm_cli.api.many.places import make_folders
@@ -172,7 +182,7 @@ def _make(console: Console, tasks: Sequence, missing: Sequence, kept, given: Pat
     with going_on(lambda: f"{shown.done - errors} of {_videos(len(tasks))} made"), shown:
         executor = in_turn(kept) if pool is None else by_workers(kept, pool)
         for outcome in executor(missing, lambda task: shown.begin(_name(task))):
-            _tell(console, outcome, shown)
+            _tell(console, outcome, shown, told)
             if outcome.error is not None:
                 errors += 1
                 failed.add(outcome)
@@ -186,7 +196,7 @@ def _make(console: Console, tasks: Sequence, missing: Sequence, kept, given: Pat
         console.note(f"{_videos(len(tasks))} made, {clock(shown.spent)}")
 
 
-def _tell(console: Console, outcome, shown) -> None:
+def _tell(console: Console, outcome, shown, told: str | None) -> None:
     """What became of one video: its line on stdout, and on stderr that it is done, or why it failed."""
     name, video = _name(outcome.task), outcome.video
     if outcome.error is not None:
@@ -199,7 +209,8 @@ def _tell(console: Console, outcome, shown) -> None:
     else:
         shown.end(name, f"made in {clock(video.total_seconds)}")
         for words in video.warnings:
-            console.warn(f"{name}: {words}")
+            if words != told:
+                console.warn(f"{name}: {words}")
     if console.as_json:
         console.result(outcome.as_table(), "")
     elif video is not None:

@@ -9,6 +9,7 @@ from contextlib import closing
 from functools import partial
 
 from vldm_cli import __version__
+from vldm_cli.packs.origins.licences import licence_remark
 from vldm_cli.packs.pack import Pack
 from vldm_cli.pipelines.generate.making import REMEDY, Making, Segments
 from vldm_cli.pipelines.generate.prompt import heard
@@ -64,6 +65,7 @@ def generate(
         check_fits(plan.estimated_peak_bytes, models.device, REMEDY)
     with clock.stage("load"):
         warnings = [*_read_prompt(models, settings), *off_track(settings, pack.manifest)]
+        warnings += filter(None, [licence_remark(pack)])
         # what cannot be used is refused now and not after the journal is begun
         models.scheduler(settings.scheduler)
         models.prepare_for(plan)
