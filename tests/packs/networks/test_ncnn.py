@@ -77,6 +77,10 @@ def test_damage_is_refused(tmp_path):
         ("7767517", "7", "no .param of ncnn"),
         ("PReLU", "Softmax", "a layer Softmax"),
         ("1=3", "1=5", "as no such network has it"),
+        (" 0=8", " 0=0", "as no such network has it"),
+        (" 6=216", " 6=0", "as no such network has it"),
+        (" 6=216", " 6=-216", "as no such network has it"),
+        ("PReLU p 1 1 a b 0=8", "PReLU p 1 1 a b 0=-8", "as no such network has it"),
     ):
         path.write_text(text.replace(before, after, 1))
         with pytest.raises(Unusable, match=words):

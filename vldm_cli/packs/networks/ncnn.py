@@ -63,6 +63,8 @@ def _layers(text: str) -> list[_Layer]:
             out = int(given["0"])
             convolution = words[0] == _CONVOLUTION
             count = int(given["6"]) if convolution else out
+            if out < 1 or count < 1:
+                raise ValueError
             if convolution and (int(given["1"]) != 3 or count % (9 * out) or given.get("5") != "1"):
                 raise ValueError
         except (KeyError, ValueError) as error:
