@@ -16,6 +16,8 @@ from vldm_cli.video.look import Look, Raw
 from vldm_cli.video.times import Times
 from vldm_cli.video.write import codec
 
+MOST = 64
+"""Frames of one segment: each one's time is a part of one argument of ffmpeg, which has no room for a whole clip."""
 _CODECS = {"h264": "H.264", "vp9": "VP9"}
 
 
@@ -58,19 +60,24 @@ def encode_frames(
 ) -> int:
     """Encode raw frames, which are `first`, `first` + 1, … of `times`, into `path` (which appears whole or not at
     all); how many there were. Its first frame is at time 0. encoder: of H.264. RunError with ffmpeg's words when it
-    fails."""
+    fails; ValueError for more than `MOST` frames, for frames after the last of `times` and for those of another
+    size."""
     path, count = Path(path), 0
+    # How many frames there will be is not known yet, so all that there may be are told their times.
+    stop = min(first + MOST, len(times))
 
     def stream() -> Iterator[bytes]:
         nonlocal count
         for frame in frames:
+            if first + count == stop:
+                raise ValueError(
+                    f"more than the {stop - first} frames that a segment from {first} on may have"
+                )
             if len(frame) != raw.bytes:
                 raise ValueError(f"a frame of {len(frame)} bytes where {raw} has {raw.bytes}")
             count += 1
             yield frame
 
-    # Of segments of a known length the times are known; a bound on it is enough.
-    stop = min(first + 64, len(times))
     origin = times.ticks[first]
     starts = [times.ticks[i] - origin for i in range(first, stop)]
     lengths = [times.length(i) for i in range(first, stop)]
