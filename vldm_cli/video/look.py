@@ -23,6 +23,21 @@ _MATRICES = {
     "bt2020c": "bt2020",
     "gbr": "bt709",
 }
+_BT601, _BT709 = (0.299, 0.114), (0.2126, 0.0722)
+_BT2020, _SMPTE240M, _FCC = (0.2627, 0.0593), (0.212, 0.087), (0.30, 0.11)
+# How much of the brightness red and blue are, by the same names: ITU-R BT.601 (whose numbers BT.470 B/G and SMPTE 170M
+# have), BT.709 and BT.2020, SMPTE 240M, FCC 73.682. Where swscale takes one matrix for another, these do too.
+_SHARES = {
+    None: _BT601,
+    "bt709": _BT709,
+    "bt470bg": _BT601,
+    "smpte170m": _BT601,
+    "smpte240m": _SMPTE240M,
+    "fcc": _FCC,
+    "bt2020nc": _BT2020,
+    "bt2020c": _BT2020,
+    "gbr": _BT709,
+}
 _CHROMA = {"420": (2, 2), "422": (1, 2), "444": (1, 1)}
 
 
@@ -153,18 +168,19 @@ class Look:
         sar = self.sar or Fraction(0)
         return f"setsar={sar.numerator}/{sar.denominator}"
 
-    @property
-    def _shares(self) -> tuple[float, float]:
-        """How much of the brightness red and blue are."""
-        return {"bt709": (0.2126, 0.0722), "bt2020nc": (0.2627, 0.0593)}.get(
-            self.matrix or "", (0.299, 0.114)
-        )
+    def _levels(self, raw: Raw) -> tuple[int, int, int, int]:
+        """Of samples Y: what black is, and how much more white is; of U and V: what grey is, and how far apart the
+        strongest colours are."""
+        unit = (raw.peak + 1) // 256
+        if self.range == "pc":
+            return 0, raw.peak, 128 * unit, raw.peak
+        return 16 * unit, 219 * unit, 128 * unit, 224 * unit
 
     def from_rgb(self, raw: Raw, image: np.ndarray) -> bytes:
         """RGB (H, W, 3), floats in [0, 1], as a raw frame: chroma is averaged."""
         if raw.rgb:
             return raw.pack([(image * raw.peak).round()])
-        red, blue = self._shares
+        red, blue = _SHARES[self.matrix]
         r, g, b = np.moveaxis(image, -1, 0)
         y = red * r + (1 - red - blue) * g + blue * b
         planes = [y, (b - y) / (2 - 2 * blue), (r - y) / (2 - 2 * red)]
@@ -173,23 +189,22 @@ class Look:
             rest = (0, height * down - y.shape[0]), (0, width * across - y.shape[1])
             whole = np.pad(planes[i], rest, mode="edge")
             planes[i] = whole.reshape(height, down, width, across).mean((1, 3))
-        scales, zero = ((255, 255), 0) if self.range == "pc" else ((219, 224), 16)
-        planes = [zero + scales[0] * planes[0], *(128 + scales[1] * c for c in planes[1:])]
-        depth = (raw.peak + 1) / 256
-        return raw.pack([(depth * plane).round().clip(0, raw.peak) for plane in planes])
+        black, light, grey, colour = self._levels(raw)
+        planes = [black + light * planes[0], *(grey + colour * c for c in planes[1:])]
+        return raw.pack([plane.round().clip(0, raw.peak) for plane in planes])
 
     def to_rgb(self, raw: Raw, frame: bytes) -> np.ndarray:
         """A raw frame as uint8 (H, W, 3) for a thumbnail: chroma is repeated, not filtered."""
         planes = raw.planes(frame)
         if raw.rgb:
             return np.ascontiguousarray(planes[0] >> 8 if raw.peak > 255 else planes[0]).astype(np.uint8)
-        depth = (raw.peak + 1) / 256
-        y, u, v = (plane.astype(np.float32) / depth for plane in planes)
+        black, light, grey, colour = self._levels(raw)
+        y, u, v = planes
         down, across = -(-y.shape[0] // u.shape[0]), -(-y.shape[1] // u.shape[1])
-        u, v = (c.repeat(down, 0).repeat(across, 1)[: y.shape[0], : y.shape[1]] - 128 for c in (u, v))
-        if self.range != "pc":
-            y, u, v = (y - 16) * 255 / 219, u * 255 / 224, v * 255 / 224
-        red, blue = self._shares
+        u, v = (c.repeat(down, 0).repeat(across, 1)[: y.shape[0], : y.shape[1]] for c in (u, v))
+        y = (y.astype(np.float32) - black) * 255 / light
+        u, v = ((c.astype(np.float32) - grey) * 255 / colour for c in (u, v))
+        red, blue = _SHARES[self.matrix]
         r, b = y + 2 * (1 - red) * v, y + 2 * (1 - blue) * u
         g = (y - red * r - blue * b) / (1 - red - blue)
         return np.stack([r, g, b], -1).round().clip(0, 255).astype(np.uint8)
