@@ -74,16 +74,16 @@ def generate(
     frame: a picture's file, or uint8 (H, W, 3) RGB of the size before or after upscaling. sketch: drawings that
     keyframes follow, of packs that can: files, "FILE@FRAME", or (file or picture of the size before upscaling, frame).
     negative: what the video does not show. as_written: the prompt to the letter, where the pack's reader would say it
-    in the words that its model knows best. upscale: four times the
-    width and height at the end. interpolation: 1, 4 or 16 frames from one keyframe to the next. size: before upscaling,
-    (height, width) or "WIDTHxHEIGHT". seed: the same one gives the same video; None for a drawn one. steps: of
-    denoising; guidance, context_guidance: weights of the text and of the frames before; fps: frames a second, exactly
-    if given as a Fraction or as "24000/1001"; None for what the pack has. device, dtype and running: as in `load_pack`,
-    where `pack` is not loaded. gpus ("all" or so many), workers (processes on the CPU) and ray ("auto", "local" or
-    "HOST:PORT"): who makes it, where it is not this process alone; the bytes are the same. crf: quality of the file,
-    0 (best) to 51. encoder: what encodes H.264, "x264", or "nvenc" for an NVIDIA GPU's, whose bytes are its own.
-    preview: a .png, a contact sheet that is refreshed meanwhile. resume: go on with the same interrupted call. force:
-    replace an existing file.
+    in the words that its model knows best. upscale: four times the width and height at the end. interpolation: 1, 4 or
+    16 frames from one keyframe to the next, any number up to 64 where motion fills them in. between: what does, the
+    pack's "model" or "motion"; None for what the pack has. size: before upscaling, (height, width) or "WIDTHxHEIGHT".
+    seed: the same one gives the same video; None for a drawn one. steps: of denoising; guidance, context_guidance:
+    weights of the text and of the frames before; fps: frames a second, exactly if given as a Fraction or as
+    "24000/1001"; None for what the pack has. device, dtype and running: as in `load_pack`, where `pack` is not loaded.
+    gpus ("all" or so many), workers (processes on the CPU) and ray ("auto", "local" or "HOST:PORT"): who makes it,
+    where it is not this process alone; the bytes are the same. crf: quality of the file, 0 (best) to 51. encoder: what
+    encodes H.264, "x264", or "nvenc" for an NVIDIA GPU's, whose bytes are its own. preview: a .png, a contact sheet
+    that is refreshed meanwhile. resume: go on with the same interrupted call. force: replace an existing file.
 
     Raises RequestError, with nothing written, for what cannot be served, and RunError when it breaks: what is finished
     is kept and the same call goes on.

@@ -9,8 +9,8 @@ from vldm_cli.runs.progress import Progress
 @dataclass(frozen=True)
 class ProgressEvent:
     """How far a run is. `done` of `total` units of `stage` are finished: denoiser calls for "keyframes", "interpolate4"
-    and "interpolate1" (and windows of a clip's), frames for "decode", "upscale", "interpolate" and "write", two steps
-    for "join". `frames`: finished frames of the whole video so far, on disk or handed out."""
+    and "interpolate1" (and windows of a clip's), frames for "decode", "fill", "upscale", "interpolate" and "write", two
+    steps for "join". `frames`: finished frames of the whole video so far, on disk or handed out."""
 
     stage: str
     done: int
