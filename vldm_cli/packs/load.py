@@ -19,7 +19,7 @@ from vldm_cli.align.foreign import ForeignUNet
 from vldm_cli.align.space import FrameSpace, LatentSpace, PixelSpace, Space
 from vldm_cli.align.unet import VideoUNet
 from vldm_cli.packs.build import Prepared
-from vldm_cli.packs.models import prepare_eyes, prepare_image, prepare_text
+from vldm_cli.packs.models import prepare_image, prepare_text
 from vldm_cli.packs.pack import UPSCALERS, Pack
 from vldm_cli.packs.prepare import SPATIAL, prepare, prepare_video
 from vldm_cli.packs.schedules import lender, low_schedule, schedule
@@ -65,11 +65,6 @@ def load_interpolation(pack: Pack, device="cpu", dtype=torch.float32) -> VideoUN
 def load_decoder(pack: Pack, device="cpu", dtype=torch.float32) -> TemporalDecoder:
     """The temporal decoder, its `vae` with encoder included (METHOD §3)."""
     return loaded(prepare_video(pack, "decoder"), device, dtype)
-
-
-def load_eyes(pack: Pack, device="cpu", dtype=torch.float32) -> CLIPVisionModelWithProjection:
-    """What sees the picture that a keyframes' model goes on from."""
-    return loaded(prepare_eyes(pack), device, dtype)
 
 
 def load_upscaler(

@@ -14,7 +14,6 @@ from vldm_cli.toyland.plain_road import any_of, road
 
 # Shares of sentences in which articles are left out, and in which things are listed rather than told.
 BARE, LISTED = 0.15, 0.15
-ATTRIBUTES = ("colour", "shape", "material", "size", "motion")
 
 
 def alike(attributes: dict) -> bool:

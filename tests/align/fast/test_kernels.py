@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from vldm_cli.align.fast import has_triton, plain
+from vldm_cli.align.fast import has_triton, ops, plain
 
 ROOT = Path(__file__).parents[3]
 # A rounding of the type's; the interpreter cuts bfloat16 off instead of rounding it.
@@ -81,3 +81,15 @@ def test_the_twin_of_the_attention_is_one_over_frames():
     q, k, v = (x.unflatten(0, (2, 3)).transpose(1, 2) for x in qkv.chunk(3, -1))  # (B, L, T, C)
     h = torch.nn.functional.scaled_dot_product_attention(q, k, v)
     torch.testing.assert_close(plain.attend(qkv, 3, 1), h.transpose(1, 2).flatten(0, 1))
+
+
+@needs_triton
+def test_the_kernel_of_attention_is_left_out_for_more_frames_than_it_holds(monkeypatch):
+    from vldm_cli.align.fast.time import LONGEST
+
+    given = []
+    monkeypatch.setattr(ops, "_kernel", lambda name, x: lambda qkv, frames, heads: given.append(frames))
+    for frames in (LONGEST, LONGEST + 1):
+        qkv = torch.randn(frames, 2, 3 * 8)
+        made = ops.attend_frames(qkv, frames, 1)
+    assert given == [LONGEST] and torch.equal(made, plain.attend(qkv, LONGEST + 1, 1))

@@ -11,6 +11,7 @@ from vldm_cli.align.foreign import ForeignDecoder, ForeignUNet
 from vldm_cli.align.readers import FirstFrame, NoContext, SparseCtrl
 from vldm_cli.errors import RequestError
 from vldm_cli.packs import load, prepare
+from vldm_cli.packs.models import prepare_eyes
 from vldm_cli.packs.pack import Pack
 from vldm_cli.packs.save import save_part
 
@@ -19,6 +20,10 @@ from vldm_cli.packs.save import save_part
 def repository(tmp_path_factory):
     folder = tmp_path_factory.mktemp("sd15")
     return folder, public.stable_diffusion(folder)
+
+
+def load_eyes(pack, device="cpu", dtype=torch.float32):
+    return load.loaded(prepare_eyes(pack), device, dtype)
 
 
 @torch.no_grad()
@@ -81,7 +86,7 @@ def test_all_of_a_model_is_where_it_is_wanted(repository, tmp_path):
             "eyes": {"path": str(tmp_path / "eyes"), "file": "model.safetensors"},
         },
     )
-    for make in (load.load_keyframes, load.load_decoder, load.load_eyes, load.load_unet):
+    for make in (load.load_keyframes, load.load_decoder, load_eyes, load.load_unet):
         assert everywhere(make(pack, "meta", torch.float16)) == ({"meta"}, {torch.float16}), make
     assert everywhere(load.load_text(pack, "meta", torch.bfloat16).model) == ({"meta"}, {torch.bfloat16})
 
@@ -102,7 +107,7 @@ def test_svd(tmp_path):
     )
     model = load.load_keyframes(pack)
     assert isinstance(model.reader, FirstFrame) and (model.reader.fps, model.reader.noise) == (6, 0.0)
-    public.same(load.load_eyes(pack), eyes)
+    public.same(load_eyes(pack), eyes)
     assert load.scheduler_config(pack)["use_karras_sigmas"]
     assert prepare.latent_channels(pack) == 4
 

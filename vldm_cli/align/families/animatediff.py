@@ -15,8 +15,6 @@ from torch import Tensor, nn
 
 from vldm_cli.align.foreign import Place, renamed
 
-NORMS = ("frame", "window")
-
 # Places of the picture that are attended to at a time, each a row of a batch: beyond 65 535 rows fused attention
 # overflows a dimension of CUDA's grid.
 PLACES = 32768
