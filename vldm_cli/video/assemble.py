@@ -199,6 +199,6 @@ def _pictures(joined: list[str], folder: Path, out_tmp: Path, kind: str, metadat
 def _check(path: Path, frames: int) -> None:
     """That the file holds so many frames: a full disk or a fault must not pass for a video."""
     counted = ffmpeg.probe([*source(path), "-map", "0:v:0", "-c", "copy", "-f", "framecrc", "-"])[0]
-    found = sum(line[:1] not in (b"#", b"") for line in counted.splitlines())
+    found = ffmpeg.packets(counted)
     if found != frames:
         raise RunError(f"{found} of {frames} frames are in the joined file; is the disk full?")

@@ -127,8 +127,8 @@ def _fps(times: Times) -> Fraction:
 
 
 def _packets(path: Path, index: int) -> int:
-    found = ffmpeg.probe([*source(path), "-map", f"0:{index}", "-c", "copy", "-f", "framecrc", "pipe:1"])[0]
-    return sum(line[:1] not in (b"#", b"") for line in found.splitlines())
+    listed = ["-map", f"0:{index}", "-c", "copy", "-f", "framecrc", "pipe:1"]
+    return ffmpeg.packets(ffmpeg.probe([*source(path), *listed])[0])
 
 
 def _parameter_sets(path: Path, index: int) -> set[bytes]:

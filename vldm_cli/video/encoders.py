@@ -62,7 +62,7 @@ def _refusal(height: int, width: int, coded: str) -> str:
     black = ["-f", "lavfi", "-i", f"color=c=black:s={width}x{height}:r=24", "-frames:v", str(_TRIAL)]
     taken = ["-vf", f"format={samples(NVENC, coded)}", *nvenc(16), "-f", "framecrc", "pipe:1"]
     made, said = ffmpeg.probe(["-loglevel", "error", *black, *taken])
-    packets = sum(line[:1] not in (b"#", b"") for line in made.splitlines())
+    packets = ffmpeg.packets(made)
     if packets == _TRIAL:
         return ""
     own = re.findall(rf"^\[{_NAME}[^\]]*\] (.+)$", said, re.MULTILINE)

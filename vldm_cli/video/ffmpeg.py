@@ -106,6 +106,11 @@ def probe(arguments: list[str]) -> tuple[bytes, str]:
     return out, said.decode(errors="replace")
 
 
+def packets(listed: bytes) -> int:
+    """How many packets there are in what ffmpeg's `framecrc` lists: a line each, behind comments."""
+    return sum(line[:1] not in (b"#", b"") for line in listed.splitlines())
+
+
 @contextmanager
 def output(arguments: list[str], said: list[str] | None = None) -> Iterator[IO[bytes]]:
     """ffmpeg's stdout as a stream, with memory for a pipe's worth of it. ffmpeg is ended when the block is left,
