@@ -5,7 +5,6 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-import torch
 from diffusers import (
     AutoencoderKLTemporalDecoder,
     MotionAdapter,
@@ -15,11 +14,11 @@ from diffusers import (
     UNetSpatioTemporalConditionModel,
 )
 from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
-from diffusers.models.embeddings import SinusoidalPositionalEmbedding
 from torch import nn
 
 from vldm_cli.align.families import FAMILIES
 from vldm_cli.align.foreign import Family, ForeignDecoder, ForeignUNet
+from vldm_cli.align.positions import keep_sinusoids
 from vldm_cli.align.readers import FirstFrame, NoContext, Sketches, SparseCtrl
 from vldm_cli.packs.build import Prepared, arguments, on_meta
 from vldm_cli.packs.files import Unusable
@@ -153,10 +152,5 @@ def _sparsectrl(lies: Named, sketches: bool) -> tuple[SparseControlNetModel, Sou
         if sketches == network.config.use_simplified_condition_embedding:
             kinds = "known frames, as [parts.context] does", "sketches, as [parts.sketch] does"
             raise Unusable(f"is of the kind that reads {kinds[not sketches]}")
-    for module in network.modules():
-        if isinstance(module, SinusoidalPositionalEmbedding):
-            _, length, channels = module.pe.shape
-            with torch.device("cpu"):  # no file needs to bring a fixed sinusoid
-                fixed = SinusoidalPositionalEmbedding(channels, length).pe
-            module.register_buffer("pe", fixed, persistent=False)
+    keep_sinusoids(network)
     return network, weights(lies, network, layouts.sparsectrl)

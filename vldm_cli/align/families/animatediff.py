@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from diffusers.models.embeddings import SinusoidalPositionalEmbedding
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from diffusers.models.unets.unet_motion_model import AnimateDiffTransformer3D
 from torch import Tensor, nn
 
 from vldm_cli.align.foreign import Place, renamed
+from vldm_cli.align.positions import keep_sinusoids
 
 # Places of the picture that are attended to at a time, each a row of a batch: beyond 65 535 rows fused attention
 # overflows a dimension of CUDA's grid.
@@ -67,8 +67,7 @@ class AnimateDiff:
                 positional_embeddings="sinusoidal",
                 num_positional_embeddings=config.get("motion_max_seq_length", 32),
             )
-            for block in module.transformer_blocks:
-                block.pos_embed.register_buffer("pe", _sinusoid(block.pos_embed.pe.shape), persistent=False)
+            keep_sinusoids(module)
             yield Place(name, module, run)
 
     def key(self, theirs: str, image_model: nn.Module) -> str | None:
@@ -111,13 +110,6 @@ def _sites(unet: UNet2DConditionModel, mid: bool) -> Iterator[tuple[str, int]]:
 def _kind(block: nn.Module) -> str:
     """What a module follows: the attention where there is one."""
     return "attentions" if getattr(block, "has_cross_attention", False) else "resnets"
-
-
-def _sinusoid(shape: torch.Size) -> Tensor:
-    """Positions (1, length, channels), always in memory: no file needs to bring a fixed sinusoid, so one may be built
-    into a model whose weights are still to come."""
-    with torch.device("cpu"):
-        return SinusoidalPositionalEmbedding(shape[2], shape[1]).pe
 
 
 def _one(number) -> int:
