@@ -1,10 +1,9 @@
 """What a pack can do, in words for a person (`vldm packs show`), by its parts. No torch."""
 
+from vldm_cli.packs.named.schemas import WHOLE
 from vldm_cli.packs.pack import Pack
 
 _OWN = ("unet", "vae", "text", "keyframes", "interpolation", "decoder")
-# Families whose files hold the image model, too.
-_WHOLE = ("svd", "modelscope")
 # How known frames reach a model → what that is good for.
 _CONTEXT = {
     "sparsectrl": ("a picture that begins to move", "extend"),
@@ -27,7 +26,7 @@ def _moves(pack: Pack) -> tuple[str, ...]:
             return ("single pictures, which --motion makes move",)
         autoencoder = pack.has("vae") or pack.has("decoder")
         return (f"an autoencoder, with --vae {pack.name}",) if autoencoder else ()
-    if not pack.has("unet") and keyframes.family not in _WHOLE:
+    if not pack.has("unet") and keyframes.family not in WHOLE:
         return (f"motion for an image model, with --motion {pack.name}",)
     known = _CONTEXT.get(context.family if context else None, _CONTEXT[None])
     if "sketch" in pack.named:
