@@ -75,6 +75,10 @@ VAE: Schema = {
     "mid_block_add_attention": Flag(),
 }
 VAE_NEEDS = ("block_out_channels", "latent_channels")
+# What diffusers takes where an autoencoder's configuration has no scaling_factor: Stable Diffusion's.
+SD_SCALE = 0.18215
+# Stable Diffusion XL's, whose autoencoders have the same shapes as the others'.
+XL_SCALE = 0.13025
 
 _TOKEN = Whole(0, 1_000_000)
 _DTYPE = OneOf(("float32", "float16", "bfloat16"))

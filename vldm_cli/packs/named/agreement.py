@@ -10,11 +10,7 @@ from vldm_cli.packs.contents import TEXT, UNET, VAE, Kind
 from vldm_cli.packs.named.places import Named, place
 from vldm_cli.packs.named.schemas import EYES_KIND, FAMILY_KINDS, SPARSECTRL_KIND, WHOLE
 from vldm_cli.packs.pack import Pack
-
-# What diffusers takes where an autoencoder's configuration does not say it: Stable Diffusion's.
-_SCALE = 0.18215
-# Stable Diffusion XL's, whose autoencoders have the same shapes as the others'.
-_XL_SCALE = 0.13025
+from vldm_cli.packs.schemas import SD_SCALE, XL_SCALE
 
 
 def disagreements(pack: Pack) -> Iterator[str]:
@@ -62,8 +58,8 @@ def _latents(parts: _Parts) -> Iterator[str]:
             f"and gives {unet['out_channels']}: it fills in or edits pictures; name one that makes them"
         )
     if unet is not None and vae is not None and parts.moving == "unet":
-        scale, wanted = vae.get("scaling_factor", _SCALE), _XL_SCALE if pooled_width(unet) else _SCALE
-        if scale in (_SCALE, _XL_SCALE) and scale != wanted:
+        scale, wanted = vae.get("scaling_factor", SD_SCALE), XL_SCALE if pooled_width(unet) else SD_SCALE
+        if scale in (SD_SCALE, XL_SCALE) and scale != wanted:
             yield parts.apart("vae", "unet", f"its latents are scaled by {scale:g}, and not by {wanted:g}")
     for part, config in (("vae", vae), ("decoder", decoder)):
         if config is None:
@@ -81,7 +77,7 @@ def _latents(parts: _Parts) -> Iterator[str]:
                 "name another one"
             )
     if vae is not None and decoder is not None:
-        scales = [config.get("scaling_factor", _SCALE) for config in (decoder, vae)]
+        scales = [config.get("scaling_factor", SD_SCALE) for config in (decoder, vae)]
         if abs(scales[0] - scales[1]) > 1e-4 * scales[1]:
             yield parts.apart(
                 "decoder", "vae", f"its latents are scaled by {scales[0]:g}, and not by {scales[1]:g}"

@@ -13,6 +13,7 @@ from vldm_cli.packs.origins.cached import snapshot
 from vldm_cli.packs.origins.home import pulled, repository
 from vldm_cli.packs.origins.listing import Folder, class_of, part
 from vldm_cli.packs.origins.shapes import SUFFIXES, shapes
+from vldm_cli.packs.schemas import SD_SCALE, XL_SCALE
 from vldm_cli.packs.values import shown
 
 _STRONGEST = 10.0
@@ -38,8 +39,8 @@ class Space:
     config: str
 
 
-SD = Space(0.18215, "Stable Diffusion 1.x or 2.x", "sd15")
-XL = Space(0.13025, "Stable Diffusion XL", "sdxl")
+SD = Space(SD_SCALE, "Stable Diffusion 1.x or 2.x", "sd15")
+XL = Space(XL_SCALE, "Stable Diffusion XL", "sdxl")
 _SVD_VAE = "svd"
 # Stable Diffusion XL's autoencoder mended so that it does not overflow in float16 is told by its name alone.
 _MENDED, _MENDED_CONFIG = re.compile(r"fp16.?fix|sdxl\.vae", re.IGNORECASE), "sdxl-fp16-fix"
@@ -104,7 +105,7 @@ def vae(named: str, space: Space = SD) -> tuple[str, Part]:
         kind = class_of(listing, config) if listing.has(config) else ""
         if kind in ("AutoencoderKL", "AutoencoderKLTemporalDecoder"):
             table = listing.read(config)
-            scale, channels = table.get("scaling_factor", SD.scale), table.get("latent_channels", 4)
+            scale, channels = table.get("scaling_factor", SD_SCALE), table.get("latent_channels", 4)
             if channels != 4 or not isinstance(scale, int | float) or abs(scale - space.scale) > 1e-6:
                 raise RequestError(
                     f"--vae {named} is of another latent space ({shown(channels)} channels scaled by {shown(scale)}, "
