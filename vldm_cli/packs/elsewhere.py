@@ -39,6 +39,8 @@ NAMES = (
 LAYOUTS = ("diffusers", "original")
 # What a LoRA may be added to: the image model with its text encoder, or the temporal layers.
 TARGETS = ("image", "motion")
+# What other programs call the vectors of every textual inversion, so that no word is named by it.
+NAMELESS = ("emb_params", "string_to_param.*")
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from vldm_cli.packs.elsewhere import Embedding
+from vldm_cli.packs.elsewhere import NAMELESS, Embedding
 from vldm_cli.packs.files import Unusable, read_header
 from vldm_cli.packs.located import located
 from vldm_cli.packs.named.places import blame
@@ -14,10 +14,8 @@ from vldm_cli.packs.origins.pickles import converted, is_pickle
 from vldm_cli.packs.pack import Pack
 from vldm_cli.packs.values import shown
 
-# What other programs call every vector, and under what the word's own name lies in what was a pickle of theirs.
-_NAMELESS = ("emb_params", "string_to_param.*")
+# Under what the word's own name lies in what was a pickle of other programs.
 _NAME = "name"
-
 
 # What files for Stable Diffusion XL call the vectors for each of its text encoders.
 _TWO = {"text": "clip_l", "text_2": "clip_g"}
@@ -97,7 +95,7 @@ def _read(one: Embedding, path: Path, two: bool) -> Inversion:
     if len({those.vectors for those in of.values()}) > 1:
         raise Unusable("has more vectors for one text encoder than for the other")
     name = of["text"].name
-    own = header.metadata.get(_NAME, stem) if two or name in _NAMELESS else name
+    own = header.metadata.get(_NAME, stem) if two or name in NAMELESS else name
     token = (one.token or own).strip()
     if not token or any(c.isspace() for c in token):
         raise Unusable(f"is for {shown(token)}, which is not one word; give it another one with `token`")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from vldm_cli.errors import RequestError
 from vldm_cli.packs.choice import expanded, strength_of
-from vldm_cli.packs.elsewhere import Addition, Embedding, Part
+from vldm_cli.packs.elsewhere import NAMELESS, Addition, Embedding, Part
 from vldm_cli.packs.manifest import MANIFEST, read_manifest
 from vldm_cli.packs.origins.cached import snapshot
 from vldm_cli.packs.origins.home import pulled, repository
@@ -82,8 +82,7 @@ def embedding(named: str, two: bool = False) -> Embedding:
             f"--embedding {named} holds no textual inversion; name a file with a word's vectors"
         )
     own = next(iter(rows))
-    # "emb_params" and "string_to_param.*" are what other programs call every one of them
-    token = path.stem if len(held) > 1 or own in ("emb_params", "string_to_param.*") else own
+    token = path.stem if len(held) > 1 or own in NAMELESS else own
     return Embedding(file=path.name, path=str(path.parent), token=token)
 
 
