@@ -14,6 +14,7 @@ from vldm_cli.api.kept import Kept
 from vldm_cli.api.lent import lend
 from vldm_cli.api.packs import LoadedPack, device_of
 from vldm_cli.errors import RequestError
+from vldm_cli.pipelines.interpolate.names import AUTO, BY_MOTION, ENGINES, REFINED
 from vldm_cli.runs.events import ProgressEvent, reporter
 from vldm_cli.runs.result import Video
 from vldm_cli.stages.running import AS_USUAL, Running
@@ -22,9 +23,6 @@ from vldm_cli.video.numbers import choice
 
 if TYPE_CHECKING:
     from vldm_cli.pipelines.clip.job import Job
-
-ENGINES = ("auto", "motion", "refined", "diffusion")
-BY_MOTION = ("motion", "refined")
 
 
 def interpolate(
@@ -137,7 +135,7 @@ def prepare(
     model = pack_for(opened, engine, named, factor)
     unused = of_diffusion(pack, seed, running) if model is None else []
     network = None
-    if engine == "refined" or (engine == "auto" and model is None):
+    if engine == REFINED or (engine == AUTO and model is None):
         from vldm_cli.packs.refiner import open_refiner
 
         network = open_refiner(None if refiner is None else Path(refiner))
@@ -185,7 +183,7 @@ def check(
     factor = choice("--factor", factor, (2, 4, 8, 16))
     if engine not in ENGINES:
         raise RequestError(f"--engine {engine:.40} is none of {', '.join(ENGINES)}")
-    if refiner is not None and engine != "refined":
+    if refiner is not None and engine != REFINED:
         raise RequestError("--refiner is for --engine refined; name that too, or leave --refiner out")
     if engine in BY_MOTION:
         for option in of_diffusion(pack, seed, running, dtype):

@@ -9,6 +9,7 @@ import typer
 
 from vldm_cli.commands import clip as shared
 from vldm_cli.commands import options
+from vldm_cli.pipelines.interpolate.names import BY_MOTION
 from vldm_cli.runs.imports import uncollected
 from vldm_cli.video.encoders import X264
 
@@ -54,7 +55,7 @@ def interpolate(
 ) -> None:
     """More frames between a clip's own, which stay as they are; it lasts as long as before. Interrupted, the same
     command goes on."""
-    from vldm_cli.api.interpolate import BY_MOTION, prepare
+    from vldm_cli.api.interpolate import prepare
     from vldm_cli.commands.console import Console
 
     console = Console(common.quiet, common.verbose, common.as_json)

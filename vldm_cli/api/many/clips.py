@@ -22,6 +22,7 @@ from vldm_cli.api.many.template import Template, check_different, out_template
 from vldm_cli.api.preview import check_sheet
 from vldm_cli.api.upscaling import check as check_upscaling
 from vldm_cli.errors import RequestError
+from vldm_cli.pipelines.interpolate.names import BY_MOTION
 from vldm_cli.stages.running import AS_USUAL
 from vldm_cli.video.clip import check_head
 from vldm_cli.video.encoders import X264, check_encoder, try_encoder
@@ -155,7 +156,7 @@ def tasks(
 def _sparing(made: Sequence[Task]) -> list[Task]:
     """The same tasks of `interpolate`, where motion makes some and diffusion may make others: options of the whole
     command that are for these alone are not those others'."""
-    by_motion = [task.options["engine"] in interpolate.BY_MOTION for task in made]
+    by_motion = [task.options["engine"] in BY_MOTION for task in made]
     spared: list[Task] = []
     for task, motion in zip(made, by_motion, strict=True):
         # for workers the command has named a number format; an engine that only the line names has no use for it

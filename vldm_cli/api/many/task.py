@@ -13,6 +13,7 @@ from vldm_cli.api.request import asked, complete
 from vldm_cli.api.variations import is_made
 from vldm_cli.errors import RequestError, RunError, unexpected
 from vldm_cli.packs.choice import Choice
+from vldm_cli.pipelines.interpolate.names import BY_MOTION
 from vldm_cli.runs import command_line, interrupt
 from vldm_cli.runs.progress import Progress
 from vldm_cli.runs.result import Video
@@ -140,7 +141,7 @@ def job_of(task: Task, kept: Kept) -> tuple[ClipJob, bool]:
 
 def _draws(options: dict[str, Any]) -> bool:
     """Whether a seed is an option of what makes the frames: of networks for pictures and of motion it is none."""
-    return options.get("model") is None and options.get("engine") not in interpolate.BY_MOTION
+    return options.get("model") is None and options.get("engine") not in BY_MOTION
 
 
 def is_newer(clip: Path, out: Path) -> bool:

@@ -7,8 +7,9 @@ from vldm_cli.pipelines.clip.fit import Fit
 from vldm_cli.pipelines.clip.job import Job
 from vldm_cli.pipelines.extend.settings import Memory, Options, settings_of
 from vldm_cli.pipelines.generate.settings import numbers_of
-from vldm_cli.pipelines.interpolate.engine import DIFFUSION, steps_between
+from vldm_cli.pipelines.interpolate.engine import steps_between
 from vldm_cli.pipelines.interpolate.latents import InterpolateLatents, cuts_of
+from vldm_cli.pipelines.interpolate.names import DIFFUSION
 from vldm_cli.stages.levels import trained_step
 from vldm_cli.stages.models import Models
 from vldm_cli.stages.plan import make_plan

@@ -14,10 +14,10 @@ from vldm_cli.packs.manifest import Manifest
 from vldm_cli.packs.pack import Pack
 from vldm_cli.pipelines.extend.maker import maker
 from vldm_cli.pipelines.extend.settings import Memory
+from vldm_cli.pipelines.interpolate.names import AUTO, BY_MOTION, DIFFUSION
 from vldm_cli.video.clip import Clip
 from vldm_cli.video.made import made_by
 
-AUTO, MOTION, REFINED, DIFFUSION = "auto", "motion", "refined", "diffusion"
 TRAINED = (4, 16)  # frame steps between known frames
 
 
@@ -25,7 +25,7 @@ def pack_for(clip: Clip, engine: str, pack: str | Path | Pack | None, factor: in
     """The pack that makes the frames between the clip's; None where motion does, refined or not. `pack` is it, its name
     or folder, or None for what made the clip, if it has layers of its own for that. Raises RequestError where `engine`
     is diffusion and that cannot be."""
-    if engine in (MOTION, REFINED):
+    if engine in BY_MOTION:
         return None
     memory = Memory.of(clip)
     opened = Pack.open(pack) if isinstance(pack, str | Path) else pack or _found(memory, engine)

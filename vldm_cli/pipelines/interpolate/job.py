@@ -12,7 +12,7 @@ from vldm_cli.errors import RequestError
 from vldm_cli.packs.pack import Pack
 from vldm_cli.pipelines.clip.job import Job
 from vldm_cli.pipelines.interpolate.clip import AREA, HELD, REFINING, SPEED, STAGE, InterpolateClip
-from vldm_cli.pipelines.interpolate.engine import MOTION, REFINED
+from vldm_cli.pipelines.interpolate.names import MOTION, REFINED
 from vldm_cli.stages.costs import BASE, RATES
 from vldm_cli.stages.running import AS_USUAL, Running
 from vldm_cli.video.carry import packed
