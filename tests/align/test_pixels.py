@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from vldm_cli.align.pixels import faithful, from_residual, level, to_residual, upsample
+from vldm_cli.align.pixels import faithful, from_residual, level, to_residual, upsample, upsample_bilinear
 
 
 def test_residual_and_back():
@@ -16,6 +16,13 @@ def test_no_residual_is_the_bicubic_frame():
     lr = torch.rand(1, 3, 5, 7) - 0.5
     assert torch.equal(from_residual(torch.zeros(1, 48, 5, 7), lr, 4), upsample(lr, 4))
     assert upsample(torch.ones(1, 3, 2, 2), 4).allclose(torch.ones(1, 3, 8, 8))
+
+
+def test_bilinear_enlargement_never_overshoots():
+    lr = torch.rand(1, 2, 5, 7)
+    larger = upsample_bilinear(lr, 4)
+    assert larger.shape == (1, 2, 20, 28) and lr.min() <= larger.min() and larger.max() <= lr.max()
+    assert torch.equal(upsample_bilinear(lr, 1), lr)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 40), (5, 40), (64, 64)])

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from vldm_cli.align.pixels import upsample_bilinear
 from vldm_cli.motion.flow import flow, warp
 
 # Low-resolution frames in [−1, 1] that differ by so much, once they are brought along the motion, count 1/e: about 6 of
@@ -83,12 +84,8 @@ def _agreement(a_BCHW: Tensor, b_BCHW: Tensor, flow_B2HW: Tensor, scale: int) ->
     gap = (a_BCHW - warp(b_BCHW, flow_B2HW)).abs().mean(1, keepdim=True)
     # the worst of the places around: what is next to an edge that has not been found again is none of its own either
     gap = F.max_pool2d(gap, 3, 1, 1)
-    return _larger(torch.exp(-((gap / AGREEMENT) ** 2)), scale)
+    return upsample_bilinear(torch.exp(-((gap / AGREEMENT) ** 2)), scale)
 
 
 def _enlarged(flow_B2HW: Tensor, scale: int) -> Tensor:
-    return scale * _larger(flow_B2HW, scale)
-
-
-def _larger(x_BCHW: Tensor, scale: int) -> Tensor:
-    return F.interpolate(x_BCHW, scale_factor=scale, mode="bilinear", align_corners=False)
+    return scale * upsample_bilinear(flow_B2HW, scale)

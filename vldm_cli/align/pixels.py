@@ -21,6 +21,13 @@ def upsample(lr_NCHW: Tensor, scale: int) -> Tensor:
     return F.interpolate(lr_NCHW, scale_factor=scale, mode="bicubic", align_corners=False)
 
 
+def upsample_bilinear(lr_NCHW: Tensor, scale: int) -> Tensor:
+    """Bilinear enlargement, which never overshoots: for what is no picture, as motion and where frames agree."""
+    if scale == 1:
+        return lr_NCHW
+    return F.interpolate(lr_NCHW, scale_factor=scale, mode="bilinear", align_corners=False)
+
+
 def to_residual(hr_NCHW: Tensor, lr_NCHW: Tensor, scale: int) -> Tensor:
     """High-resolution frame → what the UNet denoises, (N, 3·s², h, w)."""
     return F.pixel_unshuffle((hr_NCHW - upsample(lr_NCHW, scale)) * RESIDUAL_GAIN, scale)

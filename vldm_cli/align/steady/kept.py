@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from vldm_cli.align.pixels import upsample_bilinear
 from vldm_cli.motion.matching import warp
 
 # The share of the detail before that is kept, at most.
@@ -36,20 +37,14 @@ def keep(y_NCHW: Tensor, flow_N2HW: Tensor, agree_N1HW: Tensor, before: Kept, st
         scale = y_NCHW.shape[-1] // flow_N2HW.shape[-1]
         length = flow_N2HW.norm(dim=1, keepdim=True)
         flow_N2HW = flow_N2HW * ((length - STILL) / STILL).clamp(0, 1)
-        fetched = warp(before.frame, scale * _larger(flow_N2HW, scale), "bicubic")
-        agree_N1HW = _larger(agree_N1HW, scale)
+        fetched = warp(before.frame, scale * upsample_bilinear(flow_N2HW, scale), "bicubic")
+        agree_N1HW = upsample_bilinear(agree_N1HW, scale)
         # light and colour at large, of what agrees alone: what has moved away would shine into its surroundings
         size = COARSE * scale
         light = _at_large(agree_N1HW * (y_NCHW - fetched), size) / _at_large(agree_N1HW, size).clamp_min(1e-3)
         y_NCHW = torch.lerp(y_NCHW, fetched + light, KEPT * strength * agree_N1HW)
     before.frame = y_NCHW
     return y_NCHW
-
-
-def _larger(x_NCHW: Tensor, scale: int) -> Tensor:
-    if scale == 1:
-        return x_NCHW
-    return F.interpolate(x_NCHW, scale_factor=scale, mode="bilinear", align_corners=False)
 
 
 def _at_large(x_NCHW: Tensor, size: int) -> Tensor:

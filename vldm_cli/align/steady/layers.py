@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from vldm_cli.align.pixels import upsample
+from vldm_cli.align.pixels import upsample, upsample_bilinear
 from vldm_cli.motion.matching import warp
 
 # No more of the frame before is kept, so that a mistake is forgotten: .95^45 = .1.
@@ -154,17 +154,17 @@ class Fusion(nn.Module):
 
         change = 4 * (x_BCHW - warp(carried.low, flow_B2HW))
         own = folded(y_BCHW)
-        guess = folded(warp(carried.frame, _larger(s * flow_B2HW, s), "bicubic"))
+        guess = folded(warp(carried.frame, upsample_bilinear(s * flow_B2HW, s), "bicubic"))
         seen = torch.cat([own, guess - own, x_BCHW - 0.5, change, agree_B1HW], 1).to(dtype)
         refined = flow_B2HW + ASTRAY * torch.tanh(self.astray(seen).float())
-        fetched = warp(carried.frame, _larger(s * refined, s), "bicubic")
+        fetched = warp(carried.frame, upsample_bilinear(s * refined, s), "bicubic")
         memory = warp(carried.memory, refined)
         seen = torch.cat([own, folded(fetched) - own, x_BCHW - 0.5, change, agree_B1HW, memory], 1).to(dtype)
         z = self.blocks(self.into(torch.cat([seen, features_BCHW.to(dtype)], 1)))
         z = F.leaky_relu(z, 0.1)
         share = F.pixel_shuffle(self.mix(z).float(), s).clamp(0, KEPT)
         # nothing where the input is another one altogether, so nothing over cuts
-        share = share * _larger((SURE * agree_B1HW).clamp_max(1), s)
+        share = share * upsample_bilinear((SURE * agree_B1HW).clamp_max(1), s)
         kept = y_BCHW + share * (fetched - y_BCHW)
         made = kept + F.pixel_shuffle(self.add(z).float(), s) / 4
         return made, Carried(kept, x_BCHW, torch.tanh(self.keep(z).float()))
@@ -212,9 +212,3 @@ def _at_size(flow: Tensor, agree: Tensor, h: int, w: int) -> tuple[Tensor, Tenso
         height, width = flow.shape[-2:]
     pad = (0, w - width, 0, h - height)
     return F.pad(flow, pad, mode="replicate"), F.pad(agree, pad)
-
-
-def _larger(x_NCHW: Tensor, scale: int) -> Tensor:
-    if scale == 1:
-        return x_NCHW
-    return F.interpolate(x_NCHW, scale_factor=scale, mode="bilinear", align_corners=False)
