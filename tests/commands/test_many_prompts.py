@@ -216,7 +216,7 @@ def test_a_fault_in_one_video_is_none_of_the_others(vldm, base, listed, monkeypa
         (["a", {"prompt": "b", "out": "x" * 300 + "/b.mp4"}], [], "File name too long"),
         (["a", {"prompt": "b", "out": "x" * 230 + ".mp4"}], [], "line 2 of list.txt: the name"),
         (["a", {"prompt": "b", "preview": "b.jpg"}], [], "line 2 of list.txt: --preview b.jpg"),
-        (["a", "b"], ["--preview", "sheet.png"], "are both to become sheet.png"),
+        (["a", "b"], ["--preview", "sheet.png"], "are both to become sheet.png; put {index} into --preview"),
         (["a", "b"], ["--size", "99968x99968"], "GiB of memory"),
         (["a"], ["--variations", 2], "use --repeat"),
         (["a"], ["--repeat", 0], "--repeat 0"),

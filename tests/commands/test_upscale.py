@@ -117,6 +117,9 @@ def test_a_pack_without_that_upscaler_names_the_remedy(vldm, here, clip, pack_co
 BAD = {
     "no clip": (["gone.mp4"], "no file gone.mp4"),
     # which is seen before anything large is looked for
+    "an empty clip": ([""], "a name given to `vldm upscale` is empty"),
+    "an empty out": (["a.mp4", "-o", ""], "-o names nothing"),
+    "only a suffix": (["a.mp4", "-o", ".mp4"], "is a suffix without a name"),
     "no clip and no pack": (["gone.mp4", "--pack", "nowhere"], "no file gone.mp4"),
     "text": (["text.mp4"], "holds no video"),
     "empty": (["empty.mp4"], "is empty"),

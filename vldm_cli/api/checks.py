@@ -12,7 +12,7 @@ from pathlib import Path
 
 from vldm_cli.errors import RequestError, shown
 from vldm_cli.runs.naming import free_name, slug
-from vldm_cli.video.kinds import open_container
+from vldm_cli.video.kinds import SUFFIXES, open_container
 from vldm_cli.video.numbers import LAST_SEED, rate_of, real, whole, whole_of
 
 # A run's files are named after the output, with a little before and after it; file systems stop at 255 bytes.
@@ -37,7 +37,7 @@ def parse_size(size: str | tuple[int, int] | None, option: str = "--size") -> tu
     if size is None:
         return None
     if isinstance(size, str):
-        found = re.fullmatch(r"([0-9]{1,5})[x×X]([0-9]{1,5})", size)
+        found = re.fullmatch(r"([0-9]{1,7})[x×X]([0-9]{1,7})", size)
         size = (int(found.group(2)), int(found.group(1))) if found else size
     sides = [whole_of(side, 0, 2**20) for side in size] if isinstance(size, tuple | list) else []
     if len(sides) != 2 or sides[0] is None or sides[1] is None:
@@ -94,6 +94,8 @@ def check_name(out: Path, fps: Fraction) -> None:
     """That the name is one of a kind of file that vldm writes, and one that a file can have."""
     if out.name == "-":
         raise RequestError("--out - would be standard output, and vldm writes files; name one, such as a.mp4")
+    if out.name.lower() in SUFFIXES:
+        raise RequestError(f"--out {out} is a suffix without a name; name the file, such as a{out.name}")
     kind = open_container(out)
     if len(os.fsencode(out.name)) > _LONGEST_NAME:
         raise RequestError(f"the name {out.name[:40]}… is too long for a file; give a shorter --out")

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 import typer
 from typer.main import get_command
 
+from vldm_cli.commands.empty import check_words
 from vldm_cli.errors import RequestError, RunError, ran_out, unexpected, visible
 from vldm_cli.runs import command_line, interrupt
 from vldm_cli.runs.command_line import typed
@@ -70,6 +71,7 @@ def going_on(saved: Callable[[], str]) -> Iterator[None]:
 
 def _run(app: typer.Typer, arguments: list[str]) -> int:
     try:
+        check_words(arguments)
         code = get_command(app).main(arguments or ["--help"], prog_name="vldm", standalone_mode=False) or 0
         return _fail(code, "interrupted", arguments) if code == 130 else code
     except SystemExit as done:  # shell completion says what there is and leaves

@@ -196,7 +196,7 @@ def _show_plan(console, job) -> None:
         "prompt": settings.prompt,
         "seed": request.seed,
         "settings": settings.as_dict(),
-        "warnings": [] if job.warning is None else [job.warning],
+        "warnings": job.warnings,
         "fps": str(settings.fps),
         "pack": pack.manifest.told,
         "device": request.device,

@@ -62,9 +62,11 @@ def test_a_name_without_places_and_suffix_is_a_folder(tmp_path):
 def test_no_two_are_one(tmp_path):
     (tmp_path / "link").symlink_to(tmp_path)
     for one, other in (("a.mp4", "a.mp4"), ("a.mp4", "./b/../a.mp4"), ("a.mp4", "link/a.mp4")):
-        named = [("line 1", tmp_path / one), ("line 2", Path(f"{tmp_path}/{other}"))]
-        with pytest.raises(RequestError, match="line 1 and line 2 are both to become"):
-            check_different(named, "mend it")
+        named = [("line 1", tmp_path / one, "--out"), ("line 2", Path(f"{tmp_path}/{other}"), "--preview")]
+        with pytest.raises(RequestError, match=r"line 1 and line 2 are both to become .* into --preview"):
+            check_different(named)
     with pytest.raises(RequestError, match="line 2 is to lie in"):
-        check_different([("line 1", tmp_path / "a"), ("line 2", tmp_path / "a" / "b" / "c.mp4")], "mend it")
-    check_different([("line 1", tmp_path / "a.mp4"), ("line 2", tmp_path / "b" / "a.mp4")], "mend it")
+        check_different(
+            [("line 1", tmp_path / "a", "--out"), ("line 2", tmp_path / "a" / "b" / "c.mp4", "--out")]
+        )
+    check_different([("line 1", tmp_path / "a.mp4", "--out"), ("line 2", tmp_path / "b" / "a.mp4", "--out")])

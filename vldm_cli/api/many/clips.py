@@ -32,7 +32,6 @@ from vldm_cli.video.pictures import counted, pictures_in
 from vldm_cli.video.read import metadata_of
 
 PLACES = {"index": True, "name": False}
-REMEDY = "put {index} or {name} into --out"
 _ALL = {
     **dict.fromkeys(("out", "preview", "encoder"), TEXT),
     **dict.fromkeys(("seed", "crf"), NUMBER),
@@ -147,8 +146,8 @@ def tasks(
         told = {**line.told, "out": str(name), **({} if shown is None else {"preview": str(shown)})}
         mine = {**options, **own, "preview": shown}
         made.append(Task(index, line.where, command, str(clip), name, mine, told, machines))
-    sheets = [(one.where, one.options["preview"]) for one in made if one.options["preview"]]
-    check_different([*((one.where, one.out) for one in made), *sheets], REMEDY)
+    sheets = [(one.where, one.options["preview"], "--preview") for one in made if one.options["preview"]]
+    check_different([*((one.where, one.out, "--out") for one in made), *sheets])
     _check_apart(made, searched)
     return _sparing(made) if command == "interpolate" else made
 

@@ -61,7 +61,7 @@ def read(path: Path, subject: str, known: Mapping[str, str]) -> list[Line]:
 def placed(where: str, error: RequestError) -> RequestError:
     """The same with the line that it is about, unless it names that itself; there is none where `where` is empty."""
     named = not where or where in str(error)
-    return RequestError(str(error) if named else f"{where}: {error}", error.again)
+    return RequestError(str(error) if named else f"{where.rstrip(',')}: {error}", error.again)
 
 
 def _text(path: Path) -> str:
@@ -161,9 +161,9 @@ def _checked(where: str, table: dict[str, Any], subject: str, known: Mapping[str
             right = isinstance(value, _TYPES[kind]) and isinstance(value, bool) == (kind == FLAG)
         if not right:
             said = f"the text {shown(value)}" if isinstance(value, str) else shown(value)
-            raise RequestError(f"{where}: {name} is {said}, and {known[name]} is wanted")
+            raise RequestError(f"{where.rstrip(',')}: {name} is {said}, and {known[name]} is wanted")
         if isinstance(value, str) and ("\0" in value or (name == subject and not value.strip())):
-            raise RequestError(f"{where}: {name} is {shown(value)}, which is none")
+            raise RequestError(f"{where.rstrip(',')}: {name} is {shown(value)}, which is none")
         told[name] = value
     if subject not in told:
         raise RequestError(f"{where} has no {subject}")

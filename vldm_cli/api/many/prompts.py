@@ -25,7 +25,6 @@ from vldm_cli.video.numbers import LAST_SEED, whole
 
 PLACES = {"index": True, "prompt": False, "seed": True}
 USUAL = "{index:04}-{prompt}-{seed}.mp4"
-REMEDY = "put {index}, {prompt} or {seed} into --out"
 # What a line can say for itself.
 KNOWN = {
     **dict.fromkeys(("out", "negative", "image", "between", "size", "preview", "encoder"), TEXT),
@@ -94,8 +93,8 @@ def tasks(
             mine = {**options, **own, "seed": number, "preview": shown}
             made.append(Task(index, line.where, "generate", prompt, name, mine, told, machines))
     named = [(one.where or f"video {one.index}", one) for one in made]
-    sheets = [(where, one.options["preview"]) for where, one in named if one.options["preview"]]
-    check_different([*((where, one.out) for where, one in named), *sheets], REMEDY)
+    sheets = [(where, one.options["preview"], "--preview") for where, one in named if one.options["preview"]]
+    check_different([*((where, one.out, "--out") for where, one in named), *sheets])
     return made
 
 

@@ -66,21 +66,26 @@ def out_template(out: str | Path | None, usual: str, places: Mapping[str, bool])
     return template
 
 
-def check_different(named: Iterable[tuple[str, Path]], remedy: str) -> None:
-    """That no two of them are one file, and none a folder of another. Each: where it is asked for, and its name."""
+def check_different(named: Iterable[tuple[str, Path, str]]) -> None:
+    """That no two of them are one file, and none a folder of another. Each: where it is asked for, its name, and the
+    option that gives it; the index alone differs whatever else is the same."""
     resolved: dict[Path, Path] = {}
     first: dict[Path, str] = {}
-    for where, path in named:
+    options: dict[Path, str] = {}
+    for where, path, option in named:
         parent = path.parent
         if parent not in resolved:
             resolved[parent] = Path(os.path.realpath(parent))
         whole = resolved[parent] / path.name
         if whole in first:
-            raise RequestError(f"{first[whole]} and {where} are both to become {path}; {remedy}")
-        first[whole] = where
+            raise RequestError(
+                f"{first[whole]} and {where} are both to become {path}; put {{index}} into {option}"
+            )
+        first[whole], options[whole] = where, option
     for whole, where in first.items():
         inside = next((above for above in whole.parents if above in first), None)
         if inside is not None:
             raise RequestError(
-                f"{where} is to lie in {inside}, which is a video itself ({first[inside]}); {remedy}"
+                f"{where} is to lie in {inside}, which is a video itself ({first[inside]}); name another place with "
+                f"{options[whole]}"
             )
