@@ -33,6 +33,7 @@ from vldm_cli.runs.pool.process import open_pool
 from vldm_cli.runs.pool.told import Setting
 from vldm_cli.runs.pool.worker import Worker
 from vldm_cli.runs.progress import Clock, NullProgress
+from vldm_cli.runs.recent import Recent
 from vldm_cli.runs.store import Store
 from vldm_cli.stages import models
 from vldm_cli.video.clip import open_clip
@@ -246,7 +247,7 @@ def test_what_a_worker_has_to_say_of_its_device_is_said_once(tiny_pack, clip, tm
         return words[0] if current_thread().name.startswith("worker") else None
 
     monkeypatch.setattr(models, "has_engine", lambda *_: True)
-    monkeypatch.setattr(models, "_opened", {})
+    monkeypatch.setattr(models, "_opened", Recent())
     monkeypatch.setattr("vldm_cli.align.fast.trial.remark", remark)
     for name in ("device", "checks", "machine"):
         monkeypatch.setattr(here, name, getattr(here, name))
@@ -256,7 +257,7 @@ def test_what_a_worker_has_to_say_of_its_device_is_said_once(tiny_pack, clip, tm
         assert video.warnings.count(words[0]) == 1
         again = generate(replace(request, out=tmp_path / "b.mp4"), tiny_pack, pool=pool)
         assert words[0] not in again.warnings
-    monkeypatch.setattr(models, "_opened", {})
+    monkeypatch.setattr(models, "_opened", Recent())
     words[0] = "of the fast kernels one"
     opened, up = open_clip(clip), Upscaling(2, "pixel", 0.0, 1, None, 3, "cpu", "float32")
     job = upscaling(opened, tiny_pack, tmp_path / "c.mp4", up, crf=16)

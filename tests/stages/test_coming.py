@@ -8,6 +8,7 @@ from vldm_cli.packs.same import PackName
 from vldm_cli.pipelines.generate.request import GenerateRequest
 from vldm_cli.pipelines.generate.settings import plan_of, resolve
 from vldm_cli.runs.here import here
+from vldm_cli.runs.recent import Recent
 from vldm_cli.stages import models as all_models
 from vldm_cli.stages.coming import ComingModels
 from vldm_cli.stages.models import Models
@@ -23,7 +24,7 @@ def loaded(monkeypatch):
         "_load",
         lambda models, part, own=False: names.append(part) or load(models, part, own),
     )
-    monkeypatch.setattr(all_models, "_opened", {})
+    monkeypatch.setattr(all_models, "_opened", Recent())
     monkeypatch.setattr(here, "device", "cpu")
     return names
 
@@ -36,7 +37,7 @@ def coming(pack, **options):
 
 def test_on_a_cpu_models_are_only_opened(tiny_pack, loaded):
     assert len(list(coming(tiny_pack, frames=100).steps())) == 1
-    assert loaded == [] and len(all_models._opened) == 1
+    assert loaded == [] and len(all_models._opened._things) == 1
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """A pack's models on a GPU that has not the room for them."""
 
+import weakref
 from dataclasses import replace
 
 import pytest
@@ -7,9 +8,12 @@ import torch
 
 from tests.stages.test_plan import plan
 from vldm_cli.errors import RequestError
+from vldm_cli.packs.same import PackName
 from vldm_cli.runs import memory
+from vldm_cli.runs.here import here
 from vldm_cli.stages import models as module
 from vldm_cli.stages.models import Models
+from vldm_cli.stages.running import FAST, Running
 
 
 @pytest.fixture
@@ -39,3 +43,14 @@ def test_the_weights_of_a_clips_upscaler_wait_where_there_is_no_room_for_them(mo
         RequestError, match=r"about 20\.0 GiB of memory and cuda has 10\.0 free; a smaller --tile"
     ):
         models.prepare_upscaler("pixel", 20 << 30)
+
+
+def test_a_worker_holds_on_to_the_models_of_few_packs(tiny_pack, monkeypatch):
+    """Or a list of clips that many packs have made would fill its GPU."""
+    monkeypatch.setattr(here, "device", "cpu")
+    name, ways = PackName.of(tiny_pack), [Running(fast=FAST[:number]) for number in range(3)]
+    first = weakref.ref(module.opened_here(name, "float16", ways[0]))
+    assert module.opened_here(name, "float16", ways[0]) is first()
+    for way in ways[1:]:
+        module.opened_here(name, "float16", way)
+    assert first() is None

@@ -2,37 +2,30 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from threading import Lock
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from vldm_cli.api.packs import LoadedPack, loaded
 from vldm_cli.packs.choice import Choice
 from vldm_cli.packs.pack import Pack
+from vldm_cli.runs.recent import Recent
 from vldm_cli.stages.running import AS_USUAL, Running
 
 if TYPE_CHECKING:
     from vldm_cli.packs.network import Network
     from vldm_cli.packs.networks.layers import Layers
 
-Thing = TypeVar("Thing")
-
 # Options that say which pack it is, and how and where it runs.
 NAMING = ("pack", "device", "dtype", "running")
-
-# A pack and the one that upscales its frames, or a clip's and the one after it: more would fill a GPU.
-MOST = 2
 
 
 class Kept:
     """What a process has opened, for all the videos that it makes, in threads side by side if need be; the oldest goes
-    where there are more than `MOST`."""
+    where there are more than `recent.MOST`."""
 
     def __init__(self) -> None:
-        self._lock = Lock()
-        self._things: OrderedDict[Hashable, object] = OrderedDict()
+        self._things = Recent()
 
     def pack(
         self,
@@ -45,7 +38,9 @@ class Kept:
         if isinstance(pack, LoadedPack):
             return loaded(pack, device, dtype, running)
         choice = pack if isinstance(pack, Choice) else Choice(str(pack))
-        return self._once((choice, device, dtype, running), lambda: loaded(choice, device, dtype, running))
+        return self._things.once(
+            (choice, device, dtype, running), lambda: loaded(choice, device, dtype, running)
+        )
 
     def asked(self, options: Mapping[str, Any]) -> LoadedPack:
         """The pack that options of a command name, as its `prepare` takes them. Raises RequestError."""
@@ -54,13 +49,13 @@ class Kept:
     def of(self, pack: Pack, device: str, dtype: str, running: Running = AS_USUAL) -> LoadedPack:
         """An opened pack, loaded."""
         key = (str(pack.folder), pack.manifest.hash, device, dtype, running)
-        return self._once(key, lambda: LoadedPack(pack, device, dtype, running))
+        return self._things.once(key, lambda: LoadedPack(pack, device, dtype, running))
 
     def network(self, path: Path) -> Network:
         """As `packs.network.open_network`. Raises RequestError."""
         from vldm_cli.packs.network import open_network
 
-        return self._once(path, lambda: open_network(path))
+        return self._things.once(path, lambda: open_network(path))
 
     def layers(self, path: Path | None, model: Network) -> Layers | None:
         """The temporal layers in that file for a network that was opened here, or those that come with vldm for it, if
@@ -69,15 +64,5 @@ class Kept:
 
         image = model.network  # the very one: layers hold on to it
         if path is None:
-            return self._once((image, None), lambda: layers_for(image, shipped_layers()))
-        return self._once((image, path), lambda: open_layers(path, image, model.name))
-
-    def _once(self, key: Hashable, make: Callable[[], Thing]) -> Thing:
-        with self._lock:
-            if key not in self._things:
-                self._things[key] = make()
-                while len(self._things) > MOST:
-                    self._things.popitem(last=False)
-            self._things.move_to_end(key)
-            thing = self._things[key]
-        return thing  # type: ignore[return-value]  # each key is of one kind of thing
+            return self._things.once((image, None), lambda: layers_for(image, shipped_layers()))
+        return self._things.once((image, path), lambda: open_layers(path, image, model.name))

@@ -29,7 +29,7 @@ def in_halves(run: Callable[[Sequence[Item]], list[Made]], items: Sequence[Item]
         if len(items) == 1 or not is_out_of_memory(error):
             raise
     # Out of the except block: the exception would keep the tensors of every frame of its traceback alive.
-    _give_back()
+    give_back()
     middle = len(items) // 2
     return in_halves(run, items[:middle]) + in_halves(run, items[middle:])
 
@@ -41,11 +41,12 @@ def first_that_fits(*ways: Callable[[], Made]) -> Made:
     except (RuntimeError, MemoryError) as error:
         if len(ways) == 1 or not is_out_of_memory(error):
             raise
-    _give_back()
+    give_back()
     return first_that_fits(*ways[1:])
 
 
-def _give_back() -> None:
+def give_back() -> None:
+    """Frees what nothing refers to any more, and gives a GPU's memory that is of no use now to who else wants it."""
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()

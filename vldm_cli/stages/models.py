@@ -26,7 +26,8 @@ from vldm_cli.packs.schedules import schedule
 from vldm_cli.packs.text import TextEncoder
 from vldm_cli.packs.words import Words
 from vldm_cli.runs.here import Elsewhere, here
-from vldm_cli.runs.memory import check_free, free_bytes, keep_freed_memory
+from vldm_cli.runs.memory import check_free, free_bytes, give_back, keep_freed_memory
+from vldm_cli.runs.recent import Recent
 from vldm_cli.stages.plan import Plan
 from vldm_cli.stages.ready import has_engine, made_ready
 from vldm_cli.stages.room import check_room
@@ -275,19 +276,20 @@ def _upscaler_parts(space: str) -> list[str]:
     return [f"upscaler_{space}_temporal", *([vae] if vae in UPSCALERS[space] else [])]
 
 
-_opened: dict[tuple[str, str, Running], Models] = {}
+_opened = Recent(give_back)
 
 
 def opened_here(name: PackName, dtype: str, running: Running) -> Models:
-    """The models of that pack on this process's device: the same ones, loaded already, whenever they are asked for.
-    What is to be told of the device is warned of, for who began the run has another. Raises RequestError where the pack
-    is not here."""
-    key = name.hash, dtype, running
-    if key not in _opened:
+    """The models of that pack on this process's device: the same ones, loaded already, as long as no others came
+    in between. What is to be told of the device is warned of, for who began the run has another. Raises RequestError
+    where the pack is not here."""
+
+    def make() -> Models:
         running.check(here.device)
         models = Models(name.found(here.checks), here.device, dtype, running)
         models.tell_of_kernels()
         for words in models.remarks:
             warnings.warn(words, stacklevel=1)
-        _opened[key] = models
-    return _opened[key]
+        return models
+
+    return _opened.once((name.hash, dtype, running), make)

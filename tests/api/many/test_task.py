@@ -3,11 +3,12 @@
 import pickle
 from pathlib import Path
 
-from vldm_cli.api.kept import MOST, Kept
+from vldm_cli.api.kept import Kept
 from vldm_cli.api.many.lists import Line
 from vldm_cli.api.many.prompts import tasks
 from vldm_cli.api.many.task import Outcome, Task
 from vldm_cli.packs.choice import Choice
+from vldm_cli.runs.recent import MOST
 from vldm_cli.stages.running import AS_USUAL, Running
 
 OPTIONS = {
@@ -113,7 +114,7 @@ def test_a_pack_is_opened_once_and_the_oldest_goes(tiny_pack):
         quick is not first and quick.running.fast and kept.pack(tiny_pack.folder, "cpu", "float32") is first
     )
     for number in range(MOST):
-        kept._once(number, object)
+        kept._things.once(number, object)
     assert kept.pack(tiny_pack.folder, "cpu", "float32") is not first
 
 
