@@ -7,9 +7,11 @@ import shutil
 import pytest
 from PIL import Image
 
+from tests import public
 from tests.video import clips
 from vldm_cli.errors import RunError
-from vldm_cli.packs import load
+from vldm_cli.packs import load, refiner
+from vldm_cli.packs.pack import Pack
 from vldm_cli.video.clip import open_clip
 from vldm_cli.video.read import video_info
 
@@ -263,3 +265,37 @@ def test_what_cannot_be_served_is_refused_before_anything_is_made(
     before = here()
     code, out, err = vldm("upscale", *words, *pack)
     assert (code, out) == (2, "") and told in err and here() == before, err
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["interpolate", "--engine", "refined", "--refiner", "none.pt"], "none.pt is not here"),
+        (["interpolate", "--pack", "nowhere"], "there is no pack nowhere"),
+        (["extend", "--pack", "nowhere"], "there is no pack nowhere"),
+        (["extend", "--pack", "./pictures"], "makes single pictures"),
+        (["extend", "--pack", "./damaged"], "is truncated"),
+        (["interpolate", "--pack", "./damaged"], "is truncated"),
+    ],
+)
+def test_what_is_named_to_make_them_is_opened_before_the_first_clip(
+    vldm, folder, here, words, told, tmp_path, tiny_pack
+):
+    public.sd_folder(tmp_path / "pictures")
+    unet = (
+        shutil.copytree(tiny_pack.folder, tmp_path / "damaged") / "unet/diffusion_pytorch_model.safetensors"
+    )
+    unet.write_bytes(unet.read_bytes()[:-1])
+    before = here()
+    code, out, err = vldm(words[0], "clips", *words[1:], *CPU, "-o", "more")
+    assert (code, out) == (2, "") and told in err and here() == before, err
+
+
+def test_a_named_pack_and_refiner_are_opened_once(vldm, folder, tiny_pack, monkeypatch):
+    opened = []
+    real = refiner.open_refiner
+    monkeypatch.setattr(refiner, "open_refiner", lambda path: (opened.append(path), real(path))[1])
+    problems = Pack.problems
+    monkeypatch.setattr(Pack, "problems", lambda pack: (opened.append(pack.name), problems(pack))[1])
+    code, _, err = vldm("interpolate", "clips", "--pack", tiny_pack.folder, *CPU, "-o", "more")
+    assert code == 0 and sorted(map(str, opened)) == ["None", "tiny"], err

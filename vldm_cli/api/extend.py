@@ -180,6 +180,20 @@ def prepare(
     return job
 
 
+def check_named(
+    kept: Kept,
+    *,
+    pack: str | Path | Choice | LoadedPack | None,
+    device: str,
+    dtype: str,
+    running: Running,
+    **others: object,
+) -> None:
+    """That the pack can be opened and makes videos, where one is named. Raises RequestError."""
+    if pack is not None:
+        check_moves(kept.pack(pack, device, dtype, running).pack)
+
+
 def check(
     *,
     frames: int,

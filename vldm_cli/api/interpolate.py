@@ -127,21 +127,19 @@ def prepare(
     preview = None if preview is None else Path(preview)
     opened, out = clips.prepare(clip, out, ending, encoder, fps, preview, force)
 
-    from vldm_cli.packs.pack import Pack
     from vldm_cli.pipelines.interpolate.engine import pack_for, remark
     from vldm_cli.pipelines.interpolate.job import make_job
 
-    named = pack.pack if isinstance(pack, LoadedPack) else None if pack is None else Pack.open(pack)
+    kept = kept or Kept()
+    used = None if pack is None else kept.pack(pack, chosen, number, running)
+    named = None if used is None else used.pack
     model = pack_for(opened, engine, named, factor)
     unused = of_diffusion(pack, seed, running) if model is None else []
     network = None
     if engine == REFINED or (engine == AUTO and model is None):
-        from vldm_cli.packs.refiner import open_refiner
-
-        network = open_refiner(None if refiner is None else Path(refiner))
-    used = pack if isinstance(pack, LoadedPack) else None
+        network = kept.refiner(None if refiner is None else Path(refiner))
     if model and not used:
-        used = (kept or Kept()).of(model, chosen, number, running)
+        used = kept.of(model, chosen, number, running)
     job = make_job(
         opened,
         out,
@@ -189,6 +187,25 @@ def check(
         for option in of_diffusion(pack, seed, running, dtype):
             raise RequestError(f"{option} is for --engine diffusion, not for {engine}; leave it out")
     return factor, checks.seed_of(seed), checks.crf_of(crf), *device_of(pack, device, dtype, running)
+
+
+def check_named(
+    kept: Kept,
+    *,
+    engine: str,
+    refiner: str | Path | None,
+    pack: str | Path | LoadedPack | None,
+    device: str,
+    dtype: str,
+    running: Running,
+    **others: object,
+) -> None:
+    """That the pack and the network that make the frames can be opened, where it is known before a clip is which these
+    are. Raises RequestError."""
+    if pack is not None:
+        kept.pack(pack, *device_of(pack, device, dtype, running), running)
+    if engine == REFINED:
+        kept.refiner(None if refiner is None else Path(refiner))
 
 
 def of_diffusion(pack: object, seed: int | None, running: Running, dtype: str = "auto") -> list[str]:

@@ -15,6 +15,7 @@ from vldm_cli.stages.running import AS_USUAL, Running
 if TYPE_CHECKING:
     from vldm_cli.packs.network import Network
     from vldm_cli.packs.networks.layers import Layers
+    from vldm_cli.packs.refiner import OpenedRefiner
 
 # Options that say which pack it is, and how and where it runs.
 NAMING = ("pack", "device", "dtype", "running")
@@ -26,6 +27,7 @@ class Kept:
 
     def __init__(self) -> None:
         self._things = Recent()
+        self._refiners = Recent()  # which are small, and are to push out no pack
 
     def pack(
         self,
@@ -56,6 +58,12 @@ class Kept:
         from vldm_cli.packs.network import open_network
 
         return self._things.once(path, lambda: open_network(path))
+
+    def refiner(self, path: Path | None) -> OpenedRefiner:
+        """As `packs.refiner.open_refiner`. Raises RequestError."""
+        from vldm_cli.packs.refiner import open_refiner
+
+        return self._refiners.once(path, lambda: open_refiner(path))
 
     def layers(self, path: Path | None, model: Network) -> Layers | None:
         """The temporal layers in that file for a network that was opened here, or those that come with vldm for it, if

@@ -2,7 +2,7 @@
 
 A folder that holds pictures is one clip, made of them; one that holds none is a list of the videos, and of the folders
 of pictures, in it. Clips are opened when it is their turn, because each is decoded once: before that, only their heads
-are looked at. No torch until then.
+are looked at, and what is named to make something of them. No torch where neither a pack nor a network is.
 """
 
 import glob
@@ -204,8 +204,10 @@ def check(made: Sequence[Task], kept: Kept) -> None:
                 check_upscaling(kept, **{k: v for k, v in options.items() if k not in _OF_THE_FILE})
             elif task.command == "interpolate":
                 interpolate.check(**options)
+                interpolate.check_named(kept, **options)
             else:
                 extend.check(**options)
+                extend.check_named(kept, **options)
             checks.parse_fps(options["fps"])
             open_container(task.out)
             if options["encoder"] is not None:
