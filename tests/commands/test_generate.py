@@ -130,6 +130,15 @@ def test_a_dry_run_names_the_variations_and_tells_all_that_decides_them(vldm, ba
     assert vldm(*words, "--dry-run")[1].startswith("a-1.mp4 to a-2.mp4: 2 frames of ")
 
 
+def test_a_name_with_places_is_filled_for_one_prompt_too(vldm, base, here):
+    """One video was called {index}-{seed}.mp4, and two were 1-4.mp4 and so on."""
+    words = ("--frames", 2, "--seed", 4, "-q", "-o", "{index}-{prompt}-{seed}.mp4")
+    assert vldm("generate", "a red ball", *base, *words)[0] == 0
+    assert here() == ["1-a-red-ball-4.mp4"]
+    code, _, err = vldm("generate", "a red ball", *base, *words, "--variations", 2)
+    assert code == 2 and "use --repeat" in err
+
+
 def test_where_motion_fills_in_the_last_frame_is_a_keyframe(vldm, base):
     """One more frame than usual; it looked at what the pack does, and not at what was asked for."""
     for between, frames in ((("--between", "motion"), 241), ((), 240)):

@@ -85,6 +85,12 @@ def test_nor_do_clips_of_a_list(vldm, pictures, preview, said):
     assert said in refused(vldm, "interpolate", "pics", "more", "-o", "out", "--preview", preview, *CPU)
 
 
+def test_a_name_with_places_is_filled_for_one_clip_too(vldm, pictures):
+    words = ("interpolate", "pics", "-o", "{name}-{index}.mp4", "--preview", "{name}-sheet.png", "-q", *CPU)
+    assert vldm(*words)[0] == 0
+    assert Path("pics-1.mp4").exists() and is_sheet(Path("pics-sheet.png"))
+
+
 def test_sheets_are_refreshed_and_others_replaced_by_force(vldm, pictures):
     words = ("interpolate", "pics", "--factor", 2, "-q", *CPU)
     assert vldm(*words, "-o", "a.mp4", "--preview", "p.png") == (0, "", "") and is_sheet(Path("p.png"))

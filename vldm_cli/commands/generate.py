@@ -95,6 +95,7 @@ def generate(
 ) -> None:
     """Make a video from text, or from text and a first frame; or many. Interrupted, the same command goes on."""
     from vldm_cli.api.lent import lend
+    from vldm_cli.api.many.template import OF_PROMPTS, has_place
     from vldm_cli.commands.console import Console
 
     if prompt is None and prompts is None:
@@ -128,12 +129,13 @@ def generate(
     }
     named: dict[str, Any] = {"seed": seed, "preview": preview, "dry_run": dry_run}
     with lent.pool(not dry_run) as pool:
-        if prompt is not None and prompts is None and repeat is None and seeds is None:
+        alone = prompt is not None and prompts is None and repeat is None and seeds is None
+        if prompt is not None and alone and not has_place(OF_PROMPTS, out, preview):
             _one(console, prompt, out, variations, asked, lent.words, pool, **named)
             return
         if variations != 1:
             raise RequestError(
-                "--variations is for one prompt alone; with --prompts and --seeds use --repeat"
+                "--variations is for one prompt alone; with --prompts, --seeds and places in names use --repeat"
             )
         many.of_prompts(
             console,

@@ -81,11 +81,12 @@ def of_clips(
     machines: dict[str, Any],
     pool=None,
 ) -> bool:
-    """Whether these are several clips, for each of which there is a video then. options: those of every one, as the
-    command's `prepare` takes them; machines: as a `Task` has them."""
+    """Whether these are several clips, or one and a name with places: there is a video for each then. options: those of
+    every one, as the command's `prepare` takes them; machines: as a `Task` has them."""
     from vldm_cli.api.kept import Kept
     from vldm_cli.api.many import clips as many
     from vldm_cli.api.many import lists
+    from vldm_cli.api.many.template import OF_CLIPS, has_place
 
     if listed is not None:
         if clips:
@@ -96,7 +97,9 @@ def of_clips(
     else:
         found = many.found(clips)
         if found is None:
-            return False
+            if not has_place(OF_CLIPS, out, preview):
+                return False
+            found = many.Found(list(clips))
         if found.others:
             console.note(f"left alone, by their names neither pictures nor videos: {found.others}")
         lines, searched = found.lines, found.searched

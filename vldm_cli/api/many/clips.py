@@ -18,7 +18,7 @@ from vldm_cli.api.kept import Kept
 from vldm_cli.api.many.lists import FLAG, NUMBER, RATE, TEXT, Line, placed
 from vldm_cli.api.many.places import check_folders
 from vldm_cli.api.many.task import Task, is_newer
-from vldm_cli.api.many.template import Template, check_different, out_template
+from vldm_cli.api.many.template import OF_CLIPS, Template, check_different, out_template
 from vldm_cli.api.preview import check_sheet
 from vldm_cli.api.upscaling import check as check_upscaling
 from vldm_cli.errors import RequestError
@@ -31,7 +31,6 @@ from vldm_cli.video.picture import SUFFIXES as PICTURES
 from vldm_cli.video.pictures import counted, pictures_in
 from vldm_cli.video.read import metadata_of
 
-PLACES = {"index": True, "name": False}
 _ALL = {
     **dict.fromkeys(("out", "preview", "encoder"), TEXT),
     **dict.fromkeys(("seed", "crf"), NUMBER),
@@ -128,16 +127,16 @@ def tasks(
     """A video for each clip. What a line says goes before `options`, which are those of `prepare`; `machines` are as a
     `Task` has them. Raises RequestError for names that are none, of two videos, or of a clip."""
     usual = "{name}.mp4" if out is not None else f"{{name}}-{_ENDING[command]}.mp4"
-    whole_out = out_template(out, usual, PLACES)
-    whole_preview = None if preview is None else Template(str(preview), "--preview", PLACES)
+    whole_out = out_template(out, usual, OF_CLIPS)
+    whole_preview = None if preview is None else Template(str(preview), "--preview", OF_CLIPS)
     made = []
     for index, line in enumerate(lines, 1):
         own = dict(line.told)
         clip = Path(own.pop("clip"))
-        template = Template(own.pop("out"), f"{line.where}: out", PLACES) if "out" in own else whole_out
+        template = Template(own.pop("out"), f"{line.where}: out", OF_CLIPS) if "out" in own else whole_out
         sheet = whole_preview
         if "preview" in own:
-            sheet = Template(own.pop("preview"), f"{line.where}: preview", PLACES)
+            sheet = Template(own.pop("preview"), f"{line.where}: preview", OF_CLIPS)
         whole = clip.absolute()
         stem = whole.name if whole.is_dir() else whole.stem
         values: dict[str, int | str] = {"index": index, "name": stem}

@@ -11,7 +11,7 @@ from vldm_cli.api.kept import Kept
 from vldm_cli.api.many.lists import FLAG, NUMBER, RATE, TEXT, TEXTS, Line, placed
 from vldm_cli.api.many.places import check_folders
 from vldm_cli.api.many.task import Task, request_of
-from vldm_cli.api.many.template import Template, check_different, out_template
+from vldm_cli.api.many.template import OF_PROMPTS, Template, check_different, out_template
 from vldm_cli.api.preview import check_sheet
 from vldm_cli.api.sketches import placed as placed_sketches
 from vldm_cli.api.variations import is_made
@@ -23,7 +23,6 @@ from vldm_cli.runs.naming import slug
 from vldm_cli.video.encoders import check_encoder, try_encoder
 from vldm_cli.video.numbers import LAST_SEED, whole
 
-PLACES = {"index": True, "prompt": False, "seed": True}
 USUAL = "{index:04}-{prompt}-{seed}.mp4"
 # What a line can say for itself.
 KNOWN = {
@@ -71,18 +70,18 @@ def tasks(
         raise RequestError("--seeds names a seed twice, or none; name each once, as in 1,2,3")
     if len(lines) * max(repeat, len(given)) > MOST_VIDEOS:
         raise RequestError(f"these are more than {MOST_VIDEOS} videos; cut the list into parts")
-    whole_out = out_template(out, USUAL, PLACES)
-    whole_preview = None if preview is None else Template(str(preview), "--preview", PLACES)
+    whole_out = out_template(out, USUAL, OF_PROMPTS)
+    whole_preview = None if preview is None else Template(str(preview), "--preview", OF_PROMPTS)
     made, seen = list[Task](), Counter[str]()
     for line in lines:
         own = dict(line.told)
         prompt = own.pop("prompt")
         if isinstance(own.get("sketch"), str):
             own["sketch"] = [own["sketch"]]
-        template = Template(own.pop("out"), f"{line.where}: out", PLACES) if "out" in own else whole_out
+        template = Template(own.pop("out"), f"{line.where}: out", OF_PROMPTS) if "out" in own else whole_out
         sheet = whole_preview
         if "preview" in own:
-            sheet = Template(own.pop("preview"), f"{line.where}: preview", PLACES)
+            sheet = Template(own.pop("preview"), f"{line.where}: preview", OF_PROMPTS)
         for number in _seeds(line, own.pop("seed", None), prompt, seed, given, repeat, seen):
             index = len(made) + 1
             values: dict[str, int | str] = {"index": index, "prompt": slug(prompt), "seed": number}

@@ -7,6 +7,9 @@ from pathlib import Path
 
 from vldm_cli.errors import RequestError, shown
 
+# The places in names of videos that prompts and clips become, and whether each is a number.
+OF_PROMPTS = {"index": True, "prompt": False, "seed": True}
+OF_CLIPS = {"index": True, "name": False}
 # Digits that a number can be filled up to.
 WIDEST = 20
 _PARTS = re.compile(r"\{\{|\}\}|\{(\w*)(?::(0?\d{1,3}))?\}|[{}]")
@@ -52,6 +55,13 @@ class Template:
             return str(value).zfill(int(width)) if width else str(value)
 
         return _PARTS.sub(filled, self.text)
+
+
+def has_place(places: Mapping[str, bool], *names: str | Path | None) -> bool:
+    """Whether one of these names has one of the places: it is for many videos then, if only for a list of one."""
+    return any(
+        found.group(1) in places for name in names if name is not None for found in _PARTS.finditer(str(name))
+    )
 
 
 def out_template(out: str | Path | None, usual: str, places: Mapping[str, bool]) -> Template:
