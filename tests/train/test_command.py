@@ -1,6 +1,7 @@
 """`vldm train` as it is typed."""
 
 import pytest
+from typer.main import get_command
 
 from vldm_cli.commands import app, failures
 from vldm_cli.commands.train_all import further_options
@@ -151,7 +152,9 @@ def test_what_is_for_upscalers_is_refused_elsewhere(folder, part, option, capsys
 
 
 def test_options_of_all_parts_that_are_for_upscalers_go_to_them():
-    further = further_options(["all --no-real-codec --batch 2", "image --fine 0"], ("image", "upscaler"))
+    group = get_command(app.app).commands["train"]
+    commands = {part: group.commands[part] for part in ("image", "upscaler")}
+    further = further_options(["all --no-real-codec --batch 2", "image --fine 0"], commands)
     assert further == {
         "image": ["--batch", "2", "--fine", "0"],
         "upscaler": ["--no-real-codec", "--batch", "2"],
@@ -203,4 +206,28 @@ def test_requests_of_all_that_cannot_be_served(tmp_path, arguments, words, capsy
     given = {"--minutes": "1", "--gpus": "0", **dict(zip(arguments[::2], arguments[1::2], strict=True))}
     assert vldm("all", "--pack", tmp_path / "pack", *[w for pair in given.items() for w in pair]) == 2
     assert words in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--with", "image --nope"], "--with 'image --nope': No such option: --nope"),
+        (["--with", "image --batch"], "vldm train image --help"),
+        (["--with", "image --help"], "--with 'image --help'"),
+        (["--with", "image --compile 1"], "--with 'image --compile 1'"),
+        (["--with", "all --vae-roundtrip 1"], "--with 'all --vae-roundtrip 1'"),
+        (["--with", "upscaler --steps soon"], "--steps"),
+        (["--with", "image 'x"], "is not closed"),
+    ],
+)
+@pytest.mark.parametrize("dry", [[], ["--dry-run"]], ids=["run", "dry"])
+def test_what_a_part_would_refuse_is_refused_before_any_begins(
+    tmp_path, arguments, words, dry, capsys, monkeypatch
+):
+    monkeypatch.setattr(Everything, "run", lambda everything: None)
+    command = ("all", "--pack", tmp_path / "pack", "--minutes", 1, "--gpus", 0, *arguments, *dry)
+    assert vldm(*command) == 2
+    out, err = capsys.readouterr()
+    assert words in err and err.count("\n") == 1 and out == ""
     assert list(tmp_path.iterdir()) == []

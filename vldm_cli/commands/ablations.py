@@ -14,6 +14,7 @@ from vldm_cli.video.numbers import LAST_SEED, LONGEST, real, whole
 
 
 def ablations(
+    context: typer.Context,
     run: Annotated[Path, typer.Option(help="Folder of the variants; the same command again goes on there.")],
     minutes: Annotated[float, typer.Option(help="Training time of each variant, resumes counted in.")],
     pack: Annotated[
@@ -61,7 +62,7 @@ def ablations(
     from vldm_cli.api.many import places
     from vldm_cli.commands.console import Console
     from vldm_cli.commands.failures import Interrupted
-    from vldm_cli.commands.train_all import count_gpus, further_options
+    from vldm_cli.commands.train_all import command_of, count_gpus, further_options
     from vldm_cli.packs.pack import Pack
     from vldm_cli.train.schedule import table as schedule_table
 
@@ -83,7 +84,9 @@ def ablations(
 
     groups = list(GROUPS) if only is None else parse_names(only, tuple(GROUPS), "--only")
     names = [name for name in VARIANTS if any(name in GROUPS[group][0] for group in groups)]
-    further = further_options(options or [], tuple(VARIANTS))
+    further = further_options(
+        options or [], {name: command_of(context, variant.part) for name, variant in VARIANTS.items()}
+    )
     jobs = make_jobs(names, minutes, gpus)
     if dry_run:
         print(schedule_table(jobs))

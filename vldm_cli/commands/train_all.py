@@ -1,10 +1,12 @@
 """`vldm train all`: every part of a pack by one command."""
 
 import shlex
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from typer.core import TyperCommand, TyperGroup
 
 from vldm_cli.errors import RequestError
 from vldm_cli.video.numbers import LAST_SEED, LONGEST, MOST_GPUS, real, whole
@@ -14,6 +16,7 @@ OF_UPSCALERS = ("--vae-roundtrip", "--no-real-codec")
 
 
 def train_all(
+    context: typer.Context,
     pack: Annotated[str, typer.Option(help="The pack's folder; made (of Toyland's size) if there is none.")],
     minutes: Annotated[float, typer.Option(help="Wall time for all of it, resumes counted in.")],
     data: Annotated[
@@ -76,7 +79,7 @@ def train_all(
     for option, minute in (("--keep-exporting", keep_exporting), ("--sample-every", sample_every)):
         real(option, minute, 0, LONGEST, above=True)
     whole("--seed", seed, 0, LAST_SEED)
-    further = further_options(options or [], PARTS)
+    further = further_options(options or [], {part: command_of(context, part) for part in PARTS})
     gpus = count_gpus(gpus, here=not dry_run)
     folder = Path(pack).expanduser()
     check_own(folder, "--pack")
@@ -132,21 +135,49 @@ def train_all(
         raise Interrupted("training was stopped; the same command goes on from what was saved") from stop
 
 
-def further_options(options: list[str], parts: tuple[str, ...]) -> dict[str, list[str]]:
-    """`PART OPTIONS` → part → words; what is for upscalers alone goes from `all` to them alone. Raises RequestError."""
+def command_of(context: typer.Context, part: str) -> TyperCommand:
+    """`vldm train PART` as the command line has it."""
+    found: object = context.find_root().command
+    for name in ("train", part):
+        assert isinstance(found, TyperGroup)
+        found = found.commands[name]
+    assert isinstance(found, TyperCommand)
+    return found
+
+
+def further_options(options: list[str], commands: Mapping[str, TyperCommand]) -> dict[str, list[str]]:
+    """`PART OPTIONS` → part → words, which its command takes; what is for upscalers alone goes from `all` to them
+    alone. Raises RequestError."""
     found: dict[str, list[str]] = {}
     for text in options:
-        part, *words = shlex.split(text) or [""]
-        if part not in (*parts, "all") or not words:
+        try:
+            part, *words = shlex.split(text) or [""]
+        except ValueError as error:
+            raise RequestError(f"--with {text!r:.60}: a quotation mark in it is not closed") from error
+        if part not in (*commands, "all") or not words:
             raise RequestError(f"--with {text!r:.60}: name a part and its options, such as 'image --compile'")
-        for name in parts if part == "all" else (part,):
+        for name in commands if part == "all" else (part,):
             use = [
                 word
                 for word in words
                 if part != "all" or name.startswith("upscaler") or word not in OF_UPSCALERS
             ]
+            _check(text, commands[name], use)
             found.setdefault(name, []).extend(use)
     return found
+
+
+def _check(text: str, command: TyperCommand, words: list[str]) -> None:
+    """Before anything is made or trained, not hours later when that part begins: its command takes these words. Raises
+    RequestError."""
+    try:
+        # Nothing is run. --help is no option here: it would print its page and train nothing.
+        command.make_context(command.name, ["--pack", ".", *words], help_option_names=[])
+    except typer.TyperException as error:
+        message = error.format_message().rstrip(".")
+        raise RequestError(
+            f"--with {text!r:.60}: {message} (see `vldm train {command.name} --help`)"
+        ) from error
 
 
 def count_gpus(wanted: int | None, here: bool) -> int:

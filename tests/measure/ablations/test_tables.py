@@ -138,6 +138,8 @@ def test_refusals(measure, pack, tmp_path):
     assert code == 2 and "no finished training" in err
     code, out, _ = measure(*base, "--dry-run")
     assert code == 0 and "interpolation-16" in out and measure.trained == []
+    code, out, err = measure(*base, "--dry-run", "--with", "over-time --nope")
+    assert (code, out) == (2, "") and "--with 'over-time --nope'" in err and "vldm train keyframes" in err
     code, _, err = measure(*base, "--report", tmp_path / "x.pdf")
     assert code == 2 and command.PAGES[0] in err
 
