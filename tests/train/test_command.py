@@ -219,6 +219,7 @@ def test_requests_of_all_that_cannot_be_served(tmp_path, arguments, words, capsy
         (["--with", "all --vae-roundtrip 1"], "--with 'all --vae-roundtrip 1'"),
         (["--with", "upscaler --steps soon"], "--steps"),
         (["--with", "image 'x"], "is not closed"),
+        (["--data", "nowhere"], "neither toyland nor a folder"),
     ],
 )
 @pytest.mark.parametrize("dry", [[], ["--dry-run"]], ids=["run", "dry"])

@@ -66,6 +66,7 @@ def train_all(
 
     Example: vldm train all --pack toyland --minutes 26 --lane image=2,keyframes=5 --lane decoder=1,interpolation=1"""
     from vldm_cli.api.many.places import check_own
+    from vldm_cli.train.data.mixture import shares as shares_of
     from vldm_cli.train.schedule import PARTS, Job, make_lanes, make_schedule, parse_parts, table
 
     if lanes and parts:
@@ -79,6 +80,7 @@ def train_all(
     for option, minute in (("--keep-exporting", keep_exporting), ("--sample-every", sample_every)):
         real(option, minute, 0, LONGEST, above=True)
     whole("--seed", seed, 0, LAST_SEED)
+    shares_of(data)  # what is wrong with it is said now
     further = further_options(options or [], {part: command_of(context, part) for part in PARTS})
     gpus = count_gpus(gpus, here=not dry_run)
     folder = Path(pack).expanduser()
@@ -97,9 +99,7 @@ def train_all(
         return
     from vldm_cli.commands.failures import Interrupted
     from vldm_cli.train.all import Everything, new_state, read_state
-    from vldm_cli.train.data.mixture import shares as shares_of
 
-    shares_of(data)  # what is wrong with it is said now
     shares = {job.part: (chosen or {}).get(job.part) for job in jobs}
     identity = {"data": data, "gpus": gpus, "minutes": minutes, "seed": seed, "parts": shares}
     if own:
