@@ -68,6 +68,16 @@ def test_requests_that_cannot_be_served(folder, arguments, words, capsys):
     assert words in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("name", ["np", "none/np", "/none/np", "my np"])
+def test_a_pack_to_train_that_is_not_there_can_be_made(name, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert vldm("keyframes", "--pack", name, "--minutes", 1) == 2
+    err = capsys.readouterr().err
+    quoted = f"'{name}'" if " " in name else name
+    assert f"there is no {'folder' if name == 'none/np' else 'pack'} {name}" in err and err.count("\n") == 1
+    assert f"`vldm train new --pack {quoted}`" in err and list(tmp_path.iterdir()) == []
+
+
 def test_a_file_where_a_folder_is_wanted_is_named_and_nothing_is_made(folder, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "text.txt").write_text("mine")

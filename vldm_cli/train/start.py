@@ -6,7 +6,9 @@ import torch
 
 from vldm_cli.errors import RequestError
 from vldm_cli.packs.layers import with_layers
+from vldm_cli.packs.origins.cached import MissingPackError
 from vldm_cli.packs.pack import PARTS, Pack
+from vldm_cli.runs.command_line import typed
 from vldm_cli.toyland.dataset import Drawing
 from vldm_cli.train.asked import Numbers, number_format
 from vldm_cli.train.data.source import open_source
@@ -78,8 +80,7 @@ def start(
 ) -> Path:
     """Train `part` of the pack to the end of `minutes` or `steps`; returns the run folder (default: beside the
     pack). Raises RequestError for what cannot be trained, RunError when training breaks."""
-    # No checksums: another process may be training another part of the same pack at this moment.
-    opened = Pack.open(pack_name, check=False)
+    opened = _open(pack_name)
     if part == "upscaler-latent" and "upscaler_frame" in opened.named:
         part = "upscaler-frame"  # what diffusers calls a latent upscaler too, where the pack names one
     kind = OBJECTIVES[part]
@@ -162,6 +163,16 @@ def start(
         folder = run or pack.folder.parent / f"{pack.folder.name}-{part}"
         Trainer(kind(setup), schedule, folder, identity, LOW).run()
     return folder
+
+
+def _open(name: str) -> Pack:
+    """The pack that is to be trained. Raises RequestError."""
+    try:
+        # No checksums: another process may be training another part of the same pack at this moment.
+        return Pack.open(name, check=False)
+    except MissingPackError as error:
+        made = typed(("vldm", "train", "new", "--pack", name))
+        raise RequestError(f"{error}; a new pack is made by `{made}`") from error
 
 
 def _open_teacher(name: str, student: Pack) -> Pack:

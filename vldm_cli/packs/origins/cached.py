@@ -10,11 +10,16 @@ from vldm_cli.packs.origins.listing import Folder
 from vldm_cli.packs.origins.repository import INDEX, read_repository
 
 
+class MissingPackError(RequestError):
+    """Nothing here is a pack of that name."""
+
+
 def cached(name: str, hub: str, revision: str | None) -> tuple[Path, Manifest]:
-    """(its folder in the cache, the pack that it is). Raises RequestError where it is not there or is none."""
+    """(its folder in the cache, the pack that it is). Raises MissingPackError where it is not
+    there, RequestError where it is none."""
     folder = snapshot(hub, revision, INDEX)
     if folder is None:
-        raise RequestError(
+        raise MissingPackError(
             f"there is no folder {name}, and the repository {name} is not here; fetch it with `vldm packs pull {name}`"
         )
     manifest = read_repository(Folder(folder, name, hub, folder.name))

@@ -8,7 +8,7 @@ from pathlib import Path
 from vldm_cli.errors import RequestError
 from vldm_cli.packs.choice import Choice, absolute, check_name, expanded
 from vldm_cli.packs.manifest import MANIFEST, Manifest, read_manifest
-from vldm_cli.packs.origins.cached import cached
+from vldm_cli.packs.origins.cached import MissingPackError, cached
 from vldm_cli.packs.origins.checkpoint import SUFFIXES, read_checkpoint
 from vldm_cli.packs.origins.home import pulled, repository
 from vldm_cli.packs.origins.listing import Folder
@@ -22,7 +22,7 @@ def find(name_or_folder: str | Path, embedded: Mapping[str, Path]) -> tuple[Path
     with vldm (`embedded`), one that was fetched, a folder with a pack.toml, one in diffusers' layout, a checkpoint in
     one file, a repository in the hub's cache.
 
-    Raises RequestError where there is none, or where it is yet to be fetched.
+    Raises MissingPackError where there is none, RequestError where it is yet to be fetched or cannot be read.
     """
     name = str(name_or_folder)
     check_name("--pack", name)
@@ -51,7 +51,7 @@ def find(name_or_folder: str | Path, embedded: Mapping[str, Path]) -> tuple[Path
     if hub:
         return cached(name, *hub)
     names = ", ".join([*embedded, *shipped()]) or "none is installed"
-    raise RequestError(
+    raise MissingPackError(
         f"there is no pack {shown(name)}; known packs: {names} (or name a pack's folder, a checkpoint or OWNER/NAME)"
     )
 
