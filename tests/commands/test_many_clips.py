@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+from pathlib import Path
 
 import pytest
 from PIL import Image
@@ -128,6 +129,24 @@ def test_a_folder_of_pictures_is_one_clip(vldm, folder, here):
 def test_patterns_and_several_names(vldm, folder, pack, names, made):
     code, out, err = vldm("extend", *names, *pack, "-o", "out/{name}.mkv", "--dry-run", "--json")
     assert code == 0 and [row["out"] for row in rows(out)] == [f"out/{name}.mkv" for name in made], err
+
+
+@pytest.mark.parametrize("clip", [".", "closed"])
+def test_a_folder_that_may_not_be_looked_into_is_named(vldm, tmp_path, here, monkeypatch, clip):
+    (tmp_path / "closed").mkdir()
+    real = Path.iterdir
+
+    def iterdir(folder):
+        if folder.name == "closed":
+            raise PermissionError(13, "Permission denied", str(folder))
+        return real(folder)
+
+    monkeypatch.setattr(Path, "iterdir", iterdir)
+    code, out, err = vldm("upscale", clip, *CPU, "-o", "zz")
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert "the folder closed cannot be read (Permission denied); change its permissions" in err
+    monkeypatch.undo()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["closed"]
 
 
 def test_a_folder_that_is_not_there_yet_is_none_of_the_clips(vldm, folder):

@@ -38,8 +38,15 @@ def find(path: Path) -> tuple[Path, ...]:
 
 
 def pictures_in(folder: Path) -> tuple[Path, ...]:
-    """The pictures in a folder, in the order in which people count; those that begin with a dot are not for people."""
-    found = [p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES and not p.name.startswith(".")]
+    """The pictures in a folder, in the order in which people count; those that begin with a dot are not for people.
+    RequestError where it may not be looked into."""
+    try:
+        names = list(folder.iterdir())
+    except OSError as error:
+        raise RequestError(
+            f"the folder {folder} cannot be read ({error.strerror}); change its permissions, or move it elsewhere"
+        ) from error
+    found = [p for p in names if p.suffix.lower() in SUFFIXES and not p.name.startswith(".")]
     return tuple(sorted(found, key=counted))
 
 
