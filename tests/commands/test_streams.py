@@ -64,6 +64,27 @@ def test_a_full_stdout_is_one_sentence(place, more):
     assert done.returncode == 1 and done.stderr.count(b"\n") == 1 and b"cannot write to stdout" in done.stderr
 
 
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no /dev/full")
+@pytest.mark.parametrize("kind", ["full", "left"])
+def test_a_log_that_takes_no_more_is_no_reason_to_lose_the_video(tmp_path, place, kind):
+    words = ["-o", str(tmp_path / "o.mp4"), "--device", "cpu", "--engine", "motion", "-v"]
+    several = [NAME, NAME, "-o", str(tmp_path / "{index}.mp4"), *words[2:]]
+    if kind == "full":
+        log = os.open("/dev/full", os.O_WRONLY)
+    else:
+        reader, log = os.pipe()
+        os.close(reader)
+    try:
+        done = vldm(place, "interpolate", NAME, *words, stdout=subprocess.PIPE, stderr=log)
+        assert done.returncode == 0 and b"o.mp4" in done.stdout
+        done = vldm(place, "interpolate", *several, stdout=subprocess.PIPE, stderr=log)
+        assert done.returncode == 0 and done.stdout.count(b"\n") == 2
+        assert vldm(place, "info", "none.mp4", "-v", stdout=subprocess.PIPE, stderr=log).returncode == 2
+    finally:
+        os.close(log)
+    assert len(os.listdir(tmp_path)) == 3
+
+
 EARLY = """
 import builtins, os, signal, sys
 real = builtins.__import__

@@ -53,7 +53,6 @@ def ablations(
     warping errors. Nine trainings at most; groups share them.
 
     Example: vldm measure ablations --run ablations --minutes 3 --gpus 2 --report ABLATIONS.md"""
-    import sys
     import time
     from datetime import UTC, datetime
 
@@ -111,15 +110,10 @@ def ablations(
     packs = make_packs(base, run, names, seed)
     started, clock = datetime.now(UTC), time.monotonic()
     if not measure_only:
-
-        def say(line: str) -> None:
-            if not quiet:
-                print(line, file=sys.stderr, flush=True)
-
-        say(schedule_table(jobs))
+        console.note(schedule_table(jobs))
 
         try:
-            train_variants(jobs, minutes, run, state, seed, further, say=say)
+            train_variants(jobs, minutes, run, state, seed, further, say=console.note)
         except KeyboardInterrupt as stop:
             raise Interrupted("training was stopped; the same command goes on from what was saved") from stop
     steps = steps_of(run, names)

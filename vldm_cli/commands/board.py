@@ -4,6 +4,7 @@ import sys
 import time
 
 from vldm_cli.commands.console import Console, clock
+from vldm_cli.commands.streams import say
 from vldm_cli.errors import visible
 
 
@@ -63,7 +64,7 @@ class PrintedBoard(Board):
         super().end(name, what)
         left = self.left
         rest = f", about {clock(left)} left" if left else ""
-        print(visible(f"{self.done} of {self.total}: {name} {what}{rest}"), file=sys.stderr)
+        say(visible(f"{self.done} of {self.total}: {name} {what}{rest}"))
 
 
 class DrawnBoard(Board):

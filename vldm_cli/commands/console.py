@@ -5,6 +5,7 @@ import sys
 import time
 import warnings
 
+from vldm_cli.commands.streams import say
 from vldm_cli.errors import RunError, visible
 from vldm_cli.stages.running import HIGH
 
@@ -30,12 +31,12 @@ class Console:
     def note(self, text: str) -> None:
         """A remark on stderr."""
         if not self.quiet:
-            print(visible(text), file=sys.stderr)
+            say(visible(text))
 
     def detail(self, text: str) -> None:
         """A remark for those who asked for many."""
         if self.verbose:
-            print(visible(text), file=sys.stderr)
+            say(visible(text))
 
     def warn(self, text: str) -> None:
         self.note(f"warning: {text}")
@@ -138,10 +139,9 @@ class PrintedProgress(SilentProgress):
             self._tenth = tenth
             spent = time.monotonic() - self._began
             left = spent * (self._total - self.frames) / self.frames
-            print(
+            say(
                 f"{self.frames} of {self._total} frames on disk, {clock(spent)} so far "
-                f"({self.frames / max(spent, 1e-3):.3g} frames/s), about {clock(left)} left",
-                file=sys.stderr,
+                f"({self.frames / max(spent, 1e-3):.3g} frames/s), about {clock(left)} left"
             )
 
 

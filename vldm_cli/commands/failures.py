@@ -14,6 +14,7 @@ import typer
 from typer.main import get_command
 
 from vldm_cli.commands.empty import check_words
+from vldm_cli.commands.streams import say
 from vldm_cli.errors import RequestError, RunError, ran_out, unexpected, visible
 from vldm_cli.runs import command_line, interrupt
 from vldm_cli.runs.command_line import typed
@@ -98,8 +99,8 @@ def _broke(error: Exception, arguments: list[str]) -> int:
 
 def _fail(code: int, message: str, arguments: list[str], again: Sequence[str] = ()) -> int:
     if "-v" in arguments or "--verbose" in arguments:
-        traceback.print_exc()
-    print(_sentence(message, again), file=sys.stderr, flush=True)
+        say(traceback.format_exc().rstrip("\n"))
+    say(_sentence(message, again))
     return code
 
 

@@ -1,7 +1,6 @@
 """Many videos in one command: lists of prompts (`vldm generate --prompts`) and of clips, and how they are told."""
 
 import re
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,7 @@ from typing import Any
 from vldm_cli.commands.board import board
 from vldm_cli.commands.console import Console, clock
 from vldm_cli.commands.failures import going_on
+from vldm_cli.commands.streams import say
 from vldm_cli.errors import RequestError, RunError, visible
 from vldm_cli.runs import command_line
 
@@ -205,8 +205,8 @@ def _tell(console: Console, outcome, shown, told: str | None) -> None:
     if outcome.error is not None:
         shown.end(name, "failed")
         if console.verbose:
-            print(outcome.trace, file=sys.stderr)
-        print(visible(f"vldm: {name}: {outcome.error}"), file=sys.stderr, flush=True)
+            say(outcome.trace)
+        say(visible(f"vldm: {name}: {outcome.error}"))
     elif video is None:
         shown.end(name, "is made already")
     else:

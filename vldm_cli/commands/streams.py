@@ -20,17 +20,25 @@ def prepare() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
+def say(text: str) -> None:
+    """A line on stderr. Where that is full, or nobody reads it any more, the work goes on: it is no reason to lose a
+    video."""
+    with contextlib.suppress(OSError):
+        print(text, file=sys.stderr, flush=True)
+
+
 def flush(code: int) -> int:
-    """Everything that was said has gone out; the exit code, which is not 0 where it could not."""
-    for stream in (sys.stdout, sys.stderr):
-        try:
-            if stream is not None:
-                stream.flush()
-        except OSError as error:
-            told, code = code, code or 1
-            if stream is sys.stdout and not told and not isinstance(error, BrokenPipeError):
-                with contextlib.suppress(OSError):
-                    print(f"vldm: cannot write to stdout ({error.strerror})", file=sys.stderr, flush=True)
+    """Everything that was said has gone out; the exit code, which is not 0 where a result could not."""
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except OSError as error:
+        if not code and not isinstance(error, BrokenPipeError):
+            say(f"vldm: cannot write to stdout ({error.strerror})")
+        code = code or 1
+    with contextlib.suppress(OSError):
+        if sys.stderr is not None:
+            sys.stderr.flush()
     return code
 
 
