@@ -66,6 +66,15 @@ def test_refused(vldm, here, tiny_pack, case, dry):
     assert here() == []
 
 
+@pytest.mark.parametrize("command", ["generate", "upscale", "interpolate", "extend"])
+@pytest.mark.parametrize("order", [["-q", "-v"], ["--verbose", "--quiet"], ["-qv"]])
+def test_less_and_more_at_once(vldm, here, command, order):
+    code, out, err = vldm(command, "a red ball", *order, "--device", "cpu")
+    assert (code, out) == (2, "")
+    assert err.splitlines()[-1] == "vldm: -q says less and -v says more; leave one of them out"
+    assert here() == []
+
+
 @pytest.mark.parametrize("option", ["cuda", "cuda:1", "mps"])
 def test_a_gpu_that_is_not_there(vldm, here, tiny_pack, monkeypatch, option):
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)

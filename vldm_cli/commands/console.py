@@ -6,7 +6,7 @@ import time
 import warnings
 
 from vldm_cli.commands.streams import say
-from vldm_cli.errors import RunError, visible
+from vldm_cli.errors import RequestError, RunError, visible
 from vldm_cli.stages.running import HIGH
 
 NAMES = {
@@ -21,9 +21,12 @@ NAMES = {
 
 
 class Console:
-    """stdout and stderr as the options want them: `quiet` (errors only), `verbose`, `as_json` (one object)."""
+    """stdout and stderr as the options want them: `quiet` (errors only), `verbose`, `as_json` (one object). Raises
+    RequestError for both of the first two."""
 
     def __init__(self, quiet: bool = False, verbose: bool = False, as_json: bool = False):
+        if quiet and verbose:
+            raise RequestError("-q says less and -v says more; leave one of them out")
         self.quiet, self.verbose, self.as_json = quiet, verbose, as_json
         if quiet:
             warnings.simplefilter("ignore")
