@@ -227,7 +227,10 @@ def test_requests_of_all_that_cannot_be_served(tmp_path, arguments, words, capsy
         (["--with", "image --help"], "--with 'image --help'"),
         (["--with", "image --compile 1"], "--with 'image --compile 1'"),
         (["--with", "all --vae-roundtrip 1"], "--with 'all --vae-roundtrip 1'"),
-        (["--with", "upscaler --steps soon"], "--steps"),
+        (
+            ["--with", "upscaler --steps soon"],
+            "--with 'upscaler --steps soon': --steps soon is no whole number",
+        ),
         (["--with", "image 'x"], "is not closed"),
         (["--data", "nowhere"], "neither toyland nor a folder"),
     ],

@@ -15,9 +15,12 @@ from typer.main import get_command
 
 from vldm_cli.commands.empty import check_words
 from vldm_cli.commands.streams import say
-from vldm_cli.errors import RequestError, RunError, ran_out, unexpected, visible
+from vldm_cli.errors import RequestError, RunError, ran_out, shown, unexpected, visible
 from vldm_cli.runs import command_line, interrupt
 from vldm_cli.runs.command_line import typed
+
+# What pydantic's kinds of faults begin with → what is wanted.
+KINDS = {"int": "whole number", "float": "number"}
 
 
 class Interrupted(Exception):
@@ -80,8 +83,7 @@ def _run(app: typer.Typer, arguments: list[str]) -> int:
     except typer.TyperException as error:  # an option or argument that is not one
         context = getattr(error, "ctx", None)
         path = context.command_path if context else "vldm"
-        message = f"{error.format_message().rstrip('.')} (see `{path} --help`)"
-        return _fail(error.exit_code, message, arguments)
+        return _fail(error.exit_code, f"{worded(error)} (see `{path} --help`)", arguments)
     except RequestError as error:
         if ran_out(error):
             return _broke(error, arguments)
@@ -90,6 +92,19 @@ def _run(app: typer.Typer, arguments: list[str]) -> int:
         return _fail(1, str(error), arguments, error.again)
     except Interrupted as error:
         return _fail(130, str(error), arguments, error.again)
+
+
+def worded(error: typer.TyperException) -> str:
+    """What is wrong with an option or argument: the value that was typed and what is wanted, where typer's own words
+    tell neither."""
+    message = error.format_message().rstrip(".")
+    if not isinstance(error, typer.BadParameter) or error.param is None:
+        return message
+    faults: list = getattr(error.__cause__, "errors", list)()  # pydantic's, which reads the values
+    kind = KINDS.get(faults[0]["type"].partition("_")[0]) if faults else None
+    if kind is None:
+        return message
+    return f"{max(error.param.opts, key=len)} {shown(faults[0]['input'])} is no {kind}"
 
 
 def _broke(error: Exception, arguments: list[str]) -> int:

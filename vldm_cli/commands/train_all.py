@@ -170,13 +170,14 @@ def further_options(options: list[str], commands: Mapping[str, TyperCommand]) ->
 def _check(text: str, command: TyperCommand, words: list[str]) -> None:
     """Before anything is made or trained, not hours later when that part begins: its command takes these words. Raises
     RequestError."""
+    from vldm_cli.commands.failures import worded
+
     try:
         # Nothing is run. --help is no option here: it would print its page and train nothing.
         command.make_context(command.name, ["--pack", ".", *words], help_option_names=[])
     except typer.TyperException as error:
-        message = error.format_message().rstrip(".")
         raise RequestError(
-            f"--with {text!r:.60}: {message} (see `vldm train {command.name} --help`)"
+            f"--with {text!r:.60}: {worded(error)} (see `vldm train {command.name} --help`)"
         ) from error
 
 
