@@ -71,6 +71,29 @@ def test_refused(vldm, here, tiny_pack, case, dry):
     assert here() == []
 
 
+def test_a_file_that_may_not_be_read_names_its_permissions(vldm, tmp_path, monkeypatch):
+    (tmp_path / "closed.mp4").write_bytes(b"")
+    monkeypatch.setattr("os.access", lambda path, mode: "closed" not in str(path))
+    for words in (["upscale", "closed.mp4"], ["generate", PROMPT, "--image", "closed.mp4"]):
+        code, out, err = vldm(*words)
+        assert (code, out, err.count("\n")) == (2, "", 1)
+        assert err.startswith("vldm: 'closed.mp4' may not be read; change its permissions")
+
+
+@pytest.mark.parametrize("name", ["-dash.mp4", "-qv.mp4", "--clip.mp4"])
+@pytest.mark.parametrize("command", ["upscale", "info"])
+def test_a_name_that_begins_with_a_dash(vldm, tmp_path, command, name):
+    code, _, err = vldm(command, name)
+    assert code == 2 and "No such option: -" in err and "./" not in err
+    (tmp_path / name).write_bytes(b"")
+    code, out, err = vldm(command, name)
+    assert (code, out) == (
+        2,
+        "",
+    ) and f"the file of that name is given as ./{name} (see `vldm {command}" in err
+    assert "No such option" not in vldm(command, f"./{name}")[2]
+
+
 @pytest.mark.parametrize("command", ["generate", "upscale", "interpolate", "extend"])
 @pytest.mark.parametrize("order", [["-q", "-v"], ["--verbose", "--quiet"], ["-qv"]])
 def test_less_and_more_at_once(vldm, here, command, order):

@@ -21,6 +21,8 @@ from vldm_cli.runs.command_line import typed
 
 # What pydantic's kinds of faults begin with → what is wanted.
 KINDS = {"int": "whole number", "float": "number"}
+# How typer's sentence on a file that it may not read ends.
+UNREADABLE = " is not readable."
 
 
 class Interrupted(Exception):
@@ -98,13 +100,24 @@ def worded(error: typer.TyperException) -> str:
     """What is wrong with an option or argument: the value that was typed and what is wanted, where typer's own words
     tell neither."""
     message = error.format_message().rstrip(".")
+    if hasattr(error, "possibilities"):  # an option that there is none of
+        dashed = next((word for word in command_line.words() if _is_dashed_file(word)), None)
+        return message if dashed is None else f"{message}; the file of that name is given as ./{dashed}"
     if not isinstance(error, typer.BadParameter) or error.param is None:
         return message
+    if error.message.endswith(UNREADABLE):
+        name = error.message.removesuffix(UNREADABLE).partition(" ")[2]  # behind its kind: file, path
+        return f"{name} may not be read; change its permissions, or name another file"
     faults: list = getattr(error.__cause__, "errors", list)()  # pydantic's, which reads the values
     kind = KINDS.get(faults[0]["type"].partition("_")[0]) if faults else None
     if kind is None:
         return message
     return f"{max(error.param.opts, key=len)} {shown(faults[0]['input'])} is no {kind}"
+
+
+def _is_dashed_file(word: str) -> bool:
+    """Whether there is a file of that name, which the command line takes for options."""
+    return word.startswith("-") and "\0" not in word and os.path.lexists(word)
 
 
 def _broke(error: Exception, arguments: list[str]) -> int:
