@@ -48,6 +48,14 @@ def test_dry_run_makes_nothing(vldm, here, clip, options):
     assert "144x80" in vldm("upscale", "a.mp4", *options, "--dry-run")[1]
 
 
+def test_a_plan_of_one_frame_counts_one(vldm, tmp_path, options):
+    clips.make(tmp_path, "one.mp4", frames=1, size="36x20")
+    code, out, _ = vldm("upscale", "one.mp4", *options, "--steps", "1", "--dry-run")
+    assert code == 0 and "one-x4.mp4: 1 frame of 144x80" in out
+    assert "1 window of 1 tile, 1 denoiser call\n" in out
+    assert "one.mp4: 1 frame of 36x20" in vldm("info", "one.mp4")[1]
+
+
 def test_a_dry_run_says_what_a_gpu_has_free(vldm, clip, options, monkeypatch):
     monkeypatch.setattr(job, "free_bytes", lambda device: 3 << 30)
     code, out, _ = vldm("upscale", "a.mp4", *options, "--dry-run")

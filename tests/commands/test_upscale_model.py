@@ -90,10 +90,7 @@ def test_dry_run_makes_nothing(vldm, here, clip):
     before = here()
     code, out, _ = vldm("upscale", "a.mp4", "--model", "net.safetensors", "--device", "cpu", "--dry-run")
     assert (
-        code == 0
-        and "144x80" in out
-        and "1 tiles a frame, 6 calls of the network" in out
-        and here() == before
+        code == 0 and "144x80" in out and "1 tile a frame, 6 calls of the network" in out and here() == before
     )
 
 

@@ -42,7 +42,7 @@ def one_clip(
 
 def show_plan(console, job, device: str, lines: list[str]) -> None:
     """`--dry-run`: what would be made, on stdout. device: that the job was made for."""
-    from vldm_cli.commands.console import clock, room, size
+    from vldm_cli.commands.console import clock, counted, room, size
     from vldm_cli.commands.failures import only_told
     from vldm_cli.pipelines.clip.job import identity
     from vldm_cli.runs.folder import run_folder
@@ -68,7 +68,7 @@ def show_plan(console, job, device: str, lines: list[str]) -> None:
     }
     rate = job.times.fps
     varied = "" if job.times.constant else " on average"
-    head = f"{job.out}: {len(job.times)} frames of {job.raw.width}x{job.raw.height} at "
+    head = f"{job.out}: {counted(len(job.times), 'frame')} of {job.raw.width}x{job.raw.height} at "
     head += f"{rate if rate.denominator in (1, 1001) else f'{float(rate):.3f}'} fps{varied}"
     cost = f"about {clock(job.plan['estimated_total_seconds'])} on {device}, "
     cost += f"{size(job.plan['estimated_peak_bytes'])} of memory at the most"
@@ -81,11 +81,11 @@ def show_plan(console, job, device: str, lines: list[str]) -> None:
 
 def make(console, job, run: Callable, new: str = "") -> None:
     """Runs the job, with progress, and says what came out; `new` goes into the text."""
-    from vldm_cli.commands.console import clock
+    from vldm_cli.commands.console import clock, counted
 
     result = run_job(console, job, run)
     seed = "" if job.seed is None else f"seed {job.seed}, "
-    text = f"{result.out}: {result.frames} frames of {result.width}x{result.height}, {new}"
+    text = f"{result.out}: {counted(result.frames, 'frame')} of {result.width}x{result.height}, {new}"
     text += f"{float(job.times.seconds):.3f} s, {seed}made in {clock(result.total_seconds)}"
     console.result(result.as_table(), text)
 
@@ -95,12 +95,16 @@ def run_job(console, job, run: Callable):
 
     Raises Interrupted and RunError that say what is saved and how to go on.
     """
+    from vldm_cli.commands.console import counted
     from vldm_cli.commands.failures import going_on
 
     for words in job.warnings:
         console.warn(words)
     progress = console.progress()
-    with going_on(lambda: f"{progress.frames} of {job.encoded} frames of {job.out} are saved"), progress:
+    with (
+        going_on(lambda: f"{progress.frames} of {counted(job.encoded, 'frame')} of {job.out} are saved"),
+        progress,
+    ):
         result = run(job, job.clip.fingerprint(), progress)
     for words in result.warnings[len(job.warnings) :]:
         console.warn(words)

@@ -143,7 +143,7 @@ class PrintedProgress(SilentProgress):
             spent = time.monotonic() - self._began
             left = spent * (self._total - self.frames) / self.frames
             say(
-                f"{self.frames} of {self._total} frames on disk, {clock(spent)} so far "
+                f"{self.frames} of {counted(self._total, 'frame')} on disk, {clock(spent)} so far "
                 f"({self.frames / max(spent, 1e-3):.3g} frames/s), about {clock(left)} left"
             )
 
@@ -166,6 +166,11 @@ def _print(text: str) -> None:
         raise
     except OSError as error:
         raise RunError(f"cannot write to stdout ({error.strerror}); the work itself is done") from error
+
+
+def counted(number: int, thing: str) -> str:
+    """1, "frame" → "1 frame"; 2 → "2 frames"."""
+    return f"{number} {thing}{'' if number == 1 else 's'}"
 
 
 def clock(seconds: float) -> str:

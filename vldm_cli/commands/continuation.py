@@ -20,7 +20,7 @@ def extend(
 ) -> None:
     """Where objects are after so many new frames of `extend`, against the renderer's ground truth."""
     from vldm_cli.api import device as devices
-    from vldm_cli.commands.console import Console
+    from vldm_cli.commands.console import Console, counted
     from vldm_cli.packs.pack import Pack
     from vldm_cli.video.numbers import whole
 
@@ -37,7 +37,9 @@ def extend(
 
     with interrupt.raising():  # for what lies in folders for temporary files
         table = measure_continuation(opened, chosen, kind, clips, frames, steps)
-    lines = [f"{table['clips']} clips of one object, {frames} frames added, pack {opened.name}"]
+    lines = [
+        f"{counted(table['clips'], 'clip')} of one object, {counted(frames, 'frame')} added, pack {opened.name}"
+    ]
     for heading, rows in ((None, table), (f"the {table['moving']['clips']} that move", table["moving"])):
         lines += [f"{heading}:"] if heading else []
         for name in ("extended", "standing still"):

@@ -60,7 +60,7 @@ def extend(
 ) -> None:
     """Continue a clip from its last frames, which stay as they are. Interrupted, the same command goes on."""
     from vldm_cli.api.extend import prepare
-    from vldm_cli.commands.console import Console
+    from vldm_cli.commands.console import Console, counted
 
     console = Console(common.quiet, common.verbose, common.as_json)
     lent = common.lent(dtype, "extend")
@@ -96,7 +96,8 @@ def extend(
             shared.make(console, job, partial(run, pool=pool), f"{job.added} of them new, ")
             return
         plan = job.plan
-        words = f"{plan['context']} frames of context, from the clip's {plan['context_from']}, "
-        words += f"{plan['keyframes']} new keyframes, one every {plan['keyframe_step']} frames, "
-        words += f"{sum(plan['calls'].values())} denoiser calls"
+        words = f"{counted(plan['context'], 'frame')} of context, from the clip's {plan['context_from']}, "
+        words += f"{counted(plan['keyframes'], 'new keyframe')}, "
+        words += f"one every {counted(plan['keyframe_step'], 'frame')}, "
+        words += counted(sum(plan["calls"].values()), "denoiser call")
         shared.show_plan(console, job, common.device, [words])

@@ -13,12 +13,12 @@ def info(
 ) -> None:
     """What made a video (prompt, seed, pack, settings), and its streams."""
     from vldm_cli.api.info import info as read
-    from vldm_cli.commands.console import Console
+    from vldm_cli.commands.console import Console, counted
 
     found = read(file)
     made, kept = found.metadata, found.latents_of
     lines = [
-        f"{file}: {found.frames} frames of {found.width}x{found.height} at {found.fps} fps, "
+        f"{file}: {counted(found.frames, 'frame')} of {found.width}x{found.height} at {found.fps} fps, "
         f"{float(found.duration):.3f} s",
         *found.streams,
     ]

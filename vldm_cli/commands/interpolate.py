@@ -56,7 +56,7 @@ def interpolate(
     """More frames between a clip's own, which stay as they are; it lasts as long as before. Interrupted, the same
     command goes on."""
     from vldm_cli.api.interpolate import prepare
-    from vldm_cli.commands.console import Console
+    from vldm_cli.commands.console import Console, counted
 
     console = Console(common.quiet, common.verbose, common.as_json)
     lent = common.lent(dtype, "interpolate")
@@ -86,10 +86,9 @@ def interpolate(
         if not common.dry_run:
             shared.make(console, job, partial(run, pool=pool))
             return
-        words = (
-            f"{job.plan['made']} frames made between {job.plan['known']} known ones, by {job.plan['engine']}"
-        )
+        words = f"{counted(job.plan['made'], 'frame')} made between {job.plan['known']} known ones, "
+        words += f"by {job.plan['engine']}"
         calls = sum(job.plan.get("calls", {}).values())
         shared.show_plan(
-            console, job, common.device, [f"{words}, {calls} denoiser calls" if calls else words]
+            console, job, common.device, [f"{words}, {counted(calls, 'denoiser call')}" if calls else words]
         )

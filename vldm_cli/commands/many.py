@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from vldm_cli.commands.board import board
-from vldm_cli.commands.console import Console, clock
+from vldm_cli.commands.console import Console, clock, counted
 from vldm_cli.commands.failures import going_on
 from vldm_cli.commands.streams import say
 from vldm_cli.errors import RequestError, RunError, visible
@@ -155,11 +155,12 @@ def _show_plan(console: Console, tasks: Sequence, missing: Sequence, kept) -> No
             count += 1
             seconds += plan["estimated_total_seconds"]
             peak = max(peak, plan["estimated_peak_bytes"])
-        console.result(
-            plan, f"{plan['out']}: {plan['frames']} frames of {plan['width']}x{plan['height']}{seed}, {cost}"
-        )
+        frames = counted(plan["frames"], "frame")
+        console.result(plan, f"{plan['out']}: {frames} of {plan['width']}x{plan['height']}{seed}, {cost}")
     rest = f"; made already: {len(tasks) - count}" if count < len(tasks) else ""
-    console.note(f"{_videos(count)}, about {clock(seconds)}, {size(peak)} of memory at the most{rest}")
+    console.note(
+        f"{counted(count, 'video')}, about {clock(seconds)}, {size(peak)} of memory at the most{rest}"
+    )
 
 
 def _make(
@@ -176,13 +177,13 @@ def _make(
     failed = Failed(tasks, command_line.words(), given)
     before = len(tasks) - len(missing)
     if before:
-        console.note(f"{before} of {_videos(len(tasks))} made already")
+        console.note(f"{before} of {counted(len(tasks), 'video')} made already")
     left = {task.index for task in missing}
     for task in tasks:
         if console.as_json and task.index not in left:
             console.result(Outcome(task, seed=task.options["seed"]).as_table(), "")
     shown, errors = board(console, len(tasks), before), 0
-    with going_on(lambda: f"{shown.done - errors} of {_videos(len(tasks))} made"), shown:
+    with going_on(lambda: f"{shown.done - errors} of {counted(len(tasks), 'video')} made"), shown:
         executor = in_turn(kept) if pool is None else by_workers(kept, pool)
         for outcome in executor(missing, lambda task: shown.begin(_name(task))):
             _tell(console, outcome, shown, told)
@@ -193,10 +194,11 @@ def _make(
         if errors:
             again = "--prompts" if tasks[0].command == "generate" else "--clips"
             raise RunError(
-                f"{errors} of {_videos(len(tasks))} failed; {failed.path} says why and can be given as {again}"
+                f"{errors} of {counted(len(tasks), 'video')} failed; "
+                f"{failed.path} says why and can be given as {again}"
             )
     if missing:
-        console.note(f"{_videos(len(tasks))} made, {clock(shown.spent)}")
+        console.note(f"{counted(len(tasks), 'video')} made, {clock(shown.spent)}")
 
 
 def _tell(console: Console, outcome, shown, told: str | None) -> None:
@@ -218,12 +220,9 @@ def _tell(console: Console, outcome, shown, told: str | None) -> None:
         console.result(outcome.as_table(), "")
     elif video is not None:
         seed = "" if video.seed is None else f", seed {video.seed}"
-        text = f"{name}: {video.frames} frames of {video.width}x{video.height} at {video.fps} fps{seed}"
+        frames = counted(video.frames, "frame")
+        text = f"{name}: {frames} of {video.width}x{video.height} at {video.fps} fps{seed}"
         console.result({}, f"{text}, made in {clock(video.total_seconds)}")
-
-
-def _videos(count: int) -> str:
-    return f"{count} video{'' if count == 1 else 's'}"
 
 
 def _name(task) -> str:

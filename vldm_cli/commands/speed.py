@@ -179,9 +179,10 @@ def _beside(found: dict) -> Iterator[str]:
 
 def _lines(table: dict) -> Iterator[str]:
     """What a person reads."""
-    from vldm_cli.commands.console import clock, size
+    from vldm_cli.commands.console import clock, counted, size
 
-    yield f"{table['frames']} frames of {table['width']}x{table['height']} on {table['device']} ({table['dtype']})"
+    frames = counted(table["frames"], "frame")
+    yield f"{frames} of {table['width']}x{table['height']} on {table['device']} ({table['dtype']})"
     yield f"{'wall':<14}{table['wall_seconds']:>9.2f} s   ({clock(table['wall_seconds'])})"
     yield f"{'rate':<14}{table['frames_per_second']:>9.2f} frames/s"
     yield f"{'first frames':<14}{table['first_segment_seconds']:>9.2f} s until they are on disk"

@@ -83,7 +83,7 @@ def upscale(
     """Upscale a clip; its times, sound, subtitles and tags are kept. Interrupted, the same command goes on."""
     from vldm_cli.api.clip import check_there
     from vldm_cli.api.upscale import prepare
-    from vldm_cli.commands.console import Console
+    from vldm_cli.commands.console import Console, counted
 
     console = Console(common.quiet, common.verbose, common.as_json)
     lent = common.lent(dtype, "upscale")
@@ -120,9 +120,12 @@ def upscale(
         console.detail(f"{lent.words}, {job.settings['dtype']}: {job.settings}")
         if common.dry_run:
             plan = job.plan
-            words = f"{plan['tiles']} tiles a frame, {plan['calls']} calls of the network"
+            words = (
+                f"{counted(plan['tiles'], 'tile')} a frame, {counted(plan['calls'], 'call')} of the network"
+            )
             if model is None:
-                words = f"{plan['windows']} windows of {plan['tiles']} tiles, {plan['calls']} denoiser calls"
+                words = f"{counted(plan['windows'], 'window')} of {counted(plan['tiles'], 'tile')}, "
+                words += counted(plan["calls"], "denoiser call")
             shared.show_plan(console, job, common.device, [words])
         else:
             shared.make(console, job, partial(run, pool=pool))
