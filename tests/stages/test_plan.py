@@ -176,6 +176,12 @@ def test_as_dict_is_json_and_complete():
     assert table["estimated_total_seconds"] > 0
 
 
+def test_estimates_have_no_more_digits_than_they_are_worth():
+    """As sums of thousandths they had seventeen."""
+    totals = [plan(frames).as_dict()["estimated_total_seconds"] for frames in range(1, 40)]
+    assert totals == [round(total, 3) for total in totals]
+
+
 @pytest.mark.parametrize(("frames", "interpolation"), [(0, 16), (-1, 1), (10, 2)])
 def test_no_plan(frames, interpolation):
     with pytest.raises(ValueError, match="no plan"):

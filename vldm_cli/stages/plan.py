@@ -101,7 +101,7 @@ class Plan:
             self.out_size,
             self.hash,
         )
-        table["estimated_total_seconds"] = sum(self.estimated_seconds.values())
+        table["estimated_total_seconds"] = round(sum(self.estimated_seconds.values()), 3)
         return json.loads(json.dumps(table))
 
 
