@@ -59,6 +59,35 @@ def test_help_names_only_commands_that_there_are(vldm):
     assert vldm() == (0, out, "")
 
 
+EVERY_OPTION = """
+import contextlib, io, sys
+from typer.main import get_command
+from vldm_cli.commands.app import app
+from vldm_cli.commands.failures import run
+
+def commands(group, words=()):
+    for name, command in group.commands.items():
+        yield from commands(command, (*words, name)) if hasattr(command, "commands") else [((*words, name), command)]
+
+for words, command in commands(get_command(app)):
+    with contextlib.redirect_stdout(io.StringIO()) as page:
+        run(app, [*words, "--help"])
+    names = [name for option in command.params for name in (*option.opts, *option.secondary_opts)]
+    cut = [name for name in names if name.startswith("-") and name not in page.getvalue()]
+    if cut or "Usage: vldm" not in page.getvalue():
+        print(*words, *cut)
+"""
+
+
+@pytest.mark.parametrize("columns", [20, 60, 79, 80])
+def test_help_names_every_option_whole_however_narrow_the_terminal(columns):
+    env = {**os.environ, "COLUMNS": str(columns)}
+    done = subprocess.run(
+        [sys.executable, "-c", EVERY_OPTION], capture_output=True, text=True, check=True, env=env
+    )
+    assert (done.stdout, done.stderr) == ("", "")
+
+
 def test_version(vldm):
     from vldm_cli import __version__
 

@@ -1,6 +1,7 @@
 """`vldm`: the commands that there are. Each lives in a module of its own and imports what is heavy when it runs."""
 
 import os
+import shutil
 import sys
 from typing import Annotated
 
@@ -25,11 +26,15 @@ from vldm_cli.errors import RequestError
 from vldm_cli.runs import interrupt
 from vldm_cli.video import ffmpeg
 
+# In fewer columns rich's tables cut the names of options off; plain lines do not.
+TABLES = 80
+
 app = typer.Typer(
     name="vldm",
     help="Long, high-resolution video from text, with a Video LDM.",
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
+    rich_markup_mode="rich" if shutil.get_terminal_size().columns >= TABLES else None,
 )
 app.command()(generate.generate)
 app.command()(extend.extend)
