@@ -1,3 +1,4 @@
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -110,10 +111,26 @@ def test_info_of_a_folder(tmp_path, settings):
     if settings:
         (tmp_path / "settings.json").write_text(settings)
     found = video_info(tmp_path)
-    rate = 12 if settings and '"12"' in settings else 0
+    rate = 12 if settings and '"12"' in settings else 24
+    assert found["fps"] == open_clip(tmp_path).times.fps, "what the commands on clips take"
     assert (found["frames"], found["width"], found["height"], found["fps"]) == (4, 20, 12, rate)
     assert found["streams"] == ["JPG and PNG frames, 20x12"] and found["metadata"] is None
-    assert found["duration"] == (4 / found["fps"] if rate else 0)
+    assert found["duration"] == Fraction(4, rate)
+    one = video_info(tmp_path / "1.png")
+    assert (one["frames"], one["width"], one["height"], one["fps"]) == (1, 20, 12, rate)
+    assert one["duration"] == open_clip(tmp_path / "1.png").times.seconds == Fraction(1, rate)
+    assert one["streams"] == ["PNG picture, 20x12"] and one["metadata"] is None
+
+
+def test_info_of_a_picture_that_is_turned_or_damaged(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new("RGB", (20, 12)).save(tmp_path / "a.jpg", exif=exif)
+    found, clip = video_info(tmp_path / "a.jpg"), open_clip(tmp_path / "a.jpg")
+    assert (found["width"], found["height"]) == (clip.width, clip.height) == (12, 20)
+    (tmp_path / "a.png").write_text("no picture")
+    with pytest.raises(RequestError, match="damaged picture"):
+        video_info(tmp_path / "a.png")
 
 
 def test_info_of_a_narrow_clip(tmp_path):

@@ -78,8 +78,12 @@ def measure(paths: tuple[Path, ...], fps: Fraction | None) -> tuple[Times, int, 
                 "frames", f"{path} holds {picture.frames} pictures, of which the first is used"
             )
     assert size is not None  # there is a picture at least
-    rate = fps or rate_in(beside_frames(paths[0].parent)) or FPS
-    return constant(len(paths), rate), *size, bits, list(remarks.values())
+    return constant(len(paths), fps or rate_beside(paths[0].parent)), *size, bits, list(remarks.values())
+
+
+def rate_beside(folder: Path) -> Fraction:
+    """The frame rate of the pictures in a folder: what vldm stored beside them, or else the usual one."""
+    return rate_in(beside_frames(folder)) or FPS
 
 
 def read(paths: tuple[Path, ...], raw: Raw) -> Iterator[bytes]:

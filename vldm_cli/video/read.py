@@ -12,7 +12,7 @@ from vldm_cli.errors import RequestError
 from vldm_cli.video import ffmpeg
 from vldm_cli.video.carry import OWN_TAGS
 from vldm_cli.video.picture import UnreadableError, fitted, look
-from vldm_cli.video.pictures import pictures_in
+from vldm_cli.video.pictures import find, pictures_in, rate_beside
 from vldm_cli.video.probe import inspect, source
 from vldm_cli.video.scan import scan, shown_size
 from vldm_cli.video.stored import beside_frames, own, parsed, rate_in
@@ -38,7 +38,7 @@ def read_image(path: str | Path, size: tuple[int, int], option: str = "--image")
 
 
 def video_info(path: str | Path) -> dict:
-    """What is in a video file, animated picture or folder of frames, and what made it.
+    """What is in a video file, a picture, animated or not, or a folder of frames, and what made it.
 
     `file`, `streams` (one line each), `width`, `height`, `frames`, `fps` (Fraction), `duration` (seconds, a
     Fraction) and `metadata` (what vldm stored, in which anything may stand: see `stored.whole`; or None). Raises
@@ -47,6 +47,8 @@ def video_info(path: str | Path) -> dict:
     path = Path(path)
     if path.is_dir():
         return _folder_info(path)
+    if find(path):
+        return _still_info(path)
     if not _is_animation(path):
         return _file_info(path)
     try:
@@ -150,6 +152,26 @@ def _picture_info(path: Path) -> dict:
     }
 
 
+def _still_info(path: Path) -> dict:
+    """One picture, as the commands on clips take it: ffmpeg would give it a rate of its own."""
+    try:
+        picture = look(path)
+        stored = parsed(picture_text(path))
+    except (OSError, UnreadableError) as error:
+        raise RequestError(f"{path} is a damaged picture ({error}); give another copy of it") from error
+    fps = rate_beside(path.parent)
+    return {
+        "file": str(path),
+        "streams": [f"{picture.kind} picture, {picture.width}x{picture.height}"],
+        "width": picture.width,
+        "height": picture.height,
+        "frames": 1,
+        "fps": fps,
+        "duration": 1 / fps,
+        "metadata": stored,
+    }
+
+
 def _folder_info(folder: Path) -> dict:
     pictures = pictures_in(folder)
     if not pictures:
@@ -159,7 +181,7 @@ def _folder_info(folder: Path) -> dict:
     except (OSError, UnreadableError) as error:
         raise RequestError(f"{pictures[0]} is a damaged picture ({error}); take it out") from error
     stored = beside_frames(folder)
-    fps = rate_in(stored) or Fraction(0)
+    fps = rate_beside(folder)
     kinds = " and ".join(sorted({path.suffix[1:].upper() for path in pictures}))
     return {
         "file": str(folder),
@@ -168,7 +190,7 @@ def _folder_info(folder: Path) -> dict:
         "height": picture.height,
         "frames": len(pictures),
         "fps": fps,
-        "duration": len(pictures) / fps if fps else Fraction(0),
+        "duration": len(pictures) / fps,
         "metadata": own(stored),
     }
 
