@@ -183,7 +183,7 @@ def _one(
 
 
 def _show_plan(console, job) -> None:
-    from vldm_cli.commands.console import clock, size
+    from vldm_cli.commands.console import clock, counted, size
     from vldm_cli.commands.failures import only_told
     from vldm_cli.packs.abilities import Abilities
     from vldm_cli.runs.here import Elsewhere
@@ -212,9 +212,9 @@ def _show_plan(console, job) -> None:
     windows |= {"upscale": len(plan.upscale_windows), "fill": plan.keyframes - 1}
     height, width = plan.out_size
     lines = [
-        f"{job.outs[0]}{f' to {job.outs[-1].name}' if variations > 1 else ''}: {plan.frames} frames of "
+        f"{job.outs[0]}{f' to {job.outs[-1].name}' if variations > 1 else ''}: {counted(plan.frames, 'frame')} of "
         f"{width}x{height} at {settings.fps} fps" + (f", {variations} videos" if variations > 1 else ""),
-        f"{plan.keyframes} keyframes, one every {plan.keyframe_step} frames",
+        f"{counted(plan.keyframes, 'keyframe')}, one every {plan.keyframe_step} frames",
         *Abilities.of(pack.manifest).remarks(plan.between, len(plan.keyframe_windows) > 1 or plan.lead > 0),
     ]
     if request.sketches:
@@ -222,8 +222,10 @@ def _show_plan(console, job) -> None:
         lines.append(f"keyframes that follow a sketch: {at}")
         table["sketches"] = [plan.keyframe_step * place for place in job.sketched]
     for stage, seconds in plan.estimated_seconds.items():
-        calls = f"{plan.calls[stage]} denoiser calls" if stage in plan.calls else ""
-        cut = f"{windows[stage]} windows" if stage in windows else f"{len(plan.segments)} segments"
+        calls = counted(plan.calls[stage], "denoiser call") if stage in plan.calls else ""
+        cut = (
+            counted(windows[stage], "window") if stage in windows else counted(len(plan.segments), "segment")
+        )
         lines.append(f"{stage:<14}{cut:>14}{calls:>22}   about {clock(seconds)}")
     total = variations * table["estimated_total_seconds"]
     lines.append(f"about {clock(total)} on {request.device} ({request.dtype}), ")
@@ -297,9 +299,9 @@ def _make(console, job, pool) -> None:
 
 def _in_words(result) -> str:
     """A finished video in a line."""
-    from vldm_cli.commands.console import clock
+    from vldm_cli.commands.console import clock, counted
 
     return (
-        f"{result.out}: {result.frames} frames of {result.width}x{result.height} at {result.fps} fps, "
+        f"{result.out}: {counted(result.frames, 'frame')} of {result.width}x{result.height} at {result.fps} fps, "
         f"seed {result.seed}, made in {clock(result.total_seconds)}"
     )

@@ -44,7 +44,7 @@ def planned(task: Task, kept: Kept) -> dict[str, Any]:
         "height": height,
         "keyframes": plan.keyframes,
         "calls": plan.calls,
-        "estimated_total_seconds": sum(plan.estimated_seconds.values()),
+        "estimated_total_seconds": round(sum(plan.estimated_seconds.values()), 3),
         "estimated_peak_bytes": plan.estimated_peak_bytes,
         "fps": str(settings.fps),
         "made_before": False,
