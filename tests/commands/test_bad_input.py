@@ -21,7 +21,7 @@ CASES = {
     "too many frames": ([PROMPT, "--frames", "10001"], "--frames 10001"),
     "frames that are no number": ([PROMPT, "--frames", "nan"], "--frames nan is no whole number (see `vldm"),
     "half a frame": ([PROMPT, "--frames", "1.5"], "--frames 1.5 is no whole number"),
-    "frames of nothing": ([PROMPT, "--frames", ""], "--frames '' is no whole number"),
+    "frames of nothing": ([PROMPT, "--frames", ""], "--frames names nothing"),
     "frames of many digits": ([PROMPT, "--frames", "9" * 5000], f"--frames {'9' * 60}… is no whole number"),
     "guidance that is no number": ([PROMPT, "--guidance", "much"], "--guidance much is no number (see `vldm"),
     "crf": ([PROMPT, "--crf", "52"], "--crf 52"),

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from vldm_cli.commands.console import counted
 from vldm_cli.errors import RunError
 from vldm_cli.video.read import video_info
 
@@ -14,7 +15,7 @@ PROMPT = "a red ball bounces"
 @pytest.mark.parametrize("frames", [1, 2, 7, 49])
 def test_exactly_so_many_frames(vldm, here, base, frames):
     code, out, err = vldm("generate", PROMPT, *base, "--frames", frames, "-o", "a.mp4", "--seed", 5)
-    assert code == 0 and out.startswith(f"a.mp4: {frames} frames of 48x32 at 24 fps, seed 5")
+    assert code == 0 and out.startswith(f"a.mp4: {counted(frames, 'frame')} of 48x32 at 24 fps, seed 5")
     assert "Traceback" not in err and "\x1b" not in err
     info = video_info("a.mp4")
     assert (info["frames"], info["fps"], info["width"], info["height"]) == (frames, 24, 48, 32)
