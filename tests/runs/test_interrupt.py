@@ -68,7 +68,8 @@ def test_once_a_video_is_delivered_it_waits_for_other_work():
 
 
 def test_with_nobody_to_read_it_still_ends():
-    assert run("os.close(2); kill('SIGHUP')")[0] == 130
+    assert run("os.close(2); kill('SIGHUP')")[:2] == SAID
+    assert run("os.dup2(os.open('/dev/full', os.O_WRONLY), 2); kill('SIGTERM')")[:2] == SAID
 
 
 def test_what_it_was_started_to_ignore_stays_ignored():

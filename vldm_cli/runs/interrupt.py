@@ -95,10 +95,11 @@ def _leave() -> None:
     try:
         # a bar of progress hides the cursor
         shown = "\x1b[?25h\n" if sys.stderr is not None and sys.stderr.isatty() else ""
-        os.write(2, f"{shown}{_state.words()}\n".encode(_encoding(), "backslashreplace"))
+        with suppress(OSError):  # nobody may be there to read: a terminal that was closed, a full disk
+            os.write(2, f"{shown}{_state.words()}\n".encode(_encoding(), "backslashreplace"))
         for end in _state.ends:
             end()
-    finally:  # nobody may be there to read: a terminal that was closed
+    finally:
         os._exit(CODE)
 
 
