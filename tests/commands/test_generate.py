@@ -140,6 +140,12 @@ def test_a_name_with_places_is_filled_for_one_prompt_too(vldm, base, here):
     assert code == 2 and "use --repeat" in err
 
 
+def test_each_variation_has_a_contact_sheet_of_its_own(vldm, base, here):
+    words = ("--frames", 2, "--seed", 4, "-q", "-o", "a.mp4", "--variations", 2, "--preview", "p.png")
+    assert vldm("generate", PROMPT, *base, *words)[0] == 0
+    assert here() == ["a-1.mp4", "a-2.mp4", "p-1.png", "p-2.png"]
+
+
 def test_where_motion_fills_in_the_last_frame_is_a_keyframe(vldm, base):
     """One more frame than usual; it looked at what the pack does, and not at what was asked for."""
     for between, frames in ((("--between", "motion"), 241), ((), 240)):

@@ -165,9 +165,10 @@ class GenerateJob:
 
         request, pack, many = self.request, self.pack.pack, len(self.outs) > 1
         seed = first_seed(request, pack, self.outs[0]) if many else request.seed
+        sheets = _sheets(request.preview, len(self.outs))
         requests = [
-            replace(request, out=out, seed=None if seed is None else seed + number)
-            for number, out in enumerate(self.outs)
+            replace(request, out=out, preview=sheet, seed=None if seed is None else seed + number)
+            for number, (out, sheet) in enumerate(zip(self.outs, sheets, strict=True))
         ]
         return [(one, many and is_made(one, pack)) for one in requests]
 
@@ -239,12 +240,18 @@ def prepare(
     done = {path for path in outs if resume and _delivered(path, variations > 1)}
     for path in outs:
         checks.check_out(path, force or path in done)
-    check_preview(request.preview, force, [image, *(named for named, _ in placed(sketch))])
+    for sheet in _sheets(request.preview, variations):
+        check_preview(sheet, force, [image, *(named for named, _ in placed(sketch))])
     request = complete(request, opened, image, sketch)
     try_encoder(settings.encoder, *plan_of(settings, opened.pack.manifest).out_size)
     said = remarks(request.sketches, settings.interpolation, settings.frames)
     about = "; ".join([*filter(None, [warning]), *said])
     return GenerateJob(request, opened, outs, [*filter(None, [about, licence_remark(opened.pack)])])
+
+
+def _sheets(preview: Path | None, variations: int) -> Sequence[Path | None]:
+    """A contact sheet for each of the variations, named as they are."""
+    return [None] * variations if preview is None else numbered(preview, variations)
 
 
 def _delivered(out: Path, one_of_many: bool) -> bool:
