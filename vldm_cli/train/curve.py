@@ -41,10 +41,12 @@ class Curve:
         write_png(self.folder / "curve.png", np.asarray(self.picture().convert("RGB")))
 
     def picture(self) -> Image.Image:
-        """The loss and the other positive measurements over steps, logarithmic, each raw (pale) and smoothed."""
+        """The loss and the other measurements over steps, as far as they are positive and finite; logarithmic, each raw
+        (pale) and smoothed."""
         skip = {"step", "elapsed", "progress", "lr", "rate", "skipped", "grad_norm"}
         columns = [c for c in dict.fromkeys(k for row in self.rows for k in row) if c not in skip]
-        lines = {c: [(r["step"], r[c]) for r in self.rows if r.get(c, 0) > 0] for c in columns}
+        # a single step may lose its way: its infinite loss is in the table and no place in the picture
+        lines = {c: [(r["step"], r[c]) for r in self.rows if 0 < r.get(c, 0) < math.inf] for c in columns}
         lines = {c: points for c, points in lines.items() if points}
         image = Image.new("RGB", (WIDTH, HEIGHT), "white")
         draw = ImageDraw.Draw(image)
