@@ -2,6 +2,7 @@
 time, which no imitation on small patches is."""
 
 from collections import defaultdict
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -29,19 +30,22 @@ class Pairs:
     def __init__(self, folder: Path, device: torch.device):
         self.device = device
         self.folder = Folder(folder, lambda size, video: size)
-        found: dict[Path, dict[str, dict[int, Stretch]]] = defaultdict(lambda: defaultdict(dict))
+        found: dict[Path, dict[Path, list[Stretch]]] = defaultdict(lambda: defaultdict(list))
         for stretch in self.folder.stretches:
             if stretch.video:
-                found[stretch.path.parent][stretch.path.stem][stretch.first] = stretch
+                found[stretch.path.parent][stretch.path].append(stretch)
         self.pairs: list[tuple[Stretch, list[Stretch]]] = []
-        for place, kinds in sorted(found.items()):
-            for first, high in kinds.get(HIGH, {}).items():
-                lows = [
-                    at[first] for name, at in sorted(kinds.items()) if name.startswith(LOW) and first in at
-                ]
-                if not lows:
+        for place, files in sorted(found.items()):
+            small = [cuts for path, cuts in sorted(files.items()) if path.stem.startswith(LOW)]
+            for high in (cut for path, cuts in files.items() if path.stem == HIGH for cut in cuts):
+                if not small:
                     raise RequestError(
                         f"{place} has {high.path.name} and no low resolution of it; add low.mp4"
+                    )
+                lows = [low for low in (_beside(high, cuts) for cuts in small) if low is not None]
+                if not lows:
+                    raise RequestError(
+                        f"{place} has no low resolution of {high.path.name} from frame {high.first} on; make it anew"
                     )
                 self.pairs.append((high, lows))
 
@@ -100,3 +104,10 @@ class Pairs:
             return torch.from_numpy(np.ascontiguousarray(part)).permute(0, 3, 1, 2)
 
         return cut(large, scale), cut(small, 1)
+
+
+def _beside(high: Stretch, cuts: list[Stretch]) -> Stretch | None:
+    """The frames of the low resolution that are those of `high`; None where it ends before. How long stretches are
+    depends on the size of their frames, so those of a smaller file begin elsewhere."""
+    left = cuts[-1].first + cuts[-1].frames - high.first
+    return replace(cuts[0], first=high.first, frames=min(high.frames, left)) if left > 0 else None
