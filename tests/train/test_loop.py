@@ -180,3 +180,16 @@ def test_what_was_learned_is_saved_before_it_is_shown(pack, tmp_path):
     with pytest.raises(RuntimeError, match="no picture"):
         run.run()
     assert exported == [2] and (tmp_path / "run" / NAME).is_file()
+
+
+def test_what_is_measured_in_some_steps_only_is_averaged_over_these(pack, tmp_path):
+    run = trainer(pack, tmp_path / "run", steps=20)
+    losses = run.objective.losses
+    run.objective.losses = lambda: {
+        **losses(),
+        "one": torch.ones(()),
+        **({"hinge": torch.full((), 2.0)} if run.step >= 15 else {}),
+    }
+    run.run()
+    (row,) = run.curve.rows
+    assert row["one"] == 1.0 and row["hinge"] == 2.0

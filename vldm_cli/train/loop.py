@@ -5,6 +5,7 @@ Every step is seeded by its own index, and nothing on the GPU is waited for betw
 
 import json
 import time
+from collections import Counter
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -74,7 +75,9 @@ class Trainer:
                     self.folder.rmdir()  # or else nothing is left of what was refused
             raise
         sums: dict[str, Tensor] = {}
-        counted, clock = 0, time.monotonic()
+        # by name: some losses are there from some progress on only
+        counts: Counter[str] = Counter()
+        begun, clock = self.step, time.monotonic()
         with Stop() as stop:
             while True:
                 elapsed, asked = self._agreed(stop.asked)
@@ -88,13 +91,12 @@ class Trainer:
                     raise KeyboardInterrupt
                 for name, value in self.train_step(elapsed, progress).items():
                     sums[name] = sums.get(name, 0) + value.detach().float()
-                counted += 1
+                    counts[name] += 1
                 if self.step % LOG_STEPS == 0 or self.step == self.schedule.steps:
-                    self._report(
-                        {k: v / counted for k, v in sums.items()}, counted / (time.monotonic() - clock)
-                    )
+                    rate = (self.step - begun) / (time.monotonic() - clock)
+                    self._report({name: total / counts[name] for name, total in sums.items()}, rate)
                     self._periodic()
-                    sums, counted, clock = {}, 0, time.monotonic()
+                    sums, counts, begun, clock = {}, Counter(), self.step, time.monotonic()
         # what was learned is safe before it is shown
         self._save()
         self._export()
