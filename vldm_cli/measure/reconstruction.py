@@ -43,9 +43,10 @@ class Means:
         for name, value in measured.items():
             self.values.setdefault(variant, {}).setdefault(name, []).append(value)
 
-    def table(self) -> dict[str, dict[str, float]]:
+    def table(self) -> dict[str, dict[str, float | None]]:
+        """Means over the clips that could be measured; None where none could."""
         return {
-            variant: {name: round(float(np.mean(values)), 4) for name, values in measures.items()}
+            variant: {name: _mean(values) for name, values in measures.items()}
             for variant, measures in self.values.items()
         }
 
@@ -117,6 +118,11 @@ def measure_upscaler(maker: Maker, clips: int, frames: int, space: str | None = 
             means.add(variant, x_TCHW, truth_TCHW)
         rows = rows or [(f"{text}, ×{UPSCALE}, a part", _part(x[:4])) for text, x in shown]
     return {"clips": clips, "frames": frames, **means.table()}, rows
+
+
+def _mean(values: list[float]) -> float | None:
+    # a warping error is NaN where nothing is visible twice
+    return None if np.isnan(values).all() else round(float(np.nanmean(values)), 4)
 
 
 def _times(maker: Maker, frames: int) -> np.ndarray:

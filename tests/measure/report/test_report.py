@@ -154,6 +154,18 @@ def test_what_was_not_measured_is_neither_met_nor_missed():
     assert "Fréchet" in screen({"pack": {"name": "toy"}})
 
 
+def test_a_warping_error_that_could_not_be_measured(table):
+    for variant in ("image", "temporal"):
+        table["upscaler"] = {
+            **table["upscaler"],
+            variant: {**table["upscaler"][variant], "warping error": None},
+        }
+        values = {bar.name: bar.value for bar in bars(table)}
+        assert values["upscaler: warping error, times lower than frame by frame"] is None
+        assert values["upscaler: PSNR gained over frame by frame, dB"] == 1.0
+    assert "–" in screen(table)
+
+
 def test_a_pack_without_upscaler(table):
     del table["upscaler"]
     assert all(bar.met is None for bar in bars(table) if bar.name.startswith("upscaler"))

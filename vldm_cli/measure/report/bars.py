@@ -162,7 +162,8 @@ def _against_image(table: dict | None, name: str, measure: str, kind: str = "") 
     times = gain = None
     if table is not None:
         image, temporal = table[f"image{kind}"], table[f"temporal{kind}"]
-        times = round(image[measure] / temporal[measure], 3) if temporal[measure] else None
+        if image[measure] is not None and temporal[measure]:
+            times = round(image[measure] / temporal[measure], 3)
         gain = round(temporal["psnr"] - image["psnr"], 3)
     return [
         Bar(f"{name}: {measure}, times lower than frame by frame", times, 1.5),
