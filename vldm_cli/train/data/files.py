@@ -128,11 +128,12 @@ def probe(path: Path) -> tuple[tuple[int, int], Fraction, Fraction]:
     """((height, width) as shown, seconds, frames a second) of a video. Raises RequestError if it cannot be read."""
     try:
         report = inspect(path)
+    except (RequestError, ValueError) as error:
+        raise RequestError(f"{path} is no readable video; remove it or replace it") from error
+    try:
         rate = rate_of(report.rate).limit_denominator(1001) if report.rate else USUAL_FPS
     except ValueError:  # "90k", which is a clock
         rate = USUAL_FPS
-    except RequestError as error:
-        raise RequestError(f"{path} is no readable video; remove it or replace it") from error
     seconds = report.seconds or video_info(path)["duration"]
     shown = (report.height, report.width)
     return shown[::-1] if report.rotation % 180 == 90 else shown, seconds, rate
