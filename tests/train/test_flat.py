@@ -12,6 +12,7 @@ class Toy:
     """An objective as far as `Weights` looks at it."""
 
     device = torch.device("cpu")
+    learns = False
 
     def __init__(self, dtype):
         torch.manual_seed(0)
@@ -63,15 +64,15 @@ def test_a_parameter_without_gradient_has_a_zero_one():
     toy = Toy(torch.bfloat16)
     group = Group(dict(toy.net.named_parameters()), torch.bfloat16)
     toy.net(torch.randn(1, 3, 6, 6).bfloat16()).sum().backward()
-    group.collect(always=False)
+    group.collect()
     assert all(view.any() for view in group.gradients.views.values())
     toy.net[0].weight.float().sum().backward()
-    group.collect(always=False)
+    group.collect()
     assert (group.gradients.views["0.weight"] == 1).all()
     assert not group.gradients.views["1.weight"].any()
-    group.collect(always=False)
+    group.leave_out()
     assert group.master.grad is None and group.clip() is None
-    group.collect(always=True)
+    group.collect()
     assert float(group.clip()) == 0
 
 

@@ -17,9 +17,6 @@ MOMENTS = ("exp_avg", "exp_avg_sq")
 class Group:
     """Parameters that are clipped together, in flat buffers: float32 masters, their gradients, and the weights in the
     compute dtype, which the models' parameters become views of. In float32 the masters are the weights.
-
-    A step that gives some of the parameters no gradient counts it as zero; one that gives it to none of them leaves
-    the group out.
     """
 
     def __init__(self, parameters: dict[str, nn.Parameter], dtype: torch.dtype):
@@ -34,12 +31,9 @@ class Group:
         for name, parameter in parameters.items():
             parameter.data = self.weights.views[name]
 
-    def collect(self, always: bool) -> None:
-        """Gradients of the parameters → gradient of the master. `always`: also where there are none."""
+    def collect(self) -> None:
+        """Gradients of the parameters → gradient of the master; where a parameter has none it is zero."""
         found = {name: p.grad for name, p in self.parameters.items() if p.grad is not None}
-        if not found and not always:
-            self.master.grad = None
-            return
         if len(found) < len(self.parameters):
             self.gradients.data.zero_()
         if found:
@@ -48,8 +42,12 @@ class Group:
             parameter.grad = None
         self.master.grad = self.gradients.data
 
+    def leave_out(self) -> None:
+        """Let the optimiser pass over the group in this step."""
+        self.master.grad = None
+
     def clip(self) -> Tensor | None:
-        """The gradient's norm, limited now; None if this step gave none."""
+        """The gradient's norm, limited now; None if this step leaves the group out."""
         if self.master.grad is None:
             return None
         norm = torch.linalg.vector_norm(self.master.grad)
@@ -69,7 +67,7 @@ class Weights:
     """
 
     def __init__(self, objective: Task, processes: PartialState):
-        self.processes = processes
+        self.objective, self.processes = objective, processes
         named = [
             {
                 f"{name}.{n}": p
@@ -106,8 +104,12 @@ class Weights:
     def collect(self, loss: Tensor) -> None:
         """Gradients of the loss → float32 gradients of the masters, this process's own."""
         loss.backward()
+        taking_part = self._taking_part()
         for group in self.groups:
-            group.collect(always=self.processes.num_processes > 1)
+            if group in taking_part:
+                group.collect()
+            else:
+                group.leave_out()
 
     def agree(self) -> None:
         """Gradients averaged over the processes.
@@ -116,7 +118,7 @@ class Weights:
         need no wrappers that way, and it comes between two recordings (see `graphs`).
         """
         if self.processes.num_processes > 1:
-            for group in self.groups:
+            for group in self._taking_part():
                 group.gradients.data.copy_(reduce(group.gradients.data, "mean"))
 
     def update(self) -> Tensor:
@@ -134,6 +136,11 @@ class Weights:
         self._to_parameters()
         self.ema.update()
         return torch.where(bad, 0.0, norms[0])
+
+    def _taking_part(self) -> list[Group]:
+        """The groups that this step changes: helpers only while they learn. The same in every process, for they sum
+        their gradients up together, and asking each other would wait for the GPU."""
+        return self.groups if self.objective.learns else self.groups[:1]
 
     def averaged(self):
         """Context manager: the exported parts hold their averages, in float32."""

@@ -75,6 +75,8 @@ class Task(ABC):
     recordable: bool = False
     # what it learns by heart of frames that it sees often costs it more than rendering new ones
     renders_much: bool = False
+    # whether the helpers learn in the step that `choose` settled: by progress alone, so the same in every process
+    learns: bool = False
     frames: int = 1
     frame_steps: dict[int, float] = {1: 1.0}  # noqa: RUF012 (never changed)
     lr: float = 2e-4
