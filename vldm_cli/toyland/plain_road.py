@@ -5,7 +5,8 @@ from vldm_cli.toyland import road_words as rw
 
 
 def any_of(rng, *groups):
-    """One of the first group half of the time, else one of the others; the first of a group as often as all others."""
+    """One of the first group 0.6 of the time, else one of the second, where there is one; of a group 0.4 of the time
+    its first, else any of it."""
     items = groups[0] if len(groups) == 1 or not groups[1] or rng.random() < 0.6 else groups[1]
     return items[0] if rng.random() < 0.4 else items[int(rng.integers(len(items)))]
 

@@ -1,6 +1,6 @@
 """Sample Toyland scenes, a whole batch at a time.
 
-A scene is what does not change over time; `motion.poses` and `drive.traffic_view` say where everything is at
+A scene is what does not change over time; `motion.poses` and `traffic.road_view` say where everything is at
 time t, for any t. Units: one world unit is about the radius of a large object; x right, y away, z up; seconds.
 """
 
@@ -154,7 +154,8 @@ def _settle_triples(scenes: SceneBatch, rng, withheld: bool) -> None:
 
 
 def from_attributes(dicts: list[dict], rng: np.random.Generator) -> SceneBatch:
-    """Scenes that show the given attributes (the form of `describe`); whatever is left out is drawn.
+    """Scenes that show the given attributes (the form of `describe`). Whatever is left out is drawn, but for the
+    motion of a given object, which then stands still, and the family, which then is "objects".
 
     Raises RequestError for a name that Toyland does not have.
     """

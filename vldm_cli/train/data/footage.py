@@ -24,7 +24,8 @@ BACKWARDS, FAST = 0.5, 0.2
 
 
 class Footage:
-    """Patches of the images and videos in `folder` and below. Every file is as likely as any other."""
+    """Patches of the images and videos in `folder` and below. Every stretch is as likely as any other, be it an image
+    or a part of a video (`Folder`), so long videos are drawn more often than short ones."""
 
     def __init__(self, folder: Path, device: torch.device, degrade: Degrade):
         self.device, self.degrade = device, degrade

@@ -24,8 +24,9 @@ def holds_pairs(folder: Path) -> bool:
 
 class Pairs:
     """Patches of clips in `folder`: NAME/high.mp4 (or high.frames) beside any number of NAME/low*.mp4, each the same
-    frames at one `scale`-th of the size. Every clip is as likely as any other, and so is each of its low resolutions.
-    Raises RequestError where a clip lacks one, or its sizes or frames are no pair."""
+    frames at one `scale`-th of the size. Every stretch of the clips (`Folder`) is as likely as any other, so long clips
+    are drawn more often than short ones; each of its low resolutions is as likely as the others. Raises RequestError
+    where a clip lacks one, or its sizes or frames are no pair."""
 
     def __init__(self, folder: Path, device: torch.device):
         self.device = device

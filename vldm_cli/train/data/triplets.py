@@ -37,8 +37,9 @@ class Triplets:
 
 
 class TripletSource:
-    """Triplets of the images and videos in folders and below, `data` as `--data` has it, without toyland. Every file of
-    a folder is as likely as any other. Raises RequestError where a folder holds nothing."""
+    """Triplets of the images and videos in folders and below, `data` as `--data` has it, without toyland. Every stretch
+    of a folder is as likely as any other, be it an image or a part of a video (`Folder`), so long videos are drawn more
+    often than short ones. Raises RequestError where a folder holds nothing."""
 
     def __init__(self, data: str, device: torch.device):
         named = shares(data)

@@ -21,7 +21,8 @@ from vldm_cli.train.perceptual import Perceptual
 
 # Frames rendered, decoded and encoded at a time while a bank is filled: enough to keep a large GPU busy.
 CHUNK_FRAMES = 4096
-# No chunk of a bank has this number, so what is measured and shown on it was never trained on.
+# No chunk of a bank has this number. Of Toyland, what is measured and shown on it was never trained on; of folders it
+# is other draws of the same files.
 HELD_OUT = 2**31
 
 Model = TypeVar("Model", bound=nn.Module)
@@ -137,8 +138,9 @@ class Task(ABC):
         return model
 
     def held_out(self, n: int) -> dict[str, Tensor]:
-        """n examples that training never sees, always the same; made as those of the bank are, whatever the precision
-        of what looks at them."""
+        """n examples drawn apart from those of training, always the same: of Toyland scenes that it never sees, of
+        folders other cuts of the files that it does see. Made as those of the bank are, whatever the precision of what
+        looks at them."""
         with torch.autocast(self.device.type, enabled=False):
             return self.examples(self.held_out_seed, n)
 
