@@ -1,5 +1,7 @@
 """Temporal layers of vldm's own, trained on an image model that others have trained: the paper's own use (§3.1)."""
 
+import shutil
+
 import pytest
 import torch
 
@@ -33,6 +35,20 @@ def test_training_begins_at_the_image_model_and_the_pack_makes_videos(repository
     torch.testing.assert_close(model.unet.conv_in.weight, load_unet(trained).conv_in.weight)
     call = dict(pack=trained.folder, upscale=False, seed=1, steps=1, device="cpu", dtype="float32")
     assert vldm.generate("a dog", tmp_path / "a.mp4", frames=5, **call).frames == 5
+
+
+def test_a_run_over_a_model_that_lies_elsewhere_goes_on_only_with_that(repository, tmp_path):
+    copy = shutil.copytree(repository, tmp_path / "sd")
+    pack = write_choice(str(tmp_path / "mine"), Choice(pack=str(copy)))
+    known = {part: pack.weights_sha256(part) for part in ("unet", "vae", "keyframes")}
+    assert known["unet"] and known["vae"] and known["keyframes"] is None
+    file = pack.located("unet")
+    file.write_bytes(file.read_bytes() + b"\0")
+    manifest = pack.folder / "pack.toml"  # unpinned, it says what lies there
+    manifest.write_text("\n".join(x for x in manifest.read_text().splitlines() if "sha256" not in x))
+    changed = Pack.open(pack.folder, check=False)
+    assert changed.weights_sha256("unet") != known["unet"]
+    assert changed.weights_sha256("vae") == known["vae"]
 
 
 def test_new_layers_change_nothing(repository, tmp_path):

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from vldm_cli.errors import RequestError
 from vldm_cli.packs.contents import check_content, disagreements
-from vldm_cli.packs.elsewhere import Origin, Part
+from vldm_cli.packs.elsewhere import Origin, Part, needed
 from vldm_cli.packs.files import Truncated, Unusable, inside, read_header
 from vldm_cli.packs.located import found, located
 from vldm_cli.packs.manifest import MANIFEST, Manifest, read_manifest
@@ -90,6 +90,18 @@ class Pack:
     def found(self, origin: Origin) -> Path | None:
         """A file that lies elsewhere, or None where it is not here."""
         return found(origin, origin.file, self.folder)
+
+    def weights_sha256(self, part: str) -> str | None:
+        """The sha256 of a part's weights, as the manifest lists them or as they lie elsewhere; None where it has no
+        such part."""
+        if part not in self.named:
+            return self.manifest.files.get(PARTS[part]) if part in PARTS else None
+        digests = []
+        for origin in needed(self.named[part]):
+            path = None if origin.sha256 else self.found(origin)
+            digests.append(origin.sha256 or (digest(path) if path else "not here"))
+        # of weights in several files, one for all of them
+        return digests[0] if len(digests) == 1 else hashlib.sha256(" ".join(digests).encode()).hexdigest()
 
     @property
     def upscalers(self) -> tuple[str, ...]:
@@ -203,10 +215,10 @@ class Pack:
             if weights not in listed:
                 found += [(weights, f"is not listed in {MANIFEST}")] if self._lies(weights) else []
                 continue
-            for needed in companions(part):
-                if needed not in listed:
-                    there = f"is not listed in {MANIFEST}" if self._lies(needed) else "is missing"
-                    found.append((needed, there))
+            for companion in companions(part):
+                if companion not in listed:
+                    there = f"is not listed in {MANIFEST}" if self._lies(companion) else "is missing"
+                    found.append((companion, there))
         return found
 
     def _lies(self, relative: str) -> bool:

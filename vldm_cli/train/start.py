@@ -143,6 +143,7 @@ def start(
         schedule = numbers.schedule(kind)
         identity = {
             "part": part,
+            "pack": str(pack.folder.resolve()),
             "data": data,
             "batch": batch,
             "bank": setup.bank_frames,
@@ -150,6 +151,9 @@ def start(
             "lr": schedule.lr,
         }
         identity |= {"dtype": str(chosen), "processes": own.many, **more.identity}
+        weights = {f"sha256 of {name}": pack.weights_sha256(name) for name in kind.stands_on}
+        under = {key: sha256 for key, sha256 in weights.items() if sha256 is not None}
+        identity |= under
         if upscales:
             identity |= dict(zip(LOW, (vae_roundtrip, real_codec), strict=True))
         if keep_latents:
@@ -161,7 +165,7 @@ def start(
         if perceptual is not None:
             identity["perceptual"] = perceptual.name
         folder = run or pack.folder.parent / f"{pack.folder.name}-{part}"
-        Trainer(kind(setup), schedule, folder, identity, LOW).run()
+        Trainer(kind(setup), schedule, folder, identity, (*LOW, "pack", *under)).run()
     return folder
 
 

@@ -153,7 +153,13 @@ class Task(ABC):
 
 
 class Objective(Task):
-    """One part of a pack, and its training."""
+    """One part of a pack, and its training.
+
+    stands_on: the parts of the pack (keys of `PARTS`, or named) that it is trained over and leaves as they are: with
+    other weights of these, what it learned is worth nothing.
+    """
+
+    stands_on: tuple[str, ...] = ()
 
     def __init__(self, setup: Setup):
         super().__init__(setup)

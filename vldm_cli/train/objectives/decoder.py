@@ -45,6 +45,7 @@ class Decoder(Objective):
     """Trains the temporal layers of the pack's `decoder`; encoder and spatial decoder are untouched."""
 
     part = "decoder"
+    stands_on = ("vae",)
     recordable = True
     frames = 8
     lr, batch, bank_frames = 3e-4, 16, 24_576

@@ -33,6 +33,7 @@ class Image(Objective):
     cells count that an outline runs through, and `fine` which share of the examples is drawn at times below FINE."""
 
     part = "image"
+    stands_on = ("vae",)
     recordable = renders_much = True
     lr, batch, bank_frames = 4e-4, 512, 200_000
 

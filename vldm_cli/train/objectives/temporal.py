@@ -34,6 +34,7 @@ class TemporalLayers(Objective):
 
     lr = 4e-4
     recordable = True
+    stands_on = ("unet", "vae", "text", "text_2")
     # of the timesteps, see `Diffusion.times`
     shift, last = 1.0, 0.0
 

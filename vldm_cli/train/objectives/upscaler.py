@@ -188,6 +188,7 @@ class Upscaler(UpscalerImage):
     """
 
     part = "upscaler"
+    stands_on: tuple[str, ...] = ("upscaler_pixel",)
     exported = "upscaler_pixel_temporal"
     frames = 8
     lr, batch, bank_frames = 4e-4, 20, 24_000
@@ -207,6 +208,7 @@ class UpscalerOwn(Upscaler):
     makes: of one world they can be made steadier than footage without getting soft. `vldm generate` uses these."""
 
     part = "upscaler-own"
+    stands_on = ("upscaler_pixel", "upscaler_pixel_temporal")
     exported = "upscaler_pixel_own"
     own = True
     # Never: what a discriminator wants blinks, and of a rendered world there is little detail to invent. After three
@@ -227,6 +229,7 @@ class UpscalerLatentImage(UpscalerImage):
     """The same in the latents of the upscaler's own autoencoder, which is frozen; losses are of what it decodes."""
 
     part = "upscaler-latent-image"
+    stands_on = ("upscaler_latent_vae",)
     space_name, exported = "latent", "upscaler_latent"
 
 
@@ -234,4 +237,5 @@ class UpscalerLatent(Upscaler):
     """The same in latent space."""
 
     part = "upscaler-latent"
+    stands_on = ("upscaler_latent_vae", "upscaler_latent")
     space_name, exported = "latent", "upscaler_latent_temporal"

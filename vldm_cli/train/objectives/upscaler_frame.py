@@ -30,6 +30,7 @@ class UpscalerFrame(Objective):
     nothing to do with what they show."""
 
     part = "upscaler-frame"
+    stands_on = ("upscaler_frame", "upscaler_frame_vae", "upscaler_frame_text")
     exported = "upscaler_frame_temporal"
     frames = 8
     lr, batch, bank_frames = 1e-4, 8, 4096
