@@ -6,7 +6,7 @@ import signal
 import pytest
 
 from vldm_cli.errors import RequestError, RunError
-from vldm_cli.train.all import STATE, Everything, new_state, read_state
+from vldm_cli.train.all import STATE, Everything, new_state, read_state, write_state
 from vldm_cli.train.schedule import make_schedule
 
 MINUTES = 20.0
@@ -30,7 +30,7 @@ class World:
         self.jobs = make_schedule(MINUTES, gpus, parts)
 
     def run(self):
-        state = read_state(self.folder, IDENTITY) or new_state(IDENTITY)
+        state = read_state(self.folder, IDENTITY, {}) or new_state(IDENTITY, {})
         Everything(
             self.jobs, MINUTES, self.folder, lambda job, minutes: [job.part, str(minutes)], state,
             launch=self.launch, clock=lambda: self.now, wait=self.wait, say=self.lines.append,
@@ -145,8 +145,29 @@ def test_interrupted_every_part_saves_and_the_same_command_goes_on(tmp_path):
 def test_another_run_in_the_folder_is_refused(tmp_path):
     World(tmp_path, parts={"probe": None}).run()
     with pytest.raises(RequestError, match=r"minutes 20\.0, not 5"):
-        read_state(tmp_path, {**IDENTITY, "minutes": 5})
+        read_state(tmp_path, {**IDENTITY, "minutes": 5}, {})
     (tmp_path / STATE).write_text("{}")
     with pytest.raises(RequestError, match="no schedule"):
-        read_state(tmp_path, IDENTITY)
-    assert read_state(tmp_path / "nowhere", IDENTITY) is None
+        read_state(tmp_path, IDENTITY, {})
+    assert read_state(tmp_path / "nowhere", IDENTITY, {}) is None
+
+
+def test_what_is_trained_keeps_the_options_that_it_was_trained_with(tmp_path):
+    began = {"probe": ["--lr", "1e-3"], "image": ["--batch", "8"]}
+    state = new_state(IDENTITY, began) | {"done": ["probe"]}
+    write_state(tmp_path, state)
+    # what is not trained yet may be given others
+    found = read_state(tmp_path, IDENTITY, {**began, "image": ["--batch", "4"]})
+    assert found is not None and found["further"]["image"] == ["--batch", "4"]
+    for further, words in (
+        ({}, "trained with --lr 1e-3, not with no further options"),
+        ({"probe": ["--lr", "1"]}, "trained with --lr 1e-3, not with --lr 1"),
+    ):
+        with pytest.raises(RequestError, match=f"--with: .* holds probe {words}; choose another --run"):
+            read_state(tmp_path, IDENTITY, further)
+    # a run of an earlier version did not tell of them
+    write_state(tmp_path, {key: value for key, value in state.items() if key != "further"})
+    assert read_state(tmp_path, IDENTITY, {}) is not None
+    write_state(tmp_path, {**state, "further": []})
+    with pytest.raises(RequestError, match="no schedule"):
+        read_state(tmp_path, IDENTITY, began)

@@ -75,7 +75,7 @@ def test_all_are_trained_for_the_same_time_and_once(tmp_path):
         calls.append((words, gpus))
         return Process(words)
 
-    state = new_state({})
+    state = new_state({}, {})
     jobs = make_jobs(names, 2.0, 2)
     further = {"attention": ["--batch", "4"]}
     clock = iter(range(0, 100_000, 60)).__next__  # late, all of them

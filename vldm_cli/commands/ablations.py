@@ -106,7 +106,7 @@ def ablations(
     from vldm_cli.train.all import new_state, read_state
 
     identity = {"pack": base.manifest.hash, "minutes": minutes, "seed": seed}
-    state = read_state(run, identity) or new_state(identity)
+    state = read_state(run, identity, further) or new_state(identity, further)
     packs = make_packs(base, run, names, seed)
     started, clock = datetime.now(UTC), time.monotonic()
     if not measure_only:

@@ -105,14 +105,14 @@ def train_all(
     if own:
         identity["lanes"] = [list(lane) for lane in own]
     run = run or folder.with_name(f"{folder.resolve().name}-all")
-    state = read_state(run, identity)
+    state = read_state(run, identity, further)
     if state is None:
         if not there:
             from vldm_cli.packs.new import new_pack
             from vldm_cli.packs.sizes import TOYLAND
 
             new_pack(folder, TOYLAND, seed=seed)
-        state = new_state(identity) | {"roundtrip": there}
+        state = new_state(identity, further) | {"roundtrip": there}
     elif not there:
         raise RequestError(f"{run} holds a run whose pack {folder} is gone; choose another --run")
     else:

@@ -163,8 +163,10 @@ class Everything:
         write_state(self.folder, {**self.state, "spent": round(self._spent(), 1)})
 
 
-def read_state(folder: Path, identity: dict) -> dict | None:
-    """The state of the run in `folder`, or None. Raises RequestError if it is damaged or another run's."""
+def read_state(folder: Path, identity: dict, further: dict[str, list[str]]) -> dict | None:
+    """The state of the run in `folder`, or None. further: part → more options of its training, which may change until
+    that is done: a part that was refused for one is tried again without. Raises RequestError if it is damaged or
+    another run's."""
     path = folder / STATE
     if not path.is_file():
         return None
@@ -175,6 +177,8 @@ def read_state(folder: Path, identity: dict) -> dict | None:
             isinstance(theirs, dict)
             and isinstance(state["minutes"], dict)
             and isinstance(state["done"], list)
+            and isinstance(state.get("further", {}), dict)
+            and all(isinstance(words, list) for words in state.get("further", {}).values())
         )
         if not sound or spent is None:
             raise ValueError("its entries are of other types")
@@ -185,12 +189,23 @@ def read_state(folder: Path, identity: dict) -> dict | None:
             raise RequestError(
                 f"{folder} holds a run with {key} {theirs.get(key)}, not {value}; choose another --run"
             )
-    return state
+    # runs of earlier versions did not tell of them
+    began = state.get("further", further)
+    for part in state["done"]:
+        told, asked = (
+            " ".join(map(str, words.get(part, ()))) or "no further options" for words in (began, further)
+        )
+        if told != asked:
+            raise RequestError(
+                f"--with: {folder} holds {part} trained with {told}, not with {asked}; choose another --run"
+            )
+    return {**state, "further": further}
 
 
-def new_state(identity: dict) -> dict:
-    """The state of a run before its first second: which parts are done, and how many minutes each was given."""
-    return {"identity": identity, "spent": 0.0, "minutes": {}, "done": []}
+def new_state(identity: dict, further: dict[str, list[str]]) -> dict:
+    """The state of a run before its first second: which parts are done, how many minutes each was given, and its
+    further options."""
+    return {"identity": identity, "spent": 0.0, "minutes": {}, "done": [], "further": further}
 
 
 def write_state(folder: Path, state: dict) -> None:

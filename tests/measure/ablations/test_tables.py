@@ -19,6 +19,7 @@ from vldm_cli.measure.report.store import Store
 from vldm_cli.packs.save import save_part
 from vldm_cli.stages.models import Models
 from vldm_cli.train import variants
+from vldm_cli.train.all import write_state
 from vldm_cli.train.variants import VARIANTS, make_packs
 
 FEW = Amounts(2, 2, 2, 3, 1, 8, 1, 2, batch=2, steps=1)
@@ -88,6 +89,8 @@ def measure(monkeypatch, capfd, tmp_path):
             trained.append(job.part)
             (folder / job.part / "run").mkdir(parents=True, exist_ok=True)
             (folder / job.part / "run" / "finished.json").write_text('{"step": 7}')
+            state["done"].append(job.part)
+        write_state(folder, state)
 
     monkeypatch.setattr(variants, "train_variants", pretend)
     monkeypatch.setattr(ablation_rows, "QUICK", FEW)
@@ -127,6 +130,14 @@ def test_the_command(measure, pack, tmp_path):
     text = (tmp_path / "q.md").read_text()
     assert "# Ablations" in text and text.count("## Trained from the identity") == 2
     assert "<h2>Ablations</h2>" in (tmp_path / "q.html").read_text()
+
+
+def test_variants_keep_the_options_that_they_were_trained_with(measure, pack):
+    options = ("--pack", pack.folder, "--train-only", "--only", "decoder")
+    assert measure(*options)[0] == 0
+    code, _, err = measure(*options, "--with", "all --lr 1e-3")
+    assert code == 2 and "holds decoder trained with no further options, not with --lr 1e-3" in err
+    assert "--with" in err and "choose another --run" in err and measure.trained == ["decoder"]
 
 
 def test_refusals(measure, pack, tmp_path):
