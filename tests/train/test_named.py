@@ -71,7 +71,15 @@ def test_a_repository_is_no_place_for_what_is_trained(repository):
     assert not (repository / "temporal").exists()
 
 
-def test_an_upscaler_of_whole_frames_gets_temporal_layers(tmp_path, monkeypatch):
+def test_an_upscaler_of_whole_frames_gets_temporal_layers(tmp_path, monkeypatch, capsys):
+    moved = []
+
+    def motion_of(video_BTCHW):
+        moved.append(len(video_BTCHW))
+        return found(video_BTCHW)
+
+    found = upscaler_frame.motion_of
+    monkeypatch.setattr(upscaler_frame, "motion_of", motion_of)
     monkeypatch.setattr(upscaler_frame, "WAYS", {"1": (1, 0.052)})
     monkeypatch.setattr(upscaler_frame, "SHEET_CLIPS", 1)
     repository = public.x4_folder(tmp_path / "x4")
@@ -82,6 +90,11 @@ def test_an_upscaler_of_whole_frames_gets_temporal_layers(tmp_path, monkeypatch)
     )
     before = load_upscaler(pack, "frame")
     start("upscaler-frame", str(pack.folder), "toyland", steps=1, batch=1, bank_frames=8)
+    # it looks at pictures for its sheet alone, and so for motion
+    assert moved == [1] and "flicker_1" in capsys.readouterr().out
+    for part in ("upscaler-frame", "upscaler-latent"):
+        with pytest.raises(RequestError, match=r"--perceptual is for .*, not for upscaler-frame; leave it"):
+            start(part, str(pack.folder), "toyland", steps=1, perceptual=tmp_path / "lpips.safetensors")
     trained = Pack.open(pack.folder)
     assert list(trained.manifest.files) == ["upscaler_frame/temporal.safetensors"]
     model = load_upscaler(trained, "frame")

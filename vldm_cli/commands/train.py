@@ -131,7 +131,7 @@ def train(
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="Autoencoders, decoder, upscalers: LPIPS joins the loss; its weights, "
+            help="Autoencoders, decoder, upscalers, but none of whole frames: LPIPS joins the loss; its weights, "
             "lpips.LPIPS(net='alex').state_dict() as safetensors.",
         ),
     ] = None,

@@ -29,7 +29,6 @@ PERCEPTUAL = (
     "upscaler-latent-autoencoder",
     "upscaler-latent-image",
     "upscaler-latent",
-    "upscaler-frame",
 )
 # What an upscaler's low resolution has been through, of which checkpoints have not always told.
 LOW = ("vae_roundtrip", "real_codec")
