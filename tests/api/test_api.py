@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields
 from fractions import Fraction
 from pathlib import Path
@@ -197,3 +198,17 @@ def test_the_example_runs(tiny_pack, tmp_path):
     assert done.returncode == 0, done.stderr
     assert "longer.mp4: 13 frames of 48x32" in done.stdout and "large.mp4: 7 frames of 96x64" in done.stdout
     assert "refused:" in done.stdout and "--force" in done.stdout
+
+
+def test_threads_may_share_a_loaded_pack(tiny_pack, tmp_path):
+    """What a model's temporal layers share during a call was another call's: frames were wrong, and nothing said so."""
+    pack = vldm.load_pack(tiny_pack.folder, device="cpu", dtype="float32")
+
+    def make(name: str, seed: int) -> bytes:
+        options = {"pack": pack, "frames": 5 + 4 * seed, "seed": seed, "upscale": seed != 1}
+        return vldm.generate("a red ball", tmp_path / name, **options).out.read_bytes()
+
+    alone = [make(f"alone{seed}.mp4", seed) for seed in range(3)]
+    with ThreadPoolExecutor(3) as threads:
+        beside = list(threads.map(make, [f"beside{seed}.mp4" for seed in range(3)], range(3)))
+    assert beside == alone

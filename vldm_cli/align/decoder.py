@@ -19,9 +19,10 @@ class TemporalDecoder(TemporalModel):
 
     def decode(self, z_BTCHW: Tensor) -> Tensor:
         """Latents (B, T, C, h, w) → frames (B, T, 3, H, W) in about [−1, 1]."""
-        self.state.frames = z_BTCHW.shape[1]
         z_NCHW = z_BTCHW.flatten(0, 1).contiguous(memory_format=torch.channels_last)
-        return self._decoded(z_NCHW / self.vae.config.scaling_factor).unflatten(0, z_BTCHW.shape[:2])
+        with self.state.turn:
+            self.state.frames = z_BTCHW.shape[1]
+            return self._decoded(z_NCHW / self.vae.config.scaling_factor).unflatten(0, z_BTCHW.shape[:2])
 
     def _decoded(self, z_NCHW: Tensor) -> Tensor:
         """What `vae.decode` makes. In there the input of a level is held until its end, and that of a block while its

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from threading import RLock
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +20,22 @@ from torch.nn import functional as F
 
 # Batches beyond 65 535 overflow a CUDA grid dimension in some fused attention kernels.
 _ATTENTION_BATCH = 32768
+
+
+class Turn:
+    """A context manager in which one thread at a time is, as often as it likes. A copy is a turn of its own."""
+
+    def __init__(self) -> None:
+        self._lock = RLock()
+
+    def __enter__(self) -> None:
+        self._lock.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+
+    def __reduce__(self) -> tuple:
+        return Turn, ()
 
 
 @dataclass
@@ -38,6 +55,8 @@ class State:
     """Which of the sampler's steps this call is for, 0 for the first."""
     steps: int = 1
     """How many these are."""
+    turn: Turn = field(default_factory=Turn, repr=False, compare=False)
+    """Of the thread that uses the model: another one would change all this in the midst of a call."""
 
 
 class TemporalLayer(nn.Module):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -62,31 +63,35 @@ def sample(
         # some samplers count in another scale than their model
         start = start / scheduler.scale_model_input(torch.ones(()), scheduler.timesteps[0]).item()
         z = torch.where(context.mask_BT[:, :, None, None, None] > 0, start, z)
-    for i, t in enumerate(scheduler.timesteps):
-        z_in = scheduler.scale_model_input(z, t)
-        now = torch.full_like(t, t.item(), device=weight.device)  # written there: a copy would wait as well
-        signal, noise = signal_and_noise(scheduler, i)
-        here = guidance.at(noise, i / steps)
-        if hasattr(model, "state"):
-            model.state.step, model.state.steps = i, steps
-        prediction = guided(
-            model,
-            z_in.to(weight.dtype),
-            now,
-            text_BLD,
-            negative_BLD,
-            seen,
-            here,
-            known and seen is not None,
-            together,
-            **conditions,
-        )
-        if replaced is not None:
-            exact = _implied(scheduler, z_in, replaced.z_BTCHW.to(z_in), signal, noise)
-            prediction = torch.where(replaced.mask_BT[:, :, None, None, None] > 0, exact, prediction)
-        if callback is not None:
-            callback(i + 1, steps, predicted_x0(scheduler, z_in, prediction, signal, noise))
-        z = scheduler.step(prediction, t, z, return_dict=False)[0]
+    state = getattr(model, "state", None)
+    with nullcontext() if state is None else state.turn:
+        for i, t in enumerate(scheduler.timesteps):
+            z_in = scheduler.scale_model_input(z, t)
+            now = torch.full_like(
+                t, t.item(), device=weight.device
+            )  # written there: a copy would wait as well
+            signal, noise = signal_and_noise(scheduler, i)
+            here = guidance.at(noise, i / steps)
+            if state is not None:
+                state.step, state.steps = i, steps
+            prediction = guided(
+                model,
+                z_in.to(weight.dtype),
+                now,
+                text_BLD,
+                negative_BLD,
+                seen,
+                here,
+                known and seen is not None,
+                together,
+                **conditions,
+            )
+            if replaced is not None:
+                exact = _implied(scheduler, z_in, replaced.z_BTCHW.to(z_in), signal, noise)
+                prediction = torch.where(replaced.mask_BT[:, :, None, None, None] > 0, exact, prediction)
+            if callback is not None:
+                callback(i + 1, steps, predicted_x0(scheduler, z_in, prediction, signal, noise))
+            z = scheduler.step(prediction, t, z, return_dict=False)[0]
     check_finite(z, weight.dtype)
     return z if context is None else context.put_back(z)
 

@@ -41,10 +41,12 @@ class Upscaler:
         would fill the memory."""
         if self.text is None:
             return None, None
-        if (prompt, negative) not in self._heard:
+        heard = self._heard.get((prompt, negative))
+        if heard is None:
+            heard = self.text.encode([prompt, negative]).split(1)
             self._heard.clear()
-            self._heard[prompt, negative] = self.text.encode([prompt, negative]).split(1)
-        return self._heard[prompt, negative]
+            self._heard[prompt, negative] = heard
+        return heard
 
 
 class Upscale:

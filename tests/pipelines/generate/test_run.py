@@ -384,3 +384,9 @@ def test_other_errors_are_not_taken_for_it(tiny_pack, tmp_path, monkeypatch):
     monkeypatch.setattr(models.decoder, "decode", wrong)
     with pytest.raises(RuntimeError, match="shapes"):
         generate(ask(tmp_path / "a.mp4"), tiny_pack, models=models)
+
+
+def test_a_picture_made_smaller_can_be_written_to():
+    """Torch warned about one that cannot, wherever a first frame was enlarged in the end."""
+    image = np.full((64, 96, 3), 7, np.uint8)
+    assert compose.resized(image, (32, 48)).flags.writeable

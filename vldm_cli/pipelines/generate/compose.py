@@ -291,4 +291,4 @@ def resized(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """A picture (H, W, 3), uint8, in another size (height, width)."""
     if image.shape[:2] == size:
         return image
-    return np.asarray(Image.fromarray(image).resize(size[::-1], Image.Resampling.LANCZOS))
+    return np.array(Image.fromarray(image).resize(size[::-1], Image.Resampling.LANCZOS))
