@@ -165,6 +165,16 @@ def test_a_written_choice_is_the_same_pack(sd, files, own_home, tmp_path):
         Pack.open("mine")
 
 
+@pytest.mark.parametrize("name", ["toyland", "sd15-lightning"])
+def test_names_of_packs_that_come_with_vldm_are_taken(sd, files, own_home, name):
+    """The one would never be found, and the other be found in place of what its name promises."""
+    with pytest.raises(
+        RequestError, match=f"{name} is the name of a pack that comes with vldm; take another"
+    ):
+        write_choice(name, Choice(str(sd), motion=files["motion"]))
+    assert not (own_home / "packs").exists()
+
+
 def test_nothing_is_written_where_a_choice_is_none(sd, files, own_home):
     with pytest.raises(RequestError):
         write_choice("mine", Choice(str(sd), motion="nowhere.safetensors"))

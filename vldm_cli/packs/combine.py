@@ -13,6 +13,7 @@ from vldm_cli.packs.origins.home import pulled
 from vldm_cli.packs.origins.identity import pinned
 from vldm_cli.packs.origins.motion import motion
 from vldm_cli.packs.origins.numbers import NOT_STATED
+from vldm_cli.packs.origins.shipped import shipped
 from vldm_cli.packs.origins.written import as_table, write_manifest
 from vldm_cli.packs.pack import Pack, embedded
 
@@ -86,6 +87,8 @@ def write_choice(name_or_folder: str, choice: Choice) -> Pack:
             f"`vldm generate --pack {choice.pack}`"
         )
     own = None if "/" in name_or_folder or os.sep in name_or_folder else pulled(name_or_folder)
+    if own is not None and name_or_folder in {*embedded(), *shipped()}:
+        raise RequestError(f"{name_or_folder} is the name of a pack that comes with vldm; take another one")
     folder = own or expanded(name_or_folder).resolve()
     if (folder / MANIFEST).exists():
         raise RequestError(f"{folder} already holds a pack; name another one")
