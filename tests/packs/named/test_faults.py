@@ -180,6 +180,7 @@ def test_configurations_of_what_cannot_be_built(spoiling, file, entries, words):
         (f"adapter/{WEIGHTS}", lambda whole: b"<!doctype html>" * 99, "adapter"),
         ("text_encoder/config.json", lambda whole: whole[:40], "is no JSON"),
         ("tokenizer/vocab.json", lambda whole: b"[]", "must be a table"),
+        ("tokenizer/vocab.json", lambda whole: b'{"a": 1}', "has no token"),
         ("tokenizer/merges.txt", lambda whole: b"a b c\n", "merge"),
         ("tokenizer/merges.txt", lambda whole: b"z z\n", "merges.txt"),
     ],

@@ -85,6 +85,12 @@ def _beside(lies: Named, name: str) -> str:
 def _halves(vocabulary, merges: str) -> Tokenizer:
     """Of a vocab.json and a merges.txt."""
     tokens_of({"model": {"type": "BPE", "vocab": vocabulary}})
+    for token in (
+        clip.START,
+        clip.END,
+    ):  # which the tokenizer would add, with numbers that no text encoder has
+        if token not in vocabulary:
+            raise Unusable(f"has no token {shown(token)}")
     try:
         return clip.tokenizer(vocabulary, clip.read_merges(merges))
     except Exception as error:  # tokenizers raises nothing more special
