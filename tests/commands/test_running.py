@@ -8,8 +8,7 @@ import pytest
 from typer.main import get_command
 
 from vldm_cli.commands.app import app
-from vldm_cli.commands.generate import _room
-from vldm_cli.runs import memory
+from vldm_cli.commands.generate_plan import _room
 from vldm_cli.stages.running import Running
 
 PROMPT = "a red ball bounces"
@@ -107,12 +106,11 @@ def test_clips_are_made_in_the_same_ways(vldm, base, tiny_pack, tmp_path):
         (Running(fast=["fp8"]), "high", "with all weights in it"),
     ],
 )
-def test_a_dry_run_says_how_weights_lie(monkeypatch, running, how, needed):
-    monkeypatch.setattr(memory, "free_bytes", lambda device: 1)
+def test_a_dry_run_says_how_weights_lie(running, how, needed):
     sizes = {"peak": 9 << 30, "low": 2 << 30, "lowest": 1 << 30}
     plan = SimpleNamespace(**{f"estimated_{name}_bytes": size for name, size in sizes.items()})
     table = {}
-    words = _room(table, plan, SimpleNamespace(device="cuda", running=running))
+    words = _room(table, plan, SimpleNamespace(device="cuda", running=running), 1)
     assert needed in words and f"(--memory {how})" in words and table["memory"] == how
 
 

@@ -24,9 +24,8 @@ def finish_in_float32(model: TemporalDecoder) -> None:
     levels = decoder.up_blocks[-LEVELS:]
     for part in (*levels, decoder.conv_norm_out, decoder.conv_out):
         part.float()
-    last = getattr(
-        decoder, "temporal", None
-    )  # a temporal layer over finished pixels, as SVD's decoder has one
+    # a temporal layer over finished pixels, as SVD's decoder has one
+    last = getattr(decoder, "temporal", None)
     if last is not None:
         last.float()
     first: Any = levels[0].resnets[0]

@@ -94,6 +94,8 @@ def check_name(out: Path, fps: Fraction) -> None:
     """That the name is one of a kind of file that vldm writes, and one that a file can have."""
     if out.name == "-":
         raise RequestError("--out - would be standard output, and vldm writes files; name one, such as a.mp4")
+    if not out.name:
+        raise RequestError(f"--out {out} is no name of a file; name one, such as a.mp4")
     if out.name.lower() in SUFFIXES:
         raise RequestError(f"--out {out} is a suffix without a name; name the file, such as a{out.name}")
     kind = open_container(out)

@@ -13,7 +13,7 @@ from vldm_cli.api.lent import lend
 from vldm_cli.api.packs import LoadedPack, loaded
 from vldm_cli.api.preview import check_preview
 from vldm_cli.api.request import asked, complete
-from vldm_cli.api.sketches import placed
+from vldm_cli.api.sketches import with_frames
 from vldm_cli.packs.choice import Choice
 from vldm_cli.packs.origins.licences import licence_remark
 from vldm_cli.runs.events import ProgressEvent, reporter
@@ -172,9 +172,9 @@ class GenerateJob:
         ]
         return [(one, many and is_made(one, pack)) for one in requests]
 
-    def look(self) -> None:
-        """At what stands in the places of the videos. Raises RequestError for what a run would refuse there; a dry run
-        asks, for a run does so itself."""
+    def check_places(self) -> None:
+        """That videos can be made where they are to lie. Raises RequestError for what a run would refuse there; a dry
+        run asks, for a run does so itself."""
         from vldm_cli.pipelines.generate.settings import identity
         from vldm_cli.runs.attempt import check_out
         from vldm_cli.runs.folder import stored_plan
@@ -241,7 +241,7 @@ def prepare(
     for path in outs:
         checks.check_out(path, force or path in done)
     for sheet in _sheets(request.preview, variations):
-        check_preview(sheet, force, [image, *(named for named, _ in placed(sketch))])
+        check_preview(sheet, force, [image, *(named for named, _ in with_frames(sketch))])
     request = complete(request, opened, image, sketch)
     try_encoder(settings.encoder, *plan_of(settings, opened.pack.manifest).out_size)
     said = remarks(request.sketches, settings.interpolation, settings.frames)

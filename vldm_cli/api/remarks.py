@@ -4,7 +4,7 @@ from vldm_cli.errors import RequestError
 from vldm_cli.packs.abilities import Abilities
 from vldm_cli.packs.pack import Pack
 from vldm_cli.packs.words import Words
-from vldm_cli.pipelines.generate.prompt import heard, words_of
+from vldm_cli.pipelines.generate.prompt import unheard, words_of
 
 
 def check_prompt(pack: Pack, words: Words | None, prompt: str, negative: str = "") -> str | None:
@@ -15,7 +15,7 @@ def check_prompt(pack: Pack, words: Words | None, prompt: str, negative: str = "
     """
     if words and not prompt.strip():
         raise RequestError("the prompt is empty; say what the video shall show")
-    said, unknown = heard(pack, words, prompt, negative)
+    said, unknown = unheard(pack, words, prompt, negative)
     said += [f"pack {pack.name} has never seen: {', '.join(unknown)}{_knows(pack)}"] if unknown else []
     return "; ".join(said) or None
 
@@ -25,7 +25,7 @@ def check_material(pack: Pack, clip: str, known: bool, prompt: str, negative: st
     the clip. Raises RequestError when there is more in the prompt than the pack reads.
     """
     words = words_of(pack)
-    said, unknown = heard(pack, words, prompt, negative)
+    said, unknown = unheard(pack, words, prompt, negative)
     if not Abilities.of(pack.manifest).own or (known and not unknown):
         return "; ".join(said) or None
     lacks = [] if known else [f"was never trained on material such as {clip}, which it did not make"]

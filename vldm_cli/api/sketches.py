@@ -19,7 +19,7 @@ Drawing: TypeAlias = "str | Path | tuple[str | Path | np.ndarray, int]"
 """A file, "FILE@FRAME", or a file or picture and its frame."""
 
 
-def placed(drawings: Sequence[Drawing] | str | Path) -> list[tuple]:
+def with_frames(drawings: Sequence[Drawing] | str | Path) -> list[tuple]:
     """Each drawing, or the name of its file, and its frame."""
     if isinstance(drawings, str | Path):
         drawings = [drawings]
@@ -37,7 +37,7 @@ def read_sketches(
     if drawings:
         check_follows(manifest)
     found = []
-    for named, frame in placed(drawings):
+    for named, frame in with_frames(drawings):
         number = whole_of(frame, 0, 10**6)
         if number is None:
             raise RequestError(

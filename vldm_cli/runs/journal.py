@@ -33,7 +33,7 @@ from vldm_cli.runs.folder import (
     stored_command,
     stored_plan,
 )
-from vldm_cli.runs.lock import Lock
+from vldm_cli.runs.lock import Lock, something_else
 from vldm_cli.runs.store import Store
 
 
@@ -178,7 +178,7 @@ def empty(folder: Path, keep: tuple[str, ...] = ()) -> None:
 def check_kept(folder: Path, identity: dict, resume: bool) -> None:
     """That a run of that identity can begin or go on there, with nothing made or removed. Raises RequestError."""
     if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
-        raise RequestError(f"{folder}, where the run would keep its work, is something else; take it away")
+        raise something_else(folder)
     _check_own(folder)
     if resume:
         is_outdated(folder, identity)

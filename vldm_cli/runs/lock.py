@@ -60,6 +60,11 @@ class Lock:
         self._file.close()
 
 
+def something_else(folder: Path) -> RequestError:
+    """What stands in the place of a run's folder is none."""
+    return RequestError(f"{folder}, where the run would keep its work, is something else; take it away")
+
+
 def _opened(folder: Path) -> BinaryIO:
     if folder.is_symlink():
         raise RequestError(f"{folder}, where the run would keep its work, is a link; take it away")
@@ -74,9 +79,7 @@ def _opened(folder: Path) -> BinaryIO:
         raise RequestError(f"there is no folder {folder.parent}; {remedy}") from None
     except OSError as error:
         if folder.parent.is_dir() and error.errno in (errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ELOOP):
-            raise RequestError(
-                f"{folder}, where the run would keep its work, is something else; take it away"
-            ) from error
+            raise something_else(folder) from error
         raise RequestError(f"cannot write to {folder.parent} ({error.strerror}); {remedy}") from error
     if not stat.S_ISREG(os.fstat(number).st_mode):
         os.close(number)

@@ -117,10 +117,11 @@ def write_png(path: Path, image: np.ndarray, sheet: bool = False) -> None:
     """Writes uint8 (H, W, 3) as PNG, whatever the name ends with. sheet: as one that `is_sheet` knows again. Raises
     OSError as any file that cannot be written."""
     import imageio.v3 as imageio
-    from PIL.PngImagePlugin import PngInfo
 
     more: dict[str, Any] = {}
     if sheet:
+        from PIL.PngImagePlugin import PngInfo
+
         more["pnginfo"] = PngInfo()
         more["pnginfo"].add_text(_SOFTWARE, _SHEET)
     with path.open("wb") as file:

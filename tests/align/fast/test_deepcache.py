@@ -17,13 +17,18 @@ def hooked(unet, calls):
     unet.mid_block.forward = counted
 
 
+def aligned(unet):
+    """(the model on that UNet, with layers that do something; arguments of a call)"""
+    model = align(unet, head_dim=4).eval()
+    shapes.randomise(model)
+    return model, shapes.unet_inputs(unet)
+
+
 @torch.no_grad()
 def test_deep_blocks_run_in_the_first_half_and_then_at_every_nth_step():
     unet = shapes.stable_diffusion_21()
-    model = align(unet, head_dim=4).eval()
-    shapes.randomise(model)
-    inputs, other = shapes.unet_inputs(unet), shapes.unet_inputs(unet)
-    other["z_BTCHW"] = other["z_BTCHW"] + 0.1
+    model, inputs = aligned(unet)
+    other = {**inputs, "z_BTCHW": inputs["z_BTCHW"] + 0.1}
     exact, exact_other = model(**inputs), model(**other)
     calls: list[int] = []
     hooked(unet, calls)
@@ -58,9 +63,7 @@ def test_another_shape_is_computed_whole():
 def test_passes_of_one_step_one_after_the_other_keep_each_their_own():
     """Each overwrote what the one before had kept, so that the first pass went on with the last one's features."""
     unet = shapes.stable_diffusion_15()
-    model = align(unet, head_dim=4).eval()
-    shapes.randomise(model)
-    inputs = shapes.unet_inputs(unet)
+    model, inputs = aligned(unet)
     passes = [inputs, {**inputs, "text_BLD": -inputs["text_BLD"]}]
     exact = [model(**one) for one in passes]
     reuse(unet, model.state)
@@ -75,9 +78,7 @@ def test_passes_of_one_step_one_after_the_other_keep_each_their_own():
 @torch.no_grad()
 def test_calls_of_a_last_step_keep_nothing():
     unet = shapes.stable_diffusion_15()
-    model = align(unet, head_dim=4).eval()
-    shapes.randomise(model)
-    inputs = shapes.unet_inputs(unet)
+    model, inputs = aligned(unet)
     other = {**inputs, "z_BTCHW": inputs["z_BTCHW"] + 0.1}
     exact = model(**inputs)
     reuse(unet, model.state)

@@ -83,13 +83,10 @@ def test_the_twin_of_the_attention_is_one_over_frames():
     torch.testing.assert_close(plain.attend(qkv, 3, 1), h.transpose(1, 2).flatten(0, 1))
 
 
-@needs_triton
 def test_the_kernel_of_attention_is_left_out_for_more_frames_than_it_holds(monkeypatch):
-    from vldm_cli.align.fast.time import LONGEST
-
     given = []
     monkeypatch.setattr(ops, "_kernel", lambda name, x: lambda qkv, frames, heads: given.append(frames))
-    for frames in (LONGEST, LONGEST + 1):
+    for frames in (plain.LONGEST, plain.LONGEST + 1):
         qkv = torch.randn(frames, 2, 3 * 8)
         made = ops.attend_frames(qkv, frames, 1)
-    assert given == [LONGEST] and torch.equal(made, plain.attend(qkv, LONGEST + 1, 1))
+    assert given == [plain.LONGEST] and torch.equal(made, plain.attend(qkv, plain.LONGEST + 1, 1))

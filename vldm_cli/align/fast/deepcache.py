@@ -34,29 +34,27 @@ class _Kept:
         self.state, self.every = state, every
         self.given: dict[tuple[int, int], Any] = {}
         self.kinds: dict[int, tuple] = {}
-        self.step, self.turn = -1, 0
+        self.step, self.pass_ = -1, 0
         self.whole = True
 
     def begin(self, x_NCHW: Tensor) -> None:
         kind = (x_NCHW.shape, x_NCHW.dtype, self.state.frames, self.state.on)
         step, first = self.state.step, -(-self.state.steps // 2)
-        self.turn = self.turn + 1 if step == self.step else 0
+        self.pass_ = self.pass_ + 1 if step == self.step else 0
         self.step = step
         due = step < first or (step - first) % self.every == self.every - 1
-        self.whole = due or kind != self.kinds.get(self.turn)
-        self.kinds[self.turn] = kind
-        if (
-            step + 1 >= self.state.steps
-        ):  # no later step: nothing is kept, however many calls there are of this one
-            self.kinds.pop(self.turn)
+        self.whole = due or kind != self.kinds.pop(self.pass_, None)
+        # of the last step nothing is kept, however many calls there are of it
+        if step + 1 < self.state.steps:
+            self.kinds[self.pass_] = kind
 
     def through(self, forward: Callable, number: int, args: tuple, kwargs: dict) -> Any:
         """What block `number` gives, or gave."""
-        place = self.turn, number
+        place = self.pass_, number
         if not self.whole:
             return self.given[place]
         made = forward(*args, **kwargs)
-        if self.turn in self.kinds:
+        if self.pass_ in self.kinds:
             self.given[place] = made
         return made
 

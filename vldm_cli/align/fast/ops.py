@@ -106,13 +106,9 @@ def add(x: Tensor, y: Tensor, bias_C: Tensor | None = None) -> Tensor:
 
 def attend_frames(qkv_NLC: Tensor, frames: int, heads: int) -> Tensor:
     """`plain.attend`."""
-    run = _kernel("attend", qkv_NLC)
-    if run is not plain.attend:
-        from vldm_cli.align.fast import time
-
-        if frames > time.LONGEST:
-            run = plain.attend
-    return run(qkv_NLC, frames, heads)
+    if frames > plain.LONGEST:
+        return plain.attend(qkv_NLC, frames, heads)
+    return _kernel("attend", qkv_NLC)(qkv_NLC, frames, heads)
 
 
 def convolve_frames(

@@ -12,6 +12,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+LONGEST = 64
+"""Frames that one program of the kernel of the attention holds at most."""
 SLOPE = SHARE = 0.2
 """Of ESRGAN's dense blocks: of the activation below nought, and of what a block adds to its input."""
 

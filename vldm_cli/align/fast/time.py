@@ -9,8 +9,6 @@ from torch import Tensor
 
 from vldm_cli.align.fast.norm import FEW
 
-LONGEST = 64
-"""Frames that one program of the attention holds at most."""
 # Rows of a program of the attention: several places together where there are few frames, for a matrix unit wants 64.
 ROWS = 64
 
@@ -111,7 +109,7 @@ def _convolved(
 
 
 def attend(qkv_NLC: Tensor, frames: int, heads: int) -> Tensor:
-    """As `plain.attend`, for T ≤ `LONGEST`."""
+    """As `plain.attend`, for T ≤ `plain.LONGEST`."""
     qkv_NLC = qkv_NLC.contiguous()
     N, HW, C3 = qkv_NLC.shape
     C = C3 // 3

@@ -12,8 +12,8 @@ from vldm_cli.api.many.lists import FLAG, NUMBER, RATE, TEXT, TEXTS, Line, place
 from vldm_cli.api.many.places import check_folders
 from vldm_cli.api.many.task import Task, request_of
 from vldm_cli.api.many.template import OF_PROMPTS, Template, check_different, out_template
-from vldm_cli.api.preview import check_sheet
-from vldm_cli.api.sketches import placed as placed_sketches
+from vldm_cli.api.preview import check_sheet, real_places
+from vldm_cli.api.sketches import with_frames
 from vldm_cli.api.variations import is_made
 from vldm_cli.errors import RequestError
 from vldm_cli.packs.reader import read
@@ -106,9 +106,14 @@ def check(made: Sequence[Task], kept: Kept, run: bool = True, pooled: bool = Fal
     check_folders((one.out for one in made), "--out")
     check_folders((one.options["preview"] for one in made if one.options["preview"]), "--preview")
     # of all of them: a sheet of one video is not to spoil another's
-    inputs = [task.options.get("image") for task in made]
-    for task in made:
-        inputs += [named for named, _ in placed_sketches(task.options.get("sketch") or ())]
+    made_of = real_places(
+        one
+        for task in made
+        for one in (
+            task.options.get("image"),
+            *(named for named, _ in with_frames(task.options.get("sketch") or ())),
+        )
+    )
     missing = []
     for task in made:
         try:
@@ -120,7 +125,7 @@ def check(made: Sequence[Task], kept: Kept, run: bool = True, pooled: bool = Fal
             check_encoder(settings.encoder, task.out)
             checks.check_kind(task.out)
             if request.preview is not None:
-                check_sheet(request.preview, request.force, inputs)
+                check_sheet(request.preview, request.force, made_of)
             if is_made(request, pack.pack):
                 continue
             plan = plan_of(settings, pack.pack.manifest, request.device)

@@ -85,10 +85,8 @@ def _beside(lies: Named, name: str) -> str:
 def _halves(vocabulary, merges: str) -> Tokenizer:
     """Of a vocab.json and a merges.txt."""
     tokens_of({"model": {"type": "BPE", "vocab": vocabulary}})
-    for token in (
-        clip.START,
-        clip.END,
-    ):  # which the tokenizer would add, with numbers that no text encoder has
+    # the tokenizer would add them, with numbers that no text encoder has
+    for token in (clip.START, clip.END):
         if token not in vocabulary:
             raise Unusable(f"has no token {shown(token)}")
     try:

@@ -12,7 +12,7 @@ def words_of(pack: Pack) -> Words | None:
     return Words.of(pack) if Abilities.of(pack.manifest).text else None
 
 
-def heard(pack: Pack, words: Words | None, prompt: str, negative: str) -> tuple[list[str], list[str]]:
+def unheard(pack: Pack, words: Words | None, prompt: str, negative: str) -> tuple[list[str], list[str]]:
     """Warnings about what the pack will not read of the text or cannot show, and the words that it has never seen.
     Raises RequestError as `check_length` does."""
     said = [*check_length(pack, words, prompt, negative), doubt(prompt, pack.manifest.defaults)]

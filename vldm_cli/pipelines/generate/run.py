@@ -12,7 +12,7 @@ from vldm_cli import __version__
 from vldm_cli.packs.origins.licences import licence_remark
 from vldm_cli.packs.pack import Pack
 from vldm_cli.pipelines.generate.making import REMEDY, Making, Segments
-from vldm_cli.pipelines.generate.prompt import heard
+from vldm_cli.pipelines.generate.prompt import unheard
 from vldm_cli.pipelines.generate.request import GenerateRequest
 from vldm_cli.pipelines.generate.settings import (
     Settings,
@@ -220,5 +220,5 @@ def _metadata(settings: Settings, pack: Pack, seed: int | None) -> dict:
 
 def _read_prompt(models: Models, settings: Settings) -> list[str]:
     """Warnings about what the pack does not know or read. Raises RequestError for a text that is too long."""
-    said, unknown = heard(models.pack, models.words, settings.text, settings.negative)
+    said, unknown = unheard(models.pack, models.words, settings.text, settings.negative)
     return [*said, f"pack {models.pack.name} has never seen: {', '.join(unknown)}"] if unknown else said
